@@ -1,0 +1,57 @@
+# One door for people, laptops and CI. `make run` talks to a simulated rover, `make test` runs the tests.
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+COMPILE := $(BIN)/python -m piptools compile --quiet --upgrade --generate-hashes --allow-unsafe --strip-extras \
+	--no-emit-index-url --no-emit-find-links --no-emit-trusted-host --no-header --no-annotate
+FOLDERS = gateway modules hil firmware boards conf
+
+.PHONY: setup tools run test lint bench lock clean help
+
+help:            ## this list
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST)
+
+# Installed twice over: pinned libraries by hash, then the project without its dependencies
+# (pip takes no hashes for a local folder). `strict` links each file, so that type checker and
+# import linter see the import name `boardtalk`; a new file or folder installs again.
+$(VENV)/libraries: requirements.lock
+	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "boardtalk needs Python 3.11 or newer: make PYTHON=python3.11 …")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@touch $@
+
+$(VENV)/project: $(VENV)/libraries pyproject.toml $(shell find $(FOLDERS) -type d -not -name __pycache__)
+	@rm -rf build
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation \
+		--config-settings editable_mode=strict --editable .
+	@touch $@
+
+$(VENV)/tools: requirements-dev.lock $(VENV)/project
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
+	@touch $@
+
+setup: $(VENV)/project   ## make .venv with what `boardtalk` needs
+tools: $(VENV)/tools     ## … and what its developers need
+
+run: setup       ## chat with a simulated rover
+	@$(BIN)/boardtalk demo
+
+test: tools      ## the tests
+	$(BIN)/python -m pytest $(ARGS)
+
+lint: tools      ## format, style, types, import rules
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	MYPYPATH=$$(echo build/__editable__.*) $(BIN)/mypy -p boardtalk
+	$(BIN)/lint-imports
+
+bench: setup     ## all benchmarks, as tables
+	@for name in chain codec command broker startup; do $(BIN)/boardtalk bench $$name || exit 1; done
+
+lock: tools      ## pin the newest versions that pyproject.toml allows
+	$(COMPILE) --extra hil --extra build --output-file requirements.lock pyproject.toml
+	$(COMPILE) --extra hil --extra build --extra dev --constraint requirements.lock \
+		--output-file requirements-dev.lock pyproject.toml
+
+clean:           ## remove what was built
+	rm -rf $(VENV) build dist

@@ -1,0 +1,1 @@
+"""Ways for people to reach the hub: each authenticates a user and carries his messages."""

@@ -1,0 +1,68 @@
+"""Everything that a loadable module imports.
+
+See :mod:`boardtalk.sdk.module` for the module itself, :mod:`boardtalk.sdk.messages` for the data,
+:mod:`boardtalk.sdk.errors` for what is raised.
+"""
+
+from boardtalk.sdk.contacts import ArgumentInfo, CommandInfo, Contact, Kind, Role, User
+from boardtalk.sdk.errors import (
+    AddressError,
+    BoardtalkError,
+    ConfigError,
+    ModuleError,
+    Refused,
+    ServiceError,
+)
+from boardtalk.sdk.messages import (
+    MAX_BODY_BYTES,
+    MAX_ID_CHARS,
+    Code,
+    Flag,
+    Message,
+    State,
+    Status,
+    check_address,
+)
+from boardtalk.sdk.module import (
+    API_VERSION,
+    CONSUMED,
+    PASS,
+    Action,
+    Config,
+    Context,
+    Log,
+    Module,
+    Verdict,
+)
+
+__all__ = [
+    "API_VERSION",
+    "CONSUMED",
+    "MAX_BODY_BYTES",
+    "MAX_ID_CHARS",
+    "PASS",
+    "Action",
+    "AddressError",
+    "ArgumentInfo",
+    "BoardtalkError",
+    "Code",
+    "CommandInfo",
+    "Config",
+    "ConfigError",
+    "Contact",
+    "Context",
+    "Flag",
+    "Kind",
+    "Log",
+    "Message",
+    "Module",
+    "ModuleError",
+    "Refused",
+    "Role",
+    "ServiceError",
+    "State",
+    "Status",
+    "User",
+    "Verdict",
+    "check_address",
+]

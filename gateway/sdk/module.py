@@ -1,0 +1,190 @@
+"""The module API: what a loadable module is, and what it gets from the gateway.
+
+A module sees every message in the order of the configuration file and lets it go on (`PASS`),
+takes it (`CONSUMED`), or replaces it (returns another `Message`)::
+
+    from boardtalk.sdk import CONSUMED, PASS, Config, Message, Module, Verdict
+
+    class Filter(Module):
+        name = "filter"
+        description = "drops messages with blocked words"
+
+        class Config(Config):
+            blocked_words: list[str]
+
+        def on_message(self, message: Message) -> Verdict:
+            if any(word in message.body.lower() for word in self.config.blocked_words):
+                return CONSUMED
+            return PASS
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, Protocol, TypeAlias, TypeVar
+
+import msgspec
+
+from boardtalk.sdk.messages import Message, Status
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Coroutine, Mapping
+
+    from boardtalk.sdk.contacts import Contact, User
+
+API_VERSION: Final = 1
+"""Raised when a module written for the previous version would no longer work."""
+
+
+class Disposition(Enum):
+    """What a module decided about a message; use the names `PASS` and `CONSUMED`."""
+
+    PASS = "pass"  # noqa: S105 - a verdict, not a password
+    CONSUMED = "consumed"
+
+
+PASS: Final = Disposition.PASS
+"""The next module sees the message, finally the recipient."""
+CONSUMED: Final = Disposition.CONSUMED
+"""Neither later modules nor the recipient see the message."""
+
+Verdict: TypeAlias = Disposition | Message
+"""`PASS`, `CONSUMED`, or a message that goes on in place of the one seen."""
+
+Action = Literal["query", "action", "motion", "config", "rearm", "stop", "admin"]
+"""What a sender wants to do with a robot, for `Context.allowed`."""
+
+
+class Config(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """Base of a module's settings: one field per key of its configuration block.
+
+    A field without a default is required. Types: str, int, float, bool (``yes``/``no``), enums,
+    `Literal`, `pathlib.Path`, and lists of these (comma-separated). Ranges: `msgspec.Meta`.
+    """
+
+
+C = TypeVar("C", bound=Config)
+
+
+class Log(Protocol):
+    """A structured logger: `log.info("port opened", port="/dev/ttyACM0")`."""
+
+    def debug(self, event: str, **values: Any) -> Any: ...  # noqa: D102
+    def info(self, event: str, **values: Any) -> Any: ...  # noqa: D102
+    def warning(self, event: str, **values: Any) -> Any: ...  # noqa: D102
+    def error(self, event: str, **values: Any) -> Any: ...  # noqa: D102
+
+
+class Context(Protocol):
+    """What the gateway gives to one instance of a module.
+
+    Time, randomness and I/O come from here, so that a captured session can be replayed.
+    """
+
+    instance: str
+    """Name of this instance: the module's name, with ``#2`` and so on for further instances."""
+    state: Path
+    """The gateway's state folder."""
+    folder: Path
+    """A folder of this instance's own below it; exists."""
+    log: Log
+
+    def send(self, message: Message) -> None:
+        """Send a message; it enters the chain after this module, so it can't meet itself.
+
+        Raises:
+            Refused: `sender` is neither an address registered here nor the author being answered.
+        """
+        ...
+
+    def report(self, message: Message, status: Status) -> None:
+        """Tell the sender of a consumed message what became of it; kept in the history."""
+        ...
+
+    def register(self, contact: Contact) -> None:
+        """Answer for an address from now on, or update its entry.
+
+        Raises:
+            Refused: somebody else has this address.
+        """
+        ...
+
+    def unregister(self, address: str) -> None:
+        """No longer answer for an address. Unknown ones are ignored."""
+        ...
+
+    def allowed(self, sender: str, action: Action, to: str) -> bool:
+        """Whether policy lets `sender` do `action` with the robot `to`."""
+        ...
+
+    def blocks(self, kind: str) -> Mapping[str, Config]:
+        """The configuration blocks of a kind that the module declares in `Module.blocks`, by name."""
+        ...
+
+    def now(self) -> float:
+        """Monotonic seconds, for decisions."""
+        ...
+
+    def random(self) -> float:
+        """A random number in [0, 1)."""
+        ...
+
+    def spawn(self, work: Coroutine[Any, Any, None], name: str) -> None:
+        """Run a task until it ends or the module is stopped. A failure is logged and counted."""
+        ...
+
+
+class Module:
+    """Base class of loadable modules. Override the callbacks you need.
+
+    A callback may be `def` (runs inline: the fast path, must not block) or `async def` (other
+    conversations go on meanwhile; order within one conversation is kept).
+    """
+
+    name: ClassVar[str]
+    description: ClassVar[str] = ""
+    version: ClassVar[str] = "0"
+    api_version: ClassVar[int] = API_VERSION
+    blocks: ClassVar[Mapping[str, type[Config]]] = {}
+    """Further kinds of configuration blocks that this module reads, with their settings."""
+
+    Config: ClassVar[type[Config]] = Config
+
+    def __init__(self, context: Context, config: Any) -> None:
+        self.context = context
+        self.config = config
+
+    def on_start(self) -> Awaitable[None] | None:
+        """Called once before the first message. Raise to refuse to start; the text is reported."""
+
+    def on_message(self, message: Message) -> Verdict | Awaitable[Verdict]:
+        """Decide about a message on its way."""
+        return PASS
+
+    def on_message_status(self, message: Message, status: Status) -> Awaitable[None] | None:
+        """A message that this module sent changed its status.
+
+        `message.id` is the id it was sent with, `message.sender` the party whose status it is.
+        """
+
+    def on_login(self, user: User) -> Awaitable[None] | None:
+        """A user logged in or out: `user.online` tells which."""
+
+    def on_cleanup(self) -> Awaitable[None] | None:
+        """Called once when the module is unloaded or the gateway ends."""
+
+    def reply(self, message: Message, body: str, **parameters: object) -> None:
+        """Answer a message: from its recipient to its author, with `refid` and `aid` set."""
+        fields: dict[str, Any] = {
+            "sender": message.to,
+            "to": message.sender,
+            "body": body,
+            "refid": message.id,
+            "aid": message.aid,
+            **parameters,
+        }
+        self.context.send(Message(**fields))
+
+
+ModuleFactory: TypeAlias = "Callable[[Context, Any], Module]"

@@ -1,0 +1,1 @@
+"""Hardware in the loop: emulated boards on pseudo-terminals, and what is measured on them."""

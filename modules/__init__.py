@@ -1,0 +1,1 @@
+"""Loadable modules that come with boardtalk, one folder each."""

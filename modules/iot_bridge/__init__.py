@@ -1,0 +1,1 @@
+"""The bridge between chat and boards."""

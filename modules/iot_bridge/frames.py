@@ -1,0 +1,252 @@
+"""The wire format: the one definition, in construct.
+
+Everything about bytes on a line is defined here and nowhere else: host code (`framing`, `link`,
+`device`), the firmware's constants (`firmware/boardtalk/frames.py`) and `docs/protocol.md` follow
+from it, the last two by :mod:`~boardtalk.modules.iot_bridge.codegen`.
+
+All integers are little-endian. A frame travels as::
+
+    0x00 | COBS( ctl seq ack node type:u16 | payload 0..243 | crc32:u32 ) | 0x00
+
+Text between frames (it never holds 0x00) is the board's console. On MQTT one publish carries one
+raw frame: no COBS, no delimiters. The CRC is CRC-32 (ISO-HDLC, `binascii.crc32`) over header and
+payload, seeded with 0 for HELLO and with `session_seed` for all else, so that frames of an earlier
+session, or of a peer with another dictionary, fail it.
+"""
+
+from __future__ import annotations
+
+from binascii import crc32
+from enum import IntEnum
+from typing import Final
+
+from construct import (
+    Bytes,
+    Flag,
+    Float32l,
+    GreedyBytes,
+    GreedyString,
+    Int8ul,
+    Int16ul,
+    Int32sl,
+    Int32ul,
+    PascalString,
+    Struct,
+)
+
+VERSION: Final = 1
+"""Protocol version, 2 bits in `ctl`; a peer with another one is told so, not guessed at."""
+
+DELIMITER: Final = 0
+MAX_PAYLOAD: Final = 243
+"""Bytes; keeps a frame ≤ 253 bytes before COBS, so that COBS costs exactly one byte."""
+HEADER_BYTES: Final = 6
+CRC_BYTES: Final = 4
+OVERHEAD_BYTES: Final = HEADER_BYTES + CRC_BYTES + 3
+"""Bytes on the line beyond the payload: header, CRC, one COBS code, two delimiters."""
+
+WINDOW: Final = 8
+"""Frames in flight per direction unless HELLO says less (1 … 32)."""
+
+
+class Kind(IntEnum):
+    """What the link does with a frame; bits 2 to 4 of `ctl`."""
+
+    DATA = 0
+    """Reliable and in order: numbered, acknowledged, repeated."""
+    ACK = 1
+    """Acknowledges; payload: `AckBody`."""
+    NAK = 2
+    """Asks for the frame `ack` at once; payload: `AckBody`."""
+    HELLO = 3
+    """Opens a session; CRC seed 0."""
+    DGRAM = 4
+    """Unacknowledged, may be lost: telemetry, lease renewals."""
+    LOG = 5
+    """A log line of the board; payload: `LogBody`."""
+    TIME = 6
+    """Heartbeat and clock; payload: `TimeBody`."""
+    URGENT = 7
+    """Stop: outside the window, repeated by its sender until answered."""
+
+
+CTL_VERSION_MASK: Final = 0x03
+CTL_KIND_SHIFT: Final = 2
+CTL_KIND_MASK: Final = 0x1C
+CTL_MORE: Final = 0x20
+"""More fragments follow (transfers)."""
+CTL_RETRY: Final = 0x40
+"""A repetition: its round trip says nothing about the line (Karn)."""
+
+
+class Type(IntEnum):
+    """What a frame means to the application."""
+
+    NONE = 0x0000
+    """Nothing: takes the place of a frame that expired unacknowledged."""
+    HELLO = 0x0001
+    DICTIONARY_GET = 0x0002
+    DICTIONARY = 0x0003
+    RENEW = 0x0004
+    """Host: the lease of a running motion, again (DGRAM)."""
+    CANCEL = 0x0005
+    STOP = 0x0006
+    """Host: outputs off, latch (URGENT)."""
+    STOPPED = 0x0007
+    """Board: outputs are off (URGENT)."""
+    REARM = 0x0008
+    STATE = 0x0009
+    """Board: epoch and latch."""
+    TIME = 0x000A
+    STARTED = 0x0010
+    """Board: a command began."""
+    RESULT = 0x0011
+    """Board: a command ended."""
+    SETPOINT = 0x0020
+    """Host: live values for a control channel, plus its index (DGRAM)."""
+    COMMAND = 0x0100
+    """Host: plus the command's index in the dictionary."""
+    TELEMETRY = 0x0200
+    """Board: plus the channel's index (DGRAM)."""
+    EVENT = 0x0300
+    """Board: plus the event's index (DATA)."""
+
+
+TYPE_BASE_MASK: Final = 0xFF00
+"""Of COMMAND, TELEMETRY and EVENT; the low byte is the index."""
+
+
+class Outcome(IntEnum):
+    """How a command ended, in RESULT."""
+
+    DONE = 0
+    FAILED = 1
+    REJECTED = 2
+    EXPIRED = 3
+    CANCELLED = 4
+
+
+class ResetCause(IntEnum):
+    """Why the board started, as far as it knows."""
+
+    UNKNOWN = 0
+    POWER_ON = 1
+    HARD = 2
+    WATCHDOG = 3
+    DEEPSLEEP = 4
+    SOFT = 5
+
+
+Header = Struct(
+    "ctl" / Int8ul * "version (2 bits), kind (3), more (1), retry (1), reserved (1)",
+    "seq" / Int8ul * "number of this frame, DATA only",
+    "ack" / Int8ul * "next number expected from the peer: acknowledges all before it",
+    "node" / Int8ul * "0; address on a shared line, not used yet",
+    "type" / Int16ul * "a `Type`, plus an index where it says so",
+)
+
+AckBody = Struct(
+    "sack" / Int32ul * "bit n set: frame ack+1+n has arrived too",
+    "credit" / Int16ul * "free receive bytes",
+)
+
+LogBody = Struct(
+    "level" / Int8ul * "10 debug, 20 info, 30 warning, 40 error",
+    "text" / GreedyString("utf8") * "one line",
+)
+
+TimeBody = Struct(
+    "host_ms" / Int32ul * "the host's clock, ms, wraps; the board sends it back unchanged",
+    "board_ms" / Int32ul * "the board's clock, ms, wraps; 0 from the host",
+)
+
+HelloHost = Struct(
+    "oldest" / Int8ul * "oldest protocol version that the host speaks",
+    "newest" / Int8ul * "newest",
+    "nonce" / Int32ul * "random, new for each session",
+)
+
+HelloBoard = Struct(
+    "version" / Int8ul * "protocol version chosen; 0 = none in common",
+    "host_nonce" / Int32ul * "from the host's HELLO; 0 = the board announces its start",
+    "boot_nonce" / Int32ul * "random, new at each start of the board",
+    "dictionary" / Bytes(8) * "first 8 bytes of the SHA-256 of the dictionary",
+    "reset_cause" / Int8ul * "a `ResetCause`",
+    "last_command" / Int32ul * "id of the last command executed; 0 = none",
+    "epoch" / Int16ul * "raised by each stop",
+    "latched" / Flag * "stopped, waiting for re-arm",
+    "max_payload" / Int8ul * "longest payload that the board takes, bytes",
+    "window" / Int8ul * "frames that the board takes in flight",
+    "buffer" / Int16ul * "receive buffer, bytes",
+    "uid" / PascalString(Int8ul, "ascii") * "unique id, lower-case hex",
+    "name" / PascalString(Int8ul, "utf8") * "what the robot calls itself",
+    "firmware" / PascalString(Int8ul, "utf8") * "client and robot version, for people",
+)
+
+DictionaryGet = Struct("offset" / Int16ul * "first byte wanted")
+
+Dictionary = Struct(
+    "offset" / Int16ul * "of `data` in the whole",
+    "total" / Int16ul * "bytes of the whole",
+    "data" / GreedyBytes * "JSON text, a piece of it",
+)
+
+CommandHead = Struct(
+    "ttl_ms" / Int32ul * "milliseconds left; kept true by the sender at each repetition",
+    "id" / Int32ul * "the ledger row's low 32 bits; the board executes an id at most once",
+    "epoch" / Int16ul * "older than the board's: rejected",
+    "lease_ms" / Int16ul * "motion: the board stops it if not renewed within this; else 0",
+)
+"""Followed by the arguments, packed as the dictionary says."""
+
+Renew = Struct(
+    "id" / Int32ul * "of the running motion",
+    "lease_ms" / Int16ul * "from now",
+)
+
+Cancel = Struct("id" / Int32ul)
+
+Stop = Struct("epoch" / Int16ul * "new, higher than the board's")
+
+StateBody = Struct(
+    "epoch" / Int16ul,
+    "latched" / Flag,
+)
+"""Of STOPPED and STATE."""
+
+Rearm = Struct("epoch" / Int16ul * "the board's current one; another is refused")
+
+Started = Struct("id" / Int32ul)
+
+ResultHead = Struct(
+    "id" / Int32ul,
+    "outcome" / Int8ul * "an `Outcome`",
+)
+"""Followed by the returned values if DONE, else by the reason in UTF-8."""
+
+SetpointHead = Struct(
+    "epoch" / Int16ul * "older than the board's: ignored",
+    "lease_ms" / Int16ul * "outputs off if no further set-point comes within this",
+)
+"""Followed by the values."""
+
+VALUE_FORMATS: Final = {
+    "int": Int32sl,
+    "float": Float32l,
+    "bool": Flag,
+    "choice": Int8ul,
+    "str": PascalString(Int8ul, "utf8"),
+}
+"""How a value of each dictionary type is packed; a choice as the index of its word."""
+
+Frame = Struct(
+    "header" / Header,
+    "payload" / GreedyBytes,
+)
+"""What the CRC covers. The hand-written path in `framing` is proven equal to this."""
+
+
+def session_seed(host_nonce: int, boot_nonce: int, dictionary: bytes) -> int:
+    """The CRC seed of a session: CRC-32 of both nonces (u32 little-endian) and dictionary hash."""
+    nonces = host_nonce.to_bytes(4, "little") + boot_nonce.to_bytes(4, "little")
+    return crc32(nonces + dictionary)

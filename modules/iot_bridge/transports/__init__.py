@@ -1,0 +1,1 @@
+"""Byte streams to boards: one file per kind of port."""
