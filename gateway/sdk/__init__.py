@@ -4,7 +4,7 @@ See :mod:`boardtalk.sdk.module` for the module itself, :mod:`boardtalk.sdk.messa
 :mod:`boardtalk.sdk.errors` for what is raised.
 """
 
-from boardtalk.sdk.contacts import ArgumentInfo, CommandInfo, Contact, Kind, Role, User
+from boardtalk.sdk.contacts import ArgumentInfo, CommandInfo, Completion, Contact, Kind, Role, User
 from boardtalk.sdk.errors import (
     AddressError,
     BoardtalkError,
@@ -47,6 +47,7 @@ __all__ = [
     "BoardtalkError",
     "Code",
     "CommandInfo",
+    "Completion",
     "Config",
     "ConfigError",
     "Contact",

@@ -69,3 +69,12 @@ class Contact(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     state: str = ""
     """One word for people: ``ready``, ``offline``, ``latched`` …"""
     commands: tuple[CommandInfo, ...] = ()
+
+
+class Completion(msgspec.Struct, frozen=True):
+    """One way to go on with a half-typed line."""
+
+    text: str
+    """Replaces the last word of the line."""
+    hint: str = ""
+    """What it means: help, unit and range."""

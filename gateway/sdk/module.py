@@ -31,7 +31,7 @@ from boardtalk.sdk.messages import Message, Status
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine, Mapping
 
-    from boardtalk.sdk.contacts import Contact, User
+    from boardtalk.sdk.contacts import Completion, Contact, User
 
 API_VERSION: Final = 1
 """Raised when a module written for the previous version would no longer work."""
@@ -90,11 +90,15 @@ class Context(Protocol):
     """A folder of this instance's own below it; exists."""
     log: Log
 
-    def send(self, message: Message) -> None:
+    def send(self, message: Message, status: Status | None = None) -> None:
         """Send a message; it enters the chain after this module, so it can't meet itself.
 
+        Args:
+            message: `sender` is an address of this module's, or the author being answered.
+            status: for an answer, how the message that it answers ended; travels with it.
+
         Raises:
-            Refused: `sender` is neither an address registered here nor the author being answered.
+            Refused: `sender` belongs to another module.
         """
         ...
 
@@ -171,10 +175,14 @@ class Module:
     def on_login(self, user: User) -> Awaitable[None] | None:
         """A user logged in or out: `user.online` tells which."""
 
+    def on_complete(self, to: str, line: str) -> list[Completion]:
+        """What may follow `line`, typed to an address that this module answers for."""
+        return []
+
     def on_cleanup(self) -> Awaitable[None] | None:
         """Called once when the module is unloaded or the gateway ends."""
 
-    def reply(self, message: Message, body: str, **parameters: object) -> None:
+    def reply(self, message: Message, body: str, status: Status | None = None, **parameters: object) -> None:
         """Answer a message: from its recipient to its author, with `refid` and `aid` set."""
         fields: dict[str, Any] = {
             "sender": message.to,
@@ -184,7 +192,7 @@ class Module:
             "aid": message.aid,
             **parameters,
         }
-        self.context.send(Message(**fields))
+        self.context.send(Message(**fields), status)
 
 
 ModuleFactory: TypeAlias = "Callable[[Context, Any], Module]"

@@ -1,0 +1,5 @@
+"""`python -m boardtalk`."""
+
+from boardtalk.cli import main
+
+main()

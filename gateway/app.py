@@ -1,0 +1,79 @@
+"""Wires a gateway together. The only file that knows all the parts."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from contextlib import AsyncExitStack
+from importlib import resources
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+import structlog
+
+from boardtalk import broker, conf, loader
+from boardtalk.context import ModuleContext
+from boardtalk.directory import Directory
+from boardtalk.frontends.intake import Intake
+from boardtalk.frontends.local import LocalDoor
+from boardtalk.frontends.mqtt import MqttDoor
+from boardtalk.hub import Hub
+from boardtalk.state import locked
+from boardtalk.store import Store
+from boardtalk.users import Users
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+log = structlog.get_logger()
+
+
+class Endpoints(msgspec.Struct, kw_only=True):
+    """Where a running gateway listens; also in ``endpoints.json`` of the state folder."""
+
+    mqtt: str | None
+    """``host:port``; None while there is no broker."""
+    modules: list[str]
+
+
+def find_conf(given: Path | None) -> Path:
+    """The configuration file to use: the given one, else the first of the usual places that exists."""
+    if given is not None:
+        return given
+    for path in (Path("conf/gateway.conf"), Path("/etc/boardtalk/gateway.conf")):
+        if path.is_file():
+            return path
+    return Path(str(resources.files("boardtalk.defaults") / "gateway.conf"))
+
+
+async def run(
+    document: conf.Document,
+    folder: Path,
+    *,
+    local_user: str,
+    free_ports: bool = False,
+    ready: Callable[[Endpoints], None],
+) -> None:
+    """Run a gateway until SIGINT or SIGTERM.
+
+    Args:
+        document: the configuration.
+        folder: the state folder.
+        local_user: address of the person at this machine; made an operator if unknown.
+        free_ports: listen on free ports instead of the configured ones.
+        ready: called once when everything works.
+
+    Raises:
+        BoardtalkError: it can't start; the text says what to do.
+    """
+    stopping = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stopping.set)
+    async with AsyncExitStack() as stack:
+        endpoints = await _start(stack, document, folder, local_user, free_ports=free_ports)
+        (folder / "endpoints.json").write_bytes(msgspec.json.encode(endpoints))
+        stack.callback((folder / "endpoints.json").unlink, missing_ok=True)
+        ready(endpoints)
+        await stopping.wait()
+        log.info("stopping")

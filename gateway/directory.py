@@ -1,0 +1,101 @@
+"""The directory: everybody who can be talked to, in one name space."""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+from typing import TYPE_CHECKING
+
+from boardtalk import policy
+from boardtalk.sdk import Action, Code, Contact, Kind, Refused, Role, check_address
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from boardtalk.users import Users
+
+
+class Directory:
+    """Users and groups from the configuration, robots from the modules that answer for them."""
+
+    def __init__(self, users: Users, groups: Mapping[str, tuple[str, ...]]) -> None:
+        self._users = users
+        self._groups = dict(groups)
+        self._robots: dict[str, tuple[str, Contact]] = {}
+        self._online: set[str] = set()
+
+    def kind(self, address: str) -> Kind | None:
+        """What stands behind an address, or None."""
+        if address in self._robots:
+            return Kind.ROBOT
+        if address in self._groups:
+            return Kind.GROUP
+        return Kind.USER if self._users.get(address) else None
+
+    def set_online(self, address: str, *, online: bool) -> None:
+        """Note that a user came or went."""
+        (self._online.add if online else self._online.discard)(address)
+
+    def require(self, address: str) -> Kind:
+        """What stands behind an address.
+
+        Raises:
+            Refused: nobody does; the text names the nearest address.
+        """
+        kind = self.kind(address)
+        if kind:
+            return kind
+        names = sorted(self.names())
+        near = get_close_matches(address, names, n=1)
+        hint = f"did you mean {near[0]}?" if near else f"known: {', '.join(names[:12]) or 'nobody yet'}"
+        raise Refused(Code.BAD_ADDRESS, f"there is no {address!r} here; {hint}")
+
+    def names(self) -> Iterable[str]:
+        """All addresses."""
+        yield from self._robots
+        yield from self._groups
+        for account in self._users:
+            yield account.address
+
+    def contacts(self) -> list[Contact]:
+        """All entries, robots first."""
+        robots = [contact for _, contact in self._robots.values()]
+        groups = [Contact(address=name, kind=Kind.GROUP, online=True) for name in self._groups]
+        users = [
+            Contact(address=account.address, kind=Kind.USER, online=account.address in self._online, about=account.role)
+            for account in self._users
+        ]
+        return robots + groups + users
+
+    def members(self, group: str) -> tuple[str, ...]:
+        """Members of a group."""
+        return self._groups[group]
+
+    def register(self, owner: str, contact: Contact) -> None:
+        """Enter or update an address that module instance `owner` answers for.
+
+        Raises:
+            Refused: not an address, or somebody else's.
+        """
+        check_address(contact.address)
+        known = self._robots.get(contact.address)
+        if (known and known[0] != owner) or (not known and self.kind(contact.address)):
+            raise Refused(Code.BAD_ADDRESS, f"{contact.address!r} is somebody else's address")
+        self._robots[contact.address] = (owner, contact)
+
+    def unregister(self, owner: str, address: str) -> None:
+        """Remove an address of `owner`'s."""
+        if self.owner(address) == owner:
+            del self._robots[address]
+
+    def owner(self, address: str) -> str | None:
+        """The module instance that answers for an address, or None."""
+        known = self._robots.get(address)
+        return known[0] if known else None
+
+    def role(self, address: str) -> Role | None:
+        """A user's role."""
+        return self._users.role(address)
+
+    def allowed(self, sender: str, action: Action) -> bool:
+        """Whether policy grants `sender` an action."""
+        return policy.allowed(self._users.role(sender), action)

@@ -1,0 +1,42 @@
+"""What the hub tells front-ends: messages for people, and what became of theirs."""
+
+from __future__ import annotations
+
+import msgspec
+
+from boardtalk.sdk import Message, Status
+
+
+class Delivery(msgspec.Struct, frozen=True, gc=False, tag="message"):
+    """A message for somebody."""
+
+    recipient: str
+    """Whose inbox it goes to; for a group, each member in turn."""
+    message: Message
+    at: float
+    """UTC seconds."""
+    status: Status | None = None
+    """For answers: how the message that `refid` names ended."""
+
+
+class Update(msgspec.Struct, frozen=True, gc=False, tag="status"):
+    """A status change of a message that `recipient` sent."""
+
+    recipient: str
+    message_id: str
+    to: str
+    """Whom the message was sent to."""
+    status: Status
+    at: float
+    """UTC seconds."""
+
+
+class Presence(msgspec.Struct, frozen=True, gc=False, tag="presence"):
+    """Somebody came or went, or a robot changed its state."""
+
+    address: str
+    online: bool
+    state: str = ""
+
+
+Event = Delivery | Update | Presence

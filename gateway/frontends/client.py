@@ -1,0 +1,117 @@
+"""The other end of the local door: what terminal chat and command line talk to a gateway with."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import msgspec
+
+from boardtalk.frontends import local
+from boardtalk.sdk import BoardtalkError, ServiceError
+from boardtalk.sdk.channel import Channel
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+    from boardtalk.events import Event
+
+R = TypeVar("R")
+EVENTS = (local.Delivery, local.Update, local.Presence)
+ANSWER_TIMEOUT_S = 10.0
+MAX_UNREAD_EVENTS = 10_000
+
+
+class NoGateway(BoardtalkError):
+    """No gateway runs on this state folder."""
+
+
+class Denied(BoardtalkError):
+    """The gateway refused a request."""
+
+
+class GatewayClient:
+    """A logged-in connection to the gateway on this machine."""
+
+    def __init__(self, channel: Channel[local.Reply]) -> None:
+        self._channel = channel
+        self._events: asyncio.Queue[Event | None] = asyncio.Queue(MAX_UNREAD_EVENTS)
+        self._answers: asyncio.Queue[local.Reply | None] = asyncio.Queue(MAX_UNREAD_EVENTS)
+        self._asking = asyncio.Lock()
+
+    @classmethod
+    @asynccontextmanager
+    async def connect(cls, folder: Path, user: str) -> AsyncIterator[GatewayClient]:
+        """Log in.
+
+        Raises:
+            NoGateway: none runs there.
+            Denied: it does not know this user.
+        """
+        try:
+            channel: Channel[local.Reply] = await Channel.connect(folder / local.SOCKET, local.Reply)
+        except ServiceError as error:
+            raise NoGateway(f"no gateway runs on {folder}; `boardtalk demo` or `boardtalk run` starts one") from error
+        client = cls(channel)
+        reader = asyncio.create_task(client._read(), name="control.sock reader")
+        try:
+            await client.ask(local.Login(user), local.Welcome)
+            yield client
+        finally:
+            reader.cancel()
+            channel.close()
+
+    async def ask(self, request: local.Request, answer: type[R]) -> R:
+        """Ask for something and wait for the answer.
+
+        Raises:
+            Denied: the gateway refused.
+            NoGateway: it went away.
+        """
+        async with self._asking, asyncio.timeout(ANSWER_TIMEOUT_S):
+            self._send(request)
+            reply = await self._answers.get()
+        if isinstance(reply, local.Failure):
+            raise Denied(reply.reason)
+        if not isinstance(reply, answer):
+            raise NoGateway("the gateway went away")
+        return reply
+
+    def say(self, to: str, text: str) -> str:
+        """Send a message; its id, by which statuses and answer name it."""
+        message_id = secrets.token_hex(6)
+        envelope = {"to": to, "body": text, "id": message_id}
+        self._send(local.Send(msgspec.json.encode(envelope).decode()))
+        return message_id
+
+    def stop(self, robot: str = "") -> None:
+        """Stop one robot, or all."""
+        self._send(local.Stop(robot))
+
+    async def events(self) -> AsyncIterator[Event]:
+        """What happens, until the gateway goes away."""
+        while (event := await self._events.get()) is not None:
+            yield event
+
+    def _send(self, request: Any) -> None:
+        try:
+            self._channel.send(request)
+        except ServiceError as error:
+            raise NoGateway("the gateway went away") from error
+
+    async def _read(self) -> None:
+        try:
+            async for reply in self._channel:
+                if isinstance(reply, EVENTS):
+                    self._events.put_nowait(reply)
+                else:
+                    self._answers.put_nowait(reply)
+        except (ServiceError, asyncio.QueueFull):
+            self._channel.close()
+        finally:
+            for queue in (self._events, self._answers):
+                if not queue.full():
+                    queue.put_nowait(None)

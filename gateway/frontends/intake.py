@@ -1,0 +1,112 @@
+"""The way in that all front-ends share: stop words first, then the hub."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING, Final, Self
+
+import structlog
+
+from boardtalk import envelope, stop
+from boardtalk.hub import SYSTEM
+from boardtalk.sdk import Code, Kind, Message, Refused, ServiceError, State, Status
+
+if TYPE_CHECKING:
+    from pathlib import Path
+    from types import TracebackType
+
+    from boardtalk.hub import Hub
+
+MAX_STOP_BYTES: Final = 64
+"""A longer payload is no stop word: spares the ordinary message the look."""
+MAX_STOPS: Final = 100
+"""Stops under way at once; more are the same stop."""
+
+log = structlog.get_logger()
+
+
+class Intake:
+    """Takes what users send. Use as an async context manager: it owns the stops under way."""
+
+    def __init__(self, hub: Hub, state: Path) -> None:
+        self._hub = hub
+        self._state = state
+        self._last: dict[str, str] = {}
+        self._stops: set[asyncio.Task[None]] = set()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for task in self._stops:
+            task.cancel()
+        await asyncio.gather(*self._stops, return_exceptions=True)
+
+    async def room(self) -> None:
+        """Wait until the hub takes more."""
+        await self._hub.room()
+
+    def receive(self, sender: str, payload: bytes) -> None:
+        """Take a payload in either form of :mod:`boardtalk.envelope`. Never raises: refusals go to `sender`."""
+        if len(payload) <= MAX_STOP_BYTES:
+            target = stop.target(payload.decode("utf-8", "replace"))
+            if target is not None and self._is_stop(target):
+                self.stop(sender, payload)
+                return
+        try:
+            message = envelope.read(payload, sender, self._last.get(sender))
+        except Refused as refused:
+            self._hub.refuse(Message(sender=sender, to=SYSTEM, body=""), refused)
+            return
+        self._last[sender] = message.to
+        self.accept(message)
+
+    def accept(self, message: Message) -> None:
+        """Take a message that has been read already."""
+        if len(message.body) <= MAX_STOP_BYTES and stop.target(message.body) is not None and self._is_stop(message.to):
+            self._start_stop(message)
+            return
+        try:
+            self._hub.accept(message)
+        except Refused as refused:
+            self._hub.refuse(message, refused)
+
+    def stop(self, sender: str, payload: bytes) -> None:
+        """Take a payload of the stop lane: whatever it says, it stops; an address in it narrows that down."""
+        target = stop.target(payload.decode("utf-8", "replace"))
+        known = target if target and self._hub.directory.kind(target) is Kind.ROBOT else stop.ALL
+        self._start_stop(Message(sender=sender, to=known or SYSTEM, body="stop"))
+
+    def _is_stop(self, target: str) -> bool:
+        """Whether a stop word to `target` is one: said to a person or a group it is just a word.
+
+        To a name that nobody has it stops everything: in doubt, stop.
+        """
+        return self._hub.directory.kind(target) not in (Kind.USER, Kind.GROUP)
+
+    def _start_stop(self, message: Message) -> None:
+        if len(self._stops) >= MAX_STOPS:
+            return
+        task = asyncio.create_task(self._stop(message), name=f"stop by {message.sender}")
+        self._stops.add(task)
+        task.add_done_callback(self._stops.discard)
+
+    async def _stop(self, message: Message) -> None:
+        """Stop now; tell sender, history and audit afterwards."""
+        began = time.monotonic()
+        robot = message.to if self._hub.directory.kind(message.to) is Kind.ROBOT else None
+        try:
+            stopped = await stop.stop(self._state, robot, message.sender)
+            text = stop.describe(stopped)
+            confirmed = all(each.confirmed for each in stopped)
+        except ServiceError as error:
+            text, confirmed = f"STOP NOT CARRIED OUT: {error}. Use the hardware stop", False
+        status = (
+            Status(code=Code.DONE, state=State.DONE) if confirmed else Status(code=Code.FAILED, state=State.UNKNOWN)
+        )
+        log.warning("stop", by=message.sender, robot=robot or "all", result=text,
+                    ms=round((time.monotonic() - began) * 1000, 1))  # fmt: skip
+        self._hub.stopped(message, text, status)

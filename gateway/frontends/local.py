@@ -1,0 +1,205 @@
+"""The local door: JSON lines over ``control.sock``, for the terminal chat and the command line.
+
+Who may open the socket (0600) may act as any user: he owns the gateway. It works without the broker.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+import structlog
+
+
+from boardtalk.events import Delivery, Presence, Update
+from boardtalk.sdk import Completion, Contact, Refused, Role, ServiceError
+from boardtalk.sdk.channel import MAX_LINE_BYTES, Channel
+from boardtalk.users import Change, UserError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from boardtalk.frontends.intake import Intake
+    from boardtalk.hub import Hub
+    from boardtalk.store import HistoryEntry
+    from boardtalk.users import Users
+
+SOCKET: Final = "control.sock"
+
+log = structlog.get_logger()
+
+
+class Login(msgspec.Struct, tag_field="op", tag="login"):
+    """Act as this user from now on, and see his events."""
+
+    user: str
+
+
+class Send(msgspec.Struct, tag_field="op", tag="send"):
+    """A message in either form of the envelope, as on `chat/<user>/out`."""
+
+    payload: str
+
+
+class Stop(msgspec.Struct, tag_field="op", tag="stop"):
+    """Stop one robot, or all."""
+
+    robot: str = ""
+
+
+class Contacts(msgspec.Struct, tag_field="op", tag="contacts"):
+    """Ask for the directory."""
+
+
+class Complete(msgspec.Struct, tag_field="op", tag="complete"):
+    """Ask what may follow a half-typed line."""
+
+    to: str
+    line: str
+
+
+class History(msgspec.Struct, tag_field="op", tag="history"):
+    """Ask for past messages of the user, newest last."""
+
+    other: str = ""
+    limit: int = 20
+
+
+class ChangeUser(msgspec.Struct, tag_field="op", tag="user"):
+    """Change a user: `add`, `remove`, `passwd`, `token` or `role`."""
+
+    action: str
+    address: str
+    role: Role | None = None
+    password: str = ""
+
+
+Request = Login | Send | Stop | Contacts | Complete | History | ChangeUser
+
+
+class Welcome(msgspec.Struct, tag="welcome"):
+    """Answers `Login`."""
+
+    user: str
+
+
+class Failure(msgspec.Struct, tag="failure"):
+    """A request that was refused."""
+
+    reason: str
+
+
+class ContactList(msgspec.Struct, tag="contacts"):
+    """Answers `Contacts`."""
+
+    contacts: list[Contact]
+
+
+class Completions(msgspec.Struct, tag="completions"):
+    """Answers `Complete`."""
+
+    completions: list[Completion]
+
+
+class Past(msgspec.Struct, tag="history"):
+    """Answers `History`."""
+
+    entries: list[dict[str, Any]]
+
+
+class UserChanged(Change, tag="user"):
+    """Answers `ChangeUser`."""
+
+
+Reply = Welcome | Failure | ContactList | Completions | Past | UserChanged | Delivery | Update | Presence
+
+
+class LocalDoor:
+    """Serves the socket while `serve` runs."""
+
+    def __init__(self, hub: Hub, intake: Intake, users: Users, users_changed: Callable[[], None]) -> None:
+        self._hub = hub
+        self._intake = intake
+        self._users = users
+        self._users_changed = users_changed
+
+    async def listen(self, folder: Path) -> asyncio.Server:
+        """Open the socket; the caller closes it."""
+        path = folder / SOCKET
+        path.unlink(missing_ok=True)
+        before = os.umask(0o177)
+        try:
+            return await asyncio.start_unix_server(self._serve, path, limit=MAX_LINE_BYTES)
+        finally:
+            os.umask(before)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        channel: Channel[Request] = Channel(reader, writer, Request)
+        try:
+            first = await channel.receive()
+            if not isinstance(first, Login):
+                channel.send(Failure("the first request must be a login"))
+                return
+            if self._users.get(first.user) is None:
+                channel.send(Failure(f"there is no user {first.user!r}; `boardtalk user add {first.user}` adds one"))
+                return
+            with self._hub.attach(first.user) as session:
+                channel.send(Welcome(first.user))
+                async with asyncio.TaskGroup() as tasks:
+                    pump = tasks.create_task(_pump(session, channel), name=f"control.sock to {first.user}")
+                    await self._requests(channel, first.user)
+                    pump.cancel()
+        except* ServiceError as errors:
+            log.info("local client cut off", reason=str(errors.exceptions[0]))
+        finally:
+            channel.close()
+
+    async def _requests(self, channel: Channel[Request], user: str) -> None:
+        async for request in channel:
+            await self._intake.room()
+            try:
+                reply = await self._answer(request, user)
+            except (UserError, Refused, ValueError) as error:
+                reply = Failure(str(error))
+            if reply is not None:
+                channel.send(reply)
+
+    async def _answer(self, request: Request, user: str) -> Reply | None:
+        match request:
+            case Send(payload):
+                self._intake.receive(user, payload.encode())
+                return None
+            case Stop(robot):
+                self._intake.stop(user, f"{robot}: stop".encode() if robot else b"stop")
+                return None
+            case Contacts():
+                return ContactList(self._hub.directory.contacts())
+            case Complete(to, line):
+                return Completions(self._hub.complete(to, line))
+            case History(other, limit):
+                entries = await self._hub.store.history(user, other or None, limit=limit)
+                return Past([_plain(entry) for entry in entries])
+            case ChangeUser():
+                return self._change_user(request)
+            case Login():
+                return Failure("already logged in")
+
+    def _change_user(self, request: ChangeUser) -> UserChanged:
+        change = self._users.change(request.action, request.address, request.role, request.password)
+        self._users_changed()
+        return UserChanged(change.address, change.role, change.token)
+
+
+async def _pump(session: Any, channel: Channel[Request]) -> None:
+    async for batch in session.events():
+        for event in batch:
+            channel.send(event)
+
+
+def _plain(entry: HistoryEntry) -> dict[str, Any]:
+    return msgspec.to_builtins(entry)  # type: ignore[no-any-return]
+
+

@@ -1,0 +1,191 @@
+"""Chat in the terminal: completion, history, and what became of each message."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Final
+
+from prompt_toolkit import PromptSession, print_formatted_text
+from prompt_toolkit.completion import Completer, Completion
+from prompt_toolkit.formatted_text import FormattedText
+from prompt_toolkit.history import FileHistory
+from prompt_toolkit.patch_stdout import patch_stdout
+from prompt_toolkit.styles import Style
+
+from boardtalk import stop
+from boardtalk.events import Delivery, Event, Presence, Update
+from boardtalk.frontends import local
+from boardtalk.frontends.client import Denied, GatewayClient, NoGateway
+from boardtalk.sdk import Contact, Kind, State
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterable
+    from pathlib import Path
+
+    from prompt_toolkit.completion import CompleteEvent
+    from prompt_toolkit.document import Document
+
+STYLE: Final = Style.from_dict(
+    {"who": "ansicyan bold", "state": "ansigray", "good": "ansigreen", "bad": "ansired bold", "hint": "ansigray"}
+)
+WORDS: Final = {
+    "/who": "robots, people and groups",
+    "/history": "what was said",
+    "/help": "this list",
+    "/quit": "leave (so does Ctrl-D)",
+    "stop": "stop every robot at once",
+}
+GREETING: Final = "Type `{robot}: help` for its commands, `stop` to stop everything, /help for more. Ctrl-D leaves."
+
+
+class Chat:
+    """One interactive session."""
+
+    def __init__(self, client: GatewayClient) -> None:
+        self._client = client
+        self.contacts: dict[str, Contact] = {}
+        self.talking_to = ""
+
+    async def run(self, history: Path) -> None:
+        """Read lines until the user leaves or the gateway goes away."""
+        await self.refresh()
+        robots = [name for name, contact in self.contacts.items() if contact.kind is Kind.ROBOT]
+        self.talking_to = robots[0] if robots else ""
+        show("hint", GREETING.format(robot=self.talking_to or "NAME"))
+        session: PromptSession[str] = PromptSession(
+            history=FileHistory(str(history)), completer=ChatCompleter(self), complete_while_typing=True, style=STYLE
+        )
+        with patch_stdout():
+            events = asyncio.create_task(self._show_events(), name="chat events")
+            lines = asyncio.create_task(self._read_lines(session), name="chat lines")
+            done, pending = await asyncio.wait({events, lines}, return_when=asyncio.FIRST_COMPLETED)
+            for task in pending:
+                task.cancel()
+            await asyncio.gather(*pending, return_exceptions=True)
+            for task in done:
+                task.result()
+
+    async def refresh(self) -> None:
+        """Fetch the directory."""
+        answer = await self._client.ask(local.Contacts(), local.ContactList)
+        self.contacts = {contact.address: contact for contact in answer.contacts}
+
+    async def complete(self, to: str, line: str) -> list[tuple[str, str]]:
+        """Ways to go on with a line to `to`, with hints."""
+        answer = await self._client.ask(local.Complete(to, line), local.Completions)
+        return [(completion.text, completion.hint) for completion in answer.completions]
+
+    async def _read_lines(self, session: PromptSession[str]) -> None:
+        while True:
+            try:
+                line = (await session.prompt_async(self._prompt)).strip()
+            except (EOFError, KeyboardInterrupt):
+                return
+            if line == "/quit":
+                return
+            if line:
+                await self._take(line)
+
+    def _prompt(self) -> FormattedText:
+        return FormattedText([("class:who", self.talking_to), ("", "> ")])
+
+    async def _take(self, line: str) -> None:
+        robot = stop.target(line)
+        if robot is not None:
+            self._client.stop(robot)
+        elif line.startswith("/"):
+            await self._local_command(line)
+        else:
+            to, text = self.split(line)
+            if not to:
+                show("bad", "to whom? begin with an address, as in `rover: help`")
+                return
+            self.talking_to = to
+            self._client.say(to, text)
+
+    def split(self, line: str) -> tuple[str, str]:
+        """Recipient and text of a line: ``rover: forward 20``, or the last conversation."""
+        head, colon, rest = line.partition(":")
+        if colon and head.strip().isidentifier() or head.strip() in self.contacts:
+            return head.strip(), rest.strip()
+        return self.talking_to, line
+
+    async def _local_command(self, line: str) -> None:
+        match line.split():
+            case ["/who"]:
+                await self.refresh()
+                for contact in self.contacts.values():
+                    state = contact.state or ("online" if contact.online else "offline")
+                    show("hint", f"  {contact.address:<16} {contact.kind:<6} {state:<9} {contact.about}")
+            case ["/history"]:
+                past = await self._client.ask(local.History(self.talking_to), local.Past)
+                for entry in past.entries:
+                    show("hint", f"  {entry['at']} {entry['sender']} → {entry['to']}: {entry['body']}")
+            case _:
+                for word, meaning in WORDS.items():
+                    show("hint", f"  {word:<10} {meaning}")
+
+    async def _show_events(self) -> None:
+        async for event in self._client.events():
+            if isinstance(event, Presence):
+                await self.refresh()
+            for style, text in describe(event):
+                show(style, text)
+        raise NoGateway("the gateway went away")
+
+
+class ChatCompleter(Completer):
+    """Completes addresses and stop words, and asks the gateway for the rest."""
+
+    def __init__(self, chat: Chat) -> None:
+        self._chat = chat
+
+    def get_completions(self, document: Document, complete_event: CompleteEvent) -> Iterable[Completion]:
+        """Nothing: only the asynchronous form can ask the gateway."""
+        return ()
+
+    async def get_completions_async(
+        self, document: Document, complete_event: CompleteEvent
+    ) -> AsyncIterator[Completion]:
+        """Words that may follow."""
+        line = document.text_before_cursor.lstrip()
+        word = line.split(" ")[-1]
+        to, text = self._chat.split(line)
+        if " " not in line:
+            for name, contact in self._chat.contacts.items():
+                if name.startswith(word):
+                    yield Completion(f"{name}: ", -len(word), name, display_meta=contact.about or contact.kind)
+            for name, meaning in WORDS.items():
+                if name.startswith(word) and word:
+                    yield Completion(name, -len(word), display_meta=meaning)
+        if to and not line.startswith("/"):
+            try:
+                found = await self._chat.complete(to, text)
+            except (Denied, NoGateway, TimeoutError):
+                return
+            for name, hint in found:
+                yield Completion(name, -len(text.split(" ")[-1]), display_meta=hint)
+
+
+def describe(event: Event) -> list[tuple[str, str]]:
+    """An event as lines of (style, text) for the terminal."""
+    match event:
+        case Update(status=status) if status.state is State.SENT:
+            return []
+        case Update(status=status):
+            style = "bad" if status.code.failed else "good" if status.state is State.DONE else "state"
+            return [(style, f"  {status.state}")]
+        case Delivery(message=message, status=status):
+            lines = message.body.split("\n")
+            who = f"{message.sender}{f' in {message.groupid}' if message.groupid else ''}"
+            style = "bad" if status and status.code.failed else ""
+            if len(lines) == 1:
+                return [(style, f"{who}: {message.body}")]
+            return [(style, f"{who}:"), *((style, f"  {line}") for line in lines)]
+        case _:
+            return []
+
+
+def show(style: str, text: str) -> None:
+    """Print a line above the prompt."""
+    print_formatted_text(FormattedText([(f"class:{style}" if style else "", text)]), style=STYLE)

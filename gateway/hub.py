@@ -1,0 +1,341 @@
+"""The hub: accepts messages durably, runs the chain, routes what remains, tells what became of it.
+
+Front-ends call `accept` and read a `Session`; modules come in through `gateway.context`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import OrderedDict, deque
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Final, Self
+
+import structlog
+
+from boardtalk.chain import Chain, Outcome
+from boardtalk.events import Delivery, Event, Presence, Update
+from boardtalk.sdk import Code, Completion, Flag, Kind, Message, Module, Refused, State, Status, User
+from boardtalk.store import Accepted, Conflict, Duplicate, NotStored, Store
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Coroutine, Iterator
+    from types import TracebackType
+
+    from boardtalk.directory import Directory
+
+SYSTEM: Final = "gateway"
+"""Address that the gateway itself speaks from."""
+MAX_SESSION_EVENTS: Final = 10_000
+"""A front-end that leaves more events than this unread is cut off."""
+MAX_WAITING: Final = 1_000
+"""Messages of one conversation that may wait for a slow module."""
+MAX_REMEMBERED: Final = 10_000
+"""Messages sent by modules whose status changes are still passed on to them."""
+
+ACCEPTED: Final = Status(code=Code.ACCEPTED, state=State.ACCEPTED)
+DELIVERED: Final = Status(code=Code.DELIVERED, state=State.DONE)
+
+log = structlog.get_logger()
+
+
+class Session:
+    """What one front-end connection gets to see. `address` None: everything, for a broker."""
+
+    def __init__(self, address: str | None) -> None:
+        self.address = address
+        self._events: deque[Event] = deque()
+        self._wake = asyncio.Event()
+        self._closed = False
+
+    def push(self, event: Event) -> None:
+        """Queue an event; a session that does not read is closed instead of filling the memory."""
+        if len(self._events) >= MAX_SESSION_EVENTS:
+            log.warning("front-end too slow: cut off", user=self.address, unread=len(self._events))
+            self.close()
+        if not self._closed:
+            self._events.append(event)
+            self._wake.set()
+
+    def close(self) -> None:
+        """End the iteration over `events`."""
+        self._closed = True
+        self._wake.set()
+
+    @property
+    def backlog(self) -> int:
+        """Events not read yet."""
+        return len(self._events)
+
+    async def events(self) -> AsyncIterator[list[Event]]:
+        """Events in batches, as they come, until the session is closed."""
+        while not self._closed or self._events:
+            await self._wake.wait()
+            self._wake.clear()
+            if batch := list(self._events):
+                self._events.clear()
+                yield batch
+            if self._closed:
+                return
+
+
+class Hub:
+    """The middle of the gateway. Use as an async context manager; it owns the tasks it starts."""
+
+    def __init__(self, store: Store, directory: Directory) -> None:
+        self.store = store
+        self.directory = directory
+        self.chain = Chain(())
+        self._modules: dict[str, Module] = {}
+        self._sessions: dict[str | None, set[Session]] = {}
+        self._waiting: dict[tuple[str, str], deque[tuple[Message, int, Status | None]]] = {}
+        self._module_sent: OrderedDict[tuple[str, str], str] = OrderedDict()
+        self._tasks = asyncio.TaskGroup()
+
+    async def __aenter__(self) -> Self:
+        await self._tasks.__aenter__()
+        self._acceptor = self._tasks.create_task(self._dispatch_committed(), name="hub acceptor")
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._acceptor.cancel()
+        for session in [session for group in self._sessions.values() for session in group]:
+            session.close()
+        await self._tasks.__aexit__(kind, error, trace)
+
+    def load(self, chain: Chain, modules: dict[str, Module]) -> None:
+        """Put a chain into service; `modules` are its instances, by instance name."""
+        self.chain = chain
+        self._modules = modules
+
+    # Front-ends -------------------------------------------------------------------------------
+
+    @contextmanager
+    def attach(self, address: str | None) -> Iterator[Session]:
+        """A session for a user (or, with None, for all of them) while the context lasts."""
+        session = Session(address)
+        self._sessions.setdefault(address, set()).add(session)
+        first = address is not None and len(self._sessions[address]) == 1
+        if address is not None and first:
+            self._announce(address, online=True)
+            self._hand_over_held(address)
+        try:
+            yield session
+        finally:
+            session.close()
+            self._sessions[address].discard(session)
+            if not self._sessions[address]:
+                del self._sessions[address]
+                if address is not None:
+                    self._announce(address, online=False)
+
+    def accept(self, message: Message) -> None:
+        """Take a message from a user. What becomes of it comes back through his sessions.
+
+        Raises:
+            Refused: the gateway is full. All other refusals are told to the sender as statuses.
+        """
+        message = message.with_(accepted=time.monotonic(), row=0)
+        if message.flags & (Flag.TRANSIENT | Flag.PRESENCE):
+            self._enter(message, 0)
+            return
+        self.store.put(message)
+
+    async def room(self) -> None:
+        """Wait until there is room: a front-end that forwards many messages waits here."""
+        await self.store.room()
+
+    def refuse(self, message: Message, refused: Refused) -> None:
+        """Tell the sender that his message is refused, in words and as a status."""
+        state = State.EXPIRED if refused.code is Code.EXPIRED else State.REJECTED
+        status = Status(code=refused.code, state=state, detail=refused.reason)
+        self.tell(message, status)
+        self._say(message, refused.reason, status)
+
+    def complete(self, to: str, line: str) -> list[Completion]:
+        """What may follow a half-typed line to `to`, as the module that answers for it says."""
+        module = self._modules.get(self.directory.owner(to) or "")
+        return module.on_complete(to, line) if module else []
+
+    def stopped(self, message: Message, text: str, status: Status) -> None:
+        """Tell sender, history and audit of a stop that was carried out (or was not) past the hub."""
+        self.store.audit(message.sender, "stop", message.to, text)
+        self.tell(message, status)
+        self._say(message, text, status)
+
+    # Modules ----------------------------------------------------------------------------------
+
+    def submit(self, instance: str, message: Message, after: int, status: Status | None) -> None:
+        """Take a message from a module; it enters the chain after stage `after`."""
+        if message.id:
+            self._module_sent[message.sender, message.id] = instance
+            while len(self._module_sent) > MAX_REMEMBERED:
+                self._module_sent.popitem(last=False)
+        if not message.flags & (Flag.TRANSIENT | Flag.PRESENCE):
+            self.store.record(message, status)
+        self._enter(message.with_(accepted=time.monotonic()), after + 1, status)
+
+    def tell(self, message: Message, status: Status) -> None:
+        """Record a status change of a message and tell its sender."""
+        if message.row:
+            self.store.update(message.row, status)
+        instance = self._module_sent.get((message.sender, message.id)) if message.id else None
+        if instance is not None:
+            self._call_status(instance, message, status)
+            return
+        if not message.id and status is ACCEPTED and self.directory.kind(message.to) is not Kind.ROBOT:
+            return
+        name = message.id or f"~{message.row}"
+        self._push(message.sender, Update(message.sender, name, message.to, status, time.time()))
+
+    def publish_presence(self, address: str, *, online: bool, state: str) -> None:
+        """Show everybody how a robot or a user is."""
+        event = Presence(address, online, state)
+        for sessions in self._sessions.values():
+            for session in sessions:
+                session.push(event)
+
+    # Inside -----------------------------------------------------------------------------------
+
+    async def _dispatch_committed(self) -> None:
+        async for batch in self.store.committed():
+            for item in batch:
+                match item:
+                    case Accepted(message):
+                        self.tell(message, ACCEPTED)
+                        self._enter(message, 0)
+                    case Duplicate(message, row, status, answer):
+                        self._repeat(message.with_(row=row), status, answer)
+                    case Conflict(message):
+                        self.refuse(
+                            message.with_(row=0),
+                            Refused(Code.FAILED, f"id {message.id!r} was used for another message: choose a new id"),
+                        )
+                    case NotStored(message, reason):
+                        self.refuse(message, Refused(Code.FAILED, f"the gateway can't store messages: {reason}"))
+
+    def _repeat(self, message: Message, status: Status | None, answer: Message | None) -> None:
+        """Answer a duplicate as the original was answered, without doing it again."""
+        status = status or ACCEPTED
+        self._push(message.sender, Update(message.sender, message.id, message.to, status, time.time()))
+        if answer:
+            self._push(message.sender, Delivery(message.sender, answer, time.time(), status))
+
+    def _enter(self, message: Message, start: int, status: Status | None = None) -> None:
+        """Let a message into the chain, behind those of its conversation that still wait."""
+        key = (message.sender, message.to)
+        waiting = self._waiting.get(key) if self._waiting else None
+        if waiting is None:
+            outcome = self.chain.run(message, start)
+            if outcome is None or isinstance(outcome, Message):
+                self._leave(message, outcome, status)
+                return
+            self._waiting[key] = deque()
+            self._tasks.create_task(self._wait(key, message, outcome, status), name=f"conversation {key[0]}→{key[1]}")
+        elif len(waiting) >= MAX_WAITING:
+            self.refuse(message, Refused(Code.BUSY, f"{len(waiting)} messages to {message.to} wait already; try later"))
+        else:
+            waiting.append((message, start, status))
+
+    async def _wait(
+        self, key: tuple[str, str], message: Message, outcome: Coroutine[Any, Any, Outcome], status: Status | None
+    ) -> None:
+        """Finish one message that waits for a module, then those that came behind it."""
+        try:
+            self._leave(message, await outcome, status)
+            waiting = self._waiting[key]
+            while waiting:
+                message, start, status = waiting.popleft()
+                result = self.chain.run(message, start)
+                if not (result is None or isinstance(result, Message)):
+                    result = await result
+                self._leave(message, result, status)
+        finally:
+            del self._waiting[key]
+
+    def _leave(self, original: Message, outcome: Outcome, status: Status | None) -> None:
+        """Route what came out of the chain."""
+        if outcome is None:
+            return
+        try:
+            self._route(outcome, status)
+        except Refused as refused:
+            self.refuse(original, refused)
+
+    def _route(self, message: Message, status: Status | None) -> None:
+        kind = self.directory.require(message.to)
+        if kind is Kind.ROBOT:
+            raise Refused(Code.OFFLINE, f"no module answers for {message.to!r} just now")
+        if kind is Kind.USER:
+            self._deliver(message.to, message, status)
+            return
+        members = self.directory.members(message.to)
+        if message.sender not in members and self.directory.kind(message.sender) is Kind.USER:
+            raise Refused(Code.DENIED, f"{message.sender} is not a member of {message.to}")
+        for member in members:
+            if member != message.sender:
+                self._deliver(member, message.with_(groupid=message.to), status)
+
+    def _deliver(self, user: str, message: Message, status: Status | None) -> None:
+        """Hand a message to a user, or keep it until he comes."""
+        if self._push(user, Delivery(user, message, time.time(), status)):
+            if message.flags & Flag.DELIVERY_RECEIPT or message.id:
+                self.tell(message, DELIVERED)
+            return
+        if message.to_online or message.flags & (Flag.TRANSIENT | Flag.PRESENCE):
+            raise Refused(Code.OFFLINE, f"{user} is not online")
+        if message.expiry == 0:
+            raise Refused(Code.EXPIRED, f"{user} is not online, and the message was for now or never")
+        self.store.hold(user, message)
+
+    def _hand_over_held(self, user: str) -> None:
+        for message in self.store.take(user):
+            self._push(user, Delivery(user, message, time.time()))
+            self.tell(message, DELIVERED)
+
+    def _push(self, user: str, event: Event) -> bool:
+        """Queue an event for all sessions that show this user's; whether there is one."""
+        found = False
+        for key in (user, None):
+            for session in self._sessions.get(key, ()):
+                session.push(event)
+                found = True
+        return found
+
+    def _say(self, message: Message, text: str, status: Status) -> None:
+        """Tell the sender of a message something, as a message from the gateway."""
+        answer = Message(sender=SYSTEM, to=message.sender, body=text, refid=message.id, aid=message.aid)
+        self._push(message.sender, Delivery(message.sender, answer, time.time(), status))
+
+    def _announce(self, address: str, *, online: bool) -> None:
+        self.directory.set_online(address, online=online)
+        self.publish_presence(address, online=online, state="")
+        role = self.directory.role(address)
+        if role is None:
+            return
+        user = User(address=address, online=online, role=role)
+        for name, module in self._modules.items():
+            self._call(name, module.on_login, user)
+
+    def _call_status(self, instance: str, message: Message, status: Status) -> None:
+        if module := self._modules.get(instance):
+            self._call(instance, module.on_message_status, message, status)
+
+    def _call(self, instance: str, callback: Any, *arguments: Any) -> None:
+        """Run a module's callback whose result does not matter; its failure hurts nobody."""
+        try:
+            result = callback(*arguments)
+        except Exception:
+            log.exception("module callback failed", module=instance, callback=callback.__name__)
+            return
+        if result is not None:
+            self._tasks.create_task(_contained(instance, result), name=f"{instance} {callback.__name__}")
+
+
+async def _contained(instance: str, work: Any) -> None:
+    try:
+        await work
+    except Exception:
+        log.exception("module callback failed", module=instance)

@@ -1,0 +1,120 @@
+"""Finds, checks and starts the modules that a configuration names, in its order."""
+
+from __future__ import annotations
+
+import inspect
+from difflib import get_close_matches
+from importlib.metadata import entry_points
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+import structlog
+
+from boardtalk import conf
+from boardtalk.chain import Chain, Stage
+from boardtalk.sdk import API_VERSION, Config, ModuleError
+from boardtalk.sdk import Module as ModuleBase
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from boardtalk.sdk import Context
+
+GROUP: Final = "boardtalk.modules"
+"""Entry-point group: the modules that come with boardtalk use the same door as everybody's."""
+
+log = structlog.get_logger()
+
+
+class Instance(msgspec.Struct, frozen=True):
+    """A module to be loaded once: its class, its settings and how the chain treats it."""
+
+    name: str
+    """The module's name, with ``#2`` and so on for further instances."""
+    module: type[ModuleBase]
+    settings: Config
+    options: conf.ModuleOptions
+
+
+def available() -> dict[str, type[ModuleBase]]:
+    """All installed modules that fit this gateway, by name."""
+    found = {}
+    for point in entry_points(group=GROUP):
+        try:
+            found[point.name] = _checked(point.name, point.load())
+        except ModuleError as error:
+            log.error("module left out", module=point.name, error=str(error))
+        except Exception as error:  # noqa: BLE001 - a broken third-party module must not stop the gateway
+            log.error("module left out", module=point.name, error=f"{type(error).__name__}: {error}")
+    return found
+
+
+def _checked(name: str, module: object) -> type[ModuleBase]:
+    if not (isinstance(module, type) and issubclass(module, ModuleBase)):
+        raise ModuleError(f"module {name!r}: its entry point is not a class derived from boardtalk.sdk.Module")
+    if module.api_version != API_VERSION:
+        raise ModuleError(
+            f"module {name!r} is written for module API {module.api_version}; this gateway has {API_VERSION}"
+        )
+    if module.name != name:
+        raise ModuleError(f"module {name!r} calls itself {module.name!r}: entry point and `name` must agree")
+    return module
+
+
+def plan(document: conf.Document, modules: Mapping[str, type[ModuleBase]]) -> list[Instance]:
+    """The instances that a configuration asks for, in its order, with checked settings.
+
+    Raises:
+        ConfigError: an unknown module, or settings that it does not take.
+    """
+    counts: dict[str, int] = {}
+    instances = []
+    for block in document.blocks:
+        if block.kind != "module":
+            continue
+        module = modules.get(block.name)
+        if module is None:
+            near = get_close_matches(block.name, modules, n=1)
+            hint = f"did you mean {near[0]}?" if near else f"installed: {', '.join(sorted(modules))}"
+            raise conf.error_at(document, block, f"there is no module {block.name!r}; {hint}")
+        counts[block.name] = number = counts.get(block.name, 0) + 1
+        options, settings = conf.module_settings(document, block, module.Config)
+        instances.append(Instance(block.name if number == 1 else f"{block.name}#{number}", module, settings, options))
+    return instances
+
+
+async def start(
+    instances: Sequence[Instance], context_for: Callable[[str, int], Context]
+) -> tuple[Chain, dict[str, ModuleBase]]:
+    """Make and start the instances in order; the chain of those that started.
+
+    Raises:
+        ModuleError: one that is `required` did not start.
+    """
+    stages: list[Stage] = []
+    started: dict[str, ModuleBase] = {}
+    for instance in instances:
+        module = instance.module(context_for(instance.name, len(stages)), instance.settings)
+        try:
+            result = module.on_start()
+            if result is not None:
+                await result
+        except Exception as error:
+            log.exception("module did not start", module=instance.name, error=str(error))
+            if instance.options.required:
+                raise ModuleError(f"required module {instance.name!r} did not start: {error}") from error
+            continue
+        started[instance.name] = module
+        stages.append(Stage(instance.name, module.on_message, on_fail=instance.options.on_fail))
+    return Chain(stages), started
+
+
+async def stop(modules: Mapping[str, ModuleBase]) -> None:
+    """Call `on_cleanup` of all, in reverse order; failures are reported and don't stop the others."""
+    for name, module in reversed(modules.items()):
+        try:
+            result = module.on_cleanup()
+            if inspect.isawaitable(result):
+                await result
+        except Exception as error:
+            log.exception("module did not clean up", module=name, error=str(error))

@@ -1,0 +1,96 @@
+"""Stop: recognised before store and chain, and carried straight to the link process.
+
+Nothing that may be slow or broken stands on this path: no disk, no module, no broker beyond the one
+that brought the word. The door is the link process's socket, the same for the gateway's front-ends
+and for `boardtalk stop` in a process of its own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from boardtalk.sdk import ServiceError
+from boardtalk.sdk.channel import Channel
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+ALL: Final = ""
+"""The target that means every robot."""
+ANSWER_TIMEOUT_S: Final = 2.0
+"""Longest wait for the boards' own confirmation; the link process goes on repeating after that."""
+
+_STOP_LINE = re.compile(r"\s*(?:([a-z0-9][a-z0-9_-]{0,31})\s*:)?\s*stop(\s+all)?\s*[.!]*\s*", re.IGNORECASE)
+
+
+class StopRequest(msgspec.Struct, tag_field="op", tag="stop"):
+    """What goes to the link process."""
+
+    board: str | None
+    """None: all boards."""
+    by: str
+    """Who stopped, for the audit."""
+
+
+class Stopped(msgspec.Struct, frozen=True):
+    """How one board took it."""
+
+    board: str
+    confirmed: bool
+    """The board said that its outputs are off."""
+    ms: float
+    """Milliseconds until it said so, or until the wait ended."""
+
+
+class StopAnswer(msgspec.Struct, frozen=True, tag_field="ev", tag="stopped"):
+    """What the link process answers."""
+
+    stopped: tuple[Stopped, ...]
+
+
+def target(line: str) -> str | None:
+    """Whom a typed line stops: an address, `ALL`, "" for `stop` alone; None: it is no stop word.
+
+    Case and trailing ``!`` don't matter: in an emergency nobody types neatly.
+    """
+    match = _STOP_LINE.fullmatch(line)
+    if match is None:
+        return None
+    address, everything = match.groups()
+    return ALL if everything or not address else address.lower()
+
+
+async def stop(state: Path, board: str | None, by: str) -> tuple[Stopped, ...]:
+    """Stop one board (or all, with None) and wait for their confirmations.
+
+    Raises:
+        ServiceError: there is no link process on this state folder, or it does not answer.
+    """
+    channel: Channel[StopAnswer] = await Channel.connect(state / "link.sock", StopAnswer)
+    try:
+        channel.send(StopRequest(board, by))
+        async with asyncio.timeout(ANSWER_TIMEOUT_S):
+            answer = await channel.receive()
+    except TimeoutError as error:
+        raise ServiceError(f"{state / 'link.sock'}: the link process does not answer") from error
+    finally:
+        channel.close()
+    if answer is None:
+        raise ServiceError(f"{state / 'link.sock'}: the link process hung up")
+    return answer.stopped
+
+
+def describe(stopped: tuple[Stopped, ...]) -> str:
+    """The result in words."""
+    if not stopped:
+        return "no robot is connected: nothing to stop"
+    return "; ".join(
+        f"{each.board} stopped, confirmed in {each.ms:.0f} ms; `{each.board}: rearm` lets it move again"
+        if each.confirmed
+        else f"{each.board} HAS NOT CONFIRMED the stop: use the hardware stop"
+        for each in stopped
+    )

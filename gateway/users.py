@@ -1,0 +1,211 @@
+"""Users and their secrets.
+
+The configuration file declares users and roles; `boardtalk user` adds further ones and keeps what
+must not stand in that file, hashed passwords and MQTT tokens, in ``secrets/users.json`` (0600).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import os
+import secrets
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from boardtalk.sdk import BoardtalkError, Role, check_address
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+MIN_PASSWORD_CHARS: Final = 8
+TOKEN_BYTES: Final = 24
+"""192 bit; the contract asks for at least 128."""
+_SCRYPT_N: Final = 2**14
+_SCRYPT_R: Final = 8
+_SCRYPT_P: Final = 1
+"""OWASP's second choice of parameters: 16 MB and some 50 ms on a Pi."""
+
+
+class UserError(BoardtalkError):
+    """A user can't be added or changed as asked."""
+
+
+class Account(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """What is kept of one user."""
+
+    address: str
+    role: Role = Role.OPERATOR
+    token: str = ""
+    """For MQTT; generated, never a person's password."""
+    password: str = ""
+    """``scrypt$salt$hash`` in hex; "" = no password login."""
+
+
+class Change(msgspec.Struct, frozen=True):
+    """A change of one user that was made."""
+
+    address: str
+    role: Role
+    token: str = ""
+    """The MQTT token, if it is new."""
+
+
+def new_token() -> str:
+    """A fresh MQTT token."""
+    return secrets.token_urlsafe(TOKEN_BYTES)
+
+
+def hash_password(password: str, salt: bytes | None = None) -> str:
+    """The stored form of a password.
+
+    Raises:
+        UserError: too short.
+    """
+    if len(password) < MIN_PASSWORD_CHARS:
+        raise UserError(f"a password has at least {MIN_PASSWORD_CHARS} characters")
+    salt = salt or secrets.token_bytes(16)
+    digest = hashlib.scrypt(password.encode(), salt=salt, n=_SCRYPT_N, r=_SCRYPT_R, p=_SCRYPT_P)
+    return f"scrypt${salt.hex()}${digest.hex()}"
+
+
+class Users:
+    """All accounts, by address. Changes are written at once."""
+
+    def __init__(self, path: Path, accounts: dict[str, Account]) -> None:
+        self._path = path
+        self._accounts = accounts
+
+    @classmethod
+    def load(cls, secrets_folder: Path, declared: Mapping[str, Role] | None = None) -> Users:
+        """Read the accounts; users that the configuration declares are added, its roles win.
+
+        Raises:
+            UserError: the file is damaged, or others may read it.
+        """
+        path = secrets_folder / "users.json"
+        users = cls(path, {account.address: account for account in _read(path)})
+        changed = False
+        for address, role in (declared or {}).items():
+            account = users._accounts.setdefault(address, Account(address=address))
+            changed |= not account.token or account.role is not role
+            account.role = role
+            account.token = account.token or new_token()
+        if changed:
+            users._save()
+        return users
+
+    def __iter__(self):  # type: ignore[no-untyped-def]  # noqa: ANN204
+        return iter(self._accounts.values())
+
+    def get(self, address: str) -> Account | None:
+        """The account of an address, or None."""
+        return self._accounts.get(address)
+
+    def role(self, address: str) -> Role | None:
+        """The role of an address; None for nobody we know."""
+        account = self._accounts.get(address)
+        return account.role if account else None
+
+    def change(self, action: str, address: str, role: Role | None = None, password: str = "") -> Change:
+        """Do what `boardtalk user ACTION` asks.
+
+        Raises:
+            UserError, AddressError: it can't be done; the text says why.
+        """
+        match action:
+            case "add":
+                account = self.add(address, role or Role.OPERATOR)
+                return Change(address, account.role, account.token)
+            case "token":
+                account = self.renew_token(address)
+                return Change(address, account.role, account.token)
+            case "role" if role:
+                return Change(address, self.set_role(address, role).role)
+            case "passwd":
+                return Change(address, self.set_password(address, password).role)
+            case "remove":
+                return Change(address, self.remove(address).role)
+            case _:
+                raise UserError(f"can't do {action!r} with a user")
+
+    def add(self, address: str, role: Role) -> Account:
+        """Add a user with a fresh token.
+
+        Raises:
+            AddressError: not a valid address.
+            UserError: there is one of this name.
+        """
+        check_address(address)
+        if address in self._accounts:
+            raise UserError(f"there is a user {address!r} already; `boardtalk user role {address} …` changes the role")
+        account = Account(address=address, role=role, token=new_token())
+        self._accounts[address] = account
+        self._save()
+        return account
+
+    def remove(self, address: str) -> Account:
+        """Remove a user with all his rights."""
+        account = self._find(address)
+        del self._accounts[address]
+        self._save()
+        return account
+
+    def set_role(self, address: str, role: Role) -> Account:
+        """Change a role."""
+        account = self._find(address)
+        account.role = role
+        self._save()
+        return account
+
+    def set_password(self, address: str, password: str) -> Account:
+        """Set the password for the web page."""
+        account = self._find(address)
+        account.password = hash_password(password)
+        self._save()
+        return account
+
+    def renew_token(self, address: str) -> Account:
+        """Replace the MQTT token: the old one no longer works."""
+        account = self._find(address)
+        account.token = new_token()
+        self._save()
+        return account
+
+    def verify(self, address: str, password: str) -> bool:
+        """Whether this is his password. Takes as long for unknown users as for known ones."""
+        account = self._accounts.get(address)
+        stored = account.password if account and account.password else f"scrypt${'00' * 16}$"
+        salt = bytes.fromhex(stored.split("$")[1])
+        digest = hashlib.scrypt(password.encode(), salt=salt, n=_SCRYPT_N, r=_SCRYPT_R, p=_SCRYPT_P)
+        return hmac.compare_digest(stored, f"scrypt${salt.hex()}${digest.hex()}")
+
+    def _find(self, address: str) -> Account:
+        account = self._accounts.get(address)
+        if account is None:
+            known = ", ".join(sorted(self._accounts)) or "nobody yet"
+            raise UserError(f"there is no user {address!r}; known: {known}")
+        return account
+
+    def _save(self) -> None:
+        self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        temporary = self._path.with_suffix(".new")
+        data = msgspec.json.format(msgspec.json.encode(list(self._accounts.values())), indent=1)
+        with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(self._path)
+
+
+def _read(path: Path) -> list[Account]:
+    try:
+        if path.stat().st_mode & 0o077:
+            raise UserError(f"{path}: others may read these secrets; `chmod 600 {path}` and renew the tokens")
+        return msgspec.json.decode(path.read_bytes(), type=list[Account])
+    except FileNotFoundError:
+        return []
+    except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise UserError(f"{path}: can't be read ({error}); restore it from a backup or move it away") from error

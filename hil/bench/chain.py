@@ -1,0 +1,65 @@
+"""Messages per second through the chain, deadlines and counters on, and whether memory stays flat."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from boardtalk.chain import Chain, Stage
+from boardtalk.hil.bench.rows import Row
+from boardtalk.sdk import PASS, Message, Verdict
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+MESSAGES: Final = 200_000
+FLAT_MESSAGES: Final = 1_000_000
+MODULES: Final = (1, 5, 10)
+
+
+class _Pass:
+    """The smallest module: a bound method, as real ones are."""
+
+    def on_message(self, message: Message) -> Verdict:
+        return PASS
+
+
+def rows() -> Iterator[Row]:
+    """Throughput for 1, 5 and 10 modules beside bare calls of the same methods, and memory growth."""
+    message = Message(sender="alice", to="bob", body="forward 20", id="1", row=1)
+    for count in MODULES:
+        modules = [_Pass() for _ in range(count)]
+        chain = Chain([Stage(f"pass#{number}", module.on_message) for number, module in enumerate(modules)])
+        rate = _rate(chain, message)
+        calls = [module.on_message for module in modules]
+        began = time.perf_counter()
+        for _ in range(MESSAGES):
+            for call in calls:
+                call(message)
+        bare = MESSAGES / (time.perf_counter() - began)
+        yield Row.against(f"chain, {count} modules", rate, "messages/s", MESSAGES, bare)
+    yield _growth(message)
+
+
+def _rate(chain: Chain, message: Message) -> float:
+    began = time.perf_counter()
+    for _ in range(MESSAGES):
+        chain.run(message)
+    return MESSAGES / (time.perf_counter() - began)
+
+
+def _growth(message: Message) -> Row:
+    """Growth of resident memory over a million messages, after a warm-up."""
+    chain = Chain([Stage(f"pass#{number}", _Pass().on_message) for number in range(5)])
+    for _ in range(FLAT_MESSAGES // 10):
+        chain.run(message.with_(id="w"))
+    before = _resident_kb()
+    for number in range(FLAT_MESSAGES):
+        chain.run(message.with_(row=number))
+    return Row(name="chain, memory growth", value=_resident_kb() - before, unit="kB", n=FLAT_MESSAGES)
+
+
+def _resident_kb() -> int:
+    status = Path("/proc/self/status").read_text()
+    return int(status.split("VmRSS:")[1].split()[0])

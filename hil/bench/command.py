@@ -1,0 +1,52 @@
+"""`boardtalk bench`: measures, and compares with a baseline of the same run."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Annotated, Final, Literal
+
+import msgspec
+from cyclopts import Parameter
+from rich.console import Console
+from rich.table import Table
+
+from boardtalk.hil.bench.rows import Row
+
+Name = Literal["chain", "codec", "command", "broker", "startup"]
+MODULES: Final[dict[Name, str]] = {
+    "chain": "chain",
+    "codec": "codec",
+    "command": "round_trip",
+    "broker": "broker",
+    "startup": "startup",
+}
+
+
+def bench(
+    name: Name,
+    /,
+    *,
+    json: Annotated[bool, Parameter(name="--json", negative="", help="Print JSON, for programs.")] = False,
+) -> int:
+    """Measure a part and print the figures.
+
+    Example: boardtalk bench chain
+
+    Args:
+        name: the chain of modules, the frame codec, a command's round trip, the broker, or the start.
+    """
+    rows: list[Row] = list(import_module(f"boardtalk.hil.bench.{MODULES[name]}").rows())
+    if json:
+        print(msgspec.json.encode(rows).decode())  # noqa: T201
+        return 0
+    table = Table("figure", "value", "unit", "n", "baseline", "ratio", title=f"boardtalk bench {name}")
+    for row in rows:
+        table.add_row(row.name, _short(row.value), row.unit, f"{row.n}", _short(row.baseline), _short(row.ratio))
+    Console().print(table)
+    return 0
+
+
+def _short(value: float | None) -> str:
+    if value is None:
+        return "–"
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"

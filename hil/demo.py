@@ -1,0 +1,134 @@
+"""`boardtalk demo`: a gateway with a simulated rover, and a chat to try it."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Final
+
+from cyclopts import Parameter
+from rich.console import Console
+
+from boardtalk.cli import StateFolder, await_, me
+from boardtalk.hil.board import EmulatedBoard
+from boardtalk.sdk import BoardtalkError
+from boardtalk.state import demo_folder
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+START_TIMEOUT_S: Final = 20.0
+STOP_TIMEOUT_S: Final = 10.0
+
+CONF: Final = """\
+# Written by `boardtalk demo`: a free port for the broker, and the simulated rover's pseudo-terminal.
+log_level = warning
+
+broker {{
+    port = 0
+}}
+
+user {user} {{
+    role = operator
+}}
+
+module iot_bridge {{
+}}
+
+board rover {{
+    port = {port}
+}}
+"""
+
+
+class DemoError(BoardtalkError):
+    """The demo can't start."""
+
+
+def demo(
+    *,
+    headless: Annotated[bool, Parameter(negative="")] = False,
+    state: StateFolder = None,
+) -> int:
+    """Chat with a simulated rover: real MicroPython, real gateway, no hardware.
+
+    Example: boardtalk demo
+
+    Args:
+        headless: print one line beginning with `ready` and wait, instead of opening a chat.
+    """
+    return await_(_demo(state or demo_folder(), headless=headless))
+
+
+async def _demo(folder: Path, *, headless: bool) -> int:
+    async with AsyncExitStack() as stack:
+        board = await stack.enter_async_context(EmulatedBoard("rover", fallback=True))
+        ready = await stack.enter_async_context(gateway(folder, CONF.format(user=me(), port=board.port)))
+        if headless:
+            print(ready, flush=True)  # noqa: T201
+            await _interrupted()
+            return 0
+        _introduce(board, ready)
+        from boardtalk.frontends.client import GatewayClient  # noqa: PLC0415 - prompt_toolkit takes its time
+        from boardtalk.frontends.terminal import Chat  # noqa: PLC0415
+
+        client = await stack.enter_async_context(GatewayClient.connect(folder, me()))
+        await Chat(client).run(folder / "chat-history")
+    return 0
+
+
+@asynccontextmanager
+async def gateway(folder: Path, conf: str) -> AsyncIterator[str]:
+    """A gateway in a process of its own; yields its `ready` line.
+
+    Raises:
+        DemoError: it did not start; its own words stand on standard error.
+    """
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    path = folder / "demo.conf"
+    path.write_text(conf)
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "boardtalk", "run", "--conf", path, "--state", folder,
+        stdout=asyncio.subprocess.PIPE, start_new_session=True,
+    )  # fmt: skip
+    assert process.stdout is not None  # noqa: S101 - it is a pipe
+    try:
+        async with asyncio.timeout(START_TIMEOUT_S):
+            line = (await process.stdout.readline()).decode().strip()
+        if not line.startswith("ready"):
+            raise DemoError("the gateway did not start; see above")
+        yield line
+    except TimeoutError as error:
+        raise DemoError(f"the gateway did not start within {START_TIMEOUT_S:g} s") from error
+    finally:
+        await _end(process)
+
+
+async def _end(process: asyncio.subprocess.Process) -> None:
+    if process.returncode is None:
+        process.terminate()
+    try:
+        async with asyncio.timeout(STOP_TIMEOUT_S):
+            await process.wait()
+    except TimeoutError:
+        process.kill()
+        await process.wait()
+
+
+async def _interrupted() -> None:
+    stopping = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stopping.set)
+    await stopping.wait()
+
+
+def _introduce(board: EmulatedBoard, ready: str) -> None:
+    console = Console(highlight=False)
+    console.print(f"A simulated rover runs in [bold]{board.interpreter}[/] on {board.port}")
+    fields = dict(part.split("=", 1) for part in ready.split() if "=" in part)
+    if "mqtt" in fields:
+        console.print(f"MQTT: {fields['mqtt']}, `boardtalk user token {me()}` makes a password")
+    console.print("[dim]A software stop is no emergency stop: give real machines a switch that cuts motor power.[/]")

@@ -1,0 +1,36 @@
+"""What all tests share: no test leaves a process behind."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+MARK = "BOARDTALK_TEST"
+"""Environment variable that our child processes inherit, by which leftovers are found."""
+
+
+def running(mark: str) -> list[str]:
+    """Command lines of processes that carry a mark, zombies and ourselves left out."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if not entry.name.isdigit() or int(entry.name) == os.getpid():
+            continue
+        try:
+            if f"{MARK}={mark}".encode() in (entry / "environ").read_bytes().split(b"\0"):
+                found.append((entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace"))
+        except OSError:
+            continue
+    return found
+
+
+@pytest.fixture(autouse=True)
+def no_orphans(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Fails a test whose child processes outlive it."""
+    mark = f"{os.getpid()}-{abs(hash(request.node.nodeid))}"
+    monkeypatch.setenv(MARK, mark)
+    yield
+    leftover = running(mark)
+    assert not leftover, f"processes left behind: {leftover}"

@@ -1,0 +1,30 @@
+"""Stop words are recognised as people type them, and nothing else is."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from boardtalk import stop
+
+
+@pytest.mark.parametrize("line", ["stop", "stop all", "STOP", " stop ", "stop!", "Stop all!!!", "rover: stop all"])
+def test_stop_without_a_robot_stops_all(line: str) -> None:
+    assert stop.target(line) == stop.ALL
+
+
+@pytest.mark.parametrize("line", ["rover: stop", "rover:stop", "Rover: STOP!", "  rover :  stop"])
+def test_stop_to_a_robot_names_it(line: str) -> None:
+    assert stop.target(line) == "rover"
+
+
+@pytest.mark.parametrize("line", ["", "stopp", "don't stop", "stop it", "rover: stop 5", "rover: forward 20", "stop:"])
+def test_other_lines_are_no_stop_words(line: str) -> None:
+    assert stop.target(line) is None
+
+
+@given(st.text(max_size=80))
+def test_any_text_is_looked_at_without_harm(line: str) -> None:
+    target = stop.target(line)
+    assert target is None or "stop" in line.lower()
