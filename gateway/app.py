@@ -38,7 +38,7 @@ class Endpoints(msgspec.Struct, kw_only=True):
 
 
 def find_conf(given: Path | None) -> Path:
-    """The configuration file to use: the given one, else the first of the usual places that exists."""
+    """The configuration file to use: the given one, else the first of the usual places."""
     if given is not None:
         return given
     for path in (Path("conf/gateway.conf"), Path("/etc/boardtalk/gateway.conf")):

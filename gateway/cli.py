@@ -1,5 +1,7 @@
-"""The command line. Exit codes: 0 done · 1 refused or failed · 2 no gateway, wrong usage or
-configuration · 130 interrupted.
+"""The command line.
+
+Exit codes: 0 done · 1 refused or failed · 2 no gateway, wrong usage or configuration · 130
+interrupted.
 
 Commands of other packages join through the entry-point group ``boardtalk.commands``; heavy imports
 wait until their command runs.
@@ -32,7 +34,9 @@ REFUSED: Final = 1
 UNUSABLE: Final = 2
 INTERRUPTED: Final = 130
 
-StateFolder = Annotated[Path | None, Parameter(name="--state", help="Folder where the gateway keeps its state.")]
+StateFolder = Annotated[
+    Path | None, Parameter(name="--state", help="Folder where the gateway keeps its state.")
+]
 ConfFile = Annotated[Path | None, Parameter(name="--conf", help="Configuration file.")]
 AsUser = Annotated[str | None, Parameter(name="--user", help="Act as this user; default: you.")]
 AsJson = Annotated[bool, Parameter(name="--json", negative="", help="Print JSON, for programs.")]
@@ -45,6 +49,7 @@ app = App(
 )
 user_app = App(name="user", help="Users, their roles and tokens.")
 app.command(user_app)
+app.command("boardtalk.doctor:doctor", name="doctor")
 console = Console(highlight=False)
 errors = Console(stderr=True, highlight=False)
 
@@ -95,16 +100,18 @@ def run(*, conf: ConfFile = None, state: StateFolder = None) -> int:
 
     Example: boardtalk run --conf gateway.conf
     """
-    from boardtalk import app as application  # noqa: PLC0415 - pulls in the whole gateway
-    from boardtalk import conf as configuration  # noqa: PLC0415
+    from boardtalk import app as application
+    from boardtalk import conf as configuration
 
     document = configuration.load(application.find_conf(conf))
-    return await_(application.serve(document, state or default_folder(), local_user=me(), ready=_say_ready))
+    return await_(
+        application.serve(document, state or default_folder(), local_user=me(), ready=_say_ready)
+    )
 
 
 def _say_ready(endpoints: Any) -> None:
     where = f"mqtt={endpoints.mqtt} " if endpoints.mqtt else ""
-    print(f"ready {where}modules={','.join(endpoints.modules)}", flush=True)  # noqa: T201
+    print(f"ready {where}modules={','.join(endpoints.modules)}", flush=True)
 
 
 @app.command
@@ -113,13 +120,15 @@ def check(file: Path, /) -> int:
 
     Example: boardtalk check conf/gateway.conf
     """
-    from boardtalk import conf as configuration  # noqa: PLC0415
-    from boardtalk import loader  # noqa: PLC0415
+    from boardtalk import conf as configuration
+    from boardtalk import loader
 
     document = configuration.load(file)
     modules = loader.available()
     kinds = {kind: type_ for module in modules.values() for kind, type_ in module.blocks.items()}
-    found = configuration.check(document, {name: module.Config for name, module in modules.items()}, kinds)
+    found = configuration.check(
+        document, {name: module.Config for name, module in modules.items()}, kinds
+    )
     for warning in document.warnings:
         errors.print(f"[yellow]warning:[/] {_escaped(str(warning))}")
     for error in found:
@@ -157,33 +166,39 @@ def chat(
 
 
 async def _interactive(folder: Path, user: str) -> int:
-    from boardtalk.frontends.client import GatewayClient  # noqa: PLC0415
-    from boardtalk.frontends.terminal import Chat  # noqa: PLC0415 - prompt_toolkit takes its time
+    from boardtalk.frontends.client import GatewayClient
+    from boardtalk.frontends.terminal import Chat
 
     async with GatewayClient.connect(folder, user) as client:
         await Chat(client).run(folder / f"chat-history-{user}")
     return DONE
 
 
-async def _one_message(folder: Path, user: str, address: str, text: str, *, as_json: bool, timeout_s: float) -> int:
-    from boardtalk.frontends import local  # noqa: PLC0415
-    from boardtalk.frontends.client import GatewayClient  # noqa: PLC0415
+async def _one_message(
+    folder: Path, user: str, address: str, text: str, *, as_json: bool, timeout_s: float
+) -> int:
+    from boardtalk.frontends import local
+    from boardtalk.frontends.client import GatewayClient
 
     async with GatewayClient.connect(folder, user) as client:
         contacts = (await client.ask(local.Contacts(), local.ContactList)).contacts
-        robot = any(contact.address == address and contact.kind is Kind.ROBOT for contact in contacts)
+        robot = any(
+            contact.address == address and contact.kind is Kind.ROBOT for contact in contacts
+        )
         message_id = client.say(address, text)
         try:
             async with asyncio.timeout(timeout_s):
                 return await _follow(client, message_id, until_done=robot, as_json=as_json)
         except TimeoutError:
-            errors.print(f"no final answer within {timeout_s:g} s; `boardtalk history {address}` may know later")
+            errors.print(
+                f"no final answer within {timeout_s:g} s; `boardtalk history {address}` may know later"
+            )
             return REFUSED
 
 
 async def _follow(client: Any, message_id: str, *, until_done: bool, as_json: bool) -> int:
     """Print what becomes of a message; the exit code that it deserves."""
-    from boardtalk.events import Delivery, Update  # noqa: PLC0415
+    from boardtalk.events import Delivery, Update
 
     ended: Code | None = None
     answered = False
@@ -195,7 +210,7 @@ async def _follow(client: Any, message_id: str, *, until_done: bool, as_json: bo
                     ended = status.code
             case Delivery(message=message, status=status) if message.refid == message_id:
                 if as_json:
-                    print(msgspec.json.encode(message).decode(), flush=True)  # noqa: T201
+                    print(msgspec.json.encode(message).decode(), flush=True)
                 else:
                     console.print(f"{message.sender}: {_escaped(message.body)}")
                 answered = True
@@ -207,14 +222,16 @@ async def _follow(client: Any, message_id: str, *, until_done: bool, as_json: bo
 
 def _print_status(status: Any, *, as_json: bool) -> None:
     if as_json:
-        print(msgspec.json.encode(status).decode(), flush=True)  # noqa: T201
+        print(msgspec.json.encode(status).decode(), flush=True)
         return
     color = "red" if status.code.failed else "green" if status.state is State.DONE else "dim"
     console.print(f"[{color}]{status.state}[/]")
 
 
 @app.command
-def stop(robot: str = "", /, *, user: AsUser = None, state: StateFolder = None, json: AsJson = False) -> int:
+def stop(
+    robot: str = "", /, *, user: AsUser = None, state: StateFolder = None, json: AsJson = False
+) -> int:
     """Stop a robot, or all of them, at once; works even while the gateway hangs.
 
     Example: boardtalk stop rover
@@ -222,11 +239,11 @@ def stop(robot: str = "", /, *, user: AsUser = None, state: StateFolder = None, 
     Args:
         robot: the robot's address; without it, all stop.
     """
-    from boardtalk import stop as stopping  # noqa: PLC0415
+    from boardtalk import stop as stopping
 
     stopped = await_(stopping.stop(state or running_folder(), robot or None, user or me()))
     if json:
-        print(msgspec.json.encode(stopped).decode())  # noqa: T201
+        print(msgspec.json.encode(stopped).decode())
     else:
         console.print(stopping.describe(stopped))
     return DONE if all(each.confirmed for each in stopped) else REFUSED
@@ -234,7 +251,13 @@ def stop(robot: str = "", /, *, user: AsUser = None, state: StateFolder = None, 
 
 @app.command
 def history(
-    other: str = "", /, *, limit: int = 20, user: AsUser = None, state: StateFolder = None, json: AsJson = False
+    other: str = "",
+    /,
+    *,
+    limit: int = 20,
+    user: AsUser = None,
+    state: StateFolder = None,
+    json: AsJson = False,
 ) -> int:
     """Show what was said, newest last.
 
@@ -244,35 +267,42 @@ def history(
 
 
 async def _history(folder: Path, user: str, other: str, limit: int, *, as_json: bool) -> int:
-    from boardtalk.frontends import local  # noqa: PLC0415
-    from boardtalk.frontends.client import GatewayClient  # noqa: PLC0415
+    from boardtalk.frontends import local
+    from boardtalk.frontends.client import GatewayClient
 
     async with GatewayClient.connect(folder, user) as client:
         past = await client.ask(local.History(other, limit), local.Past)
     if as_json:
-        print(msgspec.json.encode(past.entries).decode())  # noqa: T201
+        print(msgspec.json.encode(past.entries).decode())
         return DONE
     for entry in past.entries:
         console.print(_escaped(f"{entry['at']} {entry['sender']} → {entry['to']}: {entry['body']}"))
     return DONE
 
 
-def _change_user(action: str, address: str, state: Path | None, *, as_json: bool, **more: Any) -> int:
+def _change_user(
+    action: str, address: str, state: Path | None, *, as_json: bool, **more: Any
+) -> int:
     changed = await_(_change_running_or_stored(state or running_folder(), action, address, more))
     if as_json:
-        print(msgspec.json.encode(changed).decode())  # noqa: T201
+        print(msgspec.json.encode(changed).decode())
         return DONE
     console.print(f"{changed.address}: {'removed' if action == 'remove' else changed.role}")
     if changed.token:
-        console.print(f"MQTT user {changed.address}, password (shown only now): {changed.token}", soft_wrap=True)
+        console.print(
+            f"MQTT user {changed.address}, password (shown only now): {changed.token}",
+            soft_wrap=True,
+        )
     return DONE
 
 
-async def _change_running_or_stored(folder: Path, action: str, address: str, more: dict[str, Any]) -> Any:
+async def _change_running_or_stored(
+    folder: Path, action: str, address: str, more: dict[str, Any]
+) -> Any:
     """Ask the running gateway, which tells the broker at once; if none runs, change the stored users."""
-    from boardtalk.frontends import local  # noqa: PLC0415
-    from boardtalk.frontends.client import GatewayClient, NoGateway  # noqa: PLC0415
-    from boardtalk.users import Users  # noqa: PLC0415
+    from boardtalk.frontends import local
+    from boardtalk.frontends.client import GatewayClient, NoGateway
+    from boardtalk.users import Users
 
     try:
         async with GatewayClient.connect(folder, me()) as client:
@@ -283,7 +313,9 @@ async def _change_running_or_stored(folder: Path, action: str, address: str, mor
 
 
 @user_app.command
-def add(name: str, /, *, role: Role = Role.OPERATOR, state: StateFolder = None, json: AsJson = False) -> int:
+def add(
+    name: str, /, *, role: Role = Role.OPERATOR, state: StateFolder = None, json: AsJson = False
+) -> int:
     """Add a user and print his MQTT token.
 
     Example: boardtalk user add alice --role operator
@@ -303,7 +335,11 @@ def passwd(name: str, /, *, state: StateFolder = None, json: AsJson = False) -> 
 
     Example: boardtalk user passwd alice
     """
-    password = getpass.getpass(f"New password for {name}: ") if sys.stdin.isatty() else sys.stdin.readline().rstrip("\n")
+    password = (
+        getpass.getpass(f"New password for {name}: ")
+        if sys.stdin.isatty()
+        else sys.stdin.readline().rstrip("\n")
+    )
     return _change_user("passwd", name, state, as_json=json, password=password)
 
 

@@ -64,7 +64,7 @@ class ModuleContext:
         self._hub.directory.unregister(self.instance, address)
         self._hub.publish_presence(address, online=False, state="gone")
 
-    def allowed(self, sender: str, action: Action, to: str) -> bool:  # noqa: ARG002 - per robot: later
+    def allowed(self, sender: str, action: Action, to: str) -> bool:
         """See the SDK."""
         return self._hub.directory.allowed(sender, action)
 

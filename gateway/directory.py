@@ -46,7 +46,11 @@ class Directory:
             return kind
         names = sorted(self.names())
         near = get_close_matches(address, names, n=1)
-        hint = f"did you mean {near[0]}?" if near else f"known: {', '.join(names[:12]) or 'nobody yet'}"
+        hint = (
+            f"did you mean {near[0]}?"
+            if near
+            else f"known: {', '.join(names[:12]) or 'nobody yet'}"
+        )
         raise Refused(Code.BAD_ADDRESS, f"there is no {address!r} here; {hint}")
 
     def names(self) -> Iterable[str]:
@@ -61,7 +65,12 @@ class Directory:
         robots = [contact for _, contact in self._robots.values()]
         groups = [Contact(address=name, kind=Kind.GROUP, online=True) for name in self._groups]
         users = [
-            Contact(address=account.address, kind=Kind.USER, online=account.address in self._online, about=account.role)
+            Contact(
+                address=account.address,
+                kind=Kind.USER,
+                online=account.address in self._online,
+                about=account.role,
+            )
             for account in self._users
         ]
         return robots + groups + users

@@ -15,7 +15,18 @@ import structlog
 
 from boardtalk.chain import Chain, Outcome
 from boardtalk.events import Delivery, Event, Presence, Update
-from boardtalk.sdk import Code, Completion, Flag, Kind, Message, Module, Refused, State, Status, User
+from boardtalk.sdk import (
+    Code,
+    Completion,
+    Flag,
+    Kind,
+    Message,
+    Module,
+    Refused,
+    State,
+    Status,
+    User,
+)
 from boardtalk.store import Accepted, Conflict, Duplicate, NotStored, Store
 
 if TYPE_CHECKING:
@@ -98,7 +109,10 @@ class Hub:
         return self
 
     async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         self._acceptor.cancel()
         for session in [session for group in self._sessions.values() for session in group]:
@@ -185,7 +199,11 @@ class Hub:
         if instance is not None:
             self._call_status(instance, message, status)
             return
-        if not message.id and status is ACCEPTED and self.directory.kind(message.to) is not Kind.ROBOT:
+        if (
+            not message.id
+            and status is ACCEPTED
+            and self.directory.kind(message.to) is not Kind.ROBOT
+        ):
             return
         name = message.id or f"~{message.row}"
         self._push(message.sender, Update(message.sender, name, message.to, status, time.time()))
@@ -211,15 +229,23 @@ class Hub:
                     case Conflict(message):
                         self.refuse(
                             message.with_(row=0),
-                            Refused(Code.FAILED, f"id {message.id!r} was used for another message: choose a new id"),
+                            Refused(
+                                Code.FAILED,
+                                f"id {message.id!r} was used for another message: choose a new id",
+                            ),
                         )
                     case NotStored(message, reason):
-                        self.refuse(message, Refused(Code.FAILED, f"the gateway can't store messages: {reason}"))
+                        self.refuse(
+                            message,
+                            Refused(Code.FAILED, f"the gateway can't store messages: {reason}"),
+                        )
 
     def _repeat(self, message: Message, status: Status | None, answer: Message | None) -> None:
         """Answer a duplicate as the original was answered, without doing it again."""
         status = status or ACCEPTED
-        self._push(message.sender, Update(message.sender, message.id, message.to, status, time.time()))
+        self._push(
+            message.sender, Update(message.sender, message.id, message.to, status, time.time())
+        )
         if answer:
             self._push(message.sender, Delivery(message.sender, answer, time.time(), status))
 
@@ -233,14 +259,25 @@ class Hub:
                 self._leave(message, outcome, status)
                 return
             self._waiting[key] = deque()
-            self._tasks.create_task(self._wait(key, message, outcome, status), name=f"conversation {key[0]}→{key[1]}")
+            self._tasks.create_task(
+                self._wait(key, message, outcome, status), name=f"conversation {key[0]}→{key[1]}"
+            )
         elif len(waiting) >= MAX_WAITING:
-            self.refuse(message, Refused(Code.BUSY, f"{len(waiting)} messages to {message.to} wait already; try later"))
+            self.refuse(
+                message,
+                Refused(
+                    Code.BUSY, f"{len(waiting)} messages to {message.to} wait already; try later"
+                ),
+            )
         else:
             waiting.append((message, start, status))
 
     async def _wait(
-        self, key: tuple[str, str], message: Message, outcome: Coroutine[Any, Any, Outcome], status: Status | None
+        self,
+        key: tuple[str, str],
+        message: Message,
+        outcome: Coroutine[Any, Any, Outcome],
+        status: Status | None,
     ) -> None:
         """Finish one message that waits for a module, then those that came behind it."""
         try:
@@ -287,7 +324,9 @@ class Hub:
         if message.to_online or message.flags & (Flag.TRANSIENT | Flag.PRESENCE):
             raise Refused(Code.OFFLINE, f"{user} is not online")
         if message.expiry == 0:
-            raise Refused(Code.EXPIRED, f"{user} is not online, and the message was for now or never")
+            raise Refused(
+                Code.EXPIRED, f"{user} is not online, and the message was for now or never"
+            )
         self.store.hold(user, message)
 
     def _hand_over_held(self, user: str) -> None:
@@ -306,7 +345,9 @@ class Hub:
 
     def _say(self, message: Message, text: str, status: Status) -> None:
         """Tell the sender of a message something, as a message from the gateway."""
-        answer = Message(sender=SYSTEM, to=message.sender, body=text, refid=message.id, aid=message.aid)
+        answer = Message(
+            sender=SYSTEM, to=message.sender, body=text, refid=message.id, aid=message.aid
+        )
         self._push(message.sender, Delivery(message.sender, answer, time.time(), status))
 
     def _announce(self, address: str, *, online: bool) -> None:
@@ -331,7 +372,9 @@ class Hub:
             log.exception("module callback failed", module=instance, callback=callback.__name__)
             return
         if result is not None:
-            self._tasks.create_task(_contained(instance, result), name=f"{instance} {callback.__name__}")
+            self._tasks.create_task(
+                _contained(instance, result), name=f"{instance} {callback.__name__}"
+            )
 
 
 async def _contained(instance: str, work: Any) -> None:

@@ -1,4 +1,4 @@
-"""The state folder: where everything lives that one gateway keeps, and that no second one may use."""
+"""The state folder: where one gateway keeps everything, and which no second one may use."""
 
 from __future__ import annotations
 
@@ -31,9 +31,11 @@ def demo_folder() -> Path:
 
 
 def running_folder() -> Path:
-    """The folder of the gateway to talk to: the default one, or the demo's if only that one runs."""
+    """The folder of the gateway to talk to: the default one, or the demo's if only that runs."""
     real, demo = default_folder(), demo_folder()
-    return demo if (demo / "control.sock").exists() and not (real / "control.sock").exists() else real
+    return (
+        demo if (demo / "control.sock").exists() and not (real / "control.sock").exists() else real
+    )
 
 
 @contextmanager

@@ -24,7 +24,9 @@ ALL: Final = ""
 ANSWER_TIMEOUT_S: Final = 2.0
 """Longest wait for the boards' own confirmation; the link process goes on repeating after that."""
 
-_STOP_LINE = re.compile(r"\s*(?:([a-z0-9][a-z0-9_-]{0,31})\s*:)?\s*stop(\s+all)?\s*[.!]*\s*", re.IGNORECASE)
+_STOP_LINE = re.compile(
+    r"\s*(?:([a-z0-9][a-z0-9_-]{0,31})\s*:)?\s*stop(\s+all)?\s*[.!]*\s*", re.IGNORECASE
+)
 
 
 class StopRequest(msgspec.Struct, tag_field="op", tag="stop"):
@@ -85,7 +87,7 @@ async def stop(state: Path, board: str | None, by: str) -> tuple[Stopped, ...]:
 
 
 def describe(stopped: tuple[Stopped, ...]) -> str:
-    """The result in words."""
+    """The result in words, for a person."""
     if not stopped:
         return "no robot is connected: nothing to stop"
     return "; ".join(

@@ -97,7 +97,7 @@ class Users:
             users._save()
         return users
 
-    def __iter__(self):  # type: ignore[no-untyped-def]  # noqa: ANN204
+    def __iter__(self):  # type: ignore[no-untyped-def]
         return iter(self._accounts.values())
 
     def get(self, address: str) -> Account | None:
@@ -109,7 +109,9 @@ class Users:
         account = self._accounts.get(address)
         return account.role if account else None
 
-    def change(self, action: str, address: str, role: Role | None = None, password: str = "") -> Change:
+    def change(
+        self, action: str, address: str, role: Role | None = None, password: str = ""
+    ) -> Change:
         """Do what `boardtalk user ACTION` asks.
 
         Raises:
@@ -140,7 +142,9 @@ class Users:
         """
         check_address(address)
         if address in self._accounts:
-            raise UserError(f"there is a user {address!r} already; `boardtalk user role {address} …` changes the role")
+            raise UserError(
+                f"there is a user {address!r} already; `boardtalk user role {address} …` changes the role"
+            )
         account = Account(address=address, role=role, token=new_token())
         self._accounts[address] = account
         self._save()
@@ -203,9 +207,13 @@ class Users:
 def _read(path: Path) -> list[Account]:
     try:
         if path.stat().st_mode & 0o077:
-            raise UserError(f"{path}: others may read these secrets; `chmod 600 {path}` and renew the tokens")
+            raise UserError(
+                f"{path}: others may read these secrets; `chmod 600 {path}` and renew the tokens"
+            )
         return msgspec.json.decode(path.read_bytes(), type=list[Account])
     except FileNotFoundError:
         return []
     except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise UserError(f"{path}: can't be read ({error}); restore it from a backup or move it away") from error
+        raise UserError(
+            f"{path}: can't be read ({error}); restore it from a backup or move it away"
+        ) from error

@@ -66,14 +66,16 @@ def demo(
 async def _demo(folder: Path, *, headless: bool) -> int:
     async with AsyncExitStack() as stack:
         board = await stack.enter_async_context(EmulatedBoard("rover", fallback=True))
-        ready = await stack.enter_async_context(gateway(folder, CONF.format(user=me(), port=board.port)))
+        ready = await stack.enter_async_context(
+            gateway(folder, CONF.format(user=me(), port=board.port))
+        )
         if headless:
-            print(ready, flush=True)  # noqa: T201
+            print(ready, flush=True)
             await _interrupted()
             return 0
         _introduce(board, ready)
-        from boardtalk.frontends.client import GatewayClient  # noqa: PLC0415 - prompt_toolkit takes its time
-        from boardtalk.frontends.terminal import Chat  # noqa: PLC0415
+        from boardtalk.frontends.client import GatewayClient
+        from boardtalk.frontends.terminal import Chat
 
         client = await stack.enter_async_context(GatewayClient.connect(folder, me()))
         await Chat(client).run(folder / "chat-history")
@@ -94,7 +96,7 @@ async def gateway(folder: Path, conf: str) -> AsyncIterator[str]:
         sys.executable, "-m", "boardtalk", "run", "--conf", path, "--state", folder,
         stdout=asyncio.subprocess.PIPE, start_new_session=True,
     )  # fmt: skip
-    assert process.stdout is not None  # noqa: S101 - it is a pipe
+    assert process.stdout is not None
     try:
         async with asyncio.timeout(START_TIMEOUT_S):
             line = (await process.stdout.readline()).decode().strip()
@@ -131,4 +133,6 @@ def _introduce(board: EmulatedBoard, ready: str) -> None:
     fields = dict(part.split("=", 1) for part in ready.split() if "=" in part)
     if "mqtt" in fields:
         console.print(f"MQTT: {fields['mqtt']}, `boardtalk user token {me()}` makes a password")
-    console.print("[dim]A software stop is no emergency stop: give real machines a switch that cuts motor power.[/]")
+    console.print(
+        "[dim]A software stop is no emergency stop: give real machines a switch that cuts motor power.[/]"
+    )

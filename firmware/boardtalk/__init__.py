@@ -1,6 +1,6 @@
 """Makes a MicroPython board understand chat commands: see docs/board-author.md."""
 
 from boardtalk.board import Board
-from boardtalk.dictionary import Arg
+from boardtalk.values import Arg
 
 __version__ = "0.1.0"

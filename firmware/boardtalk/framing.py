@@ -18,6 +18,8 @@ BAD = const(2)
 HEADER_AT = const(2)
 """Offset of the header in a frame on the line: after the delimiter and the first distance."""
 
+ACK_AT = const(4)
+TYPE_AT = const(6)
 PAYLOAD_AT = const(8)
 
 LINE_BYTES = const(256)

@@ -23,6 +23,14 @@ except ImportError:  # a board
     termios = None
 
 try:
+    from asyncio import sleep_ms
+except ImportError:  # CPython
+
+    def sleep_ms(delay):
+        return asyncio.sleep(delay / 1000)
+
+
+try:
     from time import ticks_add, ticks_diff, ticks_ms
 except ImportError:  # CPython: a clock that does not wrap
 
@@ -73,8 +81,16 @@ def reset_cause():
     return frames.RESET_UNKNOWN
 
 
-def console():
-    """The stream that the REPL uses too: USB on most boards, standard input and output on unix."""
+def forget_tasks():
+    """Make asyncio usable again after a program was interrupted."""
+    if not CPYTHON:
+        asyncio.new_event_loop()
+
+
+def open_stream(uart=None):
+    """The stream to the gateway: a UART, or the console, which the REPL uses too."""
+    if uart:
+        return Stream(uart, uart)
     if CPYTHON:
         return _Descriptors()
     if UNIX and os.getenv("BOARDTALK_NONBLOCKING"):

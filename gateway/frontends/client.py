@@ -52,9 +52,13 @@ class GatewayClient:
             Denied: it does not know this user.
         """
         try:
-            channel: Channel[local.Reply] = await Channel.connect(folder / local.SOCKET, local.Reply)
+            channel: Channel[local.Reply] = await Channel.connect(
+                folder / local.SOCKET, local.Reply
+            )
         except ServiceError as error:
-            raise NoGateway(f"no gateway runs on {folder}; `boardtalk demo` or `boardtalk run` starts one") from error
+            raise NoGateway(
+                f"no gateway runs on {folder}; `boardtalk demo` or `boardtalk run` starts one"
+            ) from error
         client = cls(channel)
         reader = asyncio.create_task(client._read(), name="control.sock reader")
         try:

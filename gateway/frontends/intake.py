@@ -39,7 +39,10 @@ class Intake:
         return self
 
     async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         for task in self._stops:
             task.cancel()
@@ -50,7 +53,10 @@ class Intake:
         await self._hub.room()
 
     def receive(self, sender: str, payload: bytes) -> None:
-        """Take a payload in either form of :mod:`boardtalk.envelope`. Never raises: refusals go to `sender`."""
+        """Take a payload in either form of :mod:`boardtalk.envelope`.
+
+        Never raises: refusals go to `sender`.
+        """
         if len(payload) <= MAX_STOP_BYTES:
             target = stop.target(payload.decode("utf-8", "replace"))
             if target is not None and self._is_stop(target):
@@ -66,7 +72,8 @@ class Intake:
 
     def accept(self, message: Message) -> None:
         """Take a message that has been read already."""
-        if len(message.body) <= MAX_STOP_BYTES and stop.target(message.body) is not None and self._is_stop(message.to):
+        short = len(message.body) <= MAX_STOP_BYTES
+        if short and stop.target(message.body) is not None and self._is_stop(message.to):
             self._start_stop(message)
             return
         try:
@@ -105,7 +112,9 @@ class Intake:
         except ServiceError as error:
             text, confirmed = f"STOP NOT CARRIED OUT: {error}. Use the hardware stop", False
         status = (
-            Status(code=Code.DONE, state=State.DONE) if confirmed else Status(code=Code.FAILED, state=State.UNKNOWN)
+            Status(code=Code.DONE, state=State.DONE)
+            if confirmed
+            else Status(code=Code.FAILED, state=State.UNKNOWN)
         )
         log.warning("stop", by=message.sender, robot=robot or "all", result=text,
                     ms=round((time.monotonic() - began) * 1000, 1))  # fmt: skip

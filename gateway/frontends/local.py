@@ -1,6 +1,6 @@
 """The local door: JSON lines over ``control.sock``, for the terminal chat and the command line.
 
-Who may open the socket (0600) may act as any user: he owns the gateway. It works without the broker.
+Who may open the socket (0600) may act as any user: he owns the gateway. It needs no broker.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 import structlog
-
 
 from boardtalk.events import Delivery, Presence, Update
 from boardtalk.sdk import Completion, Contact, Refused, Role, ServiceError
@@ -114,13 +113,25 @@ class UserChanged(Change, tag="user"):
     """Answers `ChangeUser`."""
 
 
-Reply = Welcome | Failure | ContactList | Completions | Past | UserChanged | Delivery | Update | Presence
+Reply = (
+    Welcome
+    | Failure
+    | ContactList
+    | Completions
+    | Past
+    | UserChanged
+    | Delivery
+    | Update
+    | Presence
+)
 
 
 class LocalDoor:
     """Serves the socket while `serve` runs."""
 
-    def __init__(self, hub: Hub, intake: Intake, users: Users, users_changed: Callable[[], None]) -> None:
+    def __init__(
+        self, hub: Hub, intake: Intake, users: Users, users_changed: Callable[[], None]
+    ) -> None:
         self._hub = hub
         self._intake = intake
         self._users = users
@@ -144,12 +155,18 @@ class LocalDoor:
                 channel.send(Failure("the first request must be a login"))
                 return
             if self._users.get(first.user) is None:
-                channel.send(Failure(f"there is no user {first.user!r}; `boardtalk user add {first.user}` adds one"))
+                channel.send(
+                    Failure(
+                        f"no user {first.user!r} here; `boardtalk user add {first.user}` adds him"
+                    )
+                )
                 return
             with self._hub.attach(first.user) as session:
                 channel.send(Welcome(first.user))
                 async with asyncio.TaskGroup() as tasks:
-                    pump = tasks.create_task(_pump(session, channel), name=f"control.sock to {first.user}")
+                    pump = tasks.create_task(
+                        _pump(session, channel), name=f"control.sock to {first.user}"
+                    )
                     await self._requests(channel, first.user)
                     pump.cancel()
         except* ServiceError as errors:
@@ -201,5 +218,3 @@ async def _pump(session: Any, channel: Channel[Request]) -> None:
 
 def _plain(entry: HistoryEntry) -> dict[str, Any]:
     return msgspec.to_builtins(entry)  # type: ignore[no-any-return]
-
-

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from typing import TYPE_CHECKING, Final
 
 from prompt_toolkit import PromptSession, print_formatted_text
@@ -25,8 +26,15 @@ if TYPE_CHECKING:
     from prompt_toolkit.completion import CompleteEvent
     from prompt_toolkit.document import Document
 
+ADDRESS: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}")
 STYLE: Final = Style.from_dict(
-    {"who": "ansicyan bold", "state": "ansigray", "good": "ansigreen", "bad": "ansired bold", "hint": "ansigray"}
+    {
+        "who": "ansicyan bold",
+        "state": "ansigray",
+        "good": "ansigreen",
+        "bad": "ansired bold",
+        "hint": "ansigray",
+    }
 )
 WORDS: Final = {
     "/who": "robots, people and groups",
@@ -53,7 +61,10 @@ class Chat:
         self.talking_to = robots[0] if robots else ""
         show("hint", GREETING.format(robot=self.talking_to or "NAME"))
         session: PromptSession[str] = PromptSession(
-            history=FileHistory(str(history)), completer=ChatCompleter(self), complete_while_typing=True, style=STYLE
+            history=FileHistory(str(history)),
+            completer=ChatCompleter(self),
+            complete_while_typing=True,
+            style=STYLE,
         )
         with patch_stdout():
             events = asyncio.create_task(self._show_events(), name="chat events")
@@ -106,7 +117,7 @@ class Chat:
     def split(self, line: str) -> tuple[str, str]:
         """Recipient and text of a line: ``rover: forward 20``, or the last conversation."""
         head, colon, rest = line.partition(":")
-        if colon and head.strip().isidentifier() or head.strip() in self.contacts:
+        if colon and ADDRESS.fullmatch(head.strip()):
             return head.strip(), rest.strip()
         return self.talking_to, line
 
@@ -116,11 +127,17 @@ class Chat:
                 await self.refresh()
                 for contact in self.contacts.values():
                     state = contact.state or ("online" if contact.online else "offline")
-                    show("hint", f"  {contact.address:<16} {contact.kind:<6} {state:<9} {contact.about}")
+                    show(
+                        "hint",
+                        f"  {contact.address:<16} {contact.kind:<6} {state:<9} {contact.about}",
+                    )
             case ["/history"]:
                 past = await self._client.ask(local.History(self.talking_to), local.Past)
                 for entry in past.entries:
-                    show("hint", f"  {entry['at']} {entry['sender']} → {entry['to']}: {entry['body']}")
+                    show(
+                        "hint",
+                        f"  {entry['at']} {entry['sender']} → {entry['to']}: {entry['body']}",
+                    )
             case _:
                 for word, meaning in WORDS.items():
                     show("hint", f"  {word:<10} {meaning}")
@@ -140,7 +157,9 @@ class ChatCompleter(Completer):
     def __init__(self, chat: Chat) -> None:
         self._chat = chat
 
-    def get_completions(self, document: Document, complete_event: CompleteEvent) -> Iterable[Completion]:
+    def get_completions(
+        self, document: Document, complete_event: CompleteEvent
+    ) -> Iterable[Completion]:
         """Nothing: only the asynchronous form can ask the gateway."""
         return ()
 
@@ -154,7 +173,9 @@ class ChatCompleter(Completer):
         if " " not in line:
             for name, contact in self._chat.contacts.items():
                 if name.startswith(word):
-                    yield Completion(f"{name}: ", -len(word), name, display_meta=contact.about or contact.kind)
+                    yield Completion(
+                        f"{name}: ", -len(word), name, display_meta=contact.about or contact.kind
+                    )
             for name, meaning in WORDS.items():
                 if name.startswith(word) and word:
                     yield Completion(name, -len(word), display_meta=meaning)
@@ -173,7 +194,9 @@ def describe(event: Event) -> list[tuple[str, str]]:
         case Update(status=status) if status.state is State.SENT:
             return []
         case Update(status=status):
-            style = "bad" if status.code.failed else "good" if status.state is State.DONE else "state"
+            style = (
+                "bad" if status.code.failed else "good" if status.state is State.DONE else "state"
+            )
             return [(style, f"  {status.state}")]
         case Delivery(message=message, status=status):
             lines = message.body.split("\n")

@@ -5,6 +5,7 @@ See :mod:`boardtalk.sdk.module` for the module itself, :mod:`boardtalk.sdk.messa
 """
 
 from boardtalk.sdk.contacts import ArgumentInfo, CommandInfo, Completion, Contact, Kind, Role, User
+from boardtalk.sdk.doctor import Finding, Severity
 from boardtalk.sdk.errors import (
     AddressError,
     BoardtalkError,
@@ -52,6 +53,7 @@ __all__ = [
     "ConfigError",
     "Contact",
     "Context",
+    "Finding",
     "Flag",
     "Kind",
     "Log",
@@ -61,6 +63,7 @@ __all__ = [
     "Refused",
     "Role",
     "ServiceError",
+    "Severity",
     "State",
     "Status",
     "User",

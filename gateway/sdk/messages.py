@@ -108,7 +108,7 @@ class Message(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     body: str
     """Text, at most `MAX_BODY_BYTES` of UTF-8."""
     id: str = ""
-    """Chosen by the sender, unique per sender, at most 64 characters; "" = the sender chose none."""
+    """Chosen by the sender, unique per sender, at most 64 characters; "" = none chosen."""
     refid: str = ""
     """Id of the message that this one answers."""
     groupid: str = ""

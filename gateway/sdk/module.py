@@ -40,7 +40,7 @@ API_VERSION: Final = 1
 class Disposition(Enum):
     """What a module decided about a message; use the names `PASS` and `CONSUMED`."""
 
-    PASS = "pass"  # noqa: S105 - a verdict, not a password
+    PASS = "pass"  # noqa: S105 - a verdict, no password
     CONSUMED = "consumed"
 
 
@@ -70,10 +70,17 @@ C = TypeVar("C", bound=Config)
 class Log(Protocol):
     """A structured logger: `log.info("port opened", port="/dev/ttyACM0")`."""
 
-    def debug(self, event: str, **values: Any) -> Any: ...  # noqa: D102
-    def info(self, event: str, **values: Any) -> Any: ...  # noqa: D102
-    def warning(self, event: str, **values: Any) -> Any: ...  # noqa: D102
-    def error(self, event: str, **values: Any) -> Any: ...  # noqa: D102
+    def debug(self, event: str, **values: Any) -> Any:
+        """For whoever looks for a fault."""
+
+    def info(self, event: str, **values: Any) -> Any:
+        """Ordinary news."""
+
+    def warning(self, event: str, **values: Any) -> Any:
+        """Worth a look."""
+
+    def error(self, event: str, **values: Any) -> Any:
+        """Something failed."""
 
 
 class Context(Protocol):
@@ -123,7 +130,7 @@ class Context(Protocol):
         ...
 
     def blocks(self, kind: str) -> Mapping[str, Config]:
-        """The configuration blocks of a kind that the module declares in `Module.blocks`, by name."""
+        """The blocks of a kind that the module declares in `Module.blocks`, by name."""
         ...
 
     def now(self) -> float:
@@ -182,7 +189,9 @@ class Module:
     def on_cleanup(self) -> Awaitable[None] | None:
         """Called once when the module is unloaded or the gateway ends."""
 
-    def reply(self, message: Message, body: str, status: Status | None = None, **parameters: object) -> None:
+    def reply(
+        self, message: Message, body: str, status: Status | None = None, **parameters: object
+    ) -> None:
         """Answer a message: from its recipient to its author, with `refid` and `aid` set."""
         fields: dict[str, Any] = {
             "sender": message.to,

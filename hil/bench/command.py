@@ -26,7 +26,9 @@ def bench(
     name: Name,
     /,
     *,
-    json: Annotated[bool, Parameter(name="--json", negative="", help="Print JSON, for programs.")] = False,
+    json: Annotated[
+        bool, Parameter(name="--json", negative="", help="Print JSON, for programs.")
+    ] = False,
 ) -> int:
     """Measure a part and print the figures.
 
@@ -37,11 +39,20 @@ def bench(
     """
     rows: list[Row] = list(import_module(f"boardtalk.hil.bench.{MODULES[name]}").rows())
     if json:
-        print(msgspec.json.encode(rows).decode())  # noqa: T201
+        print(msgspec.json.encode(rows).decode())
         return 0
-    table = Table("figure", "value", "unit", "n", "baseline", "ratio", title=f"boardtalk bench {name}")
+    table = Table(
+        "figure", "value", "unit", "n", "baseline", "ratio", title=f"boardtalk bench {name}"
+    )
     for row in rows:
-        table.add_row(row.name, _short(row.value), row.unit, f"{row.n}", _short(row.baseline), _short(row.ratio))
+        table.add_row(
+            row.name,
+            _short(row.value),
+            row.unit,
+            f"{row.n}",
+            _short(row.baseline),
+            _short(row.ratio),
+        )
     Console().print(table)
     return 0
 

@@ -12,6 +12,22 @@ Text between frames (it never holds 0x00) is the board's console. On MQTT one pu
 raw frame: no COBS, no delimiters. The CRC is CRC-32 (ISO-HDLC, `binascii.crc32`) over header and
 payload, seeded with 0 for HELLO and with `session_seed` for all else, so that frames of an earlier
 session, or of a peer with another dictionary, fail it.
+
+What both ends keep to:
+
+- *Session.* The host repeats HELLO until the board answers. A nonce that is new to the board begins
+  a session: numbers start at 0 in both directions. The same nonce again is only answered again.
+  A board that has started says so by a HELLO with `host_nonce` 0; that ends the session.
+- *Reliability.* DATA only. `ack` is valid in every frame but HELLO. A damaged frame or a gap is
+  answered by a NAK at once; otherwise the next frame acknowledges, or an ACK after some milliseconds.
+  A frame that came before is acknowledged again. At most `window` frames are beyond `ack`.
+- *Life.* The host sends TIME each second, more often while something moves; the board answers
+  at once. Three unanswered ones end the session.
+- *Once.* A COMMAND whose id the board knows is answered from memory (STARTED, or its RESULT again)
+  before anything else is looked at. Only then come epoch, latch, `ttl_ms` (0: EXPIRED, so that asking
+  again with 0 tells whether it ever came) and arguments.
+- *Stop.* Each STOP is answered by STOPPED, also a repeated one, and latches; only REARM with the
+  board's current epoch releases. REARM is answered by STATE.
 """
 
 from __future__ import annotations

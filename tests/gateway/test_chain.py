@@ -19,8 +19,12 @@ HELLO = Message(sender="alice", to="bob", body="hello")
 Handler = Callable[[Message], Verdict | Awaitable[Verdict]]
 
 
-async def through(*handlers: Handler, message: Message = HELLO, start: int = 0, on_fail: Any = "skip") -> Outcome:
-    chain = Chain([Stage(f"m{index}", handler, on_fail=on_fail) for index, handler in enumerate(handlers)])
+async def through(
+    *handlers: Handler, message: Message = HELLO, start: int = 0, on_fail: Any = "skip"
+) -> Outcome:
+    chain = Chain(
+        [Stage(f"m{index}", handler, on_fail=on_fail) for index, handler in enumerate(handlers)]
+    )
     outcome = chain.run(message, start)
     return await outcome if inspect.isawaitable(outcome) else outcome
 
@@ -52,7 +56,9 @@ async def test_a_consumed_message_reaches_no_later_module() -> None:
 
 
 @given(st.lists(st.tuples(st.sampled_from("abcd"), st.booleans()), max_size=8))
-async def test_modules_see_the_message_in_order_whether_inline_or_asynchronous(steps: list[tuple[str, bool]]) -> None:
+async def test_modules_see_the_message_in_order_whether_inline_or_asynchronous(
+    steps: list[tuple[str, bool]],
+) -> None:
     handlers = [add_later(letter) if slow else add(letter) for letter, slow in steps]
     outcome = await through(*handlers)
     assert outcome is not None
@@ -72,7 +78,9 @@ async def test_a_message_sent_by_a_module_starts_behind_it() -> None:
 
 
 @pytest.mark.parametrize("failing", [explode, lambda _: "nonsense", lambda _: None])
-async def test_a_failing_module_is_skipped_or_drops_the_message_as_configured(failing: Handler) -> None:
+async def test_a_failing_module_is_skipped_or_drops_the_message_as_configured(
+    failing: Handler,
+) -> None:
     skipped = await through(failing, add("!"), on_fail="skip")
     assert skipped is not None
     assert skipped.body == "hello!"
@@ -89,7 +97,9 @@ async def test_an_asynchronous_module_that_fails_is_contained_too() -> None:
     assert outcome.body == "hello!"
 
 
-async def test_a_module_that_hangs_is_cancelled_at_the_hard_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_module_that_hangs_is_cancelled_at_the_hard_deadline(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(chain_module, "HARD_DEADLINE_S", 0.01)
     cancelled = []
 

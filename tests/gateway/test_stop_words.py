@@ -9,7 +9,9 @@ from hypothesis import strategies as st
 from boardtalk import stop
 
 
-@pytest.mark.parametrize("line", ["stop", "stop all", "STOP", " stop ", "stop!", "Stop all!!!", "rover: stop all"])
+@pytest.mark.parametrize(
+    "line", ["stop", "stop all", "STOP", " stop ", "stop!", "Stop all!!!", "rover: stop all"]
+)
 def test_stop_without_a_robot_stops_all(line: str) -> None:
     assert stop.target(line) == stop.ALL
 
@@ -19,7 +21,9 @@ def test_stop_to_a_robot_names_it(line: str) -> None:
     assert stop.target(line) == "rover"
 
 
-@pytest.mark.parametrize("line", ["", "stopp", "don't stop", "stop it", "rover: stop 5", "rover: forward 20", "stop:"])
+@pytest.mark.parametrize(
+    "line", ["", "stopp", "don't stop", "stop it", "rover: stop 5", "rover: forward 20", "stop:"]
+)
 def test_other_lines_are_no_stop_words(line: str) -> None:
     assert stop.target(line) is None
 

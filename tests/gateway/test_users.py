@@ -60,7 +60,11 @@ def test_a_user_without_password_has_no_password_login(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("action", "address", "words"),
-    [("add", "alice", "already"), ("role", "bob", "no user 'bob'"), ("token", "bob", "known: alice")],
+    [
+        ("add", "alice", "already"),
+        ("role", "bob", "no user 'bob'"),
+        ("token", "bob", "known: alice"),
+    ],
 )
 def test_mistakes_are_explained(tmp_path: Path, action: str, address: str, words: str) -> None:
     users = Users.load(tmp_path)

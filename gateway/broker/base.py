@@ -1,0 +1,110 @@
+"""What all brokers share: where they listen, who may log in, what can go wrong."""
+
+from __future__ import annotations
+
+import re
+import ssl
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Final, Protocol, Self
+
+import msgspec
+
+from boardtalk.sdk import BoardtalkError, Config, check_address
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from types import TracebackType
+
+GATEWAY_LOGIN: Final = "_gateway"
+"""The gateway's own login. No user can have this name: addresses begin with a letter or digit."""
+MAX_PACKET_BYTES: Final = (1 << 20) + (1 << 16)
+"""Largest MQTT packet that a broker takes: a message of 1 MiB still gets its refusal in words from the
+gateway, anything larger costs its sender the connection."""
+MAX_UNACKNOWLEDGED: Final = 1024
+"""QoS 1 messages on their way to one client; more wait in the broker."""
+MAX_CONNECTIONS: Final = 2048
+
+_TOKEN = re.compile(r"[A-Za-z0-9_-]{22,128}")
+
+
+class BrokerError(BoardtalkError):
+    """The broker can't be started or reached."""
+
+
+class LoginRefused(BrokerError):
+    """The broker refuses a user name and password."""
+
+
+class Settings(Config):
+    """The configuration block `broker`."""
+
+    url: str = ""
+    """``mqtt://host:port`` or ``mqtts://host:port`` of a broker that somebody else runs."""
+    user: str = ""
+    """The gateway's user name there."""
+    password_file: Path | None = None
+    """File whose first line is the password."""
+    host: str = "127.0.0.1"
+    """Address to listen on. This machine only, unless you say otherwise."""
+    port: Annotated[int, msgspec.Meta(ge=0, le=65535)] = 1883
+    """0: any free port."""
+
+
+class Login(msgspec.Struct, frozen=True):
+    """A user and his token. What can't be written into a broker's files is no login.
+
+    Raises:
+        AddressError: the address is none.
+        BrokerError: the token is too short or has other characters than letters, digits, ``-`` and ``_``.
+    """
+
+    address: str
+    token: str
+
+    def __post_init__(self) -> None:
+        check_address(self.address)
+        if not _TOKEN.fullmatch(self.token):
+            raise BrokerError(
+                f"the MQTT token of {self.address} can't be used; make a new one: `boardtalk user token {self.address}`"
+            )
+
+
+class Endpoint(msgspec.Struct, frozen=True):
+    """Where a broker listens, and the gateway's login there."""
+
+    host: str
+    port: int
+    user: str
+    password: str
+    tls: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.host}:{self.port}"
+
+    def context(self) -> ssl.SSLContext | None:
+        """What `asyncio` needs for TLS; None without."""
+        return ssl.create_default_context() if self.tls else None
+
+
+class Broker(Protocol):
+    """A broker in service while the context lasts."""
+
+    endpoint: Endpoint
+
+    async def __aenter__(self) -> Self:
+        """Start it and wait until it takes logins.
+
+        Raises:
+            BrokerError: it can't be started; the text says what to do.
+        """
+        ...
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Stop it."""
+        ...
+
+    def reload(self, logins: Iterable[Login]) -> None:
+        """Let exactly these users in from now on; who is no longer among them is cut off."""
+        ...

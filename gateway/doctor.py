@@ -1,0 +1,124 @@
+"""`boardtalk doctor`: what a person at the bench needs first. Each finding comes with its cure.
+
+Packages add checks of their own through the entry-point group ``boardtalk.doctor``: functions that
+take the state folder and yield findings.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from importlib.metadata import entry_points
+from typing import TYPE_CHECKING, Annotated, Final
+
+import msgspec
+from cyclopts import Parameter
+from rich.console import Console
+
+from boardtalk.sdk import BoardtalkError, Finding, Severity
+from boardtalk.state import running_folder
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from pathlib import Path
+
+GROUP: Final = "boardtalk.doctor"
+MIN_FREE_BYTES: Final = 50 * 1024 * 1024
+BUILT_AFTER: Final = 1_767_225_600
+"""2026-01-01: a clock before that was never set."""
+MARKS: Final = {
+    Severity.FINE: "[green]fine[/]",
+    Severity.WARNING: "[yellow]look[/]",
+    Severity.PROBLEM: "[red]mend[/]",
+}
+
+
+def doctor(
+    *,
+    state: Annotated[
+        Path | None, Parameter(name="--state", help="Folder where the gateway keeps its state.")
+    ] = None,
+    json: Annotated[
+        bool, Parameter(name="--json", negative="", help="Print JSON, for programs.")
+    ] = False,
+) -> int:
+    """Look for what usually is wrong, and say how to mend it.
+
+    Example: boardtalk doctor
+    """
+    findings = list(examine(state or running_folder()))
+    if json:
+        print(msgspec.json.encode(findings).decode())
+    else:
+        console = Console(highlight=False)
+        for finding in findings:
+            console.print(f"{MARKS[finding.severity]}  {finding.what}", soft_wrap=True)
+            if finding.cure:
+                console.print(f"      → {finding.cure}", soft_wrap=True)
+    return 1 if any(finding.severity is Severity.PROBLEM for finding in findings) else 0
+
+
+def examine(state: Path) -> Iterator[Finding]:
+    """All findings: our own, then those of the installed packages."""
+    yield from _state_folder(state)
+    yield from _broker()
+    yield from _clock()
+    for point in entry_points(group=GROUP):
+        yield from _contained(point.name, point.load()(state))
+
+
+def _contained(name: str, findings: Iterable[Finding]) -> Iterator[Finding]:
+    try:
+        yield from findings
+    except (BoardtalkError, OSError) as error:
+        yield Finding(Severity.WARNING, f"the checks of {name} could not be made: {error}")
+
+
+def _state_folder(state: Path) -> Iterator[Finding]:
+    folder = next(path for path in (state, *state.parents) if path.exists())
+    if not os.access(folder, os.W_OK | os.X_OK):
+        yield Finding(
+            Severity.PROBLEM,
+            f"state folder {state} can't be written",
+            f"sudo chown -R $USER {folder}, or choose another folder with --state",
+        )
+        return
+    free = shutil.disk_usage(folder).free
+    if free < MIN_FREE_BYTES:
+        yield Finding(
+            Severity.PROBLEM,
+            f"only {free // 2**20} MB are free for the state folder {state}",
+            "make room: commands are refused when the disk is full",
+        )
+    else:
+        yield Finding(Severity.FINE, f"state folder {state}")
+    running = (state / "control.sock").exists()
+    yield Finding(Severity.FINE, "a gateway runs on it" if running else "no gateway runs on it now")
+
+
+def _broker() -> Iterator[Finding]:
+    from boardtalk.broker import embedded
+
+    try:
+        yield Finding(Severity.FINE, f"embedded broker {embedded.binary()}")
+    except BoardtalkError as error:
+        yield Finding(
+            Severity.PROBLEM,
+            str(error),
+            "install boardtalk again, or `apt install mosquitto` and configure `broker mosquitto`",
+        )
+
+
+def _clock() -> Iterator[Finding]:
+    now = time.time()
+    if now < BUILT_AFTER:
+        yield Finding(
+            Severity.PROBLEM,
+            f"the clock says {time.strftime('%Y-%m-%d', time.gmtime(now))}",
+            "set it (`sudo timedatectl set-ntp true`): times in the history would be wrong",
+        )
+    else:
+        yield Finding(
+            Severity.FINE, f"clock {time.strftime('%Y-%m-%d %H:%M', time.gmtime(now))} UTC"
+        )

@@ -1,0 +1,80 @@
+"""What a configuration says, as plain data; `boardtalk.grammar` reads and writes it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from boardtalk.sdk import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Placed:
+    """Something that stands somewhere in a file. The place is no part of what it says."""
+
+    line: int = field(default=0, compare=False)
+    """1-based, as `column`; 0 = not from a file."""
+    column: int = field(default=0, compare=False)
+    path: str | None = field(default=None, compare=False)
+
+    def error(self, reason: str) -> ConfigError:
+        """An error (or a warning) that points here."""
+        return ConfigError(reason, self.path, self.line, self.column)
+
+
+@dataclass(frozen=True, slots=True)
+class Item(Placed):
+    """One ``key = value``."""
+
+    key: str
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
+class Block(Placed):
+    """One block, such as ``module filter { … }``."""
+
+    kind: str
+    name: str = ""
+    items: tuple[Item, ...] = ()
+
+    @property
+    def title(self) -> str:
+        """Kind and name, as the file has them."""
+        return f"{self.kind} {self.name}".rstrip()
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """The whole configuration, in the order of the files."""
+
+    globals: tuple[Item, ...] = ()
+    blocks: tuple[Block, ...] = ()
+    unclosed: tuple[ConfigError, ...] = field(default=(), compare=False)
+    """A warning for each block whose closing brace is missing."""
+
+    def of(self, kind: str) -> list[Block]:
+        """The blocks of a kind."""
+        return [block for block in self.blocks if block.kind == kind]
+
+    @property
+    def warnings(self) -> list[ConfigError]:
+        """What can be read, but may not be what its author meant."""
+        repeated = [*_repeated(self.globals)]
+        for block in self.blocks:
+            repeated += _repeated(block.items)
+        return [*self.unclosed, *repeated]
+
+
+def _repeated(items: Iterable[Item]) -> Iterator[ConfigError]:
+    first: dict[str, Item] = {}
+    for item in items:
+        known = first.setdefault(item.key, item)
+        if known is not item:
+            where = (
+                f"line {known.line}" if known.path == item.path else f"{known.path}:{known.line}"
+            )
+            yield item.error(f"key {item.key!r} again: the first one counts, {where}")

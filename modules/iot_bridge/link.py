@@ -1,0 +1,398 @@
+"""Reliable frames over a lossy line, without I/O: bytes and times go in, bytes and events come out.
+
+One `Link` is one end of the line; `Link()` is the gateway's, `Link(board=…)` a board's (the firmware
+has its own; this one is for tests). The loop around it is always the same::
+
+    events = link.receive(data, now)     # also with b"" when `deadline` has passed
+    while data := link.to_send(now): …   # write it
+    link.deadline(now)                   # when to come back at the latest
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
+
+from boardtalk.modules.iot_bridge import frames
+from boardtalk.modules.iot_bridge.errors import LinkBusy, SessionError, SessionLost, VersionError
+from boardtalk.modules.iot_bridge.frames import MAX_PAYLOAD, Kind, Type
+from boardtalk.modules.iot_bridge.framing import NO_SESSION, BadFrame, Deframer, Frame, Text, encode
+from boardtalk.modules.iot_bridge.hello import Hello, parse_hello
+from boardtalk.modules.iot_bridge.window import RTO_MIN_S, Item, ReceiveWindow, SendWindow
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+QUEUE_FRAMES: Final = 128
+"""Reliable frames that may wait for room in the window."""
+DATAGRAMS: Final = 16
+"""Unreliable frames that may wait; the oldest goes first overboard."""
+WRITE_BYTES: Final = 256
+"""About what one `to_send` returns at most: what is written can't be overtaken by stop."""
+AHEAD_BYTES: Final = 230
+"""Unacknowledged bytes beyond which nothing new is sent: 20 ms of a line at 115,200 baud."""
+
+HELLO_FAST_S: Final = 0.1
+HELLO_SLOW_S: Final = 0.5
+HELLO_FAST: Final = 10
+"""The first ten HELLOs follow each other fast; a board that boots takes a second or two."""
+ACK_DELAY_S: Final = 0.005
+"""How long an acknowledgement waits for a frame to ride on."""
+ACK_FRAMES: Final = 2
+"""… or for a second frame."""
+HEARTBEAT_IDLE_S: Final = 1.0
+HEARTBEAT_MOVING_S: Final = 0.14
+"""So that a lost board is noticed within 5 s, and within 600 ms while it moves."""
+HEARTBEATS_MISSED: Final = 3
+GIVE_UP_TRIES: Final = 8
+"""Repetitions of one frame without any answer: about 6 s at the shortest timeout."""
+QUIET_S: Final = 0.1
+"""A line without a delimiter is handed on as text when nothing follows for so long."""
+
+
+class Opened(NamedTuple):
+    """A session began; numbers start anew in both directions."""
+
+    hello: Hello
+
+
+class Delivered(NamedTuple):
+    """The peer has the frame that `send` returned this token for."""
+
+    token: int
+
+
+class Expired(NamedTuple):
+    """The frame of this token was dropped unsent: its time is over."""
+
+    token: int
+
+
+class Ended(NamedTuple):
+    """The session, or the attempt to open one, is over."""
+
+    error: SessionError
+
+
+Event: TypeAlias = Frame | Text | Opened | Delivered | Expired | Ended
+
+
+@dataclass(slots=True)
+class Counters:
+    """What happened on the line since the link was made."""
+
+    sent: int = 0
+    resent: int = 0
+    received: int = 0
+    repeated: int = 0
+    """Frames that came although they had come before."""
+    bad: int = 0
+    naks: int = 0
+    overboard: int = 0
+    """Unreliable frames dropped because the line was slower."""
+
+
+class Link:
+    """One end of a line.
+
+    Args:
+        board: what a board tells about itself; None: this end is the gateway.
+        ahead_bytes: see `AHEAD_BYTES`; 20 ms of the line.
+    """
+
+    def __init__(self, board: Hello | None = None, ahead_bytes: int = AHEAD_BYTES) -> None:
+        self.counters = Counters()
+        self.moving = False
+        """Whether heartbeats are frequent."""
+        self._board = board
+        self._ahead_bytes = ahead_bytes
+        self._deframer = Deframer()
+        self._nonce = 0
+        self._token = 0
+        self._pending_hello = b""
+        self._hello_at: float | None = None
+        self._hellos = 0
+        self._quiet_at: float | None = None
+        self._begin(NO_SESSION, 1, MAX_PAYLOAD, 0.0)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether there is a session."""
+        return self._seed != NO_SESSION
+
+    def open(self, nonce: int, now: float) -> None:
+        """Ask the board for a new session, again and again until it answers (`Opened`).
+
+        Args:
+            nonce: random, 32 bits, not 0.
+            now: monotonic seconds, here and everywhere.
+        """
+        self._begin(NO_SESSION, 1, MAX_PAYLOAD, now)
+        self._nonce = nonce
+        self._pending_hello = frames.HelloHost.build(
+            {"oldest": frames.VERSION, "newest": frames.VERSION, "nonce": nonce}
+        )
+        self._hello_at = now
+        self._hellos = 0
+
+    def announce(self, now: float) -> None:
+        """A board says that it has started."""
+        assert self._board is not None  # noqa: S101 - only boards do
+        self._begin(NO_SESSION, 1, MAX_PAYLOAD, now)
+        self._nonce = 0
+        self._say_hello(now)
+
+    # Sending ------------------------------------------------------------------------------------
+
+    def send(self, type_: int, payload: bytes, expires: float | None = None) -> int:
+        """Queue a reliable frame; returns the token by which events name it.
+
+        Args:
+            type_: what it means.
+            payload: at most `MAX_PAYLOAD` bytes.
+            expires: when it is too late to begin. `payload` then begins with the milliseconds left
+                (u32), which are set at each transmission. Once sent it is repeated even then, with
+                0 left: the board's answer tells whether an earlier copy came in time.
+
+        Raises:
+            LinkBusy: too many wait already.
+        """
+        if len(self._sending.queue) >= QUEUE_FRAMES:
+            raise LinkBusy(f"{QUEUE_FRAMES} frames wait for the line already; try again later")
+        self._token += 1
+        self._sending.queue.append(Item(self._token, type_, payload, expires))
+        return self._token
+
+    def send_datagram(self, type_: int, payload: bytes, kind: Kind = Kind.DGRAM) -> None:
+        """Queue a frame that may be lost."""
+        if len(self._datagrams) == DATAGRAMS:
+            self.counters.overboard += 1
+        self._datagrams.append((kind, type_, payload))
+
+    def send_urgent(self, type_: int, payload: bytes) -> None:
+        """Queue a frame ahead of all others, once. Its sender repeats it until answered."""
+        self._urgent.append((Kind.URGENT, type_, payload))
+
+    def to_send(self, now: float) -> bytes:
+        """The next bytes for the line, about `WRITE_BYTES` at most; b"" if there is nothing to say."""
+        out = bytearray()
+        while len(out) < WRITE_BYTES and (data := self._next_frame(now)):
+            out += data
+        return bytes(out)
+
+    def deadline(self) -> float | None:
+        """When `receive` and `to_send` must be called at the latest, even if nothing comes."""
+        times = (self._hello_at, self._ack_at, self._beat_at, self._quiet_at)
+        waiting = [item.expires for item in self._sending.queue]
+        return min((at for at in (*times, *waiting, self._sending.due()) if at is not None), default=None)
+
+    # Receiving ----------------------------------------------------------------------------------
+
+    def receive(self, data: bytes, now: float) -> list[Event]:
+        """What came, and what the passing of time brought about. Never raises, whatever `data` is."""
+        events: list[Event] = []
+        for item in self._deframer.feed(data):
+            if isinstance(item, Frame):
+                events += self._on_frame(item, now)
+            elif isinstance(item, Text):
+                events.append(item)
+            else:
+                self._on_bad(item)
+        events += self._watch(bool(data), now)
+        return events
+
+    # Frames in ----------------------------------------------------------------------------------
+
+    def _on_frame(self, frame: Frame, now: float) -> Iterator[Event]:
+        self.counters.received += 1
+        if frame.kind is Kind.HELLO:
+            yield from self._on_hello(frame, now)
+            return
+        self._missed = 0
+        sack = self._sack(frame)
+        for item in self._sending.acknowledge(frame.ack, sack, now):
+            yield Delivered(item.token)
+        match frame.kind:
+            case Kind.DATA:
+                yield from self._on_data(frame, now)
+            case Kind.NAK:
+                self._sending.refuse(frame.ack, now)
+            case Kind.ACK:
+                pass
+            case Kind.TIME if self._board:
+                self.send_datagram(Type.TIME, frame.payload, Kind.TIME)
+            case _:
+                yield frame
+
+    def _on_data(self, frame: Frame, now: float) -> list[Frame]:
+        ready = self._receiving.accept(frame)
+        if not ready and not self._receiving.gap:
+            self.counters.repeated += 1
+        self._unacknowledged += len(ready)
+        self._nak = self._nak or self._receiving.gap
+        at_once = self._unacknowledged >= ACK_FRAMES or not ready
+        self._ack_at = now if at_once else min(self._ack_at or now + ACK_DELAY_S, now + ACK_DELAY_S)
+        return ready
+
+    def _on_bad(self, bad: BadFrame) -> None:
+        self.counters.bad += 1
+        self._nak = self.is_open and bad.size > 1
+
+    def _sack(self, frame: Frame) -> int:
+        if frame.kind not in {Kind.ACK, Kind.NAK} or len(frame.payload) < frames.AckBody.sizeof():
+            return 0
+        self._sending.credit = int.from_bytes(frame.payload[4:6], "little")
+        return int.from_bytes(frame.payload[:4], "little")
+
+    # Sessions -----------------------------------------------------------------------------------
+
+    def _on_hello(self, frame: Frame, now: float) -> Iterator[Event]:
+        if self._board is not None:
+            yield from self._on_host_hello(frame, self._board, now)
+            return
+        hello = parse_hello(frame.payload)
+        if hello is None:
+            self.counters.bad += 1
+        elif hello.host_nonce == 0:
+            if self.is_open:
+                yield self._end(SessionLost(f"the board restarted ({hello.reset})"))
+            elif self._hello_at is not None:
+                self._hello_at = now
+        elif hello.host_nonce == self._nonce and not self.is_open:
+            yield self._opened(hello, now)
+
+    def _opened(self, hello: Hello, now: float) -> Event:
+        if hello.version != frames.VERSION:
+            return self._end(
+                VersionError(
+                    f"the board ({hello.firmware}) does not speak protocol version {frames.VERSION}: "
+                    "put this gateway's client on it"
+                )
+            )
+        seed = frames.session_seed(self._nonce, hello.boot, hello.dictionary)
+        self._begin(seed, hello.window, max(hello.buffer, MAX_PAYLOAD), now)
+        self._beat_at = now + self._heartbeat
+        return Opened(hello)
+
+    def _on_host_hello(self, frame: Frame, board: Hello, now: float) -> Iterator[Event]:
+        if len(frame.payload) != frames.HelloHost.sizeof():
+            return
+        nonce = frames.HelloHost.parse(frame.payload).nonce
+        if nonce != self._nonce:
+            self._nonce = nonce
+            self._begin(frames.session_seed(nonce, board.boot, board.dictionary), board.window, MAX_PAYLOAD, now)
+            yield Opened(board)
+        self._say_hello(now)
+
+    def _say_hello(self, now: float) -> None:
+        assert self._board is not None  # noqa: S101 - only boards do
+        self._pending_hello = self._board.answer(self._nonce)
+        self._hello_at = now
+
+    def _begin(self, seed: int, window: int, credit: int, now: float) -> None:
+        self._seed = self._deframer.seed = seed
+        self._sending = SendWindow(window, self._ahead_bytes, credit)
+        self._receiving = ReceiveWindow()
+        self._datagrams: deque[tuple[Kind, int, bytes]] = deque(maxlen=DATAGRAMS)
+        self._urgent: deque[tuple[Kind, int, bytes]] = deque(maxlen=DATAGRAMS)
+        self._hello_at = None
+        self._unacknowledged = 0
+        self._ack_at: float | None = None
+        self._nak = False
+        self._nak_for = -1
+        self._nak_at = now
+        self._beat_at: float | None = None
+        self._missed = 0
+
+    def _end(self, error: SessionError) -> Ended:
+        self._begin(NO_SESSION, 1, MAX_PAYLOAD, 0.0)
+        return Ended(error)
+
+    # The passing of time --------------------------------------------------------------------------
+
+    @property
+    def _heartbeat(self) -> float:
+        return HEARTBEAT_MOVING_S if self.moving else HEARTBEAT_IDLE_S
+
+    def _watch(self, heard: bool, now: float) -> Iterator[Event]:
+        if heard:
+            self._quiet_at = now + QUIET_S
+        elif self._quiet_at is not None and self._quiet_at <= now:
+            self._quiet_at = None
+            yield from self._deframer.flush()
+        for item in self._sending.expire(now):
+            yield Expired(item.token)
+        due = self._sending.due()
+        if due is not None and due <= now and self._sending.tries() >= GIVE_UP_TRIES:
+            yield self._end(SessionLost(f"the board did not acknowledge a frame sent {GIVE_UP_TRIES} times"))
+        elif self._beat_at is not None and self._beat_at <= now and self._missed >= HEARTBEATS_MISSED:
+            yield self._end(SessionLost("the board fell silent"))
+
+    # Frames out ---------------------------------------------------------------------------------
+
+    def _next_frame(self, now: float) -> bytes:
+        """The most urgent frame, as bytes. The order of this method is the order of precedence."""
+        if self._hello_at is not None and self._hello_at <= now:
+            return self._hello(now)
+        if not self.is_open:
+            return b""
+        if self._urgent:
+            return self._once(*self._urgent.popleft())
+        if self._nak:
+            return self._ask_again(now)
+        item = self._sending.take(now)
+        if item is not None:
+            return self._data(item, now)
+        if self._datagrams:
+            return self._once(*self._datagrams.popleft())
+        if self._beat_at is not None and self._beat_at <= now:
+            return self._beat(now)
+        if self._ack_at is not None and self._ack_at <= now:
+            return self._acknowledge(Kind.ACK)
+        return b""
+
+    def _hello(self, now: float) -> bytes:
+        self._hellos += 1
+        pause = HELLO_FAST_S if self._hellos < HELLO_FAST else HELLO_SLOW_S
+        self._hello_at = None if self._board else now + pause
+        self.counters.sent += 1
+        return encode(Kind.HELLO, Type.HELLO, self._pending_hello, 0, 0, False, 0)
+
+    def _data(self, item: Item, now: float) -> bytes:
+        payload = item.payload
+        if item.expires is not None:
+            left_ms = max(0, int((item.expires - now) * 1000))
+            payload = left_ms.to_bytes(4, "little") + payload[4:]
+        again = item.tries > 1
+        self.counters.resent += again
+        return self._encode(Kind.DATA, item.type, payload, item.seq, again)
+
+    def _once(self, kind: Kind, type_: int, payload: bytes) -> bytes:
+        return self._encode(kind, type_, payload)
+
+    def _beat(self, now: float) -> bytes:
+        self._missed += 1
+        self._beat_at = now + self._heartbeat
+        body = (int(now * 1000) & 0xFFFFFFFF).to_bytes(4, "little") + bytes(4)
+        return self._encode(Kind.TIME, Type.TIME, body)
+
+    def _ask_again(self, now: float) -> bytes:
+        """A NAK; if one has just asked for the same frame, an ACK with the news."""
+        self._nak = False
+        expected = self._receiving.expected
+        if self._nak_for == expected and now - self._nak_at < RTO_MIN_S:
+            return self._acknowledge(Kind.ACK)
+        self._nak_for, self._nak_at = expected, now
+        self.counters.naks += 1
+        return self._acknowledge(Kind.NAK)
+
+    def _acknowledge(self, kind: Kind) -> bytes:
+        body = self._receiving.sack().to_bytes(4, "little") + b"\xff\xff"
+        return self._encode(kind, Type.NONE, body)
+
+    def _encode(self, kind: Kind, type_: int, payload: bytes, seq: int = 0, again: bool = False) -> bytes:
+        self.counters.sent += 1
+        self._unacknowledged = 0
+        self._ack_at = None
+        return encode(kind, type_, payload, seq, self._receiving.expected, again, self._seed)

@@ -1,0 +1,220 @@
+"""The two ends of a selective-repeat window, without I/O. Numbers have 8 bits; time is passed in."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from boardtalk.modules.iot_bridge.frames import OVERHEAD_BYTES, WINDOW
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from boardtalk.modules.iot_bridge.framing import Frame
+
+RTO_MIN_S: Final = 0.025
+RTO_MAX_S: Final = 5.0
+"""Bounds of the time after which a frame is repeated: Klipper's."""
+RTO_START_S: Final = 0.2
+"""Before anything was measured."""
+
+MASK: Final = 0xFF
+RECEIVE_FRAMES: Final = 32
+"""How far ahead of the next expected frame others are kept: the widest that a SACK can name."""
+
+
+@dataclass(slots=True, eq=False)
+class Item:
+    """A frame on its way out."""
+
+    token: int
+    type: int
+    payload: bytes
+    expires: float | None
+    """When it is too late to begin; then its first four bytes are the milliseconds left."""
+    seq: int = 0
+    tries: int = 0
+    sent_at: float = 0.0
+    order: int = 0
+    """Count of transmissions when it was last sent: whoever arrives shows that earlier ones were lost."""
+    lost: bool = False
+    arrived: bool = False
+
+    @property
+    def size(self) -> int:
+        """Bytes on the line."""
+        return len(self.payload) + OVERHEAD_BYTES
+
+
+class RoundTrip:
+    """Jacobson's estimate of when an answer is overdue."""
+
+    def __init__(self) -> None:
+        self.least = RTO_MAX_S
+        """Shortest seen, seconds."""
+        self.timeout = RTO_START_S
+        self._smoothed: float | None = None
+        self._deviation = 0.0
+
+    def learn(self, seconds: float) -> None:
+        """Take one more measurement."""
+        self.least = min(self.least, seconds)
+        if self._smoothed is None:
+            self._smoothed, self._deviation = seconds, seconds / 2
+        else:
+            error = seconds - self._smoothed
+            self._smoothed += error / 8
+            self._deviation += (abs(error) - self._deviation) / 4
+        self.timeout = min(max(self._smoothed + 4 * self._deviation, RTO_MIN_S), RTO_MAX_S)
+
+
+class SendWindow:
+    """Frames that wait to be sent, and those sent and not acknowledged yet.
+
+    Args:
+        frames: how many the peer takes in flight.
+        ahead_bytes: send no further frame while so much is in flight, so that stop finds a short queue.
+        credit: receive buffer of the peer, bytes.
+    """
+
+    def __init__(self, frames: int, ahead_bytes: int, credit: int) -> None:
+        self.round_trip = RoundTrip()
+        self.queue: deque[Item] = deque()
+        self.credit = credit
+        self._frames = min(frames, WINDOW)
+        self._ahead_bytes = ahead_bytes
+        self._buffer = credit
+        self._flight: deque[Item] = deque()
+        self._in_flight_bytes = 0
+        self._next = 0
+        self._order = 0
+
+    def acknowledge(self, ack: int, sack: int, now: float) -> list[Item]:
+        """Frames before `ack` have arrived, and those whose bits are set in `sack`.
+
+        Returns those that are now delivered in order. Nonsense is ignored.
+        """
+        if not self._flight:
+            return []
+        base = self._flight[0].seq
+        count = (ack - base) & MASK
+        if count > len(self._flight):
+            return []
+        newest: Item | None = None
+        for index, item in enumerate(self._flight):
+            if item.arrived or not (index < count or (index > count and sack >> (index - count - 1) & 1)):
+                continue
+            item.arrived = True
+            self._in_flight_bytes -= item.size
+            if newest is None or item.order > newest.order:
+                newest = item
+        if newest is not None:
+            self._arrived(newest, now)
+        delivered = [self._flight.popleft() for _ in range(count)]
+        if not self._flight:
+            self.credit = self._buffer
+        return delivered
+
+    def refuse(self, ack: int, now: float) -> None:
+        """The peer misses frame `ack`. Ignored if it can't know yet of the last repetition."""
+        if self._flight and self._flight[0].seq == ack:
+            item = self._flight[0]
+            item.lost = item.lost or now - item.sent_at >= self.round_trip.least
+
+    def take(self, now: float) -> Item | None:
+        """The frame to send now, if there is one: a lost one, an overdue one, or the next new one."""
+        item = self._to_repeat(now)
+        if item is None:
+            item = self._next_new()
+        if item is not None:
+            self._order += 1
+            item.order = self._order
+            item.tries += 1
+            item.sent_at = now
+            item.lost = False
+        return item
+
+    def due(self) -> float | None:
+        """When the oldest frame in flight is overdue."""
+        item = self._oldest()
+        return None if item is None else self._overdue_at(item)
+
+    def tries(self) -> int:
+        """How often the oldest frame in flight was sent."""
+        item = self._oldest()
+        return 0 if item is None else item.tries
+
+    def expire(self, now: float) -> list[Item]:
+        """Drop what waited too long without having been sent."""
+        late = [item for item in self.queue if item.expires is not None and item.expires <= now]
+        for item in late:
+            self.queue.remove(item)
+        return late
+
+    def _arrived(self, newest: Item, now: float) -> None:
+        if newest.tries == 1:  # of a repeated one it is unknown which was answered (Karn)
+            self.round_trip.learn(now - newest.sent_at)
+        for item in self._flight:
+            if not item.arrived and item.order < newest.order:
+                item.lost = True
+
+    def _to_repeat(self, now: float) -> Item | None:
+        for item in self._missing():
+            if item.lost:
+                return item
+        oldest = self._oldest()
+        return oldest if oldest is not None and self._overdue_at(oldest) <= now else None
+
+    def _next_new(self) -> Item | None:
+        if not self.queue or len(self._flight) >= self._frames:
+            return None
+        size = self.queue[0].size
+        if self._in_flight_bytes and (
+            self._in_flight_bytes >= self._ahead_bytes or self._in_flight_bytes + size > self.credit
+        ):
+            return None
+        item = self.queue.popleft()
+        item.seq = self._next
+        self._next = (self._next + 1) & MASK
+        self._in_flight_bytes += item.size
+        self._flight.append(item)
+        return item
+
+    def _overdue_at(self, item: Item) -> float:
+        return item.sent_at + min(self.round_trip.timeout * 2 ** (item.tries - 1), RTO_MAX_S)
+
+    def _oldest(self) -> Item | None:
+        return next(self._missing(), None)
+
+    def _missing(self) -> Iterator[Item]:
+        return (item for item in self._flight if not item.arrived)
+
+
+class ReceiveWindow:
+    """Puts frames in order."""
+
+    def __init__(self) -> None:
+        self.expected = 0
+        """The next number that has not come."""
+        self._early: dict[int, Frame] = {}
+
+    def accept(self, frame: Frame) -> list[Frame]:
+        """The frames that can be handed on now; none for one that came before or makes no sense."""
+        if (frame.seq - self.expected) & MASK >= RECEIVE_FRAMES:
+            return []
+        self._early[frame.seq] = frame
+        ready = []
+        while (following := self._early.pop(self.expected, None)) is not None:
+            ready.append(following)
+            self.expected = (self.expected + 1) & MASK
+        return ready
+
+    @property
+    def gap(self) -> bool:
+        """Whether a frame is missing before one that has come."""
+        return bool(self._early)
+
+    def sack(self) -> int:
+        """Bits of the frames after `expected` that have come; bit 0 is the one right after it."""
+        return sum(1 << ((seq - self.expected - 1) & MASK) for seq in self._early)
