@@ -36,6 +36,8 @@ class StopRequest(msgspec.Struct, tag_field="op", tag="stop"):
     """None: all boards."""
     by: str
     """Who stopped, for the audit."""
+    re: int = 1
+    """Number of this request; the answer carries it."""
 
 
 class Stopped(msgspec.Struct, frozen=True):

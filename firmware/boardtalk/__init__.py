@@ -2,5 +2,3 @@
 
 from boardtalk.board import Board
 from boardtalk.values import Arg
-
-__version__ = "0.1.0"

@@ -1,1 +1,1 @@
-"""The bridge between chat and boards."""
+"""The bridge between chat and boards: text to typed commands to frames, and back."""

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, Literal
 
 import msgspec
 
 from boardtalk.modules.iot_bridge import commands
 from boardtalk.modules.iot_bridge import service_api as api
-from boardtalk.modules.iot_bridge.dictionary import DictionaryError
+from boardtalk.modules.iot_bridge.dictionary import Channel, DictionaryError, parse
+from boardtalk.modules.iot_bridge.errors import LinkError
 from boardtalk.modules.iot_bridge.frames import Outcome
-from boardtalk.modules.iot_bridge.robots import Robot, Running
+from boardtalk.modules.iot_bridge.robots import MAX_LISTENERS, Robot, Running
 from boardtalk.modules.iot_bridge.service_client import LinkClient
 from boardtalk.sdk import (
     CONSUMED,
@@ -29,43 +31,56 @@ from boardtalk.sdk import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
 DEFAULT_TTL_S: Final = {"query": 10, "action": 10, "motion": 1, "config": 60, "stop": 1}
 """Seconds within which a command must start, by class; `expiry` of the message overrides."""
 MAX_TTL_S: Final = 300
 NOW_OR_NEVER_S: Final = 1
 """What `expiry = 0` means on a line that takes its time."""
+DEFAULT_LEASE_MS: Final = 500
 RENEWALS_PER_LEASE: Final = 5
 """Three of five may be lost before the board stops."""
-MAX_RUNNING: Final = 50
-"""Commands under way per robot; more are refused as busy."""
+WARNING: Final = 30
+"""Log lines of this level and above, and console output (0), are shown in chat."""
 
-OUTCOMES: Final[Mapping[Outcome, tuple[Code, State]]] = {
+OUTCOMES: Final[Mapping[Outcome | None, tuple[Code, State]]] = {
     Outcome.DONE: (Code.DONE, State.DONE),
     Outcome.FAILED: (Code.FAILED, State.FAILED),
     Outcome.REJECTED: (Code.FAILED, State.REJECTED),
     Outcome.EXPIRED: (Code.EXPIRED, State.EXPIRED),
     Outcome.CANCELLED: (Code.FAILED, State.CANCELLED),
+    None: (Code.FAILED, State.UNKNOWN),
 }
-UNKNOWN: Final = (Code.FAILED, State.UNKNOWN)
+PROGRESS: Final = {
+    api.Stage.SENT: Status(code=Code.DELIVERED, state=State.SENT),
+    api.Stage.STARTED: Status(code=Code.DELIVERED, state=State.STARTED),
+}
+OWN_WORDS: Final = (
+    Completion("help", "what it can do"),
+    Completion("stop", "stop at once, until rearm"),
+    Completion("rearm", "let it move again after a stop"),
+    Completion("watch", "CHANNEL: show telemetry as it comes; `unwatch` ends that"),
+)
+"""What the bridge itself understands, for every robot."""
 
 
 class BoardBlock(Config):
     """A board that this gateway knows, and what it is called here."""
 
-    port: str = "auto"
-    """`auto`, or a device such as `/dev/serial/by-id/…`."""
-    uid: str = ""
-    """The board's unique id; another board on the port is then refused."""
-    baud: Annotated[int, msgspec.Meta(ge=1200, le=4_000_000)] = 115_200
-    """Bits per second; USB-CDC ports ignore it."""
-    lease: Annotated[int, msgspec.Meta(ge=200, le=2000)] = 500
-    """Milliseconds after which the board stops a motion that nobody renews."""
+    port: Annotated[str, msgspec.Meta(description="`auto`, or a device: /dev/serial/by-id/…")] = "auto"
+    uid: Annotated[str, msgspec.Meta(description="unique id; other boards are then refused")] = ""
+    baud: Annotated[
+        int, msgspec.Meta(ge=1200, le=4_000_000, description="bits per second; USB ignores it")
+    ] = 115_200
+    lease: Annotated[
+        int,
+        msgspec.Meta(ge=200, le=2000, description="ms after which an unrenewed motion stops"),
+    ] = DEFAULT_LEASE_MS
 
 
 class IotBridge(Module):
-    """See the module's docstring."""
+    """Takes the messages to robots, and speaks for them."""
 
     name = "iot_bridge"
     description = "talks to boards over serial ports"
@@ -75,19 +90,27 @@ class IotBridge(Module):
     class Config(Config):
         """Settings of the bridge."""
 
-        adopt: Literal["all", "listed"] = "listed"
-        """`listed`: boards without a block wait for `boardtalk boards adopt`."""
+        adopt: Annotated[
+            Literal["listed", "all"],
+            msgspec.Meta(description="`all`: boards without a block need no `boardtalk boards adopt`"),
+        ] = "listed"
 
     _link: LinkClient
 
     async def on_start(self) -> None:
         """Find or start the link process and attach to it."""
         self._robots: dict[str, Robot] = {}
-        boards: Any = self.context.blocks("board")
-        self._leases = {name: block.lease for name, block in boards.items()}
-        wanted = [api.WantedBoard(name=name, uid=block.uid, port=block.port, baud=block.baud)
-                  for name, block in boards.items()]  # fmt: skip
-        self._link = await LinkClient.start(self.context.state, wanted, adopt_all=self.config.adopt == "all")
+        blocks: Mapping[str, Any] = self.context.blocks("board")
+        self._leases: dict[str, int] = {name: block.lease for name, block in blocks.items()}
+        wanted = [
+            api.WantedBoard(name=name, uid=block.uid, port=block.port, baud=block.baud)
+            for name, block in blocks.items()
+        ]
+        self._link = await LinkClient.start(
+            self.context.state, wanted, adopt_all=self.config.adopt == "all"
+        )
+        for board in self._link.boards:
+            await self._board_changed(board)
         self.context.spawn(self._events(), "events")
 
     async def on_cleanup(self) -> None:
@@ -95,9 +118,12 @@ class IotBridge(Module):
         await self._link.close()
 
     def on_complete(self, to: str, line: str) -> list[Completion]:
-        """Completion from the board's dictionary."""
+        """Completion from the board's dictionary, and our own words."""
         robot = self._robots.get(to)
-        return commands.complete(line, robot.dictionary) if robot and robot.dictionary else []
+        if robot is None or robot.dictionary is None:
+            return []
+        own = [word for word in OWN_WORDS if word.text.startswith(line)]
+        return own + commands.complete(line, robot.dictionary)
 
     def on_message(self, message: Message) -> Verdict:
         """Take what is for a robot."""
@@ -122,38 +148,37 @@ class IotBridge(Module):
 
         Raises:
             CommandError: it can't be understood.
-            Refused: it is not allowed or comes at the wrong time.
+            Refused: it is not allowed, or comes at the wrong time.
         """
-        robot.followers.add(message.sender)
-        line = message.body.strip()
-        if line.lower() == "rearm":
-            self._allow(message, "rearm")
-            self._link.rearm(robot.name, message.sender)
-            robot.rearming.append(message)
-            return
+        robot.follow(message.sender)
         dictionary = robot.require_dictionary()
-        if commands.is_help(line):
-            self._allow(message, "query")
-            self._end(message, (Code.DONE, State.DONE), commands.help_for(line, dictionary))
-            return
-        order = commands.read(line, dictionary)
-        self._allow(message, order.command.cls)
-        self._command(robot, message, order)
+        match message.body.lower().split():
+            case ["rearm"]:
+                self._allow(message, "rearm")
+                self.context.spawn(self._rearm(robot, message), f"rearm {robot.name}")
+            case [("watch" | "unwatch") as word, channel]:
+                self._allow(message, "query")
+                self._watch(robot, message, channel, start=word == "watch")
+            case _ if commands.is_help(message.body):
+                self._allow(message, "query")
+                self._end(message, (Code.DONE, State.DONE), commands.help_for(message.body, dictionary))
+            case _:
+                order = commands.read(message.body, dictionary)
+                self._allow(message, order.command.cls)
+                self._command(robot, message, order)
 
     def _allow(self, message: Message, action: Any) -> None:
         if not self.context.allowed(message.sender, action, message.to):
-            raise Refused(Code.DENIED, f"{message.sender} may not do that: {action} needs the role operator")
+            reason = f"{message.sender} may not do that: a {action} command needs the role operator"
+            raise Refused(Code.DENIED, reason)
 
     def _command(self, robot: Robot, message: Message, order: commands.Order) -> None:
         """Send a command on its way."""
         robot.require_ready()
-        if len(robot.running) >= MAX_RUNNING:
-            raise Refused(Code.BUSY, f"{robot.name} has {MAX_RUNNING} commands under way; try again in a moment")
         ttl_s = self._time_left(message, order)
         motion = order.command.cls == "motion"
         lease_ms = self._leases.get(robot.name, DEFAULT_LEASE_MS) if motion else 0
         command_id = robot.command_id(message)
-        robot.running[command_id] = Running(message, order.command, lease_ms)
         self._link.command(
             api.Command(
                 board=robot.name,
@@ -164,35 +189,57 @@ class IotBridge(Module):
                 args=order.command.args_format.pack(order.args),
             )
         )
+        robot.running[command_id] = Running(message, order.command, lease_ms)
         if motion:
-            self.context.spawn(self._renew(robot, command_id), f"lease of {robot.name}")
+            self.context.spawn(self._renew(robot, command_id, lease_ms), f"lease of {robot.name}")
 
     def _time_left(self, message: Message, order: commands.Order) -> float:
         """Seconds within which the command must start, counted from the gateway's acceptance."""
-        asked = DEFAULT_TTL_S[order.command.cls] if message.expiry is None else message.expiry or NOW_OR_NEVER_S
-        left = min(asked, MAX_TTL_S) - (self.context.now() - message.accepted)
+        asked = message.expiry
+        ttl = DEFAULT_TTL_S[order.command.cls] if asked is None else asked or NOW_OR_NEVER_S
+        left = min(ttl, MAX_TTL_S) - (self.context.now() - message.accepted)
         if left <= 0:
-            raise Refused(Code.EXPIRED, f"too late: it was to start within {asked} s")
+            raise Refused(Code.EXPIRED, f"too late: it was to start within {ttl} s")
         return left
 
-    async def _renew(self, robot: Robot, command_id: int) -> None:
+    async def _renew(self, robot: Robot, command_id: int, lease_ms: int) -> None:
         """Keep a motion's lease alive while it runs; it ends by itself within its declared limit."""
-        running = robot.running[command_id]
         while command_id in robot.running:
-            self._link.renew(robot.name, command_id, running.lease_ms)
-            await asyncio.sleep(running.lease_ms / 1000 / RENEWALS_PER_LEASE)
+            self._link.renew(robot.name, command_id, lease_ms)
+            await asyncio.sleep(lease_ms / 1000 / RENEWALS_PER_LEASE)
+
+    async def _rearm(self, robot: Robot, message: Message) -> None:
+        try:
+            await self._link.rearm(robot.name, message.sender)
+        except (LinkError, ServiceError) as error:
+            self._end(message, (Code.FAILED, State.FAILED), str(error))
+        else:
+            self._end(message, (Code.DONE, State.DONE), f"{robot.name} is armed: it moves again")
+
+    def _watch(self, robot: Robot, message: Message, name: str, *, start: bool) -> None:
+        """Show a telemetry channel to the sender as it comes, or no longer."""
+        if robot.channel(name) is None:
+            known = ", ".join(channel.name for channel in robot.require_dictionary().telemetry)
+            raise Refused(Code.FAILED, f"{robot.name} reports no {name!r}; it reports: {known or 'nothing'}")
+        watchers = robot.watchers.setdefault(name, set())
+        if not start:
+            watchers.discard(message.sender)
+        elif len(watchers) < MAX_LISTENERS:
+            watchers.add(message.sender)
+        text = f"{name} is shown as it comes" if start else f"{name} is no longer shown"
+        self._end(message, (Code.DONE, State.DONE), text)
 
     def _end(self, message: Message, end: tuple[Code, State], text: str) -> None:
         """Answer a message and report how it ended."""
         code, state = end
-        status = Status(code=code, state=state, detail="" if code is Code.DONE else text)
+        status = Status(code=code, state=state, detail=text if code.failed else "")
         self.reply(message, text, status)
         self.context.report(message, status)
 
     # Board to chat ----------------------------------------------------------------------------
 
     async def _events(self) -> None:
-        """Everything that the link process tells, until it goes away for good."""
+        """Everything that the link process tells, until it goes away."""
         async for event in self._link.events():
             match event:
                 case api.BoardChanged():
@@ -203,5 +250,95 @@ class IotBridge(Module):
                     self._result(event)
                 case api.Report():
                     self._report(event)
-                case api.LogLine():
-                    self._tell_followers(event.board, event.text)
+                case api.LogLine() if event.level in (0, *range(WARNING, 256)):
+                    self._say(event.board, self._followers(event.board), event.text)
+                case api.Dropped():
+                    text = f"{event.count} reports and log lines were thrown away: it sends too much"
+                    self._say(event.board, self._followers(event.board), text)
+        for robot in self._robots.values():
+            self._gone(robot)
+        self.context.log.error("the link process went away; start the gateway again")
+
+    async def _board_changed(self, board: api.BoardChanged) -> None:
+        """Note how a board is now, and learn its dictionary if that is new."""
+        if not board.name:
+            self.context.log.info("a board waits for adoption", uid=board.uid, port=board.port,
+                                  declared=board.declared, cure=f"boardtalk boards adopt {board.uid} NAME")  # fmt: skip
+            return
+        robot = self._robots.get(board.name)
+        learned = robot.board.dictionary if robot else ""
+        if robot is None:
+            robot = self._robots[board.name] = Robot(board)
+        robot.board = board
+        if board.dictionary and (board.dictionary != learned or robot.dictionary is None):
+            try:
+                robot.dictionary = parse(await self._link.dictionary(board.name))
+            except (DictionaryError, LinkError, ServiceError) as error:
+                robot.dictionary = None
+                self.context.log.error("no usable dictionary", board=board.name, error=str(error))
+        self.context.register(robot.contact)
+
+    def _progress(self, event: api.Progress) -> None:
+        running = self._running(event.board, event.id)
+        if running:
+            self.context.report(running.message, PROGRESS[event.stage])
+
+    def _result(self, event: api.Result) -> None:
+        running = self._running(event.board, event.id)
+        if running is None:
+            return
+        del self._robots[event.board].running[event.id]
+        text = event.detail
+        if event.outcome is Outcome.DONE:
+            try:
+                values = running.command.returns_format.unpack(event.data)
+                text = commands.show(values, running.command.returns) or "done"
+            except DictionaryError as error:
+                text = f"done, but its answer can't be read: {error}"
+        self._end(running.message, OUTCOMES[event.outcome], text)
+
+    def _report(self, event: api.Report) -> None:
+        """Telemetry goes to those who watch it, events to all who talked to the robot."""
+        robot = self._robots.get(event.board)
+        if robot is None or robot.dictionary is None:
+            return
+        telemetry = event.kind is api.ReportKind.TELEMETRY
+        channels: tuple[Channel, ...] = (
+            robot.dictionary.telemetry if telemetry else robot.dictionary.events
+        )
+        if event.index >= len(channels):
+            return
+        channel = channels[event.index]
+        listeners = robot.watchers.get(channel.name, set()) if telemetry else robot.followers
+        if not listeners:
+            return
+        try:
+            text = commands.show(channel.format.unpack(event.data), channel.values)
+        except DictionaryError as error:
+            self.context.log.warning("report not understood", board=robot.name, error=str(error))
+            return
+        self._say(robot.name, listeners, f"{channel.name}: {text}" if text else channel.name)
+
+    def _say(self, robot: str, listeners: Iterable[str], text: str) -> None:
+        """Say something in a robot's name; not stored, and only to who is there."""
+        if robot not in self._robots:
+            return
+        for user in tuple(listeners):
+            self.context.send(Message(sender=robot, to=user, body=text, flags=Flag.TRANSIENT))
+
+    def _gone(self, robot: Robot) -> None:
+        """The link process is away: nothing is known of what runs."""
+        for running in robot.running.values():
+            self._end(running.message, OUTCOMES[None], "the link process went away in mid-command")
+        robot.running.clear()
+        robot.board = msgspec.structs.replace(
+            robot.board, state=api.BoardState.OFFLINE, detail="the link process went away"
+        )
+        self.context.register(robot.contact)
+
+    def _followers(self, robot: str) -> set[str]:
+        return self._robots[robot].followers if robot in self._robots else set()
+
+    def _running(self, robot: str, command_id: int) -> Running | None:
+        known = self._robots.get(robot)
+        return known.running.get(command_id) if known else None

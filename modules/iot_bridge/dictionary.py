@@ -173,7 +173,9 @@ class Packing:
         try:
             row = self._format.parse(data)
         except (ConstructError, UnicodeError) as error:
-            raise DictionaryError(f"the board sent values that do not fit its dictionary: {error}") from error
+            raise DictionaryError(
+                f"the board sent values that do not fit its dictionary: {error}"
+            ) from error
         return {value.name: self._from_wire(value, row[value.name]) for value in self._values}
 
     @staticmethod

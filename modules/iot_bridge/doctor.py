@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 PROBERS: Final = {
     "ModemManager": "it talks to every new port for seconds; `sudo systemctl disable --now ModemManager`, or install "
-    "the udev rules (ENV{ID_MM_DEVICE_IGNORE}=\"1\")",
+    'the udev rules (ENV{ID_MM_DEVICE_IGNORE}="1")',
     "brltty": "it takes CH340 ports for Braille displays; `sudo apt remove brltty`",
 }
 

@@ -40,11 +40,6 @@ class Hello:
         except ValueError:
             return f"cause {self.reset_cause}"
 
-    def answer(self, host_nonce: int) -> bytes:
-        """The payload of a HELLO; `host_nonce` 0 announces a start."""
-        fields = {name: getattr(self, name) for name in self.__slots__}
-        return bytes(HelloBoard.build({**fields, "boot_nonce": self.boot, "host_nonce": host_nonce}))
-
 
 def parse_hello(payload: bytes) -> Hello | None:
     """A board's HELLO; None if it makes no sense."""

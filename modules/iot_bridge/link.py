@@ -1,11 +1,10 @@
 """Reliable frames over a lossy line, without I/O: bytes and times go in, bytes and events come out.
 
-One `Link` is one end of the line; `Link()` is the gateway's, `Link(board=…)` a board's (the firmware
-has its own; this one is for tests). The loop around it is always the same::
+This is the gateway's end; the firmware has its mirror. The loop around it is always the same::
 
-    events = link.receive(data, now)     # also with b"" when `deadline` has passed
-    while data := link.to_send(now): …   # write it
-    link.deadline(now)                   # when to come back at the latest
+    events = link.receive(data, now)      # also with b"" when `deadline` has passed
+    while data := link.to_send(now): ...  # write it
+    link.deadline()                       # come back then at the latest
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 from boardtalk.modules.iot_bridge import frames
 from boardtalk.modules.iot_bridge.errors import LinkBusy, SessionError, SessionLost, VersionError
 from boardtalk.modules.iot_bridge.frames import MAX_PAYLOAD, Kind, Type
-from boardtalk.modules.iot_bridge.framing import NO_SESSION, BadFrame, Deframer, Frame, Text, encode
+from boardtalk.modules.iot_bridge.framing import NO_SESSION, Deframer, Frame, Text, encode
 from boardtalk.modules.iot_bridge.hello import Hello, parse_hello
 from boardtalk.modules.iot_bridge.window import RTO_MIN_S, Item, ReceiveWindow, SendWindow
 
@@ -97,15 +96,12 @@ class Link:
     """One end of a line.
 
     Args:
-        board: what a board tells about itself; None: this end is the gateway.
-        ahead_bytes: see `AHEAD_BYTES`; 20 ms of the line.
+        ahead_bytes: see `AHEAD_BYTES`; about 20 ms of the line.
     """
 
-    def __init__(self, board: Hello | None = None, ahead_bytes: int = AHEAD_BYTES) -> None:
+    def __init__(self, ahead_bytes: int = AHEAD_BYTES) -> None:
         self.counters = Counters()
-        self.moving = False
-        """Whether heartbeats are frequent."""
-        self._board = board
+        self._heartbeat_s = HEARTBEAT_IDLE_S
         self._ahead_bytes = ahead_bytes
         self._deframer = Deframer()
         self._nonce = 0
@@ -136,12 +132,11 @@ class Link:
         self._hello_at = now
         self._hellos = 0
 
-    def announce(self, now: float) -> None:
-        """A board says that it has started."""
-        assert self._board is not None  # noqa: S101 - only boards do
-        self._begin(NO_SESSION, 1, MAX_PAYLOAD, now)
-        self._nonce = 0
-        self._say_hello(now)
+    def set_moving(self, moving: bool, now: float) -> None:
+        """Whether something moves, so that silence must be noticed soon."""
+        self._heartbeat_s = HEARTBEAT_MOVING_S if moving else HEARTBEAT_IDLE_S
+        if self._beat_at is not None:
+            self._beat_at = min(self._beat_at, now + self._heartbeat_s)
 
     # Sending ------------------------------------------------------------------------------------
 
@@ -157,7 +152,10 @@ class Link:
 
         Raises:
             LinkBusy: too many wait already.
+            SessionLost: there is no session.
         """
+        if not self.is_open:
+            raise SessionLost("there is no session with the board")
         if len(self._sending.queue) >= QUEUE_FRAMES:
             raise LinkBusy(f"{QUEUE_FRAMES} frames wait for the line already; try again later")
         self._token += 1
@@ -185,7 +183,9 @@ class Link:
         """When `receive` and `to_send` must be called at the latest, even if nothing comes."""
         times = (self._hello_at, self._ack_at, self._beat_at, self._quiet_at)
         waiting = [item.expires for item in self._sending.queue]
-        return min((at for at in (*times, *waiting, self._sending.due()) if at is not None), default=None)
+        return min(
+            (at for at in (*times, *waiting, self._sending.due()) if at is not None), default=None
+        )
 
     # Receiving ----------------------------------------------------------------------------------
 
@@ -198,7 +198,7 @@ class Link:
             elif isinstance(item, Text):
                 events.append(item)
             else:
-                self._on_bad(item)
+                self._on_bad()
         events += self._watch(bool(data), now)
         return events
 
@@ -218,10 +218,8 @@ class Link:
                 yield from self._on_data(frame, now)
             case Kind.NAK:
                 self._sending.refuse(frame.ack, now)
-            case Kind.ACK:
+            case Kind.ACK | Kind.TIME:
                 pass
-            case Kind.TIME if self._board:
-                self.send_datagram(Type.TIME, frame.payload, Kind.TIME)
             case _:
                 yield frame
 
@@ -231,13 +229,15 @@ class Link:
             self.counters.repeated += 1
         self._unacknowledged += len(ready)
         self._nak = self._nak or self._receiving.gap
-        at_once = self._unacknowledged >= ACK_FRAMES or not ready
-        self._ack_at = now if at_once else min(self._ack_at or now + ACK_DELAY_S, now + ACK_DELAY_S)
+        if self._unacknowledged >= ACK_FRAMES or not ready:
+            self._ack_at = now
+        elif self._ack_at is None:
+            self._ack_at = now + ACK_DELAY_S
         return ready
 
-    def _on_bad(self, bad: BadFrame) -> None:
+    def _on_bad(self) -> None:
         self.counters.bad += 1
-        self._nak = self.is_open and bad.size > 1
+        self._nak = self.is_open
 
     def _sack(self, frame: Frame) -> int:
         if frame.kind not in {Kind.ACK, Kind.NAK} or len(frame.payload) < frames.AckBody.sizeof():
@@ -248,9 +248,6 @@ class Link:
     # Sessions -----------------------------------------------------------------------------------
 
     def _on_hello(self, frame: Frame, now: float) -> Iterator[Event]:
-        if self._board is not None:
-            yield from self._on_host_hello(frame, self._board, now)
-            return
         hello = parse_hello(frame.payload)
         if hello is None:
             self.counters.bad += 1
@@ -272,23 +269,8 @@ class Link:
             )
         seed = frames.session_seed(self._nonce, hello.boot, hello.dictionary)
         self._begin(seed, hello.window, max(hello.buffer, MAX_PAYLOAD), now)
-        self._beat_at = now + self._heartbeat
+        self._beat_at = now + self._heartbeat_s
         return Opened(hello)
-
-    def _on_host_hello(self, frame: Frame, board: Hello, now: float) -> Iterator[Event]:
-        if len(frame.payload) != frames.HelloHost.sizeof():
-            return
-        nonce = frames.HelloHost.parse(frame.payload).nonce
-        if nonce != self._nonce:
-            self._nonce = nonce
-            self._begin(frames.session_seed(nonce, board.boot, board.dictionary), board.window, MAX_PAYLOAD, now)
-            yield Opened(board)
-        self._say_hello(now)
-
-    def _say_hello(self, now: float) -> None:
-        assert self._board is not None  # noqa: S101 - only boards do
-        self._pending_hello = self._board.answer(self._nonce)
-        self._hello_at = now
 
     def _begin(self, seed: int, window: int, credit: int, now: float) -> None:
         self._seed = self._deframer.seed = seed
@@ -311,10 +293,6 @@ class Link:
 
     # The passing of time --------------------------------------------------------------------------
 
-    @property
-    def _heartbeat(self) -> float:
-        return HEARTBEAT_MOVING_S if self.moving else HEARTBEAT_IDLE_S
-
     def _watch(self, heard: bool, now: float) -> Iterator[Event]:
         if heard:
             self._quiet_at = now + QUIET_S
@@ -325,8 +303,12 @@ class Link:
             yield Expired(item.token)
         due = self._sending.due()
         if due is not None and due <= now and self._sending.tries() >= GIVE_UP_TRIES:
-            yield self._end(SessionLost(f"the board did not acknowledge a frame sent {GIVE_UP_TRIES} times"))
-        elif self._beat_at is not None and self._beat_at <= now and self._missed >= HEARTBEATS_MISSED:
+            yield self._end(
+                SessionLost(f"the board did not acknowledge a frame sent {GIVE_UP_TRIES} times")
+            )
+        elif (
+            self._beat_at is not None and self._beat_at <= now and self._missed >= HEARTBEATS_MISSED
+        ):
             yield self._end(SessionLost("the board fell silent"))
 
     # Frames out ---------------------------------------------------------------------------------
@@ -355,9 +337,9 @@ class Link:
     def _hello(self, now: float) -> bytes:
         self._hellos += 1
         pause = HELLO_FAST_S if self._hellos < HELLO_FAST else HELLO_SLOW_S
-        self._hello_at = None if self._board else now + pause
+        self._hello_at = now + pause
         self.counters.sent += 1
-        return encode(Kind.HELLO, Type.HELLO, self._pending_hello, 0, 0, False, 0)
+        return encode(Kind.HELLO, Type.HELLO, self._pending_hello, seq=0, ack=0, retry=False, seed=0)
 
     def _data(self, item: Item, now: float) -> bytes:
         payload = item.payload
@@ -373,7 +355,7 @@ class Link:
 
     def _beat(self, now: float) -> bytes:
         self._missed += 1
-        self._beat_at = now + self._heartbeat
+        self._beat_at = now + self._heartbeat_s
         body = (int(now * 1000) & 0xFFFFFFFF).to_bytes(4, "little") + bytes(4)
         return self._encode(Kind.TIME, Type.TIME, body)
 
@@ -391,8 +373,11 @@ class Link:
         body = self._receiving.sack().to_bytes(4, "little") + b"\xff\xff"
         return self._encode(kind, Type.NONE, body)
 
-    def _encode(self, kind: Kind, type_: int, payload: bytes, seq: int = 0, again: bool = False) -> bytes:
+    def _encode(
+        self, kind: Kind, type_: int, payload: bytes, seq: int = 0, again: bool = False
+    ) -> bytes:
         self.counters.sent += 1
         self._unacknowledged = 0
         self._ack_at = None
-        return encode(kind, type_, payload, seq, self._receiving.expected, again, self._seed)
+        ack = self._receiving.expected
+        return encode(kind, type_, payload, seq=seq, ack=ack, retry=again, seed=self._seed)

@@ -103,7 +103,9 @@ class SendWindow:
             return []
         newest: Item | None = None
         for index, item in enumerate(self._flight):
-            if item.arrived or not (index < count or (index > count and sack >> (index - count - 1) & 1)):
+            if item.arrived or not (
+                index < count or (index > count and sack >> (index - count - 1) & 1)
+            ):
                 continue
             item.arrived = True
             self._in_flight_bytes -= item.size

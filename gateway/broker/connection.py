@@ -1,0 +1,164 @@
+"""One TCP or TLS connection to an MQTT broker, from login to loss. Single use.
+
+Packets that are sent in one turn of the event loop leave in one system call, without Nagle's delay
+(asyncio sets `TCP_NODELAY` by itself): with it, or one call a packet, relaying is up to 30 times slower.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import time
+from typing import TYPE_CHECKING, Final, TypeVar
+
+from boardtalk.broker import packets
+from boardtalk.broker.base import BrokerError, LoginRefused
+from boardtalk.broker.packets import Connack, Packet, Suback
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from boardtalk.broker.base import Endpoint
+
+KEEPALIVE_S: Final = 15
+"""A ping so often; a broker that says nothing for twice as long is taken for dead."""
+CONNECT_TIMEOUT_S: Final = 5.0
+"""TCP, TLS, login and subscriptions together."""
+CLOSE_TIMEOUT_S: Final = 1.0
+MAX_BATCH: Final = 256
+"""Packets handed over at once: keeps the event loop's turns at a few milliseconds."""
+MAX_BUFFERED_BYTES: Final = 1 << 18
+"""Bytes that wait for the reader before the socket is left alone, so that the broker feels it."""
+
+A = TypeVar("A", Connack, Suback)
+
+
+class Connection(asyncio.Protocol):
+    """The connection, as asyncio's protocol. Make one with `open_connection`."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._in = bytearray()
+        self._out: list[bytes] = []
+        self._arrived = asyncio.Event()
+        self._lost = self._loop.create_future()
+        self._paused = False
+        self._heard_s = time.monotonic()
+
+    def send(self, data: bytes) -> None:
+        """Send with what else is sent in this turn. After a loss: into the void."""
+        if not self._out:
+            self._loop.call_soon(self._flush)
+        self._out.append(data)
+
+    async def read(self) -> list[Packet]:
+        """The next packets, at most `MAX_BATCH`; at least one.
+
+        Raises:
+            BrokerError: the connection is lost, or what came is not MQTT.
+        """
+        if self._in:
+            await asyncio.sleep(0)  # others have their turn even if there is always more to read
+        while not (batch := packets.take(self._in, MAX_BATCH)):
+            if self._lost.done():
+                raise BrokerError("the broker closed the connection")
+            self._resume()
+            self._arrived.clear()
+            await self._arrived.wait()
+        if len(self._in) < MAX_BUFFERED_BYTES:
+            self._resume()
+        return batch
+
+    async def expect(self, kind: type[A]) -> A:
+        """The next packet, which must be of this kind.
+
+        Raises:
+            BrokerError: it is another one, or none comes.
+        """
+        packet, *others = await self.read()
+        if not isinstance(packet, kind) or others:
+            raise packets.PacketError(f"the broker answers with {type(packet).__name__}, not {kind.__name__}")
+        return packet
+
+    async def close(self) -> None:
+        """Hand over what was sent, then hang up without good-bye, so that the last will is published."""
+        self._flush()
+        self._transport.close()
+        await asyncio.wait([self._lost], timeout=CLOSE_TIMEOUT_S)
+        self._transport.abort()
+
+    # asyncio's calls --------------------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Begin."""
+        assert isinstance(transport, asyncio.Transport)  # noqa: S101 - TCP and TLS give one
+        self._transport = transport
+        self._ping = self._loop.call_later(KEEPALIVE_S, self._keep_alive)
+
+    def data_received(self, data: bytes) -> None:
+        """Take bytes; stop reading when too many wait."""
+        self._heard_s = time.monotonic()
+        self._in += data
+        self._arrived.set()
+        if len(self._in) > MAX_BUFFERED_BYTES and not self._paused:
+            self._paused = True
+            self._transport.pause_reading()
+
+    def connection_lost(self, _error: Exception | None) -> None:
+        """End."""
+        self._ping.cancel()
+        self._lost.set_result(None)
+        self._arrived.set()
+
+    # Inside -----------------------------------------------------------------------------------
+
+    def _flush(self) -> None:
+        if self._out and not self._transport.is_closing():
+            self._transport.write(b"".join(self._out))
+        self._out.clear()
+
+    def _resume(self) -> None:
+        if self._paused:
+            self._paused = False
+            self._heard_s = time.monotonic()
+            self._transport.resume_reading()
+
+    def _keep_alive(self) -> None:
+        if not self._paused and time.monotonic() - self._heard_s > 2 * KEEPALIVE_S:
+            self._transport.abort()
+            return
+        self.send(packets.PINGREQ)
+        self._ping = self._loop.call_later(KEEPALIVE_S, self._keep_alive)
+
+
+async def open_connection(
+    endpoint: Endpoint,
+    name: str,
+    subscriptions: Sequence[tuple[str, int]] = (),
+    will: packets.Will | None = None,
+) -> Connection:
+    """Connect, log in with a clean session, subscribe.
+
+    Raises:
+        LoginRefused: user name and password don't fit.
+        BrokerError: the broker refuses a subscription, or says something else than it should.
+        OSError: there is no way to it. TimeoutError: no answer within `CONNECT_TIMEOUT_S`.
+    """
+    async with asyncio.timeout(CONNECT_TIMEOUT_S):
+        _, connection = await asyncio.get_running_loop().create_connection(
+            Connection, endpoint.host, endpoint.port, ssl=endpoint.context()
+        )
+        try:
+            # A random id: whoever knows a client's id can push it off the broker.
+            client_id = f"{name}-{secrets.token_hex(8)}"
+            connection.send(packets.connect(client_id, endpoint.user, endpoint.password, 2 * KEEPALIVE_S, will))
+            if code := (await connection.expect(Connack)).code:
+                raise LoginRefused(f"{endpoint}: the broker refuses the login of {endpoint.user!r} (code {code})")
+            if subscriptions:
+                connection.send(packets.subscribe(1, subscriptions))
+                if packets.REFUSED in (await connection.expect(Suback)).codes:
+                    raise BrokerError(f"{endpoint}: the broker refuses {endpoint.user!r} a subscription")
+        except BaseException:
+            await connection.close()
+            raise
+    return connection

@@ -1,0 +1,211 @@
+"""The configuration: its files, and what is wrong with them.
+
+::
+
+    document = load(Path("gateway.conf"))           # with conf.d/*.conf beside it
+    gateway = settings(document.globals, Gateway)
+    users = {block.name: settings(block, UserBlock) for block in document.of("user")}
+
+The text is the business of `boardtalk.grammar`, keys that of `boardtalk.settings`; what the
+gateway's own blocks take stands in `boardtalk.blocks`, what modules take in the modules.
+"""
+
+from __future__ import annotations
+
+import stat
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, TypeVar
+
+from boardtalk.blocks import (
+    BROKERS,
+    KINDS,
+    BrokerBlock,
+    EmbeddedBroker,
+    Gateway,
+    GroupBlock,
+    Listen,
+    ModuleOptions,
+    MosquittoBroker,
+    RemoteBroker,
+    UserBlock,
+)
+from boardtalk.document import Block, Document, Item
+from boardtalk.grammar import parse, render
+from boardtalk.sdk import AddressError, Config, ConfigError, check_address
+from boardtalk.settings import problems, settings, shared_settings, suggestion
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = [
+    "Block",
+    "BrokerBlock",
+    "Document",
+    "EmbeddedBroker",
+    "Gateway",
+    "GroupBlock",
+    "Item",
+    "Listen",
+    "ModuleOptions",
+    "MosquittoBroker",
+    "RemoteBroker",
+    "UserBlock",
+    "broker_settings",
+    "check",
+    "load",
+    "module_settings",
+    "parse",
+    "render",
+    "settings",
+]
+
+MAX_FILE_BYTES: Final = 1 << 20
+"""A larger file is no configuration."""
+
+T = TypeVar("T", bound=Config)
+
+
+def load(path: Path) -> Document:
+    """Read a configuration file, then the ``*.conf`` in the folder ``conf.d`` beside it, by name.
+
+    Of a global key that stands in several files, the first counts: the main file has the last word.
+
+    Raises:
+        ConfigError: a file can't be read, is no text, or is not in the language.
+    """
+    parts = [parse(_text(each), str(each)) for each in (path, *_further(path.parent / "conf.d"))]
+    return Document(
+        globals=tuple(item for part in parts for item in part.globals),
+        blocks=tuple(block for part in parts for block in part.blocks),
+        unclosed=tuple(warning for part in parts for warning in part.unclosed),
+    )
+
+
+def module_settings(block: Block, type_: type[T]) -> tuple[ModuleOptions, T]:
+    """The gateway's options and the module's own settings of one `module` block.
+
+    Raises:
+        ConfigError: a key is unknown or missing, or a value is wrong.
+    """
+    return shared_settings(block, ModuleOptions, type_)
+
+
+def broker_settings(block: Block) -> BrokerBlock:
+    """The settings of a `broker` block, of the type that its name or its `url` asks for.
+
+    Raises:
+        ConfigError: a key is unknown or missing, or a value is wrong; no such broker.
+    """
+    return settings(block, _broker_type(block))
+
+
+def check(
+    document: Document,
+    module_types: Mapping[str, type[Config]],
+    block_types: Mapping[str, type[Config]],
+) -> list[ConfigError]:
+    """All errors of a configuration, in its order.
+
+    Args:
+        document: the configuration.
+        module_types: the settings of each installed module.
+        block_types: the settings of each kind of block that modules declare.
+    """
+    kinds = {**block_types, **KINDS}
+    errors = problems(document.globals, Gateway)
+    named = [block for block in document.blocks if block.kind in kinds]
+    first = {block.name: block for block in reversed(named)}
+    for block in document.blocks:
+        match block.kind:
+            case "module":
+                errors += _module_problems(block, module_types)
+            case "broker":
+                errors += _broker_problems(block, document.of("broker")[0])
+            case "listen":
+                errors += _listen_problems(block)
+            case kind if kind in kinds:
+                errors += _name_problems(block, first[block.name])
+                errors += problems(block, kinds[kind])
+            case kind:
+                hint = suggestion(kind, ("module", "broker", "listen", *kinds), "known kinds")
+                errors.append(block.error(f"there is no kind of block {kind!r}; {hint}"))
+    return errors
+
+
+def _module_problems(block: Block, known: Mapping[str, type[Config]]) -> list[ConfigError]:
+    if block.name in known:
+        return problems(block, ModuleOptions, known[block.name])
+    hint = suggestion(block.name, known, "installed")
+    what = f"there is no module {block.name!r}" if block.name else "`module` needs a name"
+    return [block.error(f"{what}; {hint}")]
+
+
+def _broker_problems(block: Block, first: Block) -> list[ConfigError]:
+    if block is not first:
+        where = f"{first.path}:{first.line}"
+        return [block.error(f"a second broker; there can be one, and {where} has it")]
+    try:
+        return problems(block, _broker_type(block))
+    except ConfigError as error:
+        return [error]
+
+
+def _broker_type(block: Block) -> type[BrokerBlock]:
+    if block.name in BROKERS:
+        return BROKERS[block.name]
+    if block.name:
+        hint = suggestion(block.name, BROKERS, "known brokers")
+        reason = f"there is no broker {block.name!r}; {hint}; any other: `broker {{ url = … }}`"
+        raise block.error(reason)
+    return RemoteBroker if any(item.key == "url" for item in block.items) else EmbeddedBroker
+
+
+def _listen_problems(block: Block) -> list[ConfigError]:
+    if block.name:
+        return [block.error(f"`listen` takes no name: {block.name!r} is too much")]
+    return problems(block, Listen)
+
+
+def _name_problems(block: Block, first: Block) -> list[ConfigError]:
+    try:
+        check_address(block.name)
+    except AddressError as error:
+        what = f"`{block.kind}` needs a name" if not block.name else str(error)
+        return [block.error(what)]
+    if block is not first:
+        where = f"{first.path}:{first.line}"
+        return [block.error(f"the name {block.name!r} is taken: {where} is `{first.title}`")]
+    return []
+
+
+def _further(folder: Path) -> list[Path]:
+    try:
+        paths = sorted(folder.iterdir())
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise ConfigError(f"can't be read: {error.strerror}", str(folder)) from error
+    return [path for path in paths if path.suffix == ".conf" and path.name[0] != "."]
+
+
+def _text(path: Path) -> str:
+    """The text of a file."""
+    try:
+        if not stat.S_ISREG(path.stat().st_mode):
+            raise ConfigError("not a file that holds text", str(path))
+        with path.open("rb") as file:
+            data = file.read(MAX_FILE_BYTES + 1)
+    except FileNotFoundError as error:
+        raise ConfigError("there is no such file", str(path)) from error
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise ConfigError(f"can't be read: {reason}", str(path)) from error
+    if len(data) > MAX_FILE_BYTES:
+        raise ConfigError(f"larger than {MAX_FILE_BYTES} bytes: no configuration file", str(path))
+    try:
+        return data.decode().removeprefix("\ufeff")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        column = len(data[data.rfind(b"\n", 0, error.start) + 1 : error.start].decode()) + 1
+        reason = f"byte 0x{data[error.start]:02x} is no UTF-8: this is not a text file"
+        raise ConfigError(reason, str(path), line, column) from error

@@ -1,0 +1,118 @@
+"""The tables of keys in ``docs/configuration.md``, made from the code that reads these keys.
+
+``python -m boardtalk.reference docs/configuration.md`` brings a document up to date: it replaces
+what stands between ``<!-- keys: KIND -->`` and ``<!-- end -->``.
+"""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import re
+import sys
+from enum import Enum
+from itertools import pairwise
+from pathlib import Path
+from textwrap import dedent
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+
+from boardtalk import loader
+from boardtalk.blocks import BROKERS, KINDS, Gateway, Listen, ModuleOptions, RemoteBroker
+from boardtalk.settings import fields
+from boardtalk.values import expected
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from boardtalk.sdk import Config, Module
+
+OWN: Final[Mapping[str, type[Config]]] = {
+    "global": Gateway,
+    "module": ModuleOptions,
+    **{f"broker {name}": type_ for name, type_ in BROKERS.items()},
+    "broker url": RemoteBroker,
+    "listen": Listen,
+    **KINDS,
+}
+"""The settings that the gateway itself reads, by the name of their table."""
+
+_TABLE: Final = re.compile(r"(<!-- keys: (.+?) -->\n).*?(?=<!-- end -->)", re.DOTALL)
+
+
+def known_tables(modules: Mapping[str, type[Module]]) -> dict[str, type[Config]]:
+    """All settings, by the name of their table: our own, those of modules and of their blocks."""
+    tables = dict(OWN)
+    for name, module in modules.items():
+        tables |= {f"module {name}": module.Config, **module.blocks}
+    return tables
+
+
+def updated(text: str, tables: Mapping[str, type[Config]]) -> str:
+    """A document with fresh tables.
+
+    Raises:
+        KeyError: it asks for a table that there isn't.
+    """
+    return _TABLE.sub(lambda found: found[1] + table(tables[found[2]]), text)
+
+
+def table(type_: type[Config]) -> str:
+    """The keys of some settings, as a Markdown table."""
+    rows = ["| key | value | default | meaning |", "|---|---|---|---|"]
+    help_ = field_docs(type_)
+    for key, field in fields(type_).items():
+        wanted = expected(msgspec.inspect.type_info(field.type))
+        cells = (f"`{key}`", wanted, _default(field), help_.get(field.name, ""))
+        rows.append("| " + " | ".join(cell.replace("|", r"\|") for cell in cells) + " |")
+    return "\n".join(rows) + "\n"
+
+
+def field_docs(type_: type[Config]) -> dict[str, str]:
+    """The strings below the fields of a struct, which Python itself forgets, as one line each."""
+    found: dict[str, str] = {}
+    for base in reversed(type_.__mro__):
+        if issubclass(base, msgspec.Struct) and base is not msgspec.Struct:
+            found |= _own_field_docs(base)
+    return found
+
+
+def _own_field_docs(type_: type[msgspec.Struct]) -> dict[str, str]:
+    (definition,) = ast.parse(dedent(inspect.getsource(type_))).body
+    found = {}
+    for field, below in pairwise(getattr(definition, "body", ())):
+        match field, below:
+            case ast.AnnAssign(target=ast.Name(id=name)), ast.Expr(
+                value=ast.Constant(value=str(text))
+            ):
+                found[name] = " ".join(text.split()).replace("``", "`")
+    return found
+
+
+def _default(field: msgspec.structs.FieldInfo) -> str:
+    if field.required:
+        return "required"
+    if field.default_factory is not msgspec.NODEFAULT:
+        return _as_text(field.default_factory())
+    return _as_text(field.default)
+
+
+def _as_text(value: Any) -> str:
+    """A value as the file would have it."""
+    match value:
+        case None | "" | () | []:
+            return "none"
+        case bool():
+            return "`yes`" if value else "`no`"
+        case Enum():
+            return f"`{value.value}`"
+        case list() | tuple():
+            return f"`{', '.join(map(str, value))}`"
+        case _:
+            return f"`{value}`"
+
+
+if __name__ == "__main__":
+    document = Path(sys.argv[1])
+    document.write_text(updated(document.read_text(), known_tables(loader.available())))

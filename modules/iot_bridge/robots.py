@@ -1,0 +1,103 @@
+"""What the bridge knows of each robot: how it is, what it understands, what it is doing."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from boardtalk.modules.iot_bridge import commands
+from boardtalk.modules.iot_bridge.dictionary import Channel, Command, Dictionary
+from boardtalk.modules.iot_bridge.service_api import MAX_COMMANDS, BoardChanged, BoardState
+from boardtalk.sdk import Code, Contact, Kind, Message, Refused
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+MAX_LISTENERS: Final = 100
+"""People told of one robot's events, or of one telemetry channel."""
+UNSTORED: Final = 1 << 31
+"""Added to the ids of commands that are not in the ledger."""
+
+
+@dataclass(slots=True)
+class Running:
+    """A command under way."""
+
+    message: Message
+    command: Command
+    lease_ms: int
+    """0: no motion."""
+
+
+@dataclass(slots=True)
+class Robot:
+    """One robot."""
+
+    board: BoardChanged
+    dictionary: Dictionary | None = None
+    running: dict[int, Running] = field(default_factory=dict)
+    followers: set[str] = field(default_factory=set)
+    """Who talked to it: they hear its events and log lines."""
+    watchers: dict[str, set[str]] = field(default_factory=dict)
+    """Who asked for telemetry, by channel."""
+    _unstored: Iterator[int] = field(default_factory=lambda: itertools.cycle(range(UNSTORED)))
+
+    @property
+    def name(self) -> str:
+        """Its address."""
+        return self.board.name
+
+    @property
+    def contact(self) -> Contact:
+        """Its entry in the directory."""
+        known = self.dictionary
+        return Contact(
+            address=self.name,
+            kind=Kind.ROBOT,
+            online=self.board.state in (BoardState.READY, BoardState.LATCHED),
+            about=known.about or known.name if known else self.board.detail,
+            state=self.board.state,
+            commands=commands.infos(known) if known else (),
+        )
+
+    def require_dictionary(self) -> Dictionary:
+        """What it understands.
+
+        Raises:
+            Refused: it never answered, so nobody knows.
+        """
+        if self.dictionary is None:
+            raise Refused(Code.OFFLINE, self._away())
+        return self.dictionary
+
+    def require_ready(self) -> None:
+        """See that a command can be sent now.
+
+        Raises:
+            Refused: it is offline, or has too many commands under way.
+        """
+        if self.board.state not in (BoardState.READY, BoardState.LATCHED):
+            raise Refused(Code.OFFLINE, self._away())
+        if len(self.running) >= MAX_COMMANDS:
+            raise Refused(
+                Code.BUSY, f"{self.name} has {MAX_COMMANDS} commands under way; try again in a moment"
+            )
+
+    def command_id(self, message: Message) -> int:
+        """The id of a message's command on the wire: its ledger row's low 32 bits."""
+        return message.row & 0xFFFF_FFFF or UNSTORED + next(self._unstored)
+
+    def follow(self, user: str) -> None:
+        """Tell a user of events and log lines from now on."""
+        if len(self.followers) < MAX_LISTENERS:
+            self.followers.add(user)
+
+    def channel(self, name: str) -> Channel | None:
+        """A telemetry channel, by name."""
+        channels = self.dictionary.telemetry if self.dictionary else ()
+        return next((channel for channel in channels if channel.name == name), None)
+
+    def _away(self) -> str:
+        detail = self.board.detail or "it does not answer"
+        return f"{self.name} is offline: {detail}"

@@ -1,0 +1,318 @@
+"""What gateway and link process say to each other over ``link.sock``, one JSON object a line.
+
+Requests carry `op`, everything that the link process says carries `ev`. A request with `re` ≠ 0 is
+answered by an object with the same `re`: the answer named at the request, or `Refused`. `bytes`
+travel as base64. Values of arguments and telemetry are packed as the board's dictionary says; the
+link process does not look into them.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Final
+
+import msgspec
+
+from boardtalk.modules.iot_bridge.frames import Outcome
+
+SOCKET: Final = "link.sock"
+MAX_COMMANDS: Final = 50
+"""Commands under way per board; more are refused as busy."""
+
+
+class BoardState(StrEnum):
+    """How things stand with a board."""
+
+    OFFLINE = "offline"
+    """Not there; `detail` says why."""
+    WAITING = "waiting"
+    """There, but nobody has adopted it: `name` is empty."""
+    READY = "ready"
+    LATCHED = "latched"
+    """Stopped; takes queries, but no motion or action until re-armed."""
+
+
+# Requests ---------------------------------------------------------------------------------------
+
+
+class WantedBoard(msgspec.Struct, frozen=True, kw_only=True):
+    """A board that the gateway knows."""
+
+    name: str
+    uid: str = ""
+    """"" = whichever board is at the port."""
+    port: str = "auto"
+    """`auto` (found by `uid`), or a device."""
+    baud: int = 115_200
+
+
+class Request(msgspec.Struct, tag_field="op", kw_only=True):
+    """Base of all requests."""
+
+    re: int = 0
+    """Comes back in the answer; 0: no answer wanted."""
+
+
+class Attach(Request, tag="attach"):
+    """The gateway is here: answered by `Attached`; from now on it receives all events.
+
+    Refused while another gateway is attached.
+    """
+
+    boards: tuple[WantedBoard, ...] = ()
+    adopt_all: bool = False
+    """Take boards without a block under the name that they declare."""
+    usb: tuple[tuple[int, int], ...] = ()
+    """(vendor, product) of USB devices that may be opened to look for boards."""
+
+
+class Command(Request, tag="command"):
+    """Carry out a command; `Progress` and one `Result` follow. An id is executed at most once."""
+
+    board: str
+    id: int
+    """1 … 2³²-1."""
+    index: int
+    """In the board's dictionary."""
+    ttl_ms: int
+    """Milliseconds within which it must start."""
+    lease_ms: int = 0
+    """Motion: the board stops it if nobody renews within this."""
+    args: bytes = b""
+    epoch: int | None = None
+    """The board's epoch when the gateway accepted it: it dies if a stop came since. None: as it is now."""
+
+
+class Renew(Request, tag="renew"):
+    """The lease of a running motion, again. Nothing else renews it."""
+
+    board: str
+    id: int
+    lease_ms: int
+
+
+class Cancel(Request, tag="cancel"):
+    """End a running command; its `Result` follows."""
+
+    board: str
+    id: int
+
+
+class SetPoint(Request, tag="setpoint"):
+    """Live values for a control channel; outputs go off if none follow within the lease."""
+
+    board: str
+    index: int
+    lease_ms: int
+    values: bytes = b""
+
+
+class Stop(Request, tag="stop"):
+    """Stop a board, or all (None). Anybody may; answered by `Stopped` after 1 s at the latest."""
+
+    board: str | None
+    by: str
+
+
+class Rearm(Request, tag="rearm"):
+    """Let a stopped board move again. Answered by `Done` when the board has agreed."""
+
+    board: str
+    by: str
+
+
+class ListBoards(Request, tag="boards"):
+    """Answered by `Boards`."""
+
+
+class GetDictionary(Request, tag="dictionary"):
+    """Answered by `DictionaryText`."""
+
+    board: str
+
+
+class Adopt(Request, tag="adopt"):
+    """Give a waiting board a name, for good. Answered by `Done`."""
+
+    uid: str
+    name: str
+
+
+class Shutdown(Request, tag="shutdown"):
+    """End the link process: motions end with their leases. Answered by `Done`."""
+
+
+AnyRequest = (
+    Attach
+    | Command
+    | Renew
+    | Cancel
+    | SetPoint
+    | Stop
+    | Rearm
+    | ListBoards
+    | GetDictionary
+    | Adopt
+    | Shutdown
+)
+
+
+# Answers ----------------------------------------------------------------------------------------
+
+
+class Answer(msgspec.Struct, tag_field="ev", kw_only=True):
+    """Base of all that the link process says."""
+
+    re: int = 0
+    """Of the request that this answers; 0: it came by itself."""
+
+
+class Done(Answer, tag="done"):
+    """It is done."""
+
+
+class Refused(Answer, tag="refused"):
+    """It is not done."""
+
+    reason: str
+
+
+class BoardChanged(Answer, tag="board"):
+    """A board as it is now; sent for all boards on attaching, then at each change."""
+
+    name: str
+    """Its address; "" while it waits for adoption."""
+    uid: str
+    """"" if never met."""
+    port: str
+    firmware: str
+    state: BoardState
+    epoch: int
+    dictionary: str
+    """Hash, hex; "" if not known yet."""
+    detail: str = ""
+    """In words: what is wrong and what to do."""
+    declared: str = ""
+    """The name that it gave itself."""
+
+
+class Attached(Answer, tag="attached"):
+    """Welcome."""
+
+    boards: tuple[BoardChanged, ...]
+
+
+class Boards(Answer, tag="boards"):
+    """All boards."""
+
+    boards: tuple[BoardChanged, ...]
+
+
+class DictionaryText(Answer, tag="dictionary"):
+    """A board's dictionary, as it sent it; checked."""
+
+    data: bytes
+
+
+class BoardStopped(msgspec.Struct, frozen=True, kw_only=True):
+    """How one board took a stop."""
+
+    board: str
+    confirmed: bool
+    ms: float
+
+
+class Stopped(Answer, tag="stopped"):
+    """The result of a stop; boards that have not confirmed are asked on and on."""
+
+    stopped: tuple[BoardStopped, ...]
+
+
+class StopNotice(Answer, tag="stop"):
+    """Somebody has stopped boards, for the audit."""
+
+    board: str | None
+    by: str
+    stopped: tuple[BoardStopped, ...]
+
+
+# Events -----------------------------------------------------------------------------------------
+
+
+class Stage(StrEnum):
+    """How far a command has come."""
+
+    SENT = "sent"
+    """The board has it."""
+    STARTED = "started"
+
+
+class Progress(Answer, tag="progress"):
+    """A command goes on."""
+
+    board: str
+    id: int
+    stage: Stage
+
+
+class Result(Answer, tag="result"):
+    """A command ended."""
+
+    board: str
+    id: int
+    outcome: Outcome | None
+    """None: unknown; the board restarted or vanished in mid-command."""
+    data: bytes = b""
+    """DONE: the returned values."""
+    detail: str = ""
+    """Otherwise: why, in words."""
+
+
+class ReportKind(StrEnum):
+    """What a `Report` is."""
+
+    TELEMETRY = "telemetry"
+    EVENT = "event"
+
+
+class Report(Answer, tag="report"):
+    """Values that the board sent by itself."""
+
+    board: str
+    kind: ReportKind
+    index: int
+    """In the dictionary's telemetry or events."""
+    data: bytes
+
+
+class LogLine(Answer, tag="log"):
+    """A line that the board logged or printed; control characters are gone."""
+
+    board: str
+    level: int
+    """10 debug, 20 info, 30 warning, 40 error; 0: console output."""
+    text: str
+
+
+class Dropped(Answer, tag="dropped"):
+    """A board sends more than it may; so many reports and log lines were thrown away since."""
+
+    board: str
+    count: int
+
+
+AnyAnswer = (
+    Done
+    | Refused
+    | Attached
+    | BoardChanged
+    | Boards
+    | DictionaryText
+    | Stopped
+    | StopNotice
+    | Progress
+    | Result
+    | Report
+    | LogLine
+    | Dropped
+)

@@ -1,0 +1,150 @@
+"""A board's end of the line, made of the gateway's own `Link`, and a line with faults between two."""
+
+from __future__ import annotations
+
+import heapq
+import random
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from itertools import count
+
+from boardtalk.modules.iot_bridge import frames
+from boardtalk.modules.iot_bridge.framing import Frame
+from boardtalk.modules.iot_bridge.hello import Hello
+from boardtalk.modules.iot_bridge.link import Event, Link, Opened
+
+HELLO = Hello(boot=7, dictionary=b"12345678", uid="c0ffee01", name="rover", firmware="test 1")
+
+
+def hello_payload(hello: Hello, host_nonce: int) -> bytes:
+    """A board's HELLO; `host_nonce` 0 announces its start."""
+    fields = {name: getattr(hello, name) for name in Hello.__slots__}
+    built = frames.HelloBoard.build(
+        {**fields, "boot_nonce": hello.boot, "host_nonce": host_nonce}
+    )
+    return bytes(built)
+
+
+class BoardLink(Link):
+    """The board's end: answers HELLO instead of sending it, and each heartbeat."""
+
+    def __init__(self, hello: Hello = HELLO) -> None:
+        super().__init__(ahead_bytes=4000)
+        self.hello = hello
+
+    def announce(self, now: float) -> None:
+        self._begin(-1, 1, 243, now)
+        self._say_hello(0, now)
+
+    def _say_hello(self, nonce: int, now: float) -> None:
+        self._pending_hello = hello_payload(self.hello, nonce)
+        self._hello_at = now
+
+    def _hello(self, now: float) -> bytes:
+        data = super()._hello(now)
+        self._hello_at = None
+        return data
+
+    def _on_hello(self, frame: Frame, now: float) -> Iterator[Event]:
+        if len(frame.payload) != frames.HelloHost.sizeof():
+            return
+        nonce = frames.HelloHost.parse(frame.payload).nonce
+        if nonce != self._nonce or not self.is_open:
+            self._nonce = nonce
+            seed = frames.session_seed(nonce, self.hello.boot, self.hello.dictionary)
+            self._begin(seed, self.hello.window, 4000, now)
+            yield Opened(self.hello)
+        self._say_hello(nonce, now)
+
+    def _on_frame(self, frame: Frame, now: float) -> Iterator[Event]:
+        yield from super()._on_frame(frame, now)
+        if frame.kind is frames.Kind.TIME:
+            self.send_datagram(frame.type, frame.payload, frames.Kind.TIME)
+
+
+@dataclass
+class Faults:
+    """Probabilities per chunk on the line, and how often each has happened."""
+
+    random: random.Random
+    drop: float = 0.0
+    flip: float = 0.0
+    double: float = 0.0
+    cut: float = 0.0
+    noise: float = 0.0
+    fired: Counter[str] = field(default_factory=Counter)
+
+    def spoil(self, data: bytes) -> bytes:
+        if self._hit("drop"):
+            return b""
+        if self._hit("flip"):
+            at = self.random.randrange(len(data))
+            data = data[:at] + bytes((data[at] ^ 1 << self.random.randrange(8),)) + data[at + 1 :]
+        if self._hit("double"):
+            data += data
+        if self._hit("cut"):
+            data = data[: self.random.randrange(len(data))]
+        if self._hit("noise"):
+            data = self.random.randbytes(self.random.randrange(1, 40)) + data
+        return data
+
+    def _hit(self, name: str) -> bool:
+        hit = self.random.random() < getattr(self, name)
+        self.fired[name] += hit
+        return hit
+
+
+class VirtualLine:
+    """Two links, a line between them and a clock of their own."""
+
+    def __init__(
+        self,
+        host: Link,
+        board: Link,
+        faults: Faults,
+        *,
+        byte_s: float = 1e-5,
+        turnaround_s: float = 0.001,
+    ) -> None:
+        self.now = 0.0
+        self.ends = (host, board)
+        self.events: tuple[list[Event], list[Event]] = ([], [])
+        self.sent_bytes = [0, 0]
+        self._faults = faults
+        self._byte_s = byte_s
+        self._turnaround_s = turnaround_s
+        self._free = [0.0, 0.0]
+        self._wire: list[tuple[float, int, int, bytes]] = []
+        self._order = count()
+
+    def run(self, until: float) -> None:
+        """Let time pass."""
+        while True:
+            self._pump()
+            following = min(self._times(), default=until)
+            if following >= until:
+                self.now = until
+                return
+            self.now = max(self.now, following)
+            self._arrive()
+
+    def _times(self) -> list[float]:
+        deadlines = [at for end in self.ends if (at := end.deadline()) is not None]
+        busy = [at for at in self._free if at > self.now]
+        return [*deadlines, *busy, *(entry[0] for entry in self._wire[:1])]
+
+    def _pump(self) -> None:
+        for number, end in enumerate(self.ends):
+            self.events[number].extend(end.receive(b"", self.now))
+            while self._free[number] <= self.now and (data := end.to_send(self.now)):
+                self.sent_bytes[number] += len(data)
+                self._free[number] = self.now + len(data) * self._byte_s
+                at = self._free[number] + self._turnaround_s
+                data = self._faults.spoil(data)
+                heapq.heappush(self._wire, (at, next(self._order), 1 - number, data))
+
+    def _arrive(self) -> None:
+        while self._wire and self._wire[0][0] <= self.now:
+            _, _, number, data = heapq.heappop(self._wire)
+            self.events[number].extend(self.ends[number].receive(data, self.now))

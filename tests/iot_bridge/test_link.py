@@ -1,0 +1,397 @@
+"""The link delivers everything in order and exactly once, whatever the line does."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from boardtalk.modules.iot_bridge import frames
+from boardtalk.modules.iot_bridge import link as link_module
+from boardtalk.modules.iot_bridge.errors import LinkBusy, SessionLost, VersionError
+from boardtalk.modules.iot_bridge.frames import Kind, Type
+from boardtalk.modules.iot_bridge.framing import Frame, Text
+from boardtalk.modules.iot_bridge.hello import Hello, parse_hello
+from boardtalk.modules.iot_bridge.link import Delivered, Ended, Event, Expired, Link, Opened
+from tests.iot_bridge.peer import HELLO, BoardLink, Faults, VirtualLine, hello_payload
+
+QUIET = Faults(random.Random(0))
+
+
+def a_line(faults: Faults = QUIET, hello: Hello = HELLO, **line: float) -> VirtualLine:
+    made = VirtualLine(Link(), BoardLink(hello), faults, **line)
+    made.ends[0].open(nonce=99, now=0.0)
+    return made
+
+
+def an_open_line(**line: float) -> VirtualLine:
+    made = a_line(**line)
+    made.run(until=1.0)
+    assert made.ends[0].is_open
+    made.events[0].clear()
+    made.events[1].clear()
+    return made
+
+
+def payloads(events: Iterable[Event], kind: Kind = Kind.DATA) -> list[bytes]:
+    return [event.payload for event in events if isinstance(event, Frame) and event.kind is kind]
+
+
+def of(kind: type[Event], events: Iterable[Event]) -> list[Event]:
+    return [event for event in events if isinstance(event, kind)]
+
+
+# Reliability ------------------------------------------------------------------------------------
+
+FIRED: dict[str, int] = {}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def all_faults_fired() -> Iterable[None]:
+    FIRED.clear()
+    yield
+    print("faults fired:", FIRED)
+    if FIRED:
+        assert all(FIRED[name] for name in ("drop", "flip", "double", "cut", "noise")), FIRED
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(seed=st.integers(0, 2**32), window=st.sampled_from([1, 2, 8]))
+def test_everything_arrives_in_order_exactly_once(seed: int, window: int) -> None:
+    rng = random.Random(seed)
+    faults = Faults(rng, drop=0.03, flip=0.03, double=0.03, cut=0.02, noise=0.02)
+    hello = Hello(boot=7, dictionary=b"12345678", uid="c0ffee01", window=window)
+    line = a_line(faults, hello)
+    line.run(until=5.0)
+    sent: tuple[list[bytes], list[bytes]] = ([], [])
+    for number in range(100):
+        for end, messages in zip(line.ends, sent, strict=True):
+            for _ in range(rng.randrange(3)):
+                message = number.to_bytes(2, "little") + rng.randbytes(rng.randrange(60))
+                end.send(Type.EVENT, message)
+                messages.append(message)
+        line.run(until=line.now + rng.random() * 0.05)
+    line.run(until=line.now + 30)
+    assert payloads(line.events[1]) == sent[0]
+    assert payloads(line.events[0]) == sent[1]
+    assert len(of(Delivered, line.events[0])) == len(sent[0])
+    assert not of(Ended, [*line.events[0], *line.events[1]])
+    for name, times in faults.fired.items():
+        FIRED[name] = FIRED.get(name, 0) + times
+
+
+def goodput(loss: float, seed: int = 1) -> float:
+    """Share of a 1 Mbaud line that carries 32-byte payloads, retransmissions not counted."""
+    faults = Faults(random.Random(seed), drop=loss)
+    host, board = Link(ahead_bytes=2000), BoardLink()
+    line = VirtualLine(host, board, faults, byte_s=1e-5, turnaround_s=0.0005)
+    host.open(nonce=99, now=0.0)
+    line.run(until=3.0)
+    count, began = 3000, line.now
+    for number in range(count):
+        while len(host._sending.queue) > 20:
+            line.run(until=line.now + 0.002)
+        host.send(Type.EVENT, number.to_bytes(32, "little"))
+    while len(of(Delivered, line.events[0])) < count:
+        line.run(until=line.now + 0.001)
+    return count * (32 + frames.OVERHEAD_BYTES) * 1e-5 / (line.now - began)
+
+
+@pytest.mark.parametrize(("loss", "least"), [(0.0, 0.99), (0.01, 0.95), (0.05, 0.85)])
+def test_a_lossy_line_is_still_well_used(loss: float, least: float) -> None:
+    assert goodput(loss) >= least
+
+
+def test_a_lost_frame_costs_one_repetition_and_no_timeout() -> None:
+    line = an_open_line()
+    host = line.ends[0]
+    line.ends[0]._sending.round_trip.learn(0.005)
+    host.send(Type.EVENT, b"lost on the way")
+    assert host.to_send(line.now)
+    host.send(Type.EVENT, b"overtakes it")
+    line.run(until=line.now + 0.02)  # sooner than any timeout
+    assert payloads(line.events[1]) == [b"lost on the way", b"overtakes it"]
+    assert host.counters.resent == 1
+
+
+def test_a_damaged_frame_is_asked_for_at_once() -> None:
+    line = an_open_line()
+    host, board = line.ends
+    host.send(Type.EVENT, b"damaged")
+    data = bytearray(host.to_send(line.now))
+    data[8] ^= 4
+    line.events[1].extend(board.receive(bytes(data), line.now + 0.002))
+    line.run(until=line.now + 0.02)
+    assert payloads(line.events[1]) == [b"damaged"]
+    assert board.counters.naks == 1
+
+
+def test_a_frame_that_is_never_acknowledged_ends_the_session() -> None:
+    line = an_open_line()
+    line._faults = Faults(random.Random(0), drop=1.0)
+    line.ends[0].send(Type.EVENT, b"into the void")
+    line.run(until=line.now + 20)
+    assert of(Ended, line.events[0])
+    assert not line.ends[0].is_open
+
+
+def test_too_many_waiting_frames_are_refused() -> None:
+    line = an_open_line()
+    with pytest.raises(LinkBusy, match="wait for the line"):
+        for _ in range(1000):
+            line.ends[0].send(Type.EVENT, b"")
+
+
+def test_without_a_session_nothing_can_be_sent() -> None:
+    with pytest.raises(SessionLost):
+        Link().send(Type.EVENT, b"")
+
+
+# Precedence -------------------------------------------------------------------------------------
+
+
+def test_stop_goes_before_everything_that_waits() -> None:
+    line = an_open_line()
+    host = line.ends[0]
+    for _ in range(50):
+        host.send(Type.EVENT, bytes(100))
+    host.to_send(line.now)
+    host.send_urgent(Type.STOP, b"\1\0")
+    assert host.to_send(line.now)[7] == Type.STOP
+    line.run(until=line.now + 0.005)
+    assert payloads(line.events[1], Kind.URGENT) == [b"\1\0"]
+
+
+def test_bytes_ahead_of_stop_are_few() -> None:
+    line = an_open_line()
+    host = line.ends[0]
+    for _ in range(50):
+        host.send(Type.EVENT, bytes(100))
+    ahead = 0
+    while data := host.to_send(line.now):
+        ahead += len(data)
+    assert ahead <= link_module.AHEAD_BYTES + 113
+
+
+def test_datagrams_may_fall_overboard_but_are_counted() -> None:
+    line = an_open_line()
+    for number in range(link_module.DATAGRAMS + 3):
+        line.ends[0].send_datagram(Type.RENEW, bytes((number,)))
+    line.run(until=line.now + 1)
+    kept = range(3, link_module.DATAGRAMS + 3)
+    assert payloads(line.events[1], Kind.DGRAM) == [bytes((number,)) for number in kept]
+    assert line.ends[0].counters.overboard == 3
+
+
+def test_an_acknowledgement_rides_on_the_answer() -> None:
+    line = an_open_line()
+    host, board = line.ends
+    host.send(Type.EVENT, b"question")
+    board.receive(host.to_send(line.now), line.now)
+    board.send(Type.EVENT, b"answer")
+    events = host.receive(board.to_send(line.now), line.now)
+    assert [type(event) for event in events] == [Delivered, Frame]
+    assert board.to_send(line.now + 1) == b""
+
+
+# Expiry -----------------------------------------------------------------------------------------
+
+
+def test_time_to_live_is_true_at_each_transmission() -> None:
+    line = an_open_line()
+    host = line.ends[0]
+    host.send(Type.COMMAND, bytes(4) + b"rest", expires=line.now + 0.5)
+    left = []
+    for wait in (0.0, 0.3, 0.5):
+        frame = BoardLink()._deframer
+        frame.seed = host._seed
+        (item,) = frame.feed(host.to_send(line.now + wait))
+        assert isinstance(item, Frame)
+        assert item.payload[4:] == b"rest"
+        left.append(int.from_bytes(item.payload[:4], "little"))
+    assert left[0] in {499, 500}
+    assert left[1] in {199, 200}
+    assert left[2] == 0  # asks whether an earlier copy came in time
+
+
+def test_what_expires_unsent_is_dropped_and_reported() -> None:
+    line = an_open_line()
+    host = line.ends[0]
+    tokens = [
+        host.send(Type.COMMAND, bytes(200), expires=line.now + 0.01 * number) for number in (9, 9, 1)
+    ]
+    while host.to_send(line.now):
+        pass
+    assert of(Expired, host.receive(b"", line.now + 0.02)) == [Expired(tokens[2])]
+
+
+@settings(max_examples=50, deadline=None)
+@given(seed=st.integers(0, 2**32))
+def test_nothing_arrives_with_more_time_than_is_left(seed: int) -> None:
+    rng = random.Random(seed)
+    line = a_line(Faults(rng, drop=0.2, flip=0.1))
+    line.run(until=5.0)
+    expiries = {}
+    for number in range(30):
+        expires = line.now + rng.random() * 0.2
+        expiries[number] = expires
+        if line.ends[0].is_open:
+            line.ends[0].send(Type.COMMAND, bytes(4) + bytes((number,)), expires=expires)
+        line.run(until=line.now + rng.random() * 0.05)
+        for payload in payloads(line.events[1]):
+            left = int.from_bytes(payload[:4], "little") / 1000
+            assert line.now + left <= expiries[payload[4]] + 0.06 or left == 0
+        line.events[1].clear()
+
+
+# Sessions ---------------------------------------------------------------------------------------
+
+
+def test_hello_opens_a_session_on_both_ends() -> None:
+    line = a_line()
+    line.run(until=0.05)
+    (opened,) = of(Opened, line.events[0])
+    assert isinstance(opened, Opened)
+    assert (opened.hello.uid, opened.hello.boot) == (HELLO.uid, HELLO.boot)
+    assert line.ends[1].is_open
+
+
+def test_hello_is_repeated_until_answered_and_a_repeated_one_changes_nothing() -> None:
+    line = a_line(Faults(random.Random(3), drop=0.5))
+    line.run(until=10)
+    assert len(of(Opened, line.events[0])) == 1
+    line = an_open_line()
+    host, board = line.ends
+    host.send(Type.EVENT, b"one")
+    line.run(until=line.now + 0.1)
+    hello = frames.HelloHost.build({"oldest": 1, "newest": 1, "nonce": 99})
+    list(board._on_frame(Frame(Kind.HELLO, Type.HELLO, hello), line.now))
+    host.send(Type.EVENT, b"two")
+    line.run(until=line.now + 0.1)
+    assert payloads(line.events[1]) == [b"one", b"two"]
+
+
+def test_frames_right_behind_hello_belong_to_the_new_session() -> None:
+    host, board = Link(), BoardLink()
+    host.open(nonce=1, now=0)
+    board.receive(host.to_send(0), 0)
+    data = board.to_send(0)
+    board.send(Type.EVENT, b"at once")
+    events = host.receive(data + board.to_send(0), 0)
+    assert payloads(events) == [b"at once"]
+
+
+def test_a_board_that_restarts_ends_the_session() -> None:
+    line = an_open_line()
+    line.ends[1].announce(line.now)
+    line.run(until=line.now + 0.1)
+    (ended,) = of(Ended, line.events[0])
+    assert isinstance(ended, Ended)
+    assert "restarted" in str(ended.error)
+
+
+def test_a_board_that_starts_late_is_greeted_at_once() -> None:
+    line = a_line(Faults(random.Random(0), drop=1.0))
+    line.run(until=9.0)
+    line._faults = QUIET
+    line.ends[0]._hello_at = line.now + 60
+    line.ends[1].announce(line.now)
+    line.run(until=line.now + 0.1)
+    assert of(Opened, line.events[0])
+
+
+def test_a_board_of_another_protocol_version_is_told_apart() -> None:
+    line = a_line(hello=Hello(boot=1, dictionary=bytes(8), uid="00", version=0, firmware="old 0.0"))
+    line.run(until=1.0)
+    (ended,) = of(Ended, line.events[0])
+    assert isinstance(ended, Ended)
+    assert isinstance(ended.error, VersionError)
+    assert "old 0.0" in str(ended.error)
+
+
+@pytest.mark.parametrize(("moving", "within"), [(False, 5.0), (True, 0.6)])
+def test_a_silent_board_is_noticed(moving: bool, within: float) -> None:
+    line = an_open_line()
+    line.ends[0].set_moving(moving, line.now)
+    line.run(until=line.now + 3)
+    assert line.ends[0].is_open
+    line._faults = Faults(random.Random(0), drop=1.0)
+    line.run(until=line.now + within)
+    assert "silent" in str(of(Ended, line.events[0])[0])
+
+
+def test_an_idle_line_carries_little() -> None:
+    line = an_open_line()
+    before = sum(line.sent_bytes)
+    line.run(until=line.now + 60)
+    assert line.ends[0].is_open
+    assert sum(line.sent_bytes) - before <= 61 * 2 * 21
+
+
+def test_a_gateway_that_was_stopped_for_a_while_does_not_blame_the_board() -> None:
+    line = an_open_line()
+    host = line.ends[0]
+    assert not of(Ended, host.receive(b"", line.now + 3600))
+
+
+# Hostile boards ---------------------------------------------------------------------------------
+
+
+@given(st.lists(st.binary(max_size=300), max_size=20))
+def test_noise_never_raises_nor_ends_a_session(chunks: list[bytes]) -> None:
+    line = an_open_line()
+    host = line.ends[0]
+    for chunk in chunks:
+        assert not of(Ended, host.receive(chunk, line.now))
+        while host.to_send(line.now):
+            pass
+    assert host.is_open
+
+
+frames_of_a_liar = st.builds(
+    Frame,
+    st.sampled_from(Kind),
+    st.integers(0, 0xFFFF),
+    st.binary(max_size=243),
+    seq=st.integers(0, 255),
+    ack=st.integers(0, 255),
+)
+
+
+@given(st.lists(frames_of_a_liar, max_size=60))
+def test_valid_frames_that_lie_never_raise(lies: list[Frame]) -> None:
+    line = an_open_line()
+    host, board = line.ends
+    for number, lie in enumerate(lies):
+        if number % 3 == 0 and host.is_open:
+            host.send(Type.EVENT, b"honest")
+        data = board._encode(lie.kind, lie.type, lie.payload, lie.seq)
+        host.receive(data, line.now)
+        while host.to_send(line.now):
+            pass
+    assert len(host._receiving._early) < 32
+
+
+@given(st.binary(max_size=120))
+def test_hello_of_any_bytes_is_parsed_or_refused(payload: bytes) -> None:
+    hello = parse_hello(payload)
+    assert hello is None or len(hello.uid) >= 2
+
+
+@given(st.integers(0, 2**32 - 1), st.booleans(), st.integers(0, 255))
+def test_hello_survives_the_round_trip(boot: int, latched: bool, window: int) -> None:
+    hello = Hello(boot=boot, dictionary=b"abcdefgh", uid="00ff", latched=latched, window=window)
+    parsed = parse_hello(hello_payload(hello, 5))
+    assert parsed is not None
+    assert (parsed.boot, parsed.latched, parsed.host_nonce) == (boot, latched, 5)
+    assert 1 <= parsed.window <= frames.WINDOW
+
+
+def test_console_text_comes_as_an_event() -> None:
+    line = an_open_line()
+    assert line.ends[0].receive(b"\0Traceback\n\0", line.now) == [Text("Traceback\n")]
+    assert line.ends[0].receive(b">>> ", line.now) == []
+    assert line.ends[0].receive(b"", line.now + 1) == [Text(">>> ")]
