@@ -47,21 +47,19 @@ def find_conf(given: Path | None) -> Path:
     return Path(str(resources.files("boardtalk.defaults") / "gateway.conf"))
 
 
-async def run(
+async def serve(
     document: conf.Document,
     folder: Path,
     *,
     local_user: str,
-    free_ports: bool = False,
     ready: Callable[[Endpoints], None],
-) -> None:
+) -> int:
     """Run a gateway until SIGINT or SIGTERM.
 
     Args:
         document: the configuration.
         folder: the state folder.
-        local_user: address of the person at this machine; made an operator if unknown.
-        free_ports: listen on free ports instead of the configured ones.
+        local_user: address of the person at this machine; becomes an operator if unknown.
         ready: called once when everything works.
 
     Raises:
@@ -71,9 +69,42 @@ async def run(
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stopping.set)
     async with AsyncExitStack() as stack:
-        endpoints = await _start(stack, document, folder, local_user, free_ports=free_ports)
-        (folder / "endpoints.json").write_bytes(msgspec.json.encode(endpoints))
-        stack.callback((folder / "endpoints.json").unlink, missing_ok=True)
+        endpoints = await _start(stack, document, folder, local_user)
+        path = folder / "endpoints.json"
+        path.write_bytes(msgspec.json.encode(endpoints))
+        stack.callback(path.unlink, missing_ok=True)
         ready(endpoints)
         await stopping.wait()
         log.info("stopping")
+    return 0
+
+
+async def _start(
+    stack: AsyncExitStack, document: conf.Document, folder: Path, local_user: str
+) -> Endpoints:
+    """Start the parts in the order in which data needs them; `stack` ends them in reverse."""
+    modules = loader.available()
+    settings = conf.settings(document.globals, conf.Gateway)
+    logs.configure(settings.log_level)
+    instances = loader.plan(document, modules)
+    blocks = loader.module_blocks(document, modules.values())
+
+    stack.enter_context(locked(folder))
+    users = Users.load(folder / "secrets", _declared_users(document, local_user))
+    directory = Directory(users, _groups(document))
+    store = await stack.enter_async_context(Store.open(folder / "store.db", history_days=settings.history_days))
+    tasks = await stack.enter_async_context(asyncio.TaskGroup())
+    hub = await stack.enter_async_context(Hub(store, directory))
+    intake = await stack.enter_async_context(Intake(hub, folder))
+
+    contexts: list[ModuleContext] = []
+
+    def context_for(instance: str, position: int) -> ModuleContext:
+        context = ModuleContext(hub, tasks, instance=instance, position=position, state=folder, blocks=blocks)
+        contexts.append(context)
+        stack.callback(context.cancel)
+        return context
+
+    chain, started = await loader.start(instances, context_for)
+    hub.load(chain, started)
+    stack.push_async_callback(loader.stop, started)

@@ -22,7 +22,8 @@ from cyclopts import App, CycloptsError, Parameter
 from rich.console import Console
 
 from boardtalk.sdk import BoardtalkError, Code, Kind, Role, State
-from boardtalk.state import default_folder, locked, running_folder
+from boardtalk.sdk.folders import default_folder, running_folder
+from boardtalk.state import locked
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine

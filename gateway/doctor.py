@@ -17,7 +17,7 @@ from cyclopts import Parameter
 from rich.console import Console
 
 from boardtalk.sdk import BoardtalkError, Finding, Severity
-from boardtalk.state import running_folder
+from boardtalk.sdk.folders import running_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 MAX_LINES: Final = 20_000
-"""More is not a configuration; reading it would take a Pi longer than a minute's patience."""
+"""More is no configuration, and reading it would hold up a Pi for seconds."""
 
 _GRAMMAR: Final = r"""
 start: _NL* item* (_section item*)* unclosed*

@@ -18,26 +18,6 @@ class StateError(BoardtalkError):
     """The state folder can't be used."""
 
 
-def default_folder() -> Path:
-    """Where a gateway without ``--state`` keeps its state: `$XDG_STATE_HOME/boardtalk`."""
-    if os.environ.get("STATE_DIRECTORY"):  # set by systemd for a service
-        return Path(os.environ["STATE_DIRECTORY"])
-    return Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "boardtalk"
-
-
-def demo_folder() -> Path:
-    """Where `boardtalk demo` keeps its state, apart from a real gateway's."""
-    return default_folder().with_name("boardtalk-demo")
-
-
-def running_folder() -> Path:
-    """The folder of the gateway to talk to: the default one, or the demo's if only that runs."""
-    real, demo = default_folder(), demo_folder()
-    return (
-        demo if (demo / "control.sock").exists() and not (real / "control.sock").exists() else real
-    )
-
-
 @contextmanager
 def locked(folder: Path) -> Iterator[Path]:
     """The folder, made if need be (0700) and held by this process alone.

@@ -15,7 +15,7 @@ from rich.console import Console
 from boardtalk.cli import StateFolder, await_, me
 from boardtalk.hil.board import EmulatedBoard
 from boardtalk.sdk import BoardtalkError
-from boardtalk.state import demo_folder
+from boardtalk.sdk.folders import demo_folder
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

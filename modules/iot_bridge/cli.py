@@ -1,0 +1,72 @@
+"""`boardtalk boards`: the boards that the link process knows, and their adoption."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Annotated, Final
+
+import msgspec
+from cyclopts import App, Parameter
+from rich.console import Console
+from rich.table import Table
+
+from boardtalk.modules.iot_bridge import service_api as api
+from boardtalk.modules.iot_bridge.service_client import ask
+from boardtalk.sdk import ServiceError
+from boardtalk.sdk.folders import running_folder
+
+STYLES: Final = {
+    api.BoardState.READY: "green",
+    api.BoardState.LATCHED: "yellow",
+    api.BoardState.WAITING: "cyan",
+    api.BoardState.OFFLINE: "red",
+}
+
+StateFolder = Annotated[
+    Path | None, Parameter(name="--state", help="Folder where the gateway keeps its state.")
+]
+AsJson = Annotated[bool, Parameter(name="--json", negative="", help="Print JSON, for programs.")]
+
+boards = App(name="boards", help="Boards: address, uid, port, firmware and state.")
+
+
+@boards.default
+def list_boards(*, state: StateFolder = None, json: AsJson = False) -> int:
+    """List the boards.
+
+    Example: boardtalk boards
+    """
+    answer = asyncio.run(ask(state or running_folder(), api.ListBoards(re=1)))
+    if not isinstance(answer, api.Boards):
+        raise ServiceError(f"the link process did not list its boards: {answer}")
+    if json:
+        print(msgspec.json.encode(answer.boards).decode())  # noqa: T201 - the command's output
+        return 0
+    table = Table("address", "uid", "port", "firmware", "state", box=None)
+    for board in answer.boards:
+        name = board.name or f"({board.declared or 'unnamed'})"
+        state_text = f"[{STYLES[board.state]}]{board.state}[/]"
+        table.add_row(name, board.uid, board.port, board.firmware, state_text)
+    console = Console(highlight=False)
+    console.print(table)
+    for board in answer.boards:
+        if board.state is api.BoardState.WAITING:
+            console.print(f"`boardtalk boards adopt {board.uid} NAME` gives that board an address")
+        elif board.detail:
+            console.print(f"{board.name or board.uid}: {board.detail}", markup=False)
+    return 0
+
+
+@boards.command
+def adopt(uid: str, name: str, /, *, state: StateFolder = None) -> int:
+    """Give a board that waits an address.
+
+    Example: boardtalk boards adopt e6614c311b7e6f2c rover
+    """
+    answer = asyncio.run(ask(state or running_folder(), api.Adopt(uid=uid, name=name, re=1)))
+    if isinstance(answer, api.Refused):
+        Console(stderr=True, highlight=False).print(f"boardtalk: {answer.reason}", markup=False)
+        return 1
+    Console(highlight=False).print(f"{uid} is {name} from now on")
+    return 0

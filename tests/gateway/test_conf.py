@@ -1,0 +1,280 @@
+"""The configuration of a gateway: its files, its blocks, and all that can be wrong with them."""
+
+from __future__ import annotations
+
+import os
+from importlib import resources
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from boardtalk import conf
+from boardtalk.conf import Document, check, load, parse
+from boardtalk.sdk import Config, ConfigError, Role
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+class FilterConfig(Config):
+    words: list[str]
+
+
+class BoardConfig(Config):
+    uid: str = ""
+    port: str = "auto"
+
+
+MODULES: dict[str, type[Config]] = {"filter": FilterConfig, "iot_bridge": Config}
+BLOCKS: dict[str, type[Config]] = {"board": BoardConfig}
+SHIPPED = Path(str(resources.files("boardtalk.defaults") / "gateway.conf"))
+
+
+def errors(text: str) -> list[str]:
+    return [str(error) for error in check(parse(text, "g.conf"), MODULES, BLOCKS)]
+
+
+# Files ----------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Callable[[str, str | bytes], Path]:
+    def write(name: str, content: str | bytes) -> Path:
+        path = tmp_path / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+        return path
+
+    return write
+
+
+def test_a_file_is_read_with_those_of_its_conf_d_in_the_order_of_their_names(write) -> None:
+    main = write("g.conf", "a = 1\nmodule filter { words = x }")
+    write("conf.d/20-b.conf", "a = 3\nuser bob")
+    write("conf.d/10-a.conf", "a = 2\nuser ann")
+    write("conf.d/.10-a.conf.swp", "\0")
+    write("conf.d/.hidden.conf", "\0")
+    write("conf.d/readme.txt", "\0")
+    document = load(main)
+    assert [item.value for item in document.globals] == ["1", "2", "3"]
+    assert [block.title for block in document.blocks] == ["module filter", "user ann", "user bob"]
+    assert [Path(block.path or "").name for block in document.blocks] == [
+        "g.conf", "10-a.conf", "20-b.conf",
+    ]  # fmt: skip
+    assert str(document.warnings[0]) == (
+        f"{main.parent}/conf.d/10-a.conf:1:1: key 'a' again: the first one counts, {main}:1"
+    )
+
+
+def test_an_error_in_conf_d_names_that_file(write) -> None:
+    main = write("g.conf", "")
+    part = write("conf.d/a.conf", "user bob {\n role = king\n}")
+    assert [str(error) for error in check(load(main), {}, {})] == [
+        f"{part}:2:2: role = 'king': expected one of viewer, operator, admin"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("content", "error"),
+    [
+        (b"a = 1\nb = \xff\xfe", ":2:5: byte 0xff is no UTF-8: this is not a text file"),
+        ("a = ü\nüü = ".encode() + b"\xc3", ":2:6: byte 0xc3 is no UTF-8: this is not a text file"),
+        (b"\x7fELF\x02\x01\0\0", ":1:1: control character '\\x7f': this is not a text file"),
+        (b"a = 1\0", ":1:6: control character '\\x00': this is not a text file"),
+        (b"#" * (conf.MAX_FILE_BYTES + 1), f": larger than {conf.MAX_FILE_BYTES} bytes: no configuration file"),
+    ],
+)  # fmt: skip
+def test_a_file_that_is_no_text_is_refused_with_the_place(write, content, error) -> None:
+    path = write("g.conf", content)
+    with pytest.raises(ConfigError) as caught:
+        load(path)
+    assert str(caught.value) == f"{path}{error}"
+
+
+def test_a_file_of_the_largest_size_is_read(write) -> None:
+    line = "key = " + "value " * 100 + "\n"
+    text = (line * (conf.MAX_FILE_BYTES // len(line))).ljust(conf.MAX_FILE_BYTES, "#")
+    assert len(load(write("g.conf", text)).globals) == conf.MAX_FILE_BYTES // len(line)
+
+
+def test_a_file_that_an_editor_on_windows_wrote_is_read(write) -> None:
+    path = write("g.conf", b"\xef\xbb\xbfa = 1\r\nuser bob {\r\n}\r\n")
+    assert load(path) == parse("a = 1\nuser bob {}")
+
+
+def test_a_file_that_cannot_be_read_is_an_error_that_says_why(tmp_path: Path) -> None:
+    loop, fifo = tmp_path / "loop.conf", tmp_path / "fifo.conf"
+    loop.symlink_to(loop)
+    os.mkfifo(fifo)
+    for path, reason in [
+        (tmp_path / "none.conf", "there is no such file"),
+        (tmp_path, "not a file that holds text"),
+        (fifo, "not a file that holds text"),
+        (Path("/dev/zero"), "not a file that holds text"),
+        (loop, "can't be read: Too many levels of symbolic links"),
+        (Path("a\0b"), "can't be read: "),
+    ]:
+        with pytest.raises(ConfigError) as caught:
+            load(path)
+        assert str(caught.value).startswith(f"{path}: {reason}")
+
+
+def test_a_conf_d_that_is_no_folder_is_an_error(write) -> None:
+    main, other = write("g.conf", ""), write("conf.d", "")
+    with pytest.raises(ConfigError, match=f"{other}: can't be read: Not a directory"):
+        load(main)
+
+
+@given(content=st.binary() | st.text().map(str.encode))
+def test_any_file_is_a_document_or_an_error(tmp_path_factory, content: bytes) -> None:
+    path = tmp_path_factory.getbasetemp() / "any.conf"
+    path.write_bytes(content)
+    try:
+        document = load(path)
+    except ConfigError as error:
+        assert str(error).startswith(str(path))
+        return
+    check(document, MODULES, BLOCKS)
+
+
+# The file that is shipped ---------------------------------------------------------------------
+
+
+def test_the_shipped_file_works_as_it_is() -> None:
+    document = load(SHIPPED)
+    assert check(document, {"iot_bridge": Config}, {}) == []
+    assert document.warnings == []
+    assert [block.title for block in document.blocks] == ["broker embedded", "module iot_bridge"]
+
+
+def test_the_shipped_files_examples_are_right_too() -> None:
+    lines = SHIPPED.read_text().splitlines()
+    examples = [line[1:] if line[1:2] != " " or line[2:3] == " " else line for line in lines]
+    document = parse("\n".join(examples).replace("broker embedded", "listen", 1))
+    kinds = {block.kind for block in document.blocks}
+    assert kinds == {"broker", "module", "board", "user", "group", "listen"}
+
+
+def test_the_shipped_file_cut_short_anywhere_is_read_or_refused_with_a_place(tmp_path) -> None:
+    whole, path = SHIPPED.read_bytes(), tmp_path / "g.conf"
+    for length in range(len(whole)):
+        path.write_bytes(whole[:length])
+        try:
+            document = load(path)
+        except ConfigError as error:
+            assert str(error).startswith(f"{path}:")
+            continue
+        check(document, MODULES, BLOCKS)
+
+
+# Settings -------------------------------------------------------------------------------------
+
+
+def test_the_blocks_of_the_gateway_are_typed() -> None:
+    document = parse(
+        """
+        log_level = debug
+        broker mosquitto { port = 1884 }
+        user anna { role = operator }
+        group crew { members = anna, rover }
+        listen { port = 80 }
+        module filter {
+          on_fail = drop
+          words = a, b
+        }
+        """
+    )
+    assert conf.settings(document.globals, conf.Gateway) == conf.Gateway(log_level="debug")
+    assert conf.broker_settings(document.of("broker")[0]) == conf.MosquittoBroker(port=1884)
+    assert conf.settings(document.of("user")[0], conf.UserBlock).role is Role.OPERATOR
+    assert conf.settings(document.of("group")[0], conf.GroupBlock).members == ["anna", "rover"]
+    assert conf.settings(document.of("listen")[0], conf.Listen).port == 80
+    options, own = conf.module_settings(document.of("module")[0], FilterConfig)
+    assert (options.on_fail, options.required, own.words) == ("drop", False, ["a", "b"])
+
+
+@pytest.mark.parametrize(
+    ("text", "type_"),
+    [
+        ("broker", conf.EmbeddedBroker),
+        ("broker {}", conf.EmbeddedBroker),
+        ("broker embedded {}", conf.EmbeddedBroker),
+        ("broker mosquitto {}", conf.MosquittoBroker),
+        ("broker { url = mqtts://broker.example:8883 }", conf.RemoteBroker),
+        ("broker { url = mqtt://[::1] }", conf.RemoteBroker),
+    ],
+)
+def test_name_or_url_choose_the_broker(text: str, type_: type) -> None:
+    assert type(conf.broker_settings(parse(text).blocks[0])) is type_
+    assert errors(text) == []
+
+
+def test_brokers_and_pages_listen_on_this_machine_only_unless_told() -> None:
+    for type_ in (conf.EmbeddedBroker, conf.MosquittoBroker, conf.Listen):
+        assert type_().host == "127.0.0.1"
+
+
+def test_a_user_has_the_fewest_rights_unless_told() -> None:
+    assert conf.UserBlock().role is Role.VIEWER
+
+
+# Check ----------------------------------------------------------------------------------------
+
+ADDRESS = (
+    "is not an address: use 1 to 32 of a-z, 0-9, '-' and '_', beginning with a letter or digit"
+)
+KINDS = "known kinds: board, broker, group, listen, module, user"
+
+
+@pytest.mark.parametrize(
+    ("text", "error"),
+    [
+        ("log_levle = info", "1:1: unknown key 'log_levle'; did you mean 'log_level'? "
+         "known keys: history_days, log_level"),
+        ("history_days = 0", "1:1: history_days = '0': expected a whole number from 1 to 3650"),
+        ("\n modul filter {}", f"2:2: there is no kind of block 'modul'; did you mean 'module'? {KINDS}"),
+        ("zebra", f"1:1: there is no kind of block 'zebra'; {KINDS}"),
+        ("module filtr { any = thing }", "1:1: there is no module 'filtr'; did you mean 'filter'? "
+         "installed: filter, iot_bridge"),
+        ("module", "1:1: `module` needs a name; installed: filter, iot_bridge"),
+        ("module filter", "1:1: 'module filter' lacks the key 'words': expected a list with commas, each text"),
+        ("module iot_bridge { on_fail = stop }", "1:21: on_fail = 'stop': expected one of drop, skip"),
+        ("broker moskito", "1:1: there is no broker 'moskito'; did you mean 'mosquitto'? "
+         "known brokers: embedded, mosquitto; any other: `broker { url = … }`"),
+        ("broker { port = 65536 }", "1:10: port = '65536': expected a whole number from 0 to 65535"),
+        ("broker { url = broker.example }", "1:10: url = 'broker.example': expected mqtt://HOST, "
+         "mqtts://HOST (encrypted), or either with :PORT"),
+        ("broker mosquitto { url = mqtt://h }", "1:20: unknown key 'url'; known keys: host, port, websocket_port"),
+        ("broker\nbroker mosquitto", "2:1: a second broker; there can be one, and g.conf:1 has it"),
+        ("listen here", "1:1: `listen` takes no name: 'here' is too much"),
+        ("listen { host = a;b }", "1:10: host = 'a;b': expected a host name or address, such as 127.0.0.1"),
+        ("user", "1:1: `user` needs a name"),
+        ("user Anna", f"1:1: 'Anna' {ADDRESS}"),
+        ("group a b { members = c }", f"1:1: 'a b' {ADDRESS}"),
+        ("board /dev/ttyACM0", f"1:1: '/dev/ttyACM0' {ADDRESS}"),
+        ("user a\nuser a", "2:1: the name 'a' is taken: g.conf:1 is `user a`"),
+        ("user a\nboard a", "2:1: the name 'a' is taken: g.conf:1 is `user a`"),
+        ("group g { members = ann, Bob }", f"1:11: members = 'ann, Bob': 'Bob' {ADDRESS}"),
+        ("group g", "1:1: 'group g' lacks the key 'members': expected a list with commas, each an address"),
+    ],
+)  # fmt: skip
+def test_each_mistake_is_named_with_its_place_and_the_cure(text: str, error: str) -> None:
+    assert errors(text) == [f"g.conf:{error}"]
+
+
+def test_the_same_module_may_be_loaded_many_times() -> None:
+    assert errors("module filter { words = a }\nmodule filter { words = a }") == []
+
+
+def test_all_mistakes_are_reported_at_once_in_the_order_of_the_file() -> None:
+    text = "x = 1\nuser A { role = king }\nmodule nope\nboard b { prt = auto }\nlisten l"
+    assert [error.split(": ")[0] for error in errors(text)] == [
+        "g.conf:1:1", "g.conf:2:1", "g.conf:2:10", "g.conf:3:1", "g.conf:4:11", "g.conf:5:1",
+    ]  # fmt: skip
+
+
+def test_an_empty_file_is_right() -> None:
+    assert check(Document(), {}, {}) == []
