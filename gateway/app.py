@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING
 import msgspec
 import structlog
 
-from boardtalk import broker, conf, loader
+from boardtalk import broker, conf, loader, logs
 from boardtalk.context import ModuleContext
 from boardtalk.directory import Directory
 from boardtalk.frontends.intake import Intake
 from boardtalk.frontends.local import LocalDoor
 from boardtalk.frontends.mqtt import MqttDoor
 from boardtalk.hub import Hub
+from boardtalk.sdk import Role
 from boardtalk.state import locked
 from boardtalk.store import Store
 from boardtalk.users import Users
@@ -106,5 +107,20 @@ async def _start(
         return context
 
     chain, started = await loader.start(instances, context_for)
-    hub.load(chain, started)
     stack.push_async_callback(loader.stop, started)
+    hub.load(chain, started)
+    broker = await _start_broker(stack, document, folder, users, tasks)
+    door = LocalDoor(hub, intake, users, broker.reload)
+    server = await stack.enter_async_context(await door.listen(folder))
+    return Endpoints(mqtt=str(broker.endpoint), modules=list(started))
+
+
+def _declared_users(document: conf.Document, local_user: str) -> dict[str, Role]:
+    """The users of the configuration, and the person at this machine."""
+    declared = {block.name: conf.settings(block, conf.UserBlock).role for block in document.of("user")}
+    return {local_user: Role.ADMIN, **declared}
+
+
+def _groups(document: conf.Document) -> dict[str, tuple[str, ...]]:
+    blocks = {block.name: conf.settings(block, conf.GroupBlock) for block in document.of("group")}
+    return {name: tuple(block.members) for name, block in blocks.items()}

@@ -1,7 +1,7 @@
 """What the gateway's own parts of a configuration take. Documents and help are made from this.
 
-A field's name is the key in the file, the text below it one line of help; a `title` says in words
-what a value must look like.
+A field's name is the key in the file. In its `msgspec.Meta`, `description` is a line of help and
+`title` says in words what a value must look like.
 """
 
 from collections.abc import Mapping
@@ -44,30 +44,37 @@ Url = Annotated[
 class Gateway(Config):
     """The global keys: lines outside of all blocks."""
 
-    log_level: Literal["debug", "info", "warning", "error"] = "info"
-    """What is logged: this and what is worse."""
-    history_days: Annotated[int, Meta(ge=1, le=3650)] = 30
-    """Messages are kept for so many days."""
+    log_level: Annotated[
+        Literal["debug", "info", "warning", "error"],
+        Meta(description="what is logged: this and what is worse"),
+    ] = "info"
+    history_days: Annotated[
+        int, Meta(ge=1, le=3650, description="messages are kept for so many days")
+    ] = 30
 
 
 class ModuleOptions(Config):
     """What every `module` block takes beside the keys of the module."""
 
-    on_fail: Literal["skip", "drop"] = "skip"
-    """What becomes of a message when the module fails: skip the module, or drop the message."""
-    required: bool = False
-    """Whether the gateway refuses to start without this module."""
+    on_fail: Annotated[
+        Literal["skip", "drop"],
+        Meta(description="when the module fails: skip it, or drop the message it failed on"),
+    ] = "skip"
+    required: Annotated[
+        bool, Meta(description="whether the gateway refuses to start without this module")
+    ] = False
 
 
 class LocalBroker(Config):
     """What all brokers take that the gateway runs itself."""
 
-    host: Host = "127.0.0.1"
-    """Where MQTT clients connect; 0.0.0.0 = on all networks of this machine."""
-    port: Port = 1883
-    """TCP port for MQTT; 0 = any free one."""
-    websocket_port: Port | None = None
-    """TCP port for MQTT over WebSocket; without it there is none."""
+    host: Annotated[
+        Host, Meta(description="where MQTT clients connect; 0.0.0.0: on all networks")
+    ] = "127.0.0.1"
+    port: Annotated[Port, Meta(description="TCP port for MQTT; 0: any free one")] = 1883
+    websocket_port: Annotated[
+        Port | None, Meta(description="TCP port for MQTT over WebSocket; without it there is none")
+    ] = None
 
 
 class EmbeddedBroker(LocalBroker):
@@ -81,14 +88,14 @@ class MosquittoBroker(LocalBroker):
 class RemoteBroker(Config):
     """``broker { url = … }``: an MQTT broker that somebody else runs."""
 
-    url: Url
-    """Where it is."""
-    username: str = ""
-    """Login of the gateway there."""
-    password_file: Path | None = None
-    """File whose first line is the password."""
-    ca_file: Path | None = None
-    """Certificates to trust (PEM), in place of the system's."""
+    url: Annotated[Url, Meta(description="where it is")]
+    username: Annotated[str, Meta(description="login of the gateway there")] = ""
+    password_file: Annotated[
+        Path | None, Meta(description="file whose first line is the password")
+    ] = None
+    ca_file: Annotated[
+        Path | None, Meta(description="certificates to trust (PEM), in place of the system's")
+    ] = None
 
 
 BrokerBlock: TypeAlias = EmbeddedBroker | MosquittoBroker | RemoteBroker
@@ -97,26 +104,25 @@ BrokerBlock: TypeAlias = EmbeddedBroker | MosquittoBroker | RemoteBroker
 class Listen(Config):
     """`listen`: where the web page listens; one block for each address."""
 
-    host: Host = "127.0.0.1"
-    """Where browsers connect; 0.0.0.0 = on all networks of this machine."""
-    port: Port = 8080
-    """TCP port; 0 = any free one."""
+    host: Annotated[Host, Meta(description="where browsers connect; 0.0.0.0: on all networks")] = (
+        "127.0.0.1"
+    )
+    port: Annotated[Port, Meta(description="TCP port; 0: any free one")] = 8080
 
 
 class UserBlock(Config):
     """`user NAME`: a person; the name is the address."""
 
-    role: Role = Role.VIEWER
-    """A viewer chats, asks and stops; an operator commands robots; an admin manages all."""
+    role: Annotated[
+        Role, Meta(description="viewers chat, ask and stop; operators command; admins manage")
+    ] = Role.VIEWER
 
 
 class GroupBlock(Config):
     """`group NAME`: one address for several; the name is the address."""
 
-    members: list[Address]
-    """Who gets what is sent to the group."""
-    owner: Address | None = None
-    """Who may change it, beside admins."""
+    members: Annotated[list[Address], Meta(description="who gets what is sent to the group")]
+    owner: Annotated[Address | None, Meta(description="who may change it, beside admins")] = None
 
 
 KINDS: Final[Mapping[str, type[Config]]] = {"user": UserBlock, "group": GroupBlock}

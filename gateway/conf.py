@@ -29,7 +29,7 @@ from boardtalk.blocks import (
     RemoteBroker,
     UserBlock,
 )
-from boardtalk.document import Block, Document, Item
+from boardtalk.document import Block, Document, Item, quoted
 from boardtalk.grammar import parse, render
 from boardtalk.sdk import AddressError, Config, ConfigError, check_address
 from boardtalk.settings import problems, settings, shared_settings, suggestion
@@ -110,17 +110,21 @@ def check(
         document: the configuration.
         module_types: the settings of each installed module.
         block_types: the settings of each kind of block that modules declare.
+
+    Raises:
+        ModuleError: the settings of a module can't be read at all; the fault is in its code.
     """
     kinds = {**block_types, **KINDS}
     errors = problems(document.globals, Gateway)
     named = [block for block in document.blocks if block.kind in kinds]
     first = {block.name: block for block in reversed(named)}
+    brokers = document.of("broker")
     for block in document.blocks:
         match block.kind:
             case "module":
                 errors += _module_problems(block, module_types)
             case "broker":
-                errors += _broker_problems(block, document.of("broker")[0])
+                errors += _broker_problems(block, brokers[0])
             case "listen":
                 errors += _listen_problems(block)
             case kind if kind in kinds:
@@ -128,7 +132,7 @@ def check(
                 errors += problems(block, kinds[kind])
             case kind:
                 hint = suggestion(kind, ("module", "broker", "listen", *kinds), "known kinds")
-                errors.append(block.error(f"there is no kind of block {kind!r}; {hint}"))
+                errors.append(block.error(f"there is no kind of block {quoted(kind)}; {hint}"))
     return errors
 
 
@@ -136,18 +140,18 @@ def _module_problems(block: Block, known: Mapping[str, type[Config]]) -> list[Co
     if block.name in known:
         return problems(block, ModuleOptions, known[block.name])
     hint = suggestion(block.name, known, "installed")
-    what = f"there is no module {block.name!r}" if block.name else "`module` needs a name"
+    what = f"there is no module {quoted(block.name)}" if block.name else "`module` needs a name"
     return [block.error(f"{what}; {hint}")]
 
 
 def _broker_problems(block: Block, first: Block) -> list[ConfigError]:
+    errors = []
     if block is not first:
-        where = f"{first.path}:{first.line}"
-        return [block.error(f"a second broker; there can be one, and {where} has it")]
+        errors.append(block.error(f"a second broker; there can be one, and {first.where} has it"))
     try:
-        return problems(block, _broker_type(block))
+        return errors + problems(block, _broker_type(block))
     except ConfigError as error:
-        return [error]
+        return [*errors, error]
 
 
 def _broker_type(block: Block) -> type[BrokerBlock]:
@@ -155,14 +159,16 @@ def _broker_type(block: Block) -> type[BrokerBlock]:
         return BROKERS[block.name]
     if block.name:
         hint = suggestion(block.name, BROKERS, "known brokers")
-        reason = f"there is no broker {block.name!r}; {hint}; any other: `broker {{ url = … }}`"
+        reason = (
+            f"there is no broker {quoted(block.name)}; {hint}; any other: `broker {{ url = … }}`"
+        )
         raise block.error(reason)
     return RemoteBroker if any(item.key == "url" for item in block.items) else EmbeddedBroker
 
 
 def _listen_problems(block: Block) -> list[ConfigError]:
     if block.name:
-        return [block.error(f"`listen` takes no name: {block.name!r} is too much")]
+        return [block.error(f"`listen` takes no name: {quoted(block.name)} is too much")]
     return problems(block, Listen)
 
 
@@ -173,8 +179,7 @@ def _name_problems(block: Block, first: Block) -> list[ConfigError]:
         what = f"`{block.kind}` needs a name" if not block.name else str(error)
         return [block.error(what)]
     if block is not first:
-        where = f"{first.path}:{first.line}"
-        return [block.error(f"the name {block.name!r} is taken: {where} is `{first.title}`")]
+        return [block.error(f"the name {block.name!r} is taken: {first.where} is `{first.title}`")]
     return []
 
 

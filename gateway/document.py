@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from boardtalk.sdk import ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+
+
+SHOWN_CHARS: Final = 60
+"""An error shows no more of a text; a file may have lines of a megabyte."""
+
+
+def quoted(text: str) -> str:
+    """A text from a file, fit to be shown: on one line, printable, not too long."""
+    return repr(text) if len(text) <= SHOWN_CHARS else repr(text[:SHOWN_CHARS]) + "…"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,6 +28,11 @@ class Placed:
     """1-based, as `column`; 0 = not from a file."""
     column: int = field(default=0, compare=False)
     path: str | None = field(default=None, compare=False)
+
+    @property
+    def where(self) -> str:
+        """The place, for a message about another one."""
+        return f"{self.path}:{self.line}" if self.path else f"line {self.line}"
 
     def error(self, reason: str) -> ConfigError:
         """An error (or a warning) that points here."""
@@ -74,7 +88,5 @@ def _repeated(items: Iterable[Item]) -> Iterator[ConfigError]:
     for item in items:
         known = first.setdefault(item.key, item)
         if known is not item:
-            where = (
-                f"line {known.line}" if known.path == item.path else f"{known.path}:{known.line}"
-            )
-            yield item.error(f"key {item.key!r} again: the first one counts, {where}")
+            again = f"key {quoted(item.key)} again"
+            yield item.error(f"{again}: the first one counts, {known.where}")

@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING, Any, Final
 from lark import Lark, Token, Transformer
 from lark.exceptions import UnexpectedInput
 
-from boardtalk.document import Block, Document, Item
+from boardtalk.document import Block, Document, Item, quoted
 from boardtalk.sdk import ConfigError
 
 if TYPE_CHECKING:
@@ -135,10 +135,14 @@ def render(document: Document) -> str:
 def _parts(document: Document) -> Iterator[tuple[str, str, Document]]:
     """The pieces to write: what each is called, its text, and what that text must mean."""
     for item in document.globals:
-        yield f"key {item.key!r}", _line(item), Document(globals=(item,))
+        yield f"key {quoted(item.key)}", _line(item), Document(globals=(item,))
     for block in document.blocks:
         items = "".join(f"  {_line(item)}" for item in block.items)
-        yield f"block {block.title!r}", f"{block.title} {{\n{items}}}\n", Document(blocks=(block,))
+        yield (
+            f"block {quoted(block.title)}",
+            f"{block.title} {{\n{items}}}\n",
+            Document(blocks=(block,)),
+        )
 
 
 def _line(item: Item) -> str:
@@ -182,7 +186,9 @@ class _Builder(Transformer[Token, Document]):
     def unclosed(self, parts: list[Any]) -> Block:
         block = self.closed(parts)
         where = "where the next block begins, or with the file"
-        self._unclosed.append(block.error(f"{block.title!r} has no closing `}}`: it ends {where}"))
+        self._unclosed.append(
+            block.error(f"{quoted(block.title)} has no closing `}}`: it ends {where}")
+        )
         return block
 
     def item(self, parts: list[Any]) -> Item:
@@ -205,7 +211,7 @@ def _explained(error: UnexpectedInput, text: str, path: str | None) -> ConfigErr
     elif not rest:
         reason = f"the line ends too early: expected {expected}"
     else:
-        reason = f"can't read {rest[:40]!r} here: expected {expected}"
+        reason = f"can't read {quoted(rest)} here: expected {expected}"
     return ConfigError(reason, path, error.line, error.column)
 
 

@@ -105,6 +105,7 @@ class Hub:
 
     async def __aenter__(self) -> Self:
         await self._tasks.__aenter__()
+        await self._close_unfinished()
         self._acceptor = self._tasks.create_task(self._dispatch_committed(), name="hub acceptor")
         return self
 
@@ -134,7 +135,7 @@ class Hub:
         first = address is not None and len(self._sessions[address]) == 1
         if address is not None and first:
             self._announce(address, online=True)
-            self._hand_over_held(address)
+            self._tasks.create_task(self._hand_over_held(address), name=f"held for {address}")
         try:
             yield session
         finally:
@@ -188,7 +189,7 @@ class Hub:
             while len(self._module_sent) > MAX_REMEMBERED:
                 self._module_sent.popitem(last=False)
         if not message.flags & (Flag.TRANSIENT | Flag.PRESENCE):
-            self.store.record(message, status)
+            message = self.store.record(message, status)
         self._enter(message.with_(accepted=time.monotonic()), after + 1, status)
 
     def tell(self, message: Message, status: Status) -> None:
@@ -199,11 +200,8 @@ class Hub:
         if instance is not None:
             self._call_status(instance, message, status)
             return
-        if (
-            not message.id
-            and status is ACCEPTED
-            and self.directory.kind(message.to) is not Kind.ROBOT
-        ):
+        quiet = status is ACCEPTED or status is DELIVERED
+        if not message.id and quiet and self.directory.kind(message.to) is not Kind.ROBOT:
             return
         name = message.id or f"~{message.row}"
         self._push(message.sender, Update(message.sender, name, message.to, status, time.time()))
@@ -216,6 +214,19 @@ class Hub:
                 session.push(event)
 
     # Inside -----------------------------------------------------------------------------------
+
+    async def _close_unfinished(self) -> None:
+        """Commands of an earlier gateway are not carried out now: too late is never."""
+        for message, state in await self.store.unfinished():
+            if state == State.ACCEPTED:
+                status = Status(
+                    code=Code.EXPIRED, state=State.EXPIRED, detail="the gateway restarted before it was sent"
+                )
+            else:
+                status = Status(
+                    code=Code.FAILED, state=State.UNKNOWN, detail="the gateway restarted in mid-command"
+                )
+            self.store.update(message.row, status)
 
     async def _dispatch_committed(self) -> None:
         async for batch in self.store.committed():
@@ -318,8 +329,7 @@ class Hub:
     def _deliver(self, user: str, message: Message, status: Status | None) -> None:
         """Hand a message to a user, or keep it until he comes."""
         if self._push(user, Delivery(user, message, time.time(), status)):
-            if message.flags & Flag.DELIVERY_RECEIPT or message.id:
-                self.tell(message, DELIVERED)
+            self.tell(message, DELIVERED)
             return
         if message.to_online or message.flags & (Flag.TRANSIENT | Flag.PRESENCE):
             raise Refused(Code.OFFLINE, f"{user} is not online")
@@ -329,10 +339,13 @@ class Hub:
             )
         self.store.hold(user, message)
 
-    def _hand_over_held(self, user: str) -> None:
-        for message in self.store.take(user):
-            self._push(user, Delivery(user, message, time.time()))
+    async def _hand_over_held(self, user: str) -> None:
+        messages = await self.store.held(user)
+        for message in messages:
+            if not self._push(user, Delivery(user, message, time.time())):
+                return  # gone again: they wait on
             self.tell(message, DELIVERED)
+        self.store.release(user, tuple(message.row for message in messages))
 
     def _push(self, user: str, event: Event) -> bool:
         """Queue an event for all sessions that show this user's; whether there is one."""

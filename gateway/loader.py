@@ -16,7 +16,7 @@ from boardtalk.sdk import API_VERSION, Config, ModuleError
 from boardtalk.sdk import Module as ModuleBase
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from boardtalk.sdk import Context
 
@@ -75,24 +75,37 @@ def plan(document: conf.Document, modules: Mapping[str, type[ModuleBase]]) -> li
     """
     counts: dict[str, int] = {}
     instances = []
-    for block in document.blocks:
-        if block.kind != "module":
-            continue
+    for block in document.of("module"):
         module = modules.get(block.name)
         if module is None:
             near = get_close_matches(block.name, modules, n=1)
             hint = (
                 f"did you mean {near[0]}?" if near else f"installed: {', '.join(sorted(modules))}"
             )
-            raise conf.error_at(document, block, f"there is no module {block.name!r}; {hint}")
+            raise block.error(f"there is no module {block.name!r}; {hint}")
         counts[block.name] = number = counts.get(block.name, 0) + 1
-        options, settings = conf.module_settings(document, block, module.Config)
+        options, settings = conf.module_settings(block, module.Config)
         instances.append(
             Instance(
                 block.name if number == 1 else f"{block.name}#{number}", module, settings, options
             )
         )
     return instances
+
+
+def module_blocks(
+    document: conf.Document, modules: Iterable[type[ModuleBase]]
+) -> dict[str, dict[str, Config]]:
+    """The further blocks that modules read, by kind and name.
+
+    Raises:
+        ConfigError: a key is unknown or missing, or a value is wrong.
+    """
+    kinds = {kind: type_ for module in modules for kind, type_ in module.blocks.items()}
+    return {
+        kind: {block.name: conf.settings(block, type_) for block in document.of(kind)}
+        for kind, type_ in kinds.items()
+    }
 
 
 async def start(
@@ -125,7 +138,7 @@ async def start(
 
 async def stop(modules: Mapping[str, ModuleBase]) -> None:
     """Call `on_cleanup` of all, in reverse order; failures are reported and don't stop the others."""
-    for name, module in reversed(modules.items()):
+    for name, module in reversed(list(modules.items())):
         try:
             result = module.on_cleanup()
             if inspect.isawaitable(result):

@@ -6,17 +6,14 @@ what stands between ``<!-- keys: KIND -->`` and ``<!-- end -->``.
 
 from __future__ import annotations
 
-import ast
-import inspect
 import re
 import sys
 from enum import Enum
-from itertools import pairwise
 from pathlib import Path
-from textwrap import dedent
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
+from msgspec import inspect
 
 from boardtalk import loader
 from boardtalk.blocks import BROKERS, KINDS, Gateway, Listen, ModuleOptions, RemoteBroker
@@ -61,33 +58,13 @@ def updated(text: str, tables: Mapping[str, type[Config]]) -> str:
 def table(type_: type[Config]) -> str:
     """The keys of some settings, as a Markdown table."""
     rows = ["| key | value | default | meaning |", "|---|---|---|---|"]
-    help_ = field_docs(type_)
     for key, field in fields(type_).items():
-        wanted = expected(msgspec.inspect.type_info(field.type))
-        cells = (f"`{key}`", wanted, _default(field), help_.get(field.name, ""))
+        info = inspect.type_info(field.type)
+        extra = info.extra_json_schema if isinstance(info, inspect.Metadata) else None
+        meaning = str((extra or {}).get("description", ""))
+        cells = (f"`{key}`", expected(info), _default(field), meaning)
         rows.append("| " + " | ".join(cell.replace("|", r"\|") for cell in cells) + " |")
     return "\n".join(rows) + "\n"
-
-
-def field_docs(type_: type[Config]) -> dict[str, str]:
-    """The strings below the fields of a struct, which Python itself forgets, as one line each."""
-    found: dict[str, str] = {}
-    for base in reversed(type_.__mro__):
-        if issubclass(base, msgspec.Struct) and base is not msgspec.Struct:
-            found |= _own_field_docs(base)
-    return found
-
-
-def _own_field_docs(type_: type[msgspec.Struct]) -> dict[str, str]:
-    (definition,) = ast.parse(dedent(inspect.getsource(type_))).body
-    found = {}
-    for field, below in pairwise(getattr(definition, "body", ())):
-        match field, below:
-            case ast.AnnAssign(target=ast.Name(id=name)), ast.Expr(
-                value=ast.Constant(value=str(text))
-            ):
-                found[name] = " ".join(text.split()).replace("``", "`")
-    return found
 
 
 def _default(field: msgspec.structs.FieldInfo) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import msgspec
 from msgspec import inspect
 
-from boardtalk.document import Block, Item
+from boardtalk.document import Block, Item, quoted
 from boardtalk.sdk import Config, ConfigError, ModuleError
 from boardtalk.values import expected, value
 
@@ -82,24 +82,26 @@ def _as_block(source: Block | Sequence[Item]) -> Block:
 
 def _read(block: Block, types: Sequence[type[Config]]) -> tuple[dict[str, Any], list[ConfigError]]:
     """Typed values by key, and all errors in the order of the file."""
-    given = {item.key: item for item in reversed(block.items)}
+    given: dict[str, Item] = {}
+    for item in block.items:
+        given.setdefault(item.key, item)
     known = {key: each for type_ in types for key, each in fields(type_).items()}
     values: dict[str, Any] = {}
     errors = [
-        block.error(f"{block.title or 'the file'!r} lacks the key {key!r}: {_wanted(each)}")
+        block.error(f"{quoted(block.title or 'the file')} lacks the key {key!r}: {_wanted(each)}")
         for key, each in known.items()
         if each.required and key not in given
     ]
     for key, item in given.items():
         if key not in known:
             hint = suggestion(key, known, "known keys")
-            errors.append(item.error(f"unknown key {key!r}; {hint}"))
+            errors.append(item.error(f"unknown key {quoted(key)}; {hint}"))
             continue
         try:
             values[key] = value(known[key].type, item.value)
         except ValueError as error:
-            errors.append(item.error(f"{key} = {item.value!r}: {error}"))
-    return values, sorted(errors, key=lambda error: (error.line, error.column))
+            errors.append(item.error(f"{key} = {quoted(item.value)}: {error}"))
+    return values, errors
 
 
 def _wanted(field: msgspec.structs.FieldInfo) -> str:

@@ -77,7 +77,7 @@ def _expected_one(type_: inspect.Type) -> str:
 
 def _range(type_: inspect.IntType | inspect.FloatType) -> str:
     bounds = (("from", type_.ge), ("above", type_.gt), ("to", type_.le), ("below", type_.lt))
-    return "".join(f" {word} {bound}" for word, bound in bounds if bound is not None)
+    return "".join(f" {word} {bound:.15g}" for word, bound in bounds if bound is not None)
 
 
 def _is_none(type_: inspect.Type) -> bool:

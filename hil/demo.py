@@ -31,10 +31,6 @@ broker {{
     port = 0
 }}
 
-user {user} {{
-    role = operator
-}}
-
 module iot_bridge {{
 }}
 
@@ -67,7 +63,7 @@ async def _demo(folder: Path, *, headless: bool) -> int:
     async with AsyncExitStack() as stack:
         board = await stack.enter_async_context(EmulatedBoard("rover", fallback=True))
         ready = await stack.enter_async_context(
-            gateway(folder, CONF.format(user=me(), port=board.port))
+            gateway(folder, CONF.format(port=board.port))
         )
         if headless:
             print(ready, flush=True)

@@ -17,7 +17,7 @@ import asyncio
 from boardtalk import hal
 from boardtalk.client import Client
 from boardtalk.dictionary import Dictionary, Entry
-from boardtalk.values import Arg, named
+from boardtalk.values import Arg
 
 
 class Board:
@@ -31,28 +31,30 @@ class Board:
     """
 
     def __init__(self, name, version="", about="", stream=None):
-        self._dictionary = Dictionary(name, about)
-        self._client = Client(self._dictionary, version, hal.open_stream(stream))
+        self._declared = Dictionary(name, about)
+        self._client = client = Client(self._declared, version, hal.open_stream(stream))
         self._tasks = []
+        self.emit = client.emit
+        self.log = client.log
 
-    def command(self, cls, help="", limit=10, returns=None, **args):
+    def command(self, cls, help="", limit=10, returns={}, **args):  # noqa: B006 - never changed
         """Declare a function as a command; one with `async def` may take time.
 
         Args:
-            cls: "motion", "action", "config", "query"; "stop" for what is allowed while stopped.
+            cls: "motion", "action", "config" or "query"; "stop" for what is allowed while stopped.
             help: one line for people.
             limit: seconds after which it is ended; at most 10 for motion.
             returns: what it returns, a dictionary of `Arg`.
             args: its arguments, each an `Arg`.
         """
-        _refuse(help, limit)
-        if cls not in ("motion", "action", "config", "query", "stop"):
-            raise ValueError("there is no class '%s'" % cls)
-        if not 0 < limit or (cls == "motion" and limit > 10):
-            raise ValueError("motion must end by itself: limit is 10 s at most")
 
         def declare(code):
-            return self._command(code, cls, help, limit, named(args), named(returns or {}))
+            entry = Entry(code.__name__, code)
+            entry.cls = cls
+            entry.limit = limit
+            facts = {"class": cls, "help": help, "limit": limit}
+            self._declared.add("commands", entry, facts, args=args, returns=returns)
+            return code
 
         return declare
 
@@ -67,20 +69,20 @@ class Board:
             values: instead of one value, several, each an `Arg`; the function returns them by name
                 or in order.
         """
-        _refuse(unit, rate, type, help)
 
         def declare(code):
             name = code.__name__
-            returns = named(values or {name: Arg(type, unit)})
-            self._dictionary.add("telemetry", Entry(name, code, returns), rate=rate, help=help)
-            return self._command(code, "query", help, 10, [], returns)
+            entry = Entry(name, code)
+            entry.rate = rate
+            told = values or {name: Arg(type, unit)}
+            self._declared.add("telemetry", entry, {"rate": rate, "help": help}, values=told)
+            return self.command("query", help, returns=told)(code)
 
         return declare
 
     def event(self, name, help="", **values):
         """Declare an event, with the values that come with it, each an `Arg`."""
-        _refuse(name, help)
-        self._dictionary.add("events", Entry(name, None, named(values)), help=help)
+        self._declared.add("events", Entry(name, None), {"help": help}, values=values)
 
     def control(self, help="", lease=500, **args):
         """Declare a function as a live control: it gets set-points as they come.
@@ -90,13 +92,10 @@ class Board:
             lease: outputs go off if no set-point comes for so long, ms, 200 to 2000.
             args: its arguments, each an `Arg`.
         """
-        _refuse(help, lease)
-        if not 200 <= lease <= 2000:
-            raise ValueError("a lease lasts 200 to 2000 ms")
 
         def declare(code):
-            entry = Entry(code.__name__, code, named(args))
-            self._dictionary.add("controls", entry, lease=lease, help=help)
+            entry = Entry(code.__name__, code)
+            self._declared.add("controls", entry, {"help": help, "lease": lease}, args=args)
             return code
 
         return declare
@@ -111,14 +110,6 @@ class Board:
         self._tasks.append(code)
         return code
 
-    def emit(self, name, **values):
-        """Tell an event. False: nobody is there, or too much waits to be told."""
-        return self._client.emit(name, values)
-
-    def log(self, text, level=20):
-        """Tell people a line of text. `level`: 10 debug, 20 info, 30 warning, 40 error."""
-        self._client.log(level, str(text))
-
     def run(self):
         """Obey the gateway until Ctrl-C; then outputs are off."""
         try:
@@ -128,16 +119,3 @@ class Board:
         finally:
             self._client.close()
             asyncio.new_event_loop()  # else MicroPython goes on with the tasks of this one
-
-    def _command(self, code, cls, help, limit, args, returns):
-        entry = Entry(code.__name__, code, args, returns)
-        entry.cls = cls
-        entry.limit = limit
-        part = {"class": cls}
-        self._dictionary.add("commands", entry, help=help, limit=limit, returns=returns, **part)
-        return code
-
-
-def _refuse(*settings):
-    if any(isinstance(setting, dict) for setting in settings):
-        raise ValueError("an argument can't be called like a setting, such as 'help' or 'limit'")

@@ -89,7 +89,7 @@ class Client:
         self._text = self._dictionary.text()
         self._digest = sha256(self._text).digest()[:8]
         self._hello(_VERSION, 0)
-        kept = [asyncio.create_task(self._guarded(task)) for task in (self._clock, *tasks)]
+        kept = [asyncio.create_task(self._guarded(task)) for task in [self._clock] + tasks]
         while kept:
             await self._stream.readable()
             self._serve()
@@ -99,16 +99,15 @@ class Client:
         self.dispatcher.halt()
         self._stream.close()
 
-    def emit(self, name, values):
-        """Send an event; False if it can't be sent."""
-        for event in self._dictionary.events:
-            if event.name == name:
-                payload = packed(event.values, values)
-                if self._link.crowded() or not self._link.connected():
-                    return False
-                self._link.send(_TYPE_EVENT | event.number, payload)
-                return True
-        raise ValueError("the event '%s' is not declared" % name)
+    def emit(self, name, **values):
+        """Tell an event. False: nobody is there, or too much waits to be told."""
+        events = self._dictionary.events
+        number = [event.name for event in events].index(name)
+        payload = packed(events[number].returns, values)
+        if self._link.outbox.crowded() or not self._link.connected():
+            return False
+        self._link.outbox.add(_TYPE_EVENT | number, payload)
+        return True
 
     # In -----------------------------------------------------------------------------------------
 
@@ -161,11 +160,11 @@ class Client:
 
     def _stop(self, epoch):
         self.dispatcher.stop(epoch)
-        self._link.datagram(_KIND_URGENT, _TYPE_STOPPED, self._state())
+        self._link.send_once(_KIND_URGENT, _TYPE_STOPPED, self._state())
 
     def _rearm(self, epoch):
         self.dispatcher.rearm(epoch)
-        self._link.send(_TYPE_STATE, self._state())
+        self._link.outbox.add(_TYPE_STATE, self._state())
 
     # Out ----------------------------------------------------------------------------------------
 
@@ -174,7 +173,7 @@ class Client:
 
     def _tell_dictionary(self, offset):
         piece = self._text[offset : offset + _MAX_PAYLOAD - _DICTIONARY_BYTES]
-        self._link.send(_TYPE_DICTIONARY, pack(_DICTIONARY, offset, len(self._text)) + piece)
+        self._link.outbox.add(_TYPE_DICTIONARY, pack(_DICTIONARY, offset, len(self._text)) + piece)
 
     def _hello(self, version, host_nonce):
         self._announced = ticks_ms()
@@ -196,7 +195,7 @@ class Client:
         for text in (hal.uid(), self._dictionary.name, client):
             data = clip(text, _MAX_NAME_BYTES)
             payload += bytes([len(data)]) + data
-        self._link.datagram(_KIND_HELLO, _TYPE_HELLO, payload)
+        self._link.send_once(_KIND_HELLO, _TYPE_HELLO, payload)
 
     # Time ---------------------------------------------------------------------------------------
 
@@ -204,26 +203,26 @@ class Client:
         while True:
             await asyncio.sleep_ms(_TICK_MS)
             self.dispatcher.tick()
-            if self._line.drain():
-                self._link.flush()
+            self._link.flush()
             if self._link.connected():
                 self._report(ticks_ms())
             self._quiet_ms += _TICK_MS
             self._heed_interrupt()
 
     def _report(self, now):
-        for channel in self._dictionary.telemetry:
+        for number, channel in enumerate(self._dictionary.telemetry):
             if channel.due is not None and ticks_diff(channel.due, now) > 0:
                 continue
-            channel.due = ticks_add(now, int(1000 / channel.rate) if channel.rate else _ON_CHANGE_MS)
+            rate = channel.rate
+            channel.due = ticks_add(now, int(1000 / rate) if rate else _ON_CHANGE_MS)
             try:
-                payload = packed(channel.values, channel.code())
+                payload = packed(channel.returns, channel.code())
             except Exception as error:
                 self.dispatcher.complain(channel, error)
                 continue
-            if channel.rate or payload != channel.last:
-                channel.last = payload
-                self._link.datagram(_KIND_DGRAM, _TYPE_TELEMETRY | channel.number, payload)
+            if rate or payload != channel.args:
+                channel.args = payload
+                self._link.send_once(_KIND_DGRAM, _TYPE_TELEMETRY | number, payload)
 
     def _heed_interrupt(self):
         """Leave on a Ctrl-C outside of a frame, unless it may be left of a damaged one."""

@@ -1,4 +1,4 @@
-"""The REPL's console as a stream: USB on most boards, a terminal on unix.
+"""The REPL's console as a stream: USB on most boards.
 
 Reading from it waits for all that is asked for, so it's read byte by byte as long as there are some.
 """
@@ -6,9 +6,10 @@ Reading from it waits for all that is asked for, so it's read byte by byte as lo
 import select
 import sys
 
+import micropython
 from micropython import const
 
-from boardtalk.hal import UNIX, Stream
+from boardtalk.hal import Stream
 
 _CTRL_C = const(3)
 
@@ -27,7 +28,7 @@ class Console(Stream):
         self._room = select.poll()
         self._room.register(sys.stdout, select.POLLOUT)
         self._byte = bytearray(1)
-        self._settings = _raw()
+        micropython.kbd_intr(-1)  # Ctrl-C is a byte like others
 
     def _readinto(self, view):
         count = 0
@@ -46,35 +47,10 @@ class Console(Stream):
 
     def close(self):
         """Let Ctrl-C interrupt again."""
-        _cooked(self._settings)
+        micropython.kbd_intr(_CTRL_C)
 
 
 def _any(poll):
     for _ in poll.ipoll(0):
         return True
     return False
-
-
-def _raw():
-    """Get each byte as it is, also Ctrl-C."""
-    if UNIX:
-        import termios
-
-        settings = termios.tcgetattr(0)
-        termios.setraw(0)
-        return settings
-    import micropython
-
-    micropython.kbd_intr(-1)
-    return None
-
-
-def _cooked(settings):
-    if UNIX:
-        import termios
-
-        termios.tcsetattr(0, termios.TCSANOW, settings)
-        return
-    import micropython
-
-    micropython.kbd_intr(_CTRL_C)

@@ -35,6 +35,10 @@ class Line:
     def __init__(self, stream, size):
         self.seed = -1
         """Where the session's CRCs start; -1: there is no session."""
+        self.ack = 0
+        """The next number expected from the peer; told in every frame."""
+        self.acked = False
+        """Whether it was told since this was last set to False."""
         self.buffer = bytearray(size)
         """What has come; the frame found by `next` lies in it, header first, from `at` to `end`."""
         self.at = 0
@@ -91,7 +95,7 @@ class Line:
         self._start = self._filled
         self._inside = False
 
-    def send(self, control, seq, ack, type_, payload):
+    def send(self, control, number, type_, payload):
         """Write a frame. False: the line is full."""
         kind = control & _CTL_KIND_MASK
         seed = 0 if kind == _KIND_HELLO << _CTL_KIND_SHIFT else self.seed
@@ -99,7 +103,7 @@ class Line:
             return False
         buffer = self._out
         end = _PAYLOAD_AT + len(payload)
-        pack_into(_HEADER, buffer, _HEADER_AT, control | _VERSION, seq, ack, 0, type_)
+        pack_into(_HEADER, buffer, _HEADER_AT, control | _VERSION, number, self.ack, 0, type_)
         buffer[_PAYLOAD_AT:end] = payload
         pack_into("<I", buffer, end, crc32(self._out_view[_HEADER_AT:end], seed))
         end += _CRC_BYTES
@@ -114,6 +118,7 @@ class Line:
         done = self._stream.write(buffer, end) or 0
         if 0 < done < end:
             self._rest = bytes(self._out_view[done:end])
+        self.acked = self.acked or done > 0
         return done > 0
 
     def drain(self):

@@ -1,8 +1,8 @@
 """The hardware, as far as this client needs it. The only file that imports `machine`."""
 
-import asyncio
 import os
 import sys
+from asyncio import core
 from binascii import hexlify
 from time import ticks_add, ticks_diff, ticks_ms
 
@@ -18,12 +18,18 @@ _RESET_DEEPSLEEP = const(0x04)
 _RESET_SOFT = const(0x05)
 # end
 
-UNIX = sys.platform == "linux"
+_RESET_CAUSES = (
+    ("PWRON_RESET", _RESET_POWER_ON),
+    ("HARD_RESET", _RESET_HARD),
+    ("WDT_RESET", _RESET_WATCHDOG),
+    ("DEEPSLEEP_RESET", _RESET_DEEPSLEEP),
+    ("SOFT_RESET", _RESET_SOFT),
+)
 
 
 def uid():
     """The board's unique id, lower-case hex."""
-    return os.getenv("BOARDTALK_UID", "00") if UNIX else hexlify(machine.unique_id()).decode()
+    return hexlify(machine.unique_id()).decode()
 
 
 def nonce():
@@ -33,19 +39,10 @@ def nonce():
 
 def reset_cause():
     """Why the board started, as the wire format counts."""
-    if UNIX:
-        return int(os.getenv("BOARDTALK_RESET_CAUSE", "0"))
     cause = machine.reset_cause()
-    causes = {
-        "PWRON_RESET": _RESET_POWER_ON,
-        "HARD_RESET": _RESET_HARD,
-        "WDT_RESET": _RESET_WATCHDOG,
-        "DEEPSLEEP_RESET": _RESET_DEEPSLEEP,
-        "SOFT_RESET": _RESET_SOFT,
-    }
-    for name, value in causes.items():
+    for name, number in _RESET_CAUSES:
         if getattr(machine, name, None) == cause:
-            return value
+            return number
     return _RESET_UNKNOWN
 
 
@@ -57,7 +54,7 @@ def open_stream(uart=None):
     """
     if uart:
         return Stream(uart, uart)
-    if UNIX and os.getenv("BOARDTALK_NONBLOCKING"):  # who started us has seen to it
+    if sys.platform == "linux":  # an emulated board, whose standard input and output don't block
         return Stream(sys.stdin.buffer, sys.stdout.buffer)
     from boardtalk.console import Console
 
@@ -73,11 +70,11 @@ class Stream:
     def __init__(self, source, sink):
         self.readinto = source.readinto
         self.write = sink.write
-        self._reader = asyncio.StreamReader(source)
+        self._source = source
 
     def readable(self):
         """Wait until there is something to read."""
-        return self._reader.read(0)
+        yield core._io_queue.queue_read(self._source)  # what asyncio's own streams do
 
     def close(self):
         """Give the stream back as it was."""

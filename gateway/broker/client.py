@@ -1,9 +1,14 @@
-"""A session with an MQTT broker that outlives its connections."""
+"""Sessions with an MQTT broker that outlive their connections.
+
+Each speaks in one direction: who does not get rid of what he reads must still be able to hear the
+acknowledgements of what he says, and on a shared connection these stand behind each other.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import random
+from abc import ABC, abstractmethod
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final, Self
 
@@ -30,17 +35,16 @@ MAX_IN_FLIGHT: Final = 256
 log = structlog.get_logger()
 
 
-class MqttClient:
+class Session(ABC):
     """A connection to a broker, made again whenever it breaks. Use as an async context manager.
 
-    Sessions are clean: what was said while the gateway was away is not heard. Own publications that
-    were not acknowledged are repeated on the next connection, in their order.
+    The broker remembers nothing of it: what was said while the gateway was away is not heard.
 
     Args:
         endpoint: the broker and the login there.
         name: for the log and the client id.
         subscriptions: topic filters, each with its QoS (0 or 1).
-        will: published by the broker, retained, whenever this connection ends.
+        will: published by the broker, retained, whenever the connection ends.
     """
 
     def __init__(
@@ -53,10 +57,6 @@ class MqttClient:
         self._connection: Connection | None = None
         self._number = 0
         self._changed = asyncio.Condition()
-        self._batches: asyncio.Queue[tuple[Connection, list[Publish]]] = asyncio.Queue(1)
-        self._in_flight: dict[int, bytes] = {}
-        self._last_id = 0
-        self._space = asyncio.Event()
 
     async def __aenter__(self) -> Self:
         self._keeper = asyncio.create_task(self._keep(), name=f"mqtt {self._name}")
@@ -75,25 +75,9 @@ class MqttClient:
             await self._changed.wait_for(lambda: self._connection is not None and self._number > after)
         return self._number
 
-    async def publish(self, topic: str, payload: bytes, *, retain: bool = False) -> None:
-        """Publish with QoS 1; waits while there is no connection or too much is under way."""
-        while self._connection is None or len(self._in_flight) >= MAX_IN_FLIGHT:
-            self._space.clear()
-            await self._space.wait()
-        packet = packets.publish(topic, payload, self._next_id(), retain=retain)
-        self._in_flight[self._last_id] = packet
-        self._connection.send(packet)
-
-    async def messages(self) -> AsyncIterator[list[Publish]]:
-        """Messages in batches. One batch is acknowledged when the reader comes back for the next."""
-        while True:
-            connection, batch = await self._batches.get()
-            yield batch
-            for message in batch:
-                if message.qos:
-                    connection.send(packets.puback(message.packet_id))
-
-    # Inside -----------------------------------------------------------------------------------
+    @abstractmethod
+    async def _serve(self, connection: Connection) -> None:
+        """Read from a fresh connection until `BrokerError` tells that it is lost."""
 
     async def _keep(self) -> None:
         """Connect, serve, and after a pause again."""
@@ -104,7 +88,12 @@ class MqttClient:
                 if told:
                     log.info("broker reached again", client=self._name, broker=str(self._endpoint))
                 backoff_s, told = MIN_BACKOFF_S, ""
-                await self._serve(connection)
+                try:
+                    await self._change(connection)
+                    await self._serve(connection)
+                finally:
+                    await self._change(None)
+                    await connection.close()
             except (OSError, TimeoutError, BrokerError) as error:
                 reason = str(error) or "no answer"
                 if reason != told:
@@ -113,39 +102,64 @@ class MqttClient:
             await asyncio.sleep(random.uniform(0, backoff_s))  # noqa: S311 - spreads reconnections, no secret
             backoff_s = min(backoff_s * 2, MAX_BACKOFF_S)
 
-    async def _serve(self, connection: Connection) -> None:
-        """Stay on a connection until it is lost."""
-        try:
-            for packet in self._in_flight.values():
-                connection.send(packets.again(packet))
-            self._number += 1
-            await self._put_up(connection)
-            while True:
-                messages = self._sort(await connection.read())
-                if messages:
-                    await self._batches.put((connection, messages))
-        finally:
-            await self._put_up(None)
-            await connection.close()
-
-    def _sort(self, received: list[packets.Packet]) -> list[Publish]:
-        """Settle acknowledgements; what remains are messages."""
-        messages = []
-        for packet in received:
-            if isinstance(packet, Publish):
-                messages.append(packet)
-            elif isinstance(packet, Puback):
-                self._in_flight.pop(packet.packet_id, None)
-        if len(self._in_flight) < MAX_IN_FLIGHT:
-            self._space.set()
-        return messages
-
-    async def _put_up(self, connection: Connection | None) -> None:
-        self._connection = connection
-        if connection:
-            self._space.set()
+    async def _change(self, connection: Connection | None) -> None:
         async with self._changed:
+            self._connection = connection
+            self._number += connection is not None
             self._changed.notify_all()
+
+
+class Subscriber(Session):
+    """Hears messages. While its reader is busy the broker has to wait."""
+
+    def __init__(self, endpoint: Endpoint, name: str, subscriptions: Mapping[str, int]) -> None:
+        super().__init__(endpoint, name, subscriptions)
+        self._batches: asyncio.Queue[tuple[Connection, list[Publish]]] = asyncio.Queue(1)
+
+    async def messages(self) -> AsyncIterator[list[Publish]]:
+        """Messages in batches. One batch is acknowledged when the reader comes back for the next."""
+        while True:
+            connection, batch = await self._batches.get()
+            yield batch
+            for message in batch:
+                if message.qos:
+                    connection.send(packets.puback(message.packet_id))
+
+    async def _serve(self, connection: Connection) -> None:
+        while True:
+            received = await connection.read()
+            if batch := [packet for packet in received if isinstance(packet, Publish)]:
+                await self._batches.put((connection, batch))
+
+
+class Publisher(Session):
+    """Says messages with QoS 1. What was not acknowledged is said again, in its order, after a reconnection."""
+
+    def __init__(self, endpoint: Endpoint, name: str, will: Will | None = None) -> None:
+        super().__init__(endpoint, name, will=will)
+        self._in_flight: dict[int, bytes] = {}
+        self._last_id = 0
+        self._room = asyncio.Event()
+
+    async def publish(self, topic: str, payload: bytes, *, retain: bool = False) -> None:
+        """Publish; waits while there is no connection or too much is under way."""
+        while self._connection is None or len(self._in_flight) >= MAX_IN_FLIGHT:
+            self._room.clear()
+            await self._room.wait()
+        packet_id = self._next_id()
+        packet = packets.publish(topic, payload, packet_id, retain=retain)
+        self._in_flight[packet_id] = packet
+        self._connection.send(packet)
+
+    async def _serve(self, connection: Connection) -> None:
+        for packet in self._in_flight.values():
+            connection.send(packets.again(packet))
+        self._room.set()
+        while True:
+            for received in await connection.read():
+                if isinstance(received, Puback):
+                    self._in_flight.pop(received.packet_id, None)
+            self._room.set()
 
     def _next_id(self) -> int:
         """A packet id that nothing under way has."""

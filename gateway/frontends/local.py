@@ -109,7 +109,7 @@ class Past(msgspec.Struct, tag="history"):
     entries: list[dict[str, Any]]
 
 
-class UserChanged(Change, tag="user"):
+class UserChanged(Change, frozen=True, tag="user"):
     """Answers `ChangeUser`."""
 
 

@@ -20,7 +20,7 @@ from boardtalk.frontends.client import Denied, GatewayClient, NoGateway
 from boardtalk.sdk import Contact, Kind, State
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable
+    from collections.abc import AsyncGenerator, Iterable
     from pathlib import Path
 
     from prompt_toolkit.completion import CompleteEvent
@@ -165,7 +165,7 @@ class ChatCompleter(Completer):
 
     async def get_completions_async(
         self, document: Document, complete_event: CompleteEvent
-    ) -> AsyncIterator[Completion]:
+    ) -> AsyncGenerator[Completion, None]:
         """Words that may follow."""
         line = document.text_before_cursor.lstrip()
         word = line.split(" ")[-1]

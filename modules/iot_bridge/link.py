@@ -41,11 +41,13 @@ ACK_DELAY_S: Final = 0.005
 ACK_FRAMES: Final = 2
 """… or for a second frame."""
 HEARTBEAT_IDLE_S: Final = 1.0
-HEARTBEAT_MOVING_S: Final = 0.14
-"""So that a lost board is noticed within 5 s, and within 600 ms while it moves."""
-HEARTBEATS_MISSED: Final = 3
-GIVE_UP_TRIES: Final = 8
-"""Repetitions of one frame without any answer: about 6 s at the shortest timeout."""
+HEARTBEAT_MOVING_S: Final = 0.12
+HEARTBEAT_AGAIN: Final = 0.4
+"""An unanswered heartbeat is repeated after this share of the interval."""
+HEARTBEATS_MISSED: Final = 8
+"""Then the board is lost: after 4.2 s, or 0.5 s while something moves, even on a line that loses much."""
+GIVE_UP_TIMEOUTS: Final = 8
+"""Of one frame, each twice as long as the one before: seconds, from a board that is else alive."""
 QUIET_S: Final = 0.1
 """A line without a delimiter is handed on as text when nothing follows for so long."""
 
@@ -302,10 +304,8 @@ class Link:
         for item in self._sending.expire(now):
             yield Expired(item.token)
         due = self._sending.due()
-        if due is not None and due <= now and self._sending.tries() >= GIVE_UP_TRIES:
-            yield self._end(
-                SessionLost(f"the board did not acknowledge a frame sent {GIVE_UP_TRIES} times")
-            )
+        if due is not None and due <= now and self._sending.timeouts() >= GIVE_UP_TIMEOUTS:
+            yield self._end(SessionLost("the board does not acknowledge what it is sent"))
         elif (
             self._beat_at is not None and self._beat_at <= now and self._missed >= HEARTBEATS_MISSED
         ):
@@ -339,7 +339,9 @@ class Link:
         pause = HELLO_FAST_S if self._hellos < HELLO_FAST else HELLO_SLOW_S
         self._hello_at = now + pause
         self.counters.sent += 1
-        return encode(Kind.HELLO, Type.HELLO, self._pending_hello, seq=0, ack=0, retry=False, seed=0)
+        return encode(
+            Kind.HELLO, Type.HELLO, self._pending_hello, seq=0, ack=0, retry=False, seed=0
+        )
 
     def _data(self, item: Item, now: float) -> bytes:
         payload = item.payload
@@ -354,8 +356,8 @@ class Link:
         return self._encode(kind, type_, payload)
 
     def _beat(self, now: float) -> bytes:
+        self._beat_at = now + self._heartbeat_s * (HEARTBEAT_AGAIN if self._missed else 1)
         self._missed += 1
-        self._beat_at = now + self._heartbeat_s
         body = (int(now * 1000) & 0xFFFFFFFF).to_bytes(4, "little") + bytes(4)
         return self._encode(Kind.TIME, Type.TIME, body)
 

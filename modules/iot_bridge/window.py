@@ -18,6 +18,8 @@ RTO_MAX_S: Final = 5.0
 """Bounds of the time after which a frame is repeated: Klipper's."""
 RTO_START_S: Final = 0.2
 """Before anything was measured."""
+RTO_AGAIN_S: Final = 0.005
+"""Lower bound for a frame known to have been lost once: the line waits for it."""
 
 MASK: Final = 0xFF
 RECEIVE_FRAMES: Final = 32
@@ -35,6 +37,8 @@ class Item:
     """When it is too late to begin; then its first four bytes are the milliseconds left."""
     seq: int = 0
     tries: int = 0
+    timeouts: int = 0
+    """How often it was repeated for lack of any answer; each doubles the patience."""
     sent_at: float = 0.0
     order: int = 0
     """Count of transmissions when it was last sent: whoever arrives shows that earlier ones were lost."""
@@ -51,22 +55,23 @@ class RoundTrip:
     """Jacobson's estimate of when an answer is overdue."""
 
     def __init__(self) -> None:
-        self.least = RTO_MAX_S
-        """Shortest seen, seconds."""
+        self.least = 0.0
+        """Shortest seen, seconds; 0 before the first."""
         self.timeout = RTO_START_S
         self._smoothed: float | None = None
         self._deviation = 0.0
 
     def learn(self, seconds: float) -> None:
         """Take one more measurement."""
-        self.least = min(self.least, seconds)
         if self._smoothed is None:
-            self._smoothed, self._deviation = seconds, seconds / 2
+            self.least = self._smoothed = seconds
+            self._deviation = seconds / 2
         else:
+            self.least = min(self.least, seconds)
             error = seconds - self._smoothed
             self._smoothed += error / 8
             self._deviation += (abs(error) - self._deviation) / 4
-        self.timeout = min(max(self._smoothed + 4 * self._deviation, RTO_MIN_S), RTO_MAX_S)
+        self.timeout = self._smoothed + 4 * self._deviation
 
 
 class SendWindow:
@@ -142,10 +147,10 @@ class SendWindow:
         item = self._oldest()
         return None if item is None else self._overdue_at(item)
 
-    def tries(self) -> int:
-        """How often the oldest frame in flight was sent."""
+    def timeouts(self) -> int:
+        """How often the oldest frame in flight has been overdue."""
         item = self._oldest()
-        return 0 if item is None else item.tries
+        return 0 if item is None else item.timeouts
 
     def expire(self, now: float) -> list[Item]:
         """Drop what waited too long without having been sent."""
@@ -166,7 +171,10 @@ class SendWindow:
             if item.lost:
                 return item
         oldest = self._oldest()
-        return oldest if oldest is not None and self._overdue_at(oldest) <= now else None
+        if oldest is None or self._overdue_at(oldest) > now:
+            return None
+        oldest.timeouts += 1
+        return oldest
 
     def _next_new(self) -> Item | None:
         if not self.queue or len(self._flight) >= self._frames:
@@ -184,7 +192,9 @@ class SendWindow:
         return item
 
     def _overdue_at(self, item: Item) -> float:
-        return item.sent_at + min(self.round_trip.timeout * 2 ** (item.tries - 1), RTO_MAX_S)
+        least = RTO_MIN_S if item.tries <= item.timeouts + 1 else RTO_AGAIN_S
+        patience = max(self.round_trip.timeout, least) * 2**item.timeouts
+        return item.sent_at + min(patience, RTO_MAX_S)
 
     def _oldest(self) -> Item | None:
         return next(self._missing(), None)

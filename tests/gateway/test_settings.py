@@ -5,6 +5,7 @@ from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
+import hypothesis
 import msgspec
 import pytest
 from hypothesis import given
@@ -31,7 +32,7 @@ class Full(Config):
     level: Literal[1, 2] = 1
     path: Path = Path("/")
     peer: IPv4Address | None = None
-    words: list[str] = []
+    words: list[str] = msgspec.field(default_factory=list)
     ports: tuple[Annotated[int, msgspec.Meta(ge=1)], ...] = ()
     code: Annotated[str, msgspec.Meta(pattern="^[a-f]+$")] = "a"
     shown: Annotated[str, msgspec.Meta(pattern="^x", title="something with x")] = "x"
@@ -89,6 +90,11 @@ def test_global_items_can_be_read_without_a_block() -> None:
     assert settings(parse("count = 3").globals, Full).count == 3
 
 
+KEYS = (
+    "known keys: class, code, count, level, on, path, peer, ports, ratio, shown, text, tone, words"
+)
+
+
 @pytest.mark.parametrize(
     ("line", "error"),
     [
@@ -98,20 +104,18 @@ def test_global_items_can_be_read_without_a_block() -> None:
         ("count = ٣", "count = '٣': expected a whole number"),
         ("count =", "count = '': expected a whole number"),
         ("count = " + "9" * 19, f"count = '{'9' * 19}': expected a whole number"),
-        ("ratio = 0", "ratio = '0': expected a number above 0.0 to 1.0"),
-        ("ratio = nan", "ratio = 'nan': expected a number above 0.0 to 1.0"),
-        ("ratio = 1e999", "ratio = '1e999': expected a number above 0.0 to 1.0"),
+        ("ratio = 0", "ratio = '0': expected a number above 0 to 1"),
+        ("ratio = nan", "ratio = 'nan': expected a number above 0 to 1"),
+        ("ratio = 1e999", "ratio = '1e999': expected a number above 0 to 1"),
         ("on = maybe", "on = 'maybe': expected yes or no"),
         ("tone = LOUD", "tone = 'LOUD': expected one of soft, loud"),
         ("level = 3", "level = '3': expected one of 1, 2"),
-        ("ports = 80, 0", "ports = '80, 0': expected a list with commas, each a whole number from 1"),
+        ("ports = 8,0", "ports = '8,0': expected a list with commas, each a whole number from 1"),
         ("code = xyz", "code = 'xyz': expected text that matches ^[a-f]+$"),
         ("shown = y", "shown = 'y': expected something with x"),
         ("peer = here", "peer = 'here': Expected 4 octets in 'here'"),
-        ("\tcont = 1", "unknown key 'cont'; did you mean 'count'? known keys: class, code, count, level, "
-         "on, path, peer, ports, ratio, shown, text, tone, words"),
-        ("class_ = 1", "unknown key 'class_'; did you mean 'class'? known keys: class, code, count, level, "
-         "on, path, peer, ports, ratio, shown, text, tone, words"),
+        ("\tcont = 1", f"unknown key 'cont'; did you mean 'count'? {KEYS}"),
+        ("class_ = 1", f"unknown key 'class_'; did you mean 'class'? {KEYS}"),
     ],
 )  # fmt: skip
 def test_an_error_says_where_what_was_given_and_what_is_expected(line: str, error: str) -> None:
@@ -138,10 +142,11 @@ def test_a_missing_key_is_reported_where_its_block_begins() -> None:
 
 
 def test_hyphen_and_underscore_are_not_the_same() -> None:
-    assert errors(block_of("board-id = a", "retries = 1", "max_speed = 2"), Needs) == [
+    (error,) = errors(block_of("board-id = a", "retries = 1", "max_speed = 2"), Needs)
+    assert error == (
         "f.conf:4:3: unknown key 'max_speed'; did you mean 'max-speed'? "
         "known keys: board-id, max-speed, retries"
-    ]
+    )
 
 
 def test_values_that_do_not_go_together_are_reported_where_their_block_begins() -> None:
@@ -164,10 +169,11 @@ def test_two_parties_share_a_block() -> None:
         Other(extra=True),
         Needs(board_id="a", retries=1),
     )
-    assert errors(block_of("exta = yes", "board-id = a", "retries = 1"), Other, Needs) == [
+    (error,) = errors(block_of("exta = yes", "board-id = a", "retries = 1"), Other, Needs)
+    assert error == (
         "f.conf:2:3: unknown key 'exta'; did you mean 'extra'? "
         "known keys: board-id, extra, max-speed, retries"
-    ]
+    )
 
 
 def test_settings_without_keys_say_so() -> None:
@@ -182,6 +188,7 @@ def test_settings_that_python_cannot_resolve_are_the_modules_fault() -> None:
         settings(block_of(), Broken)
 
 
+@hypothesis.settings(deadline=None)
 @given(st.sampled_from([each.type for each in fields(Full).values()]), st.text())
 def test_any_text_is_a_value_or_a_value_error(annotation: Any, text: str) -> None:
     try:

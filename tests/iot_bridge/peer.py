@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import heapq
 import random
+import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -13,6 +14,8 @@ from boardtalk.modules.iot_bridge import frames
 from boardtalk.modules.iot_bridge.framing import Frame
 from boardtalk.modules.iot_bridge.hello import Hello
 from boardtalk.modules.iot_bridge.link import Event, Link, Opened
+
+FRAME = re.compile(rb"\0[^\0]+\0")
 
 HELLO = Hello(boot=7, dictionary=b"12345678", uid="c0ffee01", name="rover", firmware="test 1")
 
@@ -32,6 +35,8 @@ class BoardLink(Link):
     def __init__(self, hello: Hello = HELLO) -> None:
         super().__init__(ahead_bytes=4000)
         self.hello = hello
+        self.arrived: list[tuple[float, bytes]] = []
+        """Payloads of DATA in the order of arrival, and when they came."""
 
     def announce(self, now: float) -> None:
         self._begin(-1, 1, 243, now)
@@ -56,6 +61,10 @@ class BoardLink(Link):
             self._begin(seed, self.hello.window, 4000, now)
             yield Opened(self.hello)
         self._say_hello(nonce, now)
+
+    def _on_data(self, frame: Frame, now: float) -> list[Frame]:
+        self.arrived.append((now, frame.payload))
+        return super()._on_data(frame, now)
 
     def _on_frame(self, frame: Frame, now: float) -> Iterator[Event]:
         yield from super()._on_frame(frame, now)
@@ -101,15 +110,17 @@ class VirtualLine:
     def __init__(
         self,
         host: Link,
-        board: Link,
+        board: BoardLink,
         faults: Faults,
         *,
         byte_s: float = 1e-5,
         turnaround_s: float = 0.001,
     ) -> None:
         self.now = 0.0
+        self.board = board
         self.ends = (host, board)
-        self.events: tuple[list[Event], list[Event]] = ([], [])
+        self.log: tuple[list[tuple[float, Event]], list[tuple[float, Event]]] = ([], [])
+        """What each end reported, and when."""
         self.sent_bytes = [0, 0]
         self._faults = faults
         self._byte_s = byte_s
@@ -117,6 +128,17 @@ class VirtualLine:
         self._free = [0.0, 0.0]
         self._wire: list[tuple[float, int, int, bytes]] = []
         self._order = count()
+
+    def events(self, number: int) -> list[Event]:
+        """What an end reported since it was asked last: 0 the host, 1 the board."""
+        events = [event for _, event in self.log[number]]
+        self.log[number].clear()
+        return events
+
+    def deliver(self, number: int, data: bytes) -> None:
+        """Bytes arrive at an end."""
+        events = self.ends[number].receive(data, self.now)
+        self.log[number].extend((self.now, event) for event in events)
 
     def run(self, until: float) -> None:
         """Let time pass."""
@@ -129,22 +151,30 @@ class VirtualLine:
             self.now = max(self.now, following)
             self._arrive()
 
-    def _times(self) -> list[float]:
-        deadlines = [at for end in self.ends if (at := end.deadline()) is not None]
-        busy = [at for at in self._free if at > self.now]
-        return [*deadlines, *busy, *(entry[0] for entry in self._wire[:1])]
+    def _times(self) -> Iterator[float]:
+        yield from (entry[0] for entry in self._wire[:1])
+        for end, free in zip(self.ends, self._free, strict=True):
+            deadline = end.deadline()
+            if deadline is not None:
+                yield max(deadline, free)
+            if free > self.now:
+                yield free
 
     def _pump(self) -> None:
         for number, end in enumerate(self.ends):
-            self.events[number].extend(end.receive(b"", self.now))
+            self.deliver(number, b"")
             while self._free[number] <= self.now and (data := end.to_send(self.now)):
-                self.sent_bytes[number] += len(data)
-                self._free[number] = self.now + len(data) * self._byte_s
-                at = self._free[number] + self._turnaround_s
-                data = self._faults.spoil(data)
-                heapq.heappush(self._wire, (at, next(self._order), 1 - number, data))
+                self._put(number, data)
+
+    def _put(self, number: int, data: bytes) -> None:
+        self.sent_bytes[number] += len(data)
+        for frame in FRAME.findall(data):
+            self._free[number] = max(self._free[number], self.now) + len(frame) * self._byte_s
+            at = self._free[number] + self._turnaround_s
+            entry = (at, next(self._order), 1 - number, self._faults.spoil(frame))
+            heapq.heappush(self._wire, entry)
 
     def _arrive(self) -> None:
         while self._wire and self._wire[0][0] <= self.now:
             _, _, number, data = heapq.heappop(self._wire)
-            self.events[number].extend(self.ends[number].receive(data, self.now))
+            self.deliver(number, data)

@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
-from .rig import Gateway, Person
-
-Join = Callable[..., Person]
-"""`join(gateway, address, role)`: a user of that role at an MQTT client."""
-
-
-def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "slow: takes tens of seconds")
+from .people import Join, Person
+from .rig import Gateway
 
 
 @pytest.fixture(scope="module")

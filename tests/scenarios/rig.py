@@ -1,11 +1,12 @@
 """boardtalk's public doors, as a person, a program and a saboteur use them.
 
-Nothing here imports boardtalk: commands are started, MQTT is spoken, signals are sent. Texts for
-people are matched by the words that are promised, not by their layout.
+Nothing here imports boardtalk: commands are started and signals are sent; `people.py` speaks MQTT
+and `terminal.py` types. Texts are matched by the words that are promised, not by their layout.
 """
 
 from __future__ import annotations
 
+import getpass
 import json
 import os
 import re
@@ -13,34 +14,29 @@ import signal
 import socket
 import subprocess
 import sys
-import threading
 import time
-import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
-
-import paho.mqtt.client as paho
+from typing import Any, Self, TypeVar
 
 STATE_MARK = "BOARDTALK_STATE_UNDER_TEST"
 """Environment variable that a gateway's processes inherit, by which a test finds them."""
 START_S = 30.0
 """How long a gateway may take to be ready on a busy machine."""
 END_S = 20.0
-"""How long a gateway's processes may live after it was told to go, or after it was killed."""
+"""How long a gateway's processes may live after it was told to go."""
 DEADLINE_S = 15.0
 """When waiting for something that comes at once on an idle machine is given up."""
-TERMINAL = {"done", "failed", "expired", "rejected", "cancelled", "unknown"}
-"""The states after which nothing comes."""
-VOLTS = re.compile(r"\d+(\.\d+)? ?V\b")
-"""A voltage as a person reads it."""
+PROGRAM = (sys.executable, "-m", "boardtalk")
+"""How boardtalk is started: as this interpreter has it."""
 
 Json = dict[str, Any]
+T = TypeVar("T")
 
 
-def until[T](probe: Callable[[], T], what: str, within: float = DEADLINE_S) -> T:
+def until(probe: Callable[[], T], what: str, within: float = DEADLINE_S) -> T:
     """The first true value of `probe`; fails with `what` after `within` seconds."""
     deadline = time.monotonic() + within
     while not (value := probe()):
@@ -59,9 +55,13 @@ def environment(state: Path | None = None) -> dict[str, str]:
 # ── the command line ──────────────────────────────────────────────────────────────────────────────
 def nested(value: object) -> Iterator[Json]:
     """All objects in a JSON value, an outer one before those inside it."""
+    parts: list[object] = []
     if isinstance(value, dict):
         yield value
-    for part in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+        parts = list(value.values())
+    elif isinstance(value, list):
+        parts = value
+    for part in parts:
         yield from nested(part)
 
 
@@ -90,13 +90,19 @@ class Result:
 
 
 def boardtalk(
-    *arguments: str | bytes, state: Path | None = None, stdin: str = "", within: float = 60.0
+    *arguments: str | bytes,
+    state: Path | None = None,
+    stdin: str = "",
+    within: float = 60.0,
+    program: Sequence[str] = PROGRAM,
+    folder: Path | None = None,
 ) -> Result:
-    """Run a command to its end. No command may ever show a traceback."""
-    folder = () if state is None else ("--state", str(state))
+    """Run a command to its end, in `folder`. No command may ever show a traceback."""
+    where = () if state is None else ("--state", str(state))
     done = subprocess.run(
-        [sys.executable, "-m", "boardtalk", *arguments, *folder],
+        [*program, *arguments, *where],
         input=stdin.encode(),
+        cwd=folder,
         capture_output=True,
         timeout=within,
         env=environment(),
@@ -127,7 +133,9 @@ def processes(state: Path) -> list[Process]:
             continue
         try:
             if mark in (entry / "environ").read_bytes().split(b"\0"):
-                line = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+                line = (
+                    (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+                )
                 found.append(Process(int(entry.name), line))
         except OSError:
             continue
@@ -148,11 +156,19 @@ def nothing_runs(state: Path) -> None:
 class Gateway:
     """`boardtalk demo --headless`, or another command that runs a gateway, as a child process."""
 
-    def __init__(self, state: Path, *command: str, port: int = 0) -> None:
-        self.state = state
+    def __init__(
+        self,
+        state: Path,
+        *command: str,
+        port: int = 0,
+        program: Sequence[str] = PROGRAM,
+        folder: Path | None = None,
+    ) -> None:
+        self.state, self.program, self.folder = state, program, folder
         self.command = command or ("demo", "--headless")
         self.host, self.port = "127.0.0.1", port
         self.ready = ""
+        self._tokens: dict[str, str] = {}
         self._out, self._err = state.with_suffix(".out"), state.with_suffix(".err")
         self._child: subprocess.Popen[bytes] | None = None
 
@@ -160,7 +176,10 @@ class Gateway:
         return self.start()
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         if self._child is not None:
             self.end()
@@ -186,24 +205,25 @@ class Gateway:
         """Start it, and wait until it is ready."""
         with self._out.open("wb") as out, self._err.open("ab") as err:
             self._child = subprocess.Popen(
-                [sys.executable, "-m", "boardtalk", *self.command, "--state", str(self.state)],
+                [*self.program, *self.command, "--state", str(self.state)],
+                cwd=self.folder,
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=err,
                 env=environment(self.state),
             )
         try:
-            until(lambda: not self.alive or self._is_ready(), "the gateway is ready", within=START_S)
-            if not self.alive:
-                raise AssertionError(f"the gateway ended with {self._child.returncode}")
+            until(self._is_ready, "the gateway is ready", within=START_S)
         except AssertionError as error:
             self.kill()
             raise AssertionError(f"{error}; it said:\n{self.log[-3000:]}") from None
         return self
 
     def _is_ready(self) -> bool:
+        if not self.alive:
+            raise AssertionError(f"the gateway ended with {self.child.returncode}")
         if self.command[0] == "run":
-            return self.cli("boards").code == 0
+            return self.cli("history").code == 0
         for line in self._out.read_text(errors="replace").splitlines(keepends=True):
             if line.startswith("ready ") and line.endswith("\n"):
                 self.ready = line
@@ -212,8 +232,11 @@ class Gateway:
                 return True
         return False
 
-    def end(self, signum: int = signal.SIGTERM) -> int:
-        """End it in an orderly way; its exit code. Fails if it leaves a process or a traceback."""
+    def end(self, signum: int = signal.SIGTERM, *, after_a_kill: bool = False) -> int:
+        """End it in an orderly way; its exit code. Fails if it leaves a process or a traceback.
+
+        After a kill the link process stays for a while, to be found by the next gateway.
+        """
         child, self._child = self.child, None
         child.send_signal(signum)
         try:
@@ -223,7 +246,8 @@ class Gateway:
             child.wait()
             raise AssertionError(f"still runs {END_S} s after signal {signum}") from None
         finally:
-            nothing_runs(self.state)
+            if not after_a_kill:
+                nothing_runs(self.state)
         if "Traceback" in self.log:
             raise AssertionError(f"a traceback in the log:\n{self.log[-3000:]}")
         return code
@@ -250,18 +274,25 @@ class Gateway:
 
     def cli(self, *arguments: str | bytes, stdin: str = "", within: float = 60.0) -> Result:
         """Run a command against this gateway."""
-        return boardtalk(*arguments, state=self.state, stdin=stdin, within=within)
+        return boardtalk(
+            *arguments,
+            state=self.state,
+            stdin=stdin,
+            within=within,
+            program=self.program,
+            folder=self.folder,
+        )
 
     def chat(self, address: str, text: str | bytes, *options: str) -> Result:
         """Send one message as the person at the terminal."""
         return self.cli("chat", address, text, *options)
 
     def token(self, address: str, role: str = "operator") -> str:
-        """An MQTT token for a user, who is added if need be."""
-        added = self.cli("user", "add", address, "--role", role, "--json")
-        if added.code:
-            added = self.cli("user", "token", address, "--json")
-        return str(added.rows[0]["token"])
+        """The MQTT token of a user, who is added the first time."""
+        if address not in self._tokens:
+            added = self.cli("user", "add", address, "--role", role, "--json")
+            self._tokens[address] = added.rows[0]["token"]
+        return self._tokens[address]
 
     def board(self, address: str = "rover") -> Json:
         """A row of `boardtalk boards`; empty if there is none."""
@@ -273,164 +304,13 @@ GATEWAY, LINK, BROKER, BOARD = "boardtalk run", "iot_bridge.service", "nats-serv
 """Words in the command lines of the demo's processes."""
 
 
+def local_user() -> str:
+    """The address of the person at this machine's terminal, as boardtalk makes it of the login."""
+    return re.sub(r"[^a-z0-9_-]", "-", getpass.getuser().lower())[:32]
+
+
 def free_port() -> int:
     """A TCP port that nobody uses at the moment."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
-
-
-# ── MQTT ──────────────────────────────────────────────────────────────────────────────────────────
-@dataclass(frozen=True)
-class Outcome:
-    """What became of a command."""
-
-    states: tuple[str, ...]
-    body: str
-
-    @property
-    def state(self) -> str:
-        """The last one."""
-        return self.states[-1]
-
-
-def login_works(gateway: Gateway, username: str | None, password: str | None = None) -> bool:
-    """Whether the broker lets a client in with these credentials."""
-    client = paho.Client(paho.CallbackAPIVersion.VERSION2)
-    answers: list[bool] = []
-    client.on_connect = lambda _c, _u, _f, reason, _p: answers.append(not reason.is_failure)
-    if username is not None:
-        client.username_pw_set(username, password)
-    client.connect(gateway.host, gateway.port)
-    client.loop_start()
-    try:
-        until(lambda: bool(answers), "an answer to CONNECT")
-    finally:
-        client.disconnect()
-        client.loop_stop()
-    return answers[0]
-
-
-class Person:
-    """A user at an ordinary MQTT client: publishes to `out`, reads `in` and `status`."""
-
-    def __init__(self, gateway: Gateway, address: str, token: str) -> None:
-        self.address = address
-        self.inbox: list[Json] = []
-        self.statuses: list[Json] = []
-        self.sessions = 0
-        self._news = threading.Condition()
-        self._client = paho.Client(paho.CallbackAPIVersion.VERSION2)
-        self._client.username_pw_set(address, token)
-        self._client.reconnect_delay_set(1, 1)
-        self._client.max_inflight_messages_set(1000)
-        self._client.on_connect = self._connected
-        self._client.on_subscribe = self._subscribed
-        self._client.on_message = self._received
-        self._client.on_socket_open = lambda _c, _u, sock: sock.setsockopt(
-            socket.IPPROTO_TCP, socket.TCP_NODELAY, 1
-        )
-        self._host, self._port = gateway.host, gateway.port
-
-    def __enter__(self) -> Self:
-        self._client.connect(self._host, self._port)
-        self._client.loop_start()
-        self.wait(lambda: self.sessions, "subscribed")
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._client.disconnect()
-        self._client.loop_stop()
-
-    def _connected(self, client: paho.Client, *_: object) -> None:
-        client.subscribe([(f"chat/{self.address}/in", 1), (f"chat/{self.address}/status", 1)])
-
-    def _subscribed(self, *_: object) -> None:
-        with self._news:
-            self.sessions += 1
-            self._news.notify_all()
-
-    def _received(self, _client: paho.Client, _userdata: object, message: paho.MQTTMessage) -> None:
-        with self._news:
-            (self.inbox if message.topic.endswith("/in") else self.statuses).append(
-                json.loads(message.payload)
-            )
-            self._news.notify_all()
-
-    def wait[T](self, probe: Callable[[], T], what: str, within: float = DEADLINE_S) -> T:
-        """The first true value of `probe`, tried after each arrival; fails with `what`."""
-        with self._news:
-            if value := self._news.wait_for(probe, within):
-                return value
-        raise AssertionError(
-            f"{self.address} waited {within} s in vain: {what};"
-            f" last messages {self.inbox[-3:]}, last statuses {self.statuses[-5:]}"
-        )
-
-    def publish(self, topic: str, payload: str | bytes, *, retain: bool = False) -> None:
-        """Publish anywhere with QoS 1, without waiting."""
-        self._client.publish(topic, payload, qos=1, retain=retain)
-
-    def say(self, message: str | bytes | Json, *, topic: str = "out", retain: bool = False) -> None:
-        """Publish plain text or an envelope to the own `out` (or `stop`) topic."""
-        payload = json.dumps(message) if isinstance(message, dict) else message
-        self.publish(f"chat/{self.address}/{topic}", payload, retain=retain)
-
-    def hears(self, pattern: str, since: int = 0, within: float = DEADLINE_S) -> Json:
-        """The first message in the inbox, from number `since` on, whose text fits a pattern."""
-        fits = re.compile(pattern, re.IGNORECASE | re.DOTALL).search
-        return self.wait(
-            lambda: next((m for m in self.inbox[since:] if fits(str(m.get("body")))), None),
-            f"a message like {pattern!r}",
-            within,
-        )
-
-    def states(self, name: str, since: int = 0) -> list[str]:
-        """States of the message `name` so far, reasons cut off."""
-        return [
-            str(status.get("state")).partition("(")[0]
-            for status in self.statuses[since:]
-            if name in (status.get("id"), status.get("refid"))
-        ]
-
-    def outcome(
-        self, name: str, since: tuple[int, int] = (0, 0), within: float = DEADLINE_S
-    ) -> Outcome:
-        """Wait for the end of message `name` and its answer; `since` counts inbox and statuses."""
-
-        def ended() -> Outcome | None:
-            states = self.states(name, since[1])
-            bodies = [str(m.get("body")) for m in self.inbox[since[0] :] if m.get("refid") == name]
-            return Outcome(tuple(states), bodies[-1]) if bodies and TERMINAL & {*states} else None
-
-        return self.wait(ended, f"the end of {name}", within)
-
-    def do(
-        self, body: str, *, to: str = "rover", name: str = "", within: float = DEADLINE_S, **more: object
-    ) -> Outcome:
-        """Send a command in an envelope and wait for its end; `more` are message parameters."""
-        name = name or uuid.uuid4().hex
-        since = len(self.inbox), len(self.statuses)
-        self.say({"to": to, "body": body, "id": name, **more})
-        return self.outcome(name, since, within)
-
-    def begin(self, body: str, *, to: str = "rover", name: str = "") -> str:
-        """Send a command and wait until the board has started it; its id."""
-        name = name or uuid.uuid4().hex
-        self.say({"to": to, "body": body, "id": name})
-        self.wait(lambda: "started" in self.states(name), f"{body!r} started")
-        return name
-
-
-def odometer(person: Person) -> float:
-    """Where the rover is, cm plus a constant, after driving 1 cm to make it tell.
-
-    The wording of the answer is not promised, so all its numbers are added up: between two such
-    answers only the position differs, as long as the rover goes straight on.
-    """
-    answer = person.do("forward 1")
-    if answer.state != "done":
-        raise AssertionError(f"the rover does not drive: {answer}")
-    return sum(map(float, re.findall(r"-?\d+(?:\.\d+)?", answer.body)))

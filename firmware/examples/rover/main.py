@@ -1,0 +1,113 @@
+"""A rover with two driven wheels: what people can tell it, and what it tells them."""
+
+import asyncio
+from math import radians, sqrt
+
+from boardtalk import Arg, Board
+from chassis import ACCELERATION, TOP_SPEED, TRACK, Chassis
+
+rover = Board("rover", version="1.0", about="a rover with two driven wheels")
+chassis = Chassis()
+
+
+def place():
+    """Where the rover is, from where it started."""
+    return {"x": Arg(float, "cm"), "y": Arg(float, "cm"), "heading": Arg(float, "deg")}
+
+
+async def roll(path, speed, left, right):
+    """Let the wheels roll `path` cm; `left` and `right` are 1 for forward, -1 for backward."""
+    if path / (TOP_SPEED * speed / 100) > 9:
+        raise ValueError("this would take too long: go faster or not so far")
+    goal = chassis.odometer() + path
+    while (rest := goal - chassis.odometer()) > 0.1:
+        if left == right == 1 and chassis.bumper():
+            raise RuntimeError("something is in the way")
+        # As fast as it may, but so that it can stop in time: v² = 2·a·s.
+        power = min(speed, 100 * sqrt(2 * ACCELERATION * rest) / TOP_SPEED + 1)
+        chassis.drive(left * power, right * power)
+        await asyncio.sleep_ms(20)
+    chassis.stop()
+    return chassis.position()
+
+
+@rover.command(
+    "motion",
+    help="drive forward",
+    returns=place(),
+    distance=Arg(int, "cm", 1, 500),
+    speed=Arg(int, "%", 1, 100, default=50),
+)
+async def forward(distance, speed):
+    return await roll(distance, speed, 1, 1)
+
+
+@rover.command(
+    "motion",
+    help="drive backward",
+    returns=place(),
+    distance=Arg(int, "cm", 1, 500),
+    speed=Arg(int, "%", 1, 100, default=50),
+)
+async def back(distance, speed):
+    return await roll(distance, speed, -1, -1)
+
+
+@rover.command(
+    "motion",
+    help="turn on the spot, positive to the left",
+    returns=place(),
+    angle=Arg(int, "deg", -360, 360),
+    speed=Arg(int, "%", 1, 100, default=30),
+)
+async def turn(angle, speed):
+    side = 1 if angle > 0 else -1
+    return await roll(radians(abs(angle)) * TRACK / 2, speed, -side, side)
+
+
+@rover.command("action", help="sound the horn", duration=Arg(float, "s", 0.1, 5, default=0.5))
+async def horn(duration):
+    chassis.horn(True)
+    try:
+        await asyncio.sleep(duration)
+    finally:
+        chassis.horn(False)
+
+
+@rover.telemetry("V", rate=1, help="voltage of the battery")
+def battery():
+    return chassis.battery()
+
+
+@rover.telemetry(rate=5, help="where it is", **place())
+def position():
+    return chassis.position()
+
+
+@rover.control(help="drive live", x=Arg(float, "%", -100, 100), y=Arg(float, "%", -100, 100), lease=500)
+def drive(x, y):
+    """`y` forward, `x` to the right."""
+    chassis.drive(y + x, y - x)
+
+
+rover.event("bumped", help="it ran into something", **place())
+
+
+@rover.task
+async def watch():
+    """Tell when the bumper is hit."""
+    hit = False
+    while True:
+        if chassis.bumper() and not hit:
+            rover.emit("bumped", **dict(zip(("x", "y", "heading"), chassis.position())))
+        hit = chassis.bumper()
+        await asyncio.sleep_ms(20)
+
+
+@rover.on_stop
+def stop():
+    chassis.stop()
+    chassis.horn(False)
+
+
+rover.run()

@@ -1,0 +1,227 @@
+"""The store of record: SQLite in WAL mode, synced at each commit, one writer.
+
+An accepted message is on disk before anybody is told so. `put` queues, the writer commits whatever
+waits in one transaction, and `committed` yields what came of it, in the order of the puts.
+Transient messages are never written: the hub does not put them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import threading
+import time
+from collections import deque
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from boardtalk.sdk import Code, Message, Refused, State, Status
+from boardtalk.store.records import (
+    Accepted,
+    Conflict,
+    Duplicate,
+    HistoryEntry,
+    NotStored,
+    Open,
+    Result,
+    iso,
+)
+from boardtalk.store.schema import StoreError, open_file
+from boardtalk.store.writer import (
+    COLUMNS,
+    FIRST_HASH,
+    Audit,
+    Change,
+    Hold,
+    Prune,
+    Put,
+    Record,
+    Release,
+    Writer,
+    as_message,
+    audit_hash,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+__all__ = ["Accepted", "Conflict", "Duplicate", "HistoryEntry", "NotStored", "Open", "Store", "StoreError"]
+
+MAX_PENDING: Final = 10_000
+"""Messages that may wait for the disk; more are refused as busy."""
+DAY_S: Final = 24 * 3600.0
+PRUNE_EVERY_S: Final = 3600.0
+DELIVERED: Final = Status(code=Code.DELIVERED, state=State.DONE)
+
+
+class Store:
+    """See the module's docstring. All methods are called from the event loop's thread."""
+
+    def __init__(self, connection: sqlite3.Connection, reader: sqlite3.Connection, history_days: int) -> None:
+        self._reader = reader
+        self._reading = threading.Lock()
+        self._history_days = history_days
+        self._next_row = (connection.execute("SELECT max(row) FROM ledger").fetchone()[0] or 0) + 1
+        self._pending = 0
+        self._results: deque[list[Result]] = deque()
+        self._have_results = asyncio.Event()
+        self._have_room = asyncio.Event()
+        self._have_room.set()
+        self._loop = asyncio.get_running_loop()
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+        self._writer = Writer(connection, boot, self._written)
+
+    @classmethod
+    @asynccontextmanager
+    async def open(cls, path: Path, history_days: int = 30) -> AsyncIterator[Store]:
+        """Open a database file, made if need be; on leaving, everything queued is written.
+
+        Raises:
+            StoreError: it can't be opened or made.
+        """
+        connection = await asyncio.to_thread(open_file, path)
+        reader = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, check_same_thread=False)
+        store = cls(connection, reader, history_days)
+        store._writer.start()
+        pruner = asyncio.create_task(store._prune(), name="store pruner")
+        try:
+            yield store
+        finally:
+            pruner.cancel()
+            await asyncio.to_thread(store._writer.end)
+            reader.close()
+            connection.close()
+
+    # Messages ---------------------------------------------------------------------------------
+
+    def put(self, message: Message) -> None:
+        """Queue a message for acceptance.
+
+        Raises:
+            Refused: too many wait for the disk.
+        """
+        if self._pending >= MAX_PENDING:
+            raise Refused(Code.BUSY, f"{self._pending} messages wait for the disk; try again in a moment")
+        self._pending += 1
+        if self._pending >= MAX_PENDING // 2:
+            self._have_room.clear()
+        self._writer.submit(Put(message.with_(row=self._row()), time.time()))
+
+    def record(self, message: Message, status: Status | None = None) -> Message:
+        """Note a message that goes out without waiting for the disk; the message with its row."""
+        message = message.with_(row=self._row())
+        self._writer.submit(Record(message, time.time(), status or DELIVERED))
+        return message
+
+    def update(self, row: int, status: Status) -> None:
+        """Note what became of a message."""
+        if status.state is not State.ACCEPTED:  # written with the message itself
+            self._writer.submit(Change(row, time.time(), status))
+
+    async def committed(self) -> AsyncIterator[list[Result]]:
+        """What became of the puts, in their order, a batch per transaction."""
+        while True:
+            await self._have_results.wait()
+            self._have_results.clear()
+            while self._results:
+                yield self._results.popleft()
+
+    async def room(self) -> None:
+        """Wait until less than half of the allowed messages wait for the disk."""
+        await self._have_room.wait()
+
+    # Who is away ------------------------------------------------------------------------------
+
+    def hold(self, recipient: str, message: Message) -> None:
+        """Keep a stored message for somebody who is away, until its expiry."""
+        seconds = self._history_days * DAY_S if message.expiry is None else message.expiry
+        self._writer.submit(Hold(recipient, message.row, time.time() + seconds))
+
+    async def held(self, recipient: str) -> list[Message]:
+        """What waits for somebody, oldest first; it goes on waiting until `release`."""
+        columns = ", ".join(f"ledger.{column}" for column in COLUMNS.split(", "))
+        found = await self._read(
+            f"SELECT {columns} FROM inbox JOIN ledger USING (row) "  # noqa: S608 - our own column names
+            "WHERE inbox.recipient = ? AND inbox.expires > ? ORDER BY row",
+            (recipient, time.time()),
+        )
+        return [as_message(each) for each in found]
+
+    def release(self, recipient: str, rows: tuple[int, ...]) -> None:
+        """Held messages were handed over."""
+        self._writer.submit(Release(recipient, rows))
+
+    # Looking back -----------------------------------------------------------------------------
+
+    async def history(
+        self, user: str, other: str | None = None, before: int | None = None, limit: int = 50
+    ) -> list[HistoryEntry]:
+        """Messages from and to a user (with one other), newest last."""
+        found = await self._read(
+            "SELECT row, at, sender, recipient, body, mid, refid, code, state, detail FROM ledger "
+            "WHERE row < ? AND ((sender = ? AND ? IN (recipient, '')) OR (recipient = ? AND ? IN (sender, ''))) "
+            "ORDER BY row DESC LIMIT ?",
+            (before or 1 << 62, user, other or "", user, other or "", limit),
+        )
+        return [
+            HistoryEntry(row=row, at=iso(at), sender=sender, to=to, body=body, id=mid, refid=refid,
+                         status=code, state=state, detail=detail)
+            for row, at, sender, to, body, mid, refid, code, state, detail in reversed(found)
+        ]  # fmt: skip
+
+    async def unfinished(self) -> list[Open]:
+        """Messages that were under way when the last gateway ended, and wait for nobody."""
+        found = await self._read(
+            f"SELECT state, {COLUMNS} FROM ledger WHERE state IN ('accepted', 'sent', 'started') "  # noqa: S608
+            "AND row NOT IN (SELECT row FROM inbox)",
+            (),
+        )
+        return [Open(as_message(rest), state) for state, *rest in found]
+
+    # Audit ------------------------------------------------------------------------------------
+
+    def audit(self, who: str, what: str, target: str, result: str) -> None:
+        """Add a line to the audit log."""
+        self._writer.submit(Audit(time.time(), who, what, target, result))
+
+    async def verify_audit(self) -> int | None:
+        """The number of the first audit line that does not fit its chain; None: all fit."""
+        previous = FIRST_HASH
+        for seq, digest, *line in await self._read(
+            "SELECT seq, hash, at, who, what, target, result FROM audit ORDER BY seq", ()
+        ):
+            if audit_hash(previous, Audit(*line)) != digest:
+                return int(seq)
+            previous = digest
+        return None
+
+    # Inside -----------------------------------------------------------------------------------
+
+    def _row(self) -> int:
+        self._next_row += 1
+        return self._next_row - 1
+
+    def _written(self, results: list[Result]) -> None:
+        """In the writer's thread: hand results to the loop."""
+        if results:
+            self._loop.call_soon_threadsafe(self._publish, results)
+
+    def _publish(self, results: list[Result]) -> None:
+        self._pending -= len(results)
+        if self._pending < MAX_PENDING // 2:
+            self._have_room.set()
+        self._results.append(results)
+        self._have_results.set()
+
+    async def _read(self, query: str, values: tuple[object, ...]) -> list[tuple]:  # type: ignore[type-arg]
+        def read() -> list[tuple]:  # type: ignore[type-arg]
+            with self._reading:
+                return self._reader.execute(query, values).fetchall()
+
+        return await asyncio.to_thread(read)
+
+    async def _prune(self) -> None:
+        while True:
+            self._writer.submit(Prune(time.time() - self._history_days * DAY_S))
+            await asyncio.sleep(PRUNE_EVERY_S)

@@ -1,0 +1,72 @@
+"""What goes into the store, and what comes out of it."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import NamedTuple
+
+import msgspec
+
+from boardtalk.sdk import Message, Status
+
+
+class Accepted(NamedTuple):
+    """A message is on disk."""
+
+    message: Message
+
+
+class Duplicate(NamedTuple):
+    """A message whose id its sender used before, for the same text."""
+
+    message: Message
+    row: int
+    """Of the original."""
+    status: Status
+    """How far the original has come."""
+    answer: Message | None
+    """The answer that it got, if any."""
+
+
+class Conflict(NamedTuple):
+    """A message whose id its sender used before, for another text."""
+
+    message: Message
+
+
+class NotStored(NamedTuple):
+    """A message that the disk refuses."""
+
+    message: Message
+    reason: str
+
+
+Result = Accepted | Duplicate | Conflict | NotStored
+
+
+class HistoryEntry(msgspec.Struct, frozen=True, kw_only=True):
+    """A past message."""
+
+    row: int
+    at: str
+    """UTC, ISO 8601 with milliseconds."""
+    sender: str
+    to: str
+    body: str
+    id: str
+    refid: str
+    status: int
+    state: str
+    detail: str
+
+
+class Open(NamedTuple):
+    """A message that was under way when the gateway ended."""
+
+    message: Message
+    state: str
+
+
+def iso(at: float) -> str:
+    """UTC seconds as ISO 8601 with milliseconds."""
+    return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -1,0 +1,89 @@
+"""The tables, and how a database file is opened, checked and, if it is damaged, set aside."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from typing import TYPE_CHECKING, Final
+
+import structlog
+
+from boardtalk.sdk import BoardtalkError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+SCHEMA_VERSION: Final = 1
+BUSY_TIMEOUT_S: Final = 1.0
+
+TABLES: Final = """
+CREATE TABLE ledger (
+    row INTEGER PRIMARY KEY,
+    at REAL NOT NULL,            -- UTC seconds of acceptance
+    boot TEXT NOT NULL,          -- of the machine: monotonic times of another boot mean nothing
+    sender TEXT NOT NULL, recipient TEXT NOT NULL, mid TEXT NOT NULL, refid TEXT NOT NULL,
+    groupid TEXT NOT NULL, type INTEGER NOT NULL, flags INTEGER NOT NULL, expiry INTEGER,
+    aid INTEGER NOT NULL, body TEXT NOT NULL,
+    code INTEGER NOT NULL, state TEXT NOT NULL, detail TEXT NOT NULL
+);
+CREATE UNIQUE INDEX ledger_id ON ledger (sender, mid) WHERE mid <> '';
+CREATE INDEX ledger_refid ON ledger (recipient, refid) WHERE refid <> '';
+CREATE INDEX ledger_recipient ON ledger (recipient, row);
+CREATE INDEX ledger_sender ON ledger (sender, row);
+CREATE INDEX ledger_open ON ledger (row) WHERE state IN ('accepted', 'sent', 'started');
+CREATE TABLE transitions (row INTEGER NOT NULL, at REAL NOT NULL, code INTEGER NOT NULL, state TEXT NOT NULL,
+    detail TEXT NOT NULL);
+CREATE INDEX transitions_row ON transitions (row);
+CREATE TABLE inbox (recipient TEXT NOT NULL, row INTEGER NOT NULL, expires REAL NOT NULL,
+    PRIMARY KEY (recipient, row)) WITHOUT ROWID;
+CREATE TABLE audit (seq INTEGER PRIMARY KEY, at REAL NOT NULL, who TEXT NOT NULL, what TEXT NOT NULL,
+    target TEXT NOT NULL, result TEXT NOT NULL, hash TEXT NOT NULL);
+"""
+
+log = structlog.get_logger()
+
+
+class StoreError(BoardtalkError):
+    """The store can't be opened."""
+
+
+def open_file(path: Path) -> sqlite3.Connection:
+    """Open (or make) a database; a damaged one is set aside, and a new one takes its place.
+
+    Raises:
+        StoreError: the file can't be opened or made, or is of a newer version.
+    """
+    try:
+        return _open(path)
+    except sqlite3.OperationalError as error:
+        raise StoreError(
+            f"{path}: {error}; is the folder writable, and does no other gateway use it?"
+        ) from error
+    except sqlite3.DatabaseError as error:
+        aside = path.with_name(f"{path.name}.damaged-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}")
+        log.error("the store is damaged; a new one is made", file=str(path), aside=str(aside), error=str(error))
+        path.rename(aside)
+        for suffix in ("-wal", "-shm"):
+            path.with_name(path.name + suffix).unlink(missing_ok=True)
+        return _open(path)
+
+
+def _open(path: Path) -> sqlite3.Connection:
+    connection = sqlite3.connect(
+        path, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False
+    )
+    try:
+        path.chmod(0o600)
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = FULL")
+        version = connection.execute("PRAGMA user_version").fetchone()[0]
+        if version > SCHEMA_VERSION:
+            raise StoreError(f"{path}: written by a newer boardtalk; use that one, or another state folder")
+        if version == 0:
+            connection.executescript(f"BEGIN; {TABLES} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;")
+        elif connection.execute("PRAGMA quick_check(1)").fetchone()[0] != "ok":
+            raise sqlite3.DatabaseError("quick_check failed")
+    except BaseException:
+        connection.close()
+        raise
+    return connection

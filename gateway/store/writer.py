@@ -1,0 +1,248 @@
+"""The one thread that writes: everything that waits goes into one transaction (group commit)."""
+
+from __future__ import annotations
+
+import hashlib
+import sqlite3
+import threading
+import time
+from collections import deque
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+import structlog
+
+from boardtalk.sdk import Code, Message, State, Status
+from boardtalk.store.records import Accepted, Conflict, Duplicate, NotStored, Result
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+ID_MEMORY_S: Final = 24 * 3600
+"""Ids are remembered this long; afterwards they may be used again."""
+RETRY_S: Final = 1.0
+"""Between attempts to write on a disk that refuses."""
+MAX_RETRIED: Final = 100_000
+"""Changes kept in memory while the disk refuses; the oldest are dropped beyond, and that is logged."""
+FIRST_HASH: Final = "0" * 64
+
+log = structlog.get_logger()
+
+
+class Put(NamedTuple):
+    """Accept a message, if its id is new."""
+
+    message: Message
+    at: float
+
+
+class Record(NamedTuple):
+    """Note a message that was sent already."""
+
+    message: Message
+    at: float
+    status: Status
+
+
+class Change(NamedTuple):
+    """A message's status."""
+
+    row: int
+    at: float
+    status: Status
+
+
+class Hold(NamedTuple):
+    """Keep a message for somebody who is away."""
+
+    recipient: str
+    row: int
+    expires: float
+
+
+class Release(NamedTuple):
+    """It was handed over."""
+
+    recipient: str
+    rows: tuple[int, ...]
+
+
+class Audit(NamedTuple):
+    """A line of the audit log."""
+
+    at: float
+    who: str
+    what: str
+    target: str
+    result: str
+
+
+class Prune(NamedTuple):
+    """Forget what is older."""
+
+    before: float
+
+
+Job = Put | Record | Change | Hold | Release | Audit | Prune
+
+INSERT: Final = (
+    "INSERT OR IGNORE INTO ledger (row, at, boot, sender, recipient, mid, refid, groupid, type, flags, expiry, aid, "
+    "body, code, state, detail) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"
+)
+COLUMNS: Final = "row, sender, recipient, mid, refid, groupid, type, flags, expiry, aid, body"
+
+
+class Writer(threading.Thread):
+    """Writes what is given to `submit`; tells the results of puts in batches, in order.
+
+    Args:
+        connection: used by this thread alone.
+        boot: of the machine, noted with each message.
+        done: called in this thread after each transaction, with the results of its puts.
+    """
+
+    def __init__(
+        self, connection: sqlite3.Connection, boot: str, done: Callable[[list[Result]], None]
+    ) -> None:
+        super().__init__(name="store writer", daemon=True)
+        self._connection = connection
+        self._boot = boot
+        self._done = done
+        self._jobs: deque[Job] = deque()
+        self._wake = threading.Condition()
+        self._ending = False
+
+    def submit(self, job: Job) -> None:
+        """Queue a job."""
+        with self._wake:
+            self._jobs.append(job)
+            self._wake.notify()
+
+    def end(self) -> None:
+        """Write what waits, then end."""
+        with self._wake:
+            self._ending = True
+            self._wake.notify()
+        self.join()
+
+    def run(self) -> None:
+        """Write until `end`."""
+        while True:
+            with self._wake:
+                while not self._jobs and not self._ending:
+                    self._wake.wait()
+                jobs, self._jobs = self._jobs, deque()
+                if not jobs:
+                    return
+            self._done(self._write(jobs))
+
+    def _write(self, jobs: deque[Job]) -> list[Result]:
+        """One transaction; if the disk refuses it, puts fail and the rest is tried again later."""
+        try:
+            self._connection.execute("BEGIN IMMEDIATE")
+            results = [result for job in jobs if (result := self._do(job)) is not None]
+            self._connection.execute("COMMIT")
+        except (sqlite3.Error, OverflowError, ValueError) as error:
+            log.error("the disk refuses to store", error=str(error), jobs=len(jobs))
+            return self._refused(jobs, str(error))
+        return results
+
+    def _refused(self, jobs: deque[Job], reason: str) -> list[Result]:
+        if self._connection.in_transaction:
+            self._connection.execute("ROLLBACK")
+        kept = [job for job in jobs if not isinstance(job, Put)]
+        with self._wake:
+            if kept and not self._ending:
+                if len(kept) > MAX_RETRIED:
+                    log.error("changes dropped: the disk refuses too long", count=len(kept) - MAX_RETRIED)
+                self._jobs.extendleft(reversed(kept[-MAX_RETRIED:]))
+                if len(kept) == len(jobs):
+                    self._wake.wait(RETRY_S)
+        return [NotStored(job.message, reason) for job in jobs if isinstance(job, Put)]
+
+    def _do(self, job: Job) -> Result | None:
+        execute = self._connection.execute
+        match job:
+            case Put(message, at):
+                return self._put(message, at)
+            case Record(message, at, status):
+                self._insert(message, at, status)
+            case Change(row, at, status):
+                execute(
+                    "UPDATE ledger SET code = ?, state = ?, detail = ? WHERE row = ?",
+                    (status.code, status.state, status.detail, row),
+                )
+                execute(
+                    "INSERT INTO transitions VALUES (?,?,?,?,?)",
+                    (row, at, status.code, status.state, status.detail),
+                )
+            case Hold(recipient, row, expires):
+                execute("INSERT OR REPLACE INTO inbox VALUES (?,?,?)", (recipient, row, expires))
+            case Release(recipient, rows):
+                self._connection.executemany(
+                    "DELETE FROM inbox WHERE recipient = ? AND row = ?", [(recipient, row) for row in rows]
+                )
+            case Audit():
+                self._audit(job)
+            case Prune(before):
+                execute("DELETE FROM inbox WHERE expires < ?", (time.time(),))
+                for table in ("ledger", "transitions"):
+                    execute(
+                        f"DELETE FROM {table} WHERE at < ? AND row NOT IN (SELECT row FROM inbox)",  # noqa: S608
+                        (before,),
+                    )
+        return None
+
+    def _put(self, message: Message, at: float) -> Result:
+        status = Status(code=Code.ACCEPTED, state=State.ACCEPTED)
+        if self._insert(message, at, status):
+            return Accepted(message)
+        row, then, *same, code, state, detail = self._connection.execute(
+            "SELECT row, at, recipient, body, type, code, state, detail FROM ledger WHERE sender = ? AND mid = ?",
+            (message.sender, message.id),
+        ).fetchone()
+        if at - then > ID_MEMORY_S:
+            self._connection.execute("UPDATE ledger SET mid = '' WHERE row = ?", (row,))
+            return self._put(message, at)
+        if same != [message.to, message.body, message.type]:
+            return Conflict(message)
+        status = Status(code=Code(code), state=State(state), detail=detail)
+        return Duplicate(message, row, status, self._answer(message))
+
+    def _insert(self, message: Message, at: float, status: Status) -> bool:
+        cursor = self._connection.execute(
+            INSERT,
+            (
+                message.row, at, self._boot, message.sender, message.to, message.id, message.refid,
+                message.groupid, message.type, message.flags, message.expiry, message.aid, message.body,
+                status.code, status.state, status.detail,
+            ),
+        )  # fmt: skip
+        return cursor.rowcount > 0
+
+    def _answer(self, message: Message) -> Message | None:
+        found = self._connection.execute(
+            f"SELECT {COLUMNS} FROM ledger WHERE recipient = ? AND refid = ? ORDER BY row DESC",  # noqa: S608
+            (message.sender, message.id),
+        ).fetchone()
+        return as_message(found) if found else None
+
+    def _audit(self, job: Audit) -> None:
+        last = self._connection.execute("SELECT hash FROM audit ORDER BY seq DESC LIMIT 1").fetchone()
+        digest = audit_hash(last[0] if last else FIRST_HASH, job)
+        self._connection.execute(
+            "INSERT INTO audit (at, who, what, target, result, hash) VALUES (?,?,?,?,?,?)", (*job, digest)
+        )
+
+
+def as_message(found: tuple[object, ...]) -> Message:
+    """A message from the `COLUMNS` of its row."""
+    row, sender, to, mid, refid, groupid, type_, flags, expiry, aid, body = found
+    fields = {"row": row, "sender": sender, "to": to, "id": mid, "refid": refid, "groupid": groupid,
+              "type": type_, "flags": flags, "expiry": expiry, "aid": aid, "body": body}  # fmt: skip
+    return Message(**fields)  # type: ignore[arg-type]
+
+
+def audit_hash(previous: str, line: Audit) -> str:
+    """The link of the chain: SHA-256 over the previous link and this line."""
+    text = "\x1f".join((previous, repr(line.at), line.who, line.what, line.target, line.result))
+    return hashlib.sha256(text.encode()).hexdigest()

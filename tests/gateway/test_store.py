@@ -1,0 +1,274 @@
+"""The store: what it accepted is on disk, once, and comes back as it was."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from boardtalk import store as store_module
+from boardtalk.sdk import Code, Message, Refused, State, Status
+from boardtalk.store import Accepted, Conflict, Duplicate, NotStored, Store, StoreError
+
+DONE = Status(code=Code.DONE, state=State.DONE)
+
+
+@asynccontextmanager
+async def opened(folder: Path) -> AsyncIterator[Store]:
+    async with Store.open(folder / "store.db") as store:
+        yield store
+
+
+def say(body: str, message_id: str = "", sender: str = "alice", to: str = "bob") -> Message:
+    return Message(sender=sender, to=to, body=body, id=message_id)
+
+
+async def put(store: Store, *messages: Message) -> list[object]:
+    for message in messages:
+        store.put(message)
+    found: list[object] = []
+    async with asyncio.timeout(10):
+        async for batch in store.committed():
+            found += batch
+            if len(found) >= len(messages):
+                return found
+    raise AssertionError
+
+
+async def test_messages_are_accepted_in_order_with_rising_rows(tmp_path: Path) -> None:
+    async with opened(tmp_path) as store:
+        results = await put(store, *(say(str(number)) for number in range(1000)))
+    assert all(isinstance(result, Accepted) for result in results)
+    assert [result.message.body for result in results] == [str(number) for number in range(1000)]  # type: ignore[attr-defined]
+    rows = [result.message.row for result in results]  # type: ignore[attr-defined]
+    assert rows == sorted(set(rows))
+
+
+async def test_history_survives_a_restart_newest_last(tmp_path: Path) -> None:
+    async with opened(tmp_path) as store:
+        await put(store, say("one"), say("two"), say("other", to="carol"))
+    async with opened(tmp_path) as store:
+        assert [entry.body for entry in await store.history("alice")] == ["one", "two", "other"]
+        assert [entry.body for entry in await store.history("alice", "bob")] == ["one", "two"]
+        assert [entry.body for entry in await store.history("carol")] == ["other"]
+        assert [entry.body for entry in await store.history("alice", limit=1)] == ["other"]
+        (later,) = await put(store, say("later"))
+    assert later.message.row > 3  # type: ignore[attr-defined]
+
+
+async def test_a_repeated_id_is_a_duplicate_with_the_state_and_the_answer_of_the_first(tmp_path: Path) -> None:
+    async with opened(tmp_path) as store:
+        (first,) = await put(store, say("forward 20", "m1"))
+        store.update(first.message.row, DONE)  # type: ignore[attr-defined]
+        store.record(Message(sender="bob", to="alice", body="x 20 cm", refid="m1"))
+        (again,) = await put(store, say("forward 20", "m1"))
+    assert isinstance(again, Duplicate)
+    assert again.row == first.message.row  # type: ignore[attr-defined]
+    assert again.status == DONE
+    assert again.answer is not None
+    assert again.answer.body == "x 20 cm"
+
+
+async def test_a_repeated_id_with_another_text_or_recipient_is_a_conflict(tmp_path: Path) -> None:
+    async with opened(tmp_path) as store:
+        results = await put(store, say("a", "m1"), say("b", "m1"), say("a", "m1", to="carol"), say("a", "m1", "dora"))
+    assert [type(result) for result in results] == [Accepted, Conflict, Conflict, Accepted]
+
+
+async def test_ids_may_be_used_again_after_a_day(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with opened(tmp_path) as store:
+        await put(store, say("a", "m1"))
+        day_later = store_module.time.time() + 25 * 3600
+        monkeypatch.setattr(store_module.time, "time", lambda: day_later)
+        (result,) = await put(store, say("b", "m1"))
+    assert isinstance(result, Accepted)
+
+
+@settings(max_examples=25, deadline=None)
+@given(steps=st.lists(st.tuples(st.sampled_from(["", "1", "2"]), st.sampled_from("ab"), st.sampled_from(["x", "y"])), max_size=12))
+def test_each_id_is_accepted_once_whatever_the_order(steps: list[tuple[str, str, str]], tmp_path_factory: pytest.TempPathFactory) -> None:
+    async def play() -> None:
+        seen: dict[tuple[str, str], str] = {}
+        async with opened(tmp_path_factory.mktemp("store")) as store:
+            messages = [say(body, mid, sender) for mid, sender, body in steps]
+            results = await put(store, *messages) if messages else []
+            for message, result in zip(messages, results, strict=True):
+                key = (message.sender, message.id)
+                if not message.id or key not in seen:
+                    expected: type = Accepted
+                    seen[key] = message.body
+                else:
+                    expected = Duplicate if seen[key] == message.body else Conflict
+                assert type(result) is expected
+
+    asyncio.run(play())
+
+
+async def test_what_is_held_for_somebody_waits_until_it_is_handed_over(tmp_path: Path) -> None:
+    async with opened(tmp_path) as store:
+        results = await put(store, say("one"), say("two"))
+        for result in results:
+            store.hold("bob", result.message)  # type: ignore[attr-defined]
+        store.hold("carol", results[0].message.with_(expiry=-1))  # type: ignore[attr-defined]
+    async with opened(tmp_path) as store:
+        held = await store.held("bob")
+        assert [message.body for message in held] == ["one", "two"]
+        assert await store.held("carol") == [], "expired"
+        assert await store.unfinished() == [], "held messages wait, they are not under way"
+        store.release("bob", tuple(message.row for message in held))
+    async with opened(tmp_path) as store:
+        assert await store.held("bob") == []
+
+
+async def test_what_was_under_way_is_known_after_a_restart(tmp_path: Path) -> None:
+    started = Status(code=Code.DELIVERED, state=State.STARTED)
+    async with opened(tmp_path) as store:
+        results = await put(store, say("waits"), say("runs"), say("done"))
+        store.update(results[1].message.row, started)  # type: ignore[attr-defined]
+        store.update(results[2].message.row, DONE)  # type: ignore[attr-defined]
+    async with opened(tmp_path) as store:
+        found = {message.body: state for message, state in await store.unfinished()}
+    assert found == {"waits": "accepted", "runs": "started"}
+
+
+async def test_tampering_with_the_audit_log_is_found(tmp_path: Path) -> None:
+    async with opened(tmp_path) as store:
+        for number in range(5):
+            store.audit("alice", "stop", "rover", f"stopped {number}")
+    async with opened(tmp_path) as store:
+        assert await store.verify_audit() is None
+    import sqlite3
+
+    with sqlite3.connect(tmp_path / "store.db") as connection:
+        connection.execute("UPDATE audit SET who = 'mallory' WHERE seq = 3")
+    connection.close()
+    async with opened(tmp_path) as store:
+        assert await store.verify_audit() == 3
+
+
+async def test_too_many_waiting_messages_are_refused_as_busy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(store_module, "MAX_PENDING", 10)
+    async with opened(tmp_path) as store:
+        with pytest.raises(Refused) as refused:
+            for number in range(11):
+                store.put(say(str(number)))
+        assert refused.value.code is Code.BUSY
+        await store.room()
+
+
+WRITE_UNTIL_KILLED = """
+import asyncio, sys
+from pathlib import Path
+from boardtalk.sdk import Message
+from boardtalk.store import Store
+
+async def main():
+    async with Store.open(Path(sys.argv[1])) as store:
+        for number in range(50): store.put(Message(sender="a", to="b", body=str(number)))
+        async for batch in store.committed():
+            for result in batch:
+                print(result.message.row, result.message.body, flush=True)
+                store.put(Message(sender="a", to="b", body=str(int(result.message.body) + 50)))
+asyncio.run(main())
+"""
+
+
+async def test_nothing_accepted_is_lost_when_the_process_is_killed(tmp_path: Path) -> None:
+    seed = random.randrange(1 << 32)
+    print(f"seed {seed}")
+    chance = random.Random(seed)
+    path = tmp_path / "store.db"
+    announced: dict[int, str] = {}
+    kills = 12
+    for _ in range(kills):
+        with subprocess.Popen(
+            [sys.executable, "-c", WRITE_UNTIL_KILLED, str(path)], stdout=subprocess.PIPE, text=True
+        ) as process:
+            assert process.stdout is not None
+            for _ in range(chance.randrange(1, 400)):
+                row, body = process.stdout.readline().split()
+                announced[int(row)] = body
+            process.send_signal(signal.SIGKILL)
+            for line in process.stdout:
+                if line.endswith("\n"):
+                    row, body = line.split()
+                    announced[int(row)] = body
+        assert process.returncode == -signal.SIGKILL
+    async with Store.open(path) as store:
+        kept = {entry.row: entry.body for entry in await store.history("a", limit=1_000_000)}
+    assert announced.items() <= kept.items()
+    assert len(announced) > kills
+
+
+async def test_a_torn_or_corrupt_file_never_invents_a_message_nor_prevents_the_start(tmp_path: Path) -> None:
+    seed = random.randrange(1 << 32)
+    print(f"seed {seed}")
+    chance = random.Random(seed)
+    async with opened(tmp_path) as store:
+        await put(store, *(say(f"message {number}") for number in range(200)))
+    good = (tmp_path / "store.db").read_bytes()
+    set_aside = 0
+    for number in range(40):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        data = bytearray(good)
+        if number % 2:
+            del data[chance.randrange(1, len(data)) :]
+        else:
+            data[chance.randrange(len(data))] ^= 1 << chance.randrange(8)
+        (folder / "store.db").write_bytes(data)
+        async with opened(folder) as store:
+            (result,) = await put(store, say("new"))
+            assert isinstance(result, Accepted | NotStored)
+        set_aside += len(list(folder.glob("store.db.damaged-*")))
+    assert set_aside > 0, "no damage was noticed: the campaign did nothing"
+
+
+async def test_a_full_disk_refuses_with_the_reason_and_recovers_by_itself(tmp_path: Path) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("mounting a small file system needs root")
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "none", tmp_path], check=False)
+    if mounted.returncode != 0:
+        pytest.skip("can't mount a tmpfs here")
+    try:
+        async with opened(tmp_path) as store:
+            ballast = tmp_path / "ballast"
+            with pytest.raises(OSError), ballast.open("wb", buffering=0) as file:
+                while True:
+                    file.write(b"x" * 4096)
+            results = await put(store, *(say("y" * 1000) for _ in range(300)))
+            refused = [result for result in results if isinstance(result, NotStored)]
+            assert refused
+            assert "full" in refused[0].reason
+            ballast.unlink()
+            (result,) = await put(store, say("after"))
+            assert isinstance(result, Accepted)
+    finally:
+        subprocess.run(["umount", tmp_path], check=True)
+
+
+async def test_a_file_of_a_newer_version_is_left_alone(tmp_path: Path) -> None:
+    import sqlite3
+
+    connection = sqlite3.connect(tmp_path / "store.db")
+    connection.execute("PRAGMA user_version = 99")
+    connection.close()
+    with pytest.raises(StoreError, match="newer"):
+        async with opened(tmp_path):
+            pass
+
+
+async def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match="nowhere"):
+        async with opened(tmp_path / "nowhere"):
+            pass

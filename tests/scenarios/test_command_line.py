@@ -1,0 +1,131 @@
+"""Each command: what it prints, for people and for programs, and how it exits."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from .people import Person
+from .rig import Gateway, boardtalk
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("chat", "rover", "battery"),
+        ("chat",),
+        ("boards",),
+        ("history",),
+        ("stop",),
+        ("stop", "rover"),
+    ],
+    ids=" ".join,
+)
+def test_without_a_gateway_a_command_says_so_and_exits_2(
+    tmp_path: Path, arguments: tuple[str, ...]
+) -> None:
+    answer = boardtalk(*arguments, state=tmp_path / "nobody")
+    assert answer.code == 2
+    assert answer.err.strip()
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("dance",),
+        ("chat", "--colour"),
+        ("chat", "rover", "battery", "--timeout", "soon"),
+        ("boards", "surplus", "surplus"),
+        ("user", "add"),
+        ("user", "add", "alice", "--role", "king"),
+        ("check",),
+        ("run", "--conf"),
+        ("run", "--conf", "missing.conf"),
+    ],
+    ids=" ".join,
+)
+def test_wrong_usage_exits_2(arguments: tuple[str, ...]) -> None:
+    answer = boardtalk(*arguments)
+    assert answer.code == 2
+    assert answer.text
+
+
+@pytest.mark.parametrize(
+    "command",
+    ["demo", "run", "chat", "boards", "history", "stop", "check", "doctor", "user", "user add"],
+)
+def test_every_command_explains_itself(command: str) -> None:
+    answer = boardtalk(*command.split(), "--help")
+    assert answer.code == 0
+    assert len(answer.out.splitlines()) > 3
+
+
+def test_version() -> None:
+    answer = boardtalk("--version")
+    assert answer.code == 0
+    assert answer.out.strip()[-1].isdigit()
+
+
+def test_the_ready_line_names_where_mqtt_clients_connect_on_loopback_only(demo: Gateway) -> None:
+    assert demo.ready.startswith("ready mqtt=")
+    assert "modules=" in demo.ready
+    assert demo.host == "127.0.0.1"
+
+
+def test_boards_lists_address_uid_port_firmware_and_state(demo: Gateway) -> None:
+    assert {"address", "uid", "port", "firmware", "state"} <= demo.board("rover").keys()
+    listing = demo.cli("boards")
+    assert listing.code == 0
+    assert "rover" in listing.text
+    assert str(demo.board("rover")["uid"]) in listing.text
+
+
+def test_listing_and_one_shot_commands_speak_json(demo: Gateway, alice: Person) -> None:
+    for arguments in (
+        ("boards",),
+        ("history",),
+        ("chat", "rover", "battery"),
+        ("stop", "rover"),
+        ("user", "add", "jason"),
+        ("user", "role", "jason", "viewer"),
+        ("user", "token", "jason"),
+        ("user", "remove", "jason"),
+    ):
+        answer = demo.cli(*arguments, "--json")
+        assert answer.code == 0, (arguments, answer)
+        assert answer.rows, arguments
+
+
+def test_refusals_are_json_too(demo: Gateway, alice: Person) -> None:
+    answer = demo.chat("rover", "forward 900", "--json")
+    assert answer.code == 1
+    assert any("rejected" in str(row.get("state")) for row in answer.rows)
+    assert any("500" in str(row.get("body")) for row in answer.rows)
+
+
+def test_json_of_a_command_tells_its_states_in_order(demo: Gateway, alice: Person) -> None:
+    rows = demo.chat("rover", "forward 1", "--json").rows
+    states = [str(row["state"]) for row in rows if "state" in row]
+    assert states.index("accepted") < states.index("started") < states.index("done")
+
+
+def test_doctor_reports_findings_as_json(demo: Gateway) -> None:
+    report = demo.cli("doctor", "--json")
+    assert report.code in (0, 1)
+    assert report.rows
+
+
+def test_history_shows_what_was_said_newest_last(demo: Gateway) -> None:
+    demo.chat("rover", "battery")
+    demo.chat("rover", "fowrard 20")
+    shown = demo.cli("history", "rover").out
+    assert 0 <= shown.rindex("battery") < shown.rindex("fowrard 20")
+    bodies = [str(row.get("body")) for row in demo.cli("history", "rover", "--json").rows]
+    assert any("fowrard 20" in body for body in bodies)
+
+
+def test_history_is_limited_on_request(demo: Gateway) -> None:
+    demo.chat("rover", "battery")
+    shown = demo.cli("history", "--limit", "1", "--json")
+    assert sum("body" in row for row in shown.rows) == 1

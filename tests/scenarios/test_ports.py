@@ -1,0 +1,142 @@
+"""`boardtalk run` with ports that are missing, mute, noisy, busy or vanishing."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import tty
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from .rig import Gateway, boardtalk, free_port, until
+
+CONFIGURATION = """\
+broker {{
+  port = {port}
+}}
+module iot_bridge {{
+}}
+"""
+BOARD = "board {name} {{\n  port = {path}\n}}\n"
+GARBAGE = bytes(range(256)) * 40 + b"\0" * 500 + b"login: \r\n" * 100
+
+
+@dataclass
+class Line:
+    """A pty that looks like a serial port, and whoever is at its other end."""
+
+    path: Path
+    master: int
+
+    @classmethod
+    def open(cls, path: Path) -> Line:
+        master, slave = os.openpty()
+        tty.setraw(slave)
+        path.symlink_to(os.ttyname(slave))
+        os.close(slave)
+        os.set_blocking(master, False)
+        return cls(path, master)
+
+    def close(self) -> None:
+        os.close(self.master)
+        self.path.unlink()
+
+
+Run = Callable[..., Gateway]
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Iterator[Run]:
+    """`run(name=path, …)`: a gateway with these boards configured."""
+    gateways: list[Gateway] = []
+
+    def start(**ports: Path | str) -> Gateway:
+        port = free_port()
+        text = CONFIGURATION.format(port=port)
+        text += "".join(BOARD.format(name=name, path=path) for name, path in ports.items())
+        conf = tmp_path / "gateway.conf"
+        conf.write_text(text)
+        gateways.append(Gateway(tmp_path / "state", "run", "--conf", str(conf), port=port).start())
+        return gateways[-1]
+
+    yield start
+    for gateway in gateways:
+        gateway.end()
+
+
+def test_boards_that_are_not_there_are_listed_and_refused_in_words(
+    run: Run, tmp_path: Path
+) -> None:
+    mute, noisy = Line.open(tmp_path / "mute"), Line.open(tmp_path / "noisy")
+    gateway = run(
+        ghost=tmp_path / "no-such-port", mute=mute.path, noisy=noisy.path, plain="/dev/null"
+    )
+    written = 0
+    for _ in range(20):
+        try:
+            written += os.write(noisy.master, GARBAGE)
+        except BlockingIOError:
+            break
+    assert written
+    listed = gateway.cli("boards")
+    assert listed.code == 0
+    for name in ("ghost", "mute", "noisy", "plain"):
+        assert re.search(rf"\b{name}\b", listed.text)
+        assert gateway.board(name)["state"] != "online"
+        answer = gateway.chat(name, "forward 1")
+        assert answer.code == 1, name
+        assert name in answer.text
+    mute.close()
+    noisy.close()
+    assert gateway.cli("boards").code == 0
+    assert gateway.alive
+
+
+def test_a_port_that_appears_and_vanishes_does_no_harm(run: Run, tmp_path: Path) -> None:
+    gateway = run(late=tmp_path / "late")
+    for _ in range(3):
+        line = Line.open(tmp_path / "late")
+        assert until(partial(_read, line), "the gateway says hello to what was plugged in")
+        line.close()
+    assert gateway.cli("boards").code == 0
+    assert gateway.chat("late", "forward 1").code == 1
+
+
+def test_two_gateways_cannot_use_one_port(demo: Gateway, run: Run) -> None:
+    port = demo.board("rover")["port"]
+    second = run(thief=port)
+    answer = second.chat("thief", "battery")
+    assert answer.code == 1
+    assert re.search("busy|in use|used by|held|lock|another", answer.text + second.log), answer.text
+    assert demo.chat("rover", "battery").code == 0
+
+
+def test_a_broker_port_in_use_is_named(demo: Gateway, tmp_path: Path) -> None:
+    conf = tmp_path / "gateway.conf"
+    conf.write_text(CONFIGURATION.format(port=demo.port))
+    second = Gateway(tmp_path / "state", "run", "--conf", str(conf), port=demo.port)
+    with contextlib.suppress(AssertionError):  # it may or may not go on without
+        second.start()
+    until(lambda: str(demo.port) in second.log, "the port is named")
+    if second.alive:
+        second.end()
+
+
+def test_a_gateway_with_a_broken_configuration_does_not_start(tmp_path: Path) -> None:
+    conf = tmp_path / "gateway.conf"
+    conf.write_text("module iot_bridge {\n  lease = soon\n  colour = red\n}\n")
+    answer = boardtalk("run", "--conf", str(conf), state=tmp_path / "state")
+    assert answer.code == 2
+    assert re.search(rf"{re.escape(str(conf))}:[23]:\d+", answer.text), answer.text
+
+
+def _read(line: Line) -> bytes:
+    try:
+        return os.read(line.master, 4096)
+    except OSError:  # nothing there yet, or nobody has the other end open
+        return b""

@@ -1,0 +1,104 @@
+"""Stop pre-empts everything, latches until `rearm`, and motion ends when nobody is there."""
+
+from __future__ import annotations
+
+import re
+import signal
+import time
+from collections.abc import Callable
+
+import pytest
+
+from .people import Join, Person, odometer
+from .rig import GATEWAY, Gateway
+
+Stop = Callable[[Gateway, Person], object]
+
+WAYS: dict[str, Stop] = {
+    "plain text": lambda _, alice: alice.say("rover: stop"),
+    "bare word": lambda _, alice: alice.say("stop"),
+    "stop all": lambda _, alice: alice.say("stop all"),
+    "own lane": lambda _, alice: alice.say("rover: stop", topic="stop"),
+    "own lane, all": lambda _, alice: alice.say("stop", topic="stop"),
+    "envelope": lambda _, alice: alice.say({"to": "rover", "body": "stop"}),
+    "command": lambda demo, _: demo.cli("stop", "rover"),
+    "command, all": lambda demo, _: demo.cli("stop"),
+    "terminal chat": lambda demo, _: demo.chat("rover", "stop"),
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_c07_stop_ends_a_running_motion_and_latches_until_rearmed(
+    demo: Gateway, alice: Person, way: str
+) -> None:
+    before = odometer(alice)
+    motion = alice.begin("forward 500")
+    WAYS[way](demo, alice)
+    ended = alice.outcome(motion)
+    refused = alice.do("forward 20")
+    rearmed = alice.do("rearm")
+    assert ended.state in {"cancelled", "failed"}
+    assert "done" not in ended.states
+    assert refused.state == "rejected"
+    assert "rearm" in refused.body
+    assert rearmed.state == "done"
+    assert odometer(alice) - before < 250, "it stopped at once, and did not drive on after rearming"
+
+
+def test_stop_tells_what_it_did(demo: Gateway, alice: Person) -> None:
+    stopped = demo.cli("stop", "rover")
+    assert stopped.code == 0
+    assert re.search("stop", stopped.text, re.IGNORECASE)
+    assert demo.cli("stop", "rover").code == 0, "stopping what is stopped is no error"
+
+
+def test_a_stopped_rover_still_answers_queries(demo: Gateway, alice: Person) -> None:
+    demo.cli("stop", "rover")
+    assert alice.do("battery").state == "done"
+
+
+def test_stop_of_an_unknown_name_stops_all_the_same(demo: Gateway, alice: Person) -> None:
+    motion = alice.begin("forward 500")
+    alice.say("rovre: stop")
+    assert alice.outcome(motion).state != "done"
+
+
+def test_a_viewer_may_stop_and_ask_but_neither_drive_nor_rearm(
+    demo: Gateway, join: Join, alice: Person
+) -> None:
+    victor = join(demo, "victor", "viewer")
+    assert victor.do("battery").state == "done"
+    before = odometer(alice)
+    denied = victor.do("forward 20")
+    assert denied.state == "rejected"
+    assert "started" not in denied.states
+    assert odometer(alice) - before == pytest.approx(1, abs=0.5)
+    motion = alice.begin("forward 500")
+    victor.say("rover: stop")
+    assert alice.outcome(motion).state != "done"
+    assert victor.do("rearm").state == "rejected"
+    assert alice.do("forward 1").state == "rejected"
+    assert alice.do("rearm").state == "done"
+
+
+def test_c07_stop_works_while_the_gateway_hangs(demo: Gateway, alice: Person) -> None:
+    motion = alice.begin("forward 500")
+    demo.signal(GATEWAY, signal.SIGSTOP)
+    try:
+        stopped = demo.cli("stop", "rover")
+    finally:
+        demo.signal(GATEWAY, signal.SIGCONT)
+    assert stopped.code == 0
+    assert alice.outcome(motion).state != "done"
+    assert "rearm" in alice.do("forward 1").body, "it is latched: the stop reached the board"
+
+
+def test_c09_motion_ends_by_itself_when_the_gateway_freezes(demo: Gateway, alice: Person) -> None:
+    before = odometer(alice)
+    motion = alice.begin("forward 500")
+    demo.signal(GATEWAY, signal.SIGSTOP)
+    time.sleep(2)  # the length of the fault: three leases, less than the motion
+    demo.signal(GATEWAY, signal.SIGCONT)
+    assert alice.outcome(motion).state != "done"
+    alice.do("rearm")
+    assert odometer(alice) - before < 400
