@@ -6,12 +6,10 @@ from hashlib import sha256
 
 from boardtalk.values import declared
 
-Entry = namedtuple("Entry", ("name", "code", "cls", "limit", "args", "returns"))
-"""A command, channel, event or control.
+KINDS = ("commands", "telemetry", "events", "controls")
 
-`limit` is the longest time of a command in seconds, or telemetry's rate; `returns` is what a
-command returns or what a report or event tells.
-"""
+Entry = namedtuple("Entry", ("name", "code", "args", "returns", "cls", "limit"))
+"""Something declared. `returns` is also what a report or event tells, `limit` also a rate."""
 
 
 class Dictionary:
@@ -19,20 +17,22 @@ class Dictionary:
 
     def __init__(self, name, about):
         self.name = name
-        self.commands = []
-        self.telemetry = []
-        self.events = []
-        self.controls = []
-        self.size = 0
-        """Of the text, bytes."""
-        self._pieces = {"": json.dumps({"name": name, "about": about})[:-1]}
+        self.entries = {}
+        self.texts = {"": json.dumps({"name": name, "about": about})[:-1].encode()}
+        """The text, in pieces."""
+        for kind in KINDS:
+            self.entries[kind] = []
 
-    def add(self, kind, name, code, facts, args=None, returns=None):
+    def add(self, kind, name, code, args, returns, cls="", limit=0, **facts):
         """Add an entry to its kind, where a name can be once. `facts` stand in the text as they are."""
-        entries = getattr(self, kind)
+        entries = self.entries[kind]
         for entry in entries:
             if entry.name == name:
                 raise ValueError("'%s' is declared twice" % name)
         facts["name"] = name
-        for key in ("args","returns"):
-            ...
+        facts["args"], args = declared(args)
+        facts["returns" if kind == "commands" else "values"], returns = declared(returns)
+        entries.append(Entry(name, code, args, returns, cls, limit))
+        text = self.texts.get(kind)
+        text = text + b"," if text else b',"%s":[' % kind.encode()
+        self.texts[kind] = text + json.dumps(facts).encode()

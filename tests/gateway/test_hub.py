@@ -1,0 +1,339 @@
+"""The hub: durable acceptance, statuses, routing, modules."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from boardtalk.chain import Chain, Stage
+from boardtalk.context import ModuleContext
+from boardtalk.directory import Directory
+from boardtalk.events import Delivery, Event, Update
+from boardtalk.hub import SYSTEM, Hub, Session
+from boardtalk.sdk import (
+    CONSUMED,
+    PASS,
+    Code,
+    Contact,
+    Flag,
+    Kind,
+    Message,
+    Module,
+    Refused,
+    Role,
+    State,
+    Status,
+    User,
+    Verdict,
+)
+from boardtalk.store import Store
+from boardtalk.users import Users
+
+OK = Status(code=Code.DONE, state=State.DONE)
+
+
+@asynccontextmanager
+async def gateway(folder: Path, *modules: type[Module]) -> AsyncIterator[Hub]:
+    async with AsyncExitStack() as stack:
+        users = Users.load(folder, {"alice": Role.OPERATOR, "bob": Role.OPERATOR, "carol": Role.VIEWER})
+        store = await stack.enter_async_context(Store.open(folder / "store.db"))
+        tasks = await stack.enter_async_context(asyncio.TaskGroup())
+        hub = await stack.enter_async_context(Hub(store, Directory(users, {"team": ("alice", "bob", "carol")})))
+        started: dict[str, Module] = {}
+        for position, module in enumerate(modules):
+            context = ModuleContext(hub, tasks, instance=module.name, position=position, state=folder, blocks={})
+            stack.callback(context.cancel)
+            started[module.name] = module(context, module.Config())
+            result = started[module.name].on_start()
+            if result:
+                await result
+        hub.load(Chain([Stage(name, module.on_message) for name, module in started.items()]), started)
+        yield hub
+
+
+async def events(session: Session, enough: Callable[[list[Event]], bool]) -> list[Event]:
+    found: list[Event] = []
+    async with asyncio.timeout(5):
+        async for batch in session.events():
+            found += batch
+            if enough(found):
+                return found
+    raise AssertionError(found)
+
+
+def states(found: list[Event]) -> list[State]:
+    return [event.status.state for event in found if isinstance(event, Update)]
+
+
+def bodies(found: list[Event]) -> list[str]:
+    return [event.message.body for event in found if isinstance(event, Delivery)]
+
+
+def delivered(count: int) -> Callable[[list[Event]], bool]:
+    return lambda found: len(bodies(found)) >= count
+
+
+def hello(message_id: str = "m1", **more: Any) -> Message:
+    return Message(**{"sender": "alice", "to": "bob", "body": "hello", "id": message_id, **more})
+
+
+class Robot(Module):
+    """Answers for the address `rover`."""
+
+    name = "robot"
+
+    def on_start(self) -> None:
+        self.context.register(Contact(address="rover", kind=Kind.ROBOT, online=True))
+
+    def on_message(self, message: Message) -> Verdict:
+        if message.to != "rover":
+            return PASS
+        if not self.context.allowed(message.sender, "motion", message.to):
+            raise Refused(Code.DENIED, "no")
+        self.reply(message, f"did {message.body}", OK)
+        self.context.report(message, OK)
+        return CONSUMED
+
+
+async def test_a_message_reaches_its_recipient_and_its_sender_learns_of_it(tmp_path: Path) -> None:
+    async with gateway(tmp_path) as hub:
+        with hub.attach("alice") as alice, hub.attach("bob") as bob:
+            hub.accept(hello())
+            assert bodies(await events(bob, delivered(1))) == ["hello"]
+            found = await events(alice, lambda found: State.DONE in states(found))
+        assert states(found) == [State.ACCEPTED, State.DONE]
+
+
+async def test_accepted_is_said_only_of_what_is_on_disk(tmp_path: Path) -> None:
+    async with gateway(tmp_path) as hub:
+        with hub.attach("alice") as alice:
+            hub.accept(hello())
+            await events(alice, lambda found: State.ACCEPTED in states(found))
+            assert [entry.body for entry in await hub.store.history("alice")] == ["hello"]
+
+
+async def test_an_unknown_recipient_is_named_with_the_nearest_address(tmp_path: Path) -> None:
+    async with gateway(tmp_path) as hub:
+        with hub.attach("alice") as alice:
+            hub.accept(hello(to="bbo"))
+            found = await events(alice, delivered(1))
+        (answer,) = [event for event in found if isinstance(event, Delivery)]
+        assert answer.message.sender == SYSTEM
+        assert "did you mean bob?" in answer.message.body
+        assert answer.status is not None
+        assert answer.status.code is Code.BAD_ADDRESS
+
+
+async def test_a_duplicate_is_answered_alike_and_not_done_again(tmp_path: Path) -> None:
+    async with gateway(tmp_path, Robot) as hub:
+        with hub.attach("alice") as alice:
+            for _ in range(3):
+                hub.accept(hello(to="rover"))
+                found = await events(alice, delivered(1))
+                assert bodies(found) == ["did hello"]
+        assert len([entry for entry in await hub.store.history("rover") if entry.to == "rover"]) == 1
+        assert hub.chain.stages[0].calls == 1
+
+
+async def test_the_same_id_with_another_text_is_rejected(tmp_path: Path) -> None:
+    async with gateway(tmp_path, Robot) as hub:
+        with hub.attach("alice") as alice:
+            hub.accept(hello(to="rover"))
+            hub.accept(hello(to="rover", body="other"))
+            found = await events(alice, delivered(2))
+        assert "choose a new id" in bodies(found)[1]
+        assert hub.chain.stages[0].calls == 1
+
+
+async def test_an_answer_tells_what_it_answers_and_how_that_ended(tmp_path: Path) -> None:
+    async with gateway(tmp_path, Robot) as hub:
+        with hub.attach("alice") as alice:
+            hub.accept(hello(to="rover", aid=7))
+            found = await events(alice, lambda found: State.DONE in states(found))
+        (answer,) = [event for event in found if isinstance(event, Delivery)]
+        assert (answer.message.sender, answer.message.refid, answer.message.aid) == ("rover", "m1", 7)
+        assert answer.status == OK
+
+
+async def test_a_message_for_now_or_never_is_not_kept_for_the_absent(tmp_path: Path) -> None:
+    async with gateway(tmp_path) as hub:
+        with hub.attach("alice") as alice:
+            hub.accept(hello("1", expiry=0))
+            hub.accept(hello("2", to_online=True))
+            hub.accept(hello("3", flags=Flag.TRANSIENT))
+            found = await events(alice, delivered(3))
+        codes = {event.message_id: event.status.code for event in found if isinstance(event, Update) and event.status.code.failed}
+        assert codes == {"1": Code.EXPIRED, "2": Code.OFFLINE, "3": Code.OFFLINE}
+        with hub.attach("bob") as bob:
+            hub.accept(hello("4"))
+            assert bodies(await events(bob, delivered(1))) == ["hello"]
+
+
+async def test_messages_for_the_absent_wait_over_a_restart_and_come_in_order_once(tmp_path: Path) -> None:
+    async with gateway(tmp_path) as hub:
+        with hub.attach("alice") as alice:
+            for number in range(20):
+                hub.accept(hello(str(number), body=str(number)))
+            await events(alice, lambda found: len(states(found)) >= 20)
+    async with gateway(tmp_path) as hub:
+        with hub.attach("bob") as bob:
+            assert bodies(await events(bob, delivered(20))) == [str(number) for number in range(20)]
+    async with gateway(tmp_path) as hub:
+        with hub.attach("bob") as bob:
+            hub.accept(hello("new", body="new"))
+            assert bodies(await events(bob, delivered(1))) == ["new"]
+
+
+async def test_a_group_message_passes_the_chain_once_and_reaches_every_other_member(tmp_path: Path) -> None:
+    class Counting(Module):
+        name = "counting"
+
+    async with gateway(tmp_path, Counting) as hub:
+        with hub.attach("alice") as alice, hub.attach("bob") as bob, hub.attach("carol") as carol:
+            hub.accept(hello(to="team"))
+            for session in (bob, carol):
+                (delivery,) = [each for each in await events(session, delivered(1)) if isinstance(each, Delivery)]
+                assert delivery.message.groupid == "team"
+            assert delivered(1)(list(alice._events)) is False
+        assert hub.chain.stages[0].calls == 1
+
+
+async def test_what_a_module_sends_enters_the_chain_behind_it(tmp_path: Path) -> None:
+    seen: list[tuple[str, str]] = []
+
+    class First(Module):
+        name = "first"
+
+        def on_message(self, message: Message) -> Verdict:
+            seen.append(("first", message.body))
+            if message.body == "hello":
+                self.context.send(message.with_(body="also", id="s1"))
+            return PASS
+
+    class Second(Module):
+        name = "second"
+
+        def on_message(self, message: Message) -> Verdict:
+            seen.append(("second", message.body))
+            return PASS
+
+    async with gateway(tmp_path, First, Second) as hub:
+        with hub.attach("bob") as bob:
+            hub.accept(hello())
+            await events(bob, delivered(2))
+    assert sorted(seen) == [("first", "hello"), ("second", "also"), ("second", "hello")]
+
+
+async def test_a_module_learns_what_became_of_what_it_sent(tmp_path: Path) -> None:
+    learned = asyncio.get_running_loop().create_future()
+
+    class Sender(Module):
+        name = "sender"
+
+        def on_message(self, message: Message) -> Verdict:
+            self.context.send(message.with_(sender="alice", to="nobody", id="s1"))
+            return CONSUMED
+
+        def on_message_status(self, message: Message, status: Status) -> None:
+            learned.set_result((message.id, status.code))
+
+    async with gateway(tmp_path, Sender) as hub:
+        hub.accept(hello())
+        assert await asyncio.wait_for(learned, 5) == ("s1", Code.BAD_ADDRESS)
+
+
+async def test_modules_are_told_of_logins_and_a_failing_one_hurts_nobody(tmp_path: Path) -> None:
+    seen: list[tuple[str, bool]] = []
+
+    class Failing(Module):
+        name = "failing"
+
+        def on_login(self, user: User) -> None:
+            raise RuntimeError("boom")
+
+    class Watching(Module):
+        name = "watching"
+
+        async def on_login(self, user: User) -> None:
+            seen.append((user.address, user.online))
+
+    async with gateway(tmp_path, Failing, Watching) as hub:
+        with hub.attach("alice"), hub.attach("alice"):
+            pass
+        with hub.attach("bob") as bob:
+            hub.accept(hello())
+            await events(bob, delivered(1))
+    assert seen[:2] == [("alice", True), ("alice", False)]
+
+
+async def test_order_within_a_conversation_is_kept_while_another_one_waits(tmp_path: Path) -> None:
+    gate = asyncio.Event()
+
+    class Slow(Module):
+        name = "slow"
+
+        async def on_message(self, message: Message) -> Verdict:
+            if message.sender == "alice" and message.body == "0":
+                await gate.wait()
+            return PASS
+
+    async with gateway(tmp_path, Slow) as hub:
+        with hub.attach("bob") as bob, hub.attach("carol") as carol:
+            for number in range(5):
+                hub.accept(hello(f"a{number}", body=str(number)))
+            hub.accept(hello("c", sender="bob", to="carol", body="quick"))
+            assert bodies(await events(carol, delivered(1))) == ["quick"]
+            gate.set()
+            assert bodies(await events(bob, delivered(5))) == ["0", "1", "2", "3", "4"]
+
+
+async def test_commands_under_way_when_the_gateway_died_are_not_carried_out_later(tmp_path: Path) -> None:
+    class Silent(Module):
+        name = "silent"
+
+        def on_message(self, message: Message) -> Verdict:
+            return CONSUMED
+
+    async with gateway(tmp_path, Silent) as hub:
+        with hub.attach("alice") as alice:
+            hub.accept(hello())
+            await events(alice, lambda found: State.ACCEPTED in states(found))
+    async with gateway(tmp_path, Silent) as hub:
+        assert hub.chain.stages[0].calls == 0
+        (entry,) = await hub.store.history("alice")
+    async with gateway(tmp_path, Silent) as hub:
+        (entry,) = await hub.store.history("alice")
+        assert entry.state == "expired"
+
+
+async def test_an_address_of_one_module_is_not_another_s(tmp_path: Path) -> None:
+    class Thief(Module):
+        name = "thief"
+
+    async with gateway(tmp_path, Robot, Thief) as hub:
+        thief = hub._modules["thief"]
+        with pytest.raises(Refused, match="somebody else"):
+            thief.context.register(Contact(address="rover", kind=Kind.ROBOT))
+        with pytest.raises(Refused, match="somebody else"):
+            thief.context.register(Contact(address="alice", kind=Kind.ROBOT))
+        with pytest.raises(Refused, match="belongs to"):
+            thief.context.send(Message(sender="rover", to="alice", body="I am the rover"))
+
+
+async def test_a_front_end_that_reads_nothing_is_cut_off_and_the_others_go_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("boardtalk.hub.MAX_SESSION_EVENTS", 5)
+    async with gateway(tmp_path) as hub:
+        with hub.attach("bob") as lazy, hub.attach("bob") as diligent:
+            seen = 0
+            for number in range(20):
+                hub.accept(hello(str(number)))
+                seen += len(bodies(await events(diligent, delivered(1))))
+            assert seen == 20
+            assert lazy.backlog <= 5
