@@ -21,6 +21,7 @@ import msgspec
 from cyclopts import App, CycloptsError, Parameter
 from rich.console import Console
 
+from boardtalk import logs
 from boardtalk.sdk import BoardtalkError, Code, Kind, Role, State
 from boardtalk.sdk.folders import default_folder, running_folder
 from boardtalk.state import locked
@@ -62,6 +63,7 @@ def main() -> None:
 
 def run_command(arguments: list[str]) -> int:
     """Run one command line; its exit code."""
+    logs.configure("warning")
     for point in entry_points(group="boardtalk.commands"):
         app.command(point.value, name=point.name)
     try:
@@ -91,6 +93,10 @@ def me() -> str:
     return name or "me"
 
 
+def _print_json(value: object) -> None:
+    print(msgspec.json.encode(value).decode(), flush=True)
+
+
 def _escaped(text: str) -> str:
     return text.replace("[", r"\[")
 
@@ -116,7 +122,7 @@ def _say_ready(endpoints: Any) -> None:
 
 
 @app.command
-def check(file: Path, /) -> int:
+def check(file: Path, /, *, json: AsJson = False) -> int:
     """Check a configuration file and say what is wrong with it, and where.
 
     Example: boardtalk check conf/gateway.conf
@@ -130,14 +136,16 @@ def check(file: Path, /) -> int:
     found = configuration.check(
         document, {name: module.Config for name, module in modules.items()}, kinds
     )
+    if json:
+        _print_json({"errors": list(map(str, found)), "warnings": list(map(str, document.warnings))})
+        return UNUSABLE if found else DONE
     for warning in document.warnings:
-        errors.print(f"[yellow]warning:[/] {_escaped(str(warning))}")
+        errors.print(f"[yellow]warning:[/] {_escaped(str(warning))}", soft_wrap=True)
     for error in found:
-        errors.print(f"[red]error:[/] {_escaped(str(error))}")
-    if found:
-        return UNUSABLE
-    console.print(f"{file}: fine, {len(document.blocks)} blocks")
-    return DONE
+        errors.print(f"[red]error:[/] {_escaped(str(error))}", soft_wrap=True)
+    if not found:
+        console.print(f"{file}: fine, {len(document.blocks)} blocks", soft_wrap=True)
+    return UNUSABLE if found else DONE
 
 
 @app.command
@@ -211,7 +219,7 @@ async def _follow(client: Any, message_id: str, *, until_done: bool, as_json: bo
                     ended = status.code
             case Delivery(message=message, status=status) if message.refid == message_id:
                 if as_json:
-                    print(msgspec.json.encode(message).decode(), flush=True)
+                    _print_json(message)
                 else:
                     console.print(f"{message.sender}: {_escaped(message.body)}")
                 answered = True
@@ -223,7 +231,7 @@ async def _follow(client: Any, message_id: str, *, until_done: bool, as_json: bo
 
 def _print_status(status: Any, *, as_json: bool) -> None:
     if as_json:
-        print(msgspec.json.encode(status).decode(), flush=True)
+        _print_json(status)
         return
     color = "red" if status.code.failed else "green" if status.state is State.DONE else "dim"
     console.print(f"[{color}]{status.state}[/]")
@@ -244,7 +252,7 @@ def stop(
 
     stopped = await_(stopping.stop(state or running_folder(), robot or None, user or me()))
     if json:
-        print(msgspec.json.encode(stopped).decode())
+        _print_json(stopped)
     else:
         console.print(stopping.describe(stopped))
     return DONE if all(each.confirmed for each in stopped) else REFUSED
@@ -274,7 +282,7 @@ async def _history(folder: Path, user: str, other: str, limit: int, *, as_json: 
     async with GatewayClient.connect(folder, user) as client:
         past = await client.ask(local.History(other, limit), local.Past)
     if as_json:
-        print(msgspec.json.encode(past.entries).decode())
+        _print_json(past.entries)
         return DONE
     for entry in past.entries:
         console.print(_escaped(f"{entry['at']} {entry['sender']} → {entry['to']}: {entry['body']}"))
@@ -286,7 +294,7 @@ def _change_user(
 ) -> int:
     changed = await_(_change_running_or_stored(state or running_folder(), action, address, more))
     if as_json:
-        print(msgspec.json.encode(changed).decode())
+        _print_json(changed)
         return DONE
     console.print(f"{changed.address}: {'removed' if action == 'remove' else changed.role}")
     if changed.token:

@@ -10,6 +10,7 @@ import os
 import shutil
 import time
 from importlib.metadata import entry_points
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
 import msgspec
@@ -21,7 +22,6 @@ from boardtalk.sdk.folders import running_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
-    from pathlib import Path
 
 GROUP: Final = "boardtalk.doctor"
 MIN_FREE_BYTES: Final = 50 * 1024 * 1024

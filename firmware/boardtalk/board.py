@@ -16,7 +16,7 @@ import asyncio
 
 from boardtalk import hal
 from boardtalk.client import Client
-from boardtalk.dictionary import Dictionary, Entry
+from boardtalk.dictionary import Dictionary
 from boardtalk.values import Arg
 
 
@@ -31,13 +31,13 @@ class Board:
     """
 
     def __init__(self, name, version="", about="", stream=None):
-        self._declared = Dictionary(name, about)
-        self._client = client = Client(self._declared, version, hal.open_stream(stream))
+        self._dictionary = Dictionary(name, about)
+        self._client = Client(self._dictionary, version, hal.open_stream(stream))
         self._tasks = []
-        self.emit = client.emit
-        self.log = client.log
+        self.emit = self._client.emit
+        self.log = self._client.log
 
-    def command(self, cls, help="", limit=10, returns={}, **args):  # noqa: B006 - never changed
+    def command(self, cls, help="", limit=10, returns=None, **args):
         """Declare a function as a command; one with `async def` may take time.
 
         Args:
@@ -47,16 +47,8 @@ class Board:
             returns: what it returns, a dictionary of `Arg`.
             args: its arguments, each an `Arg`.
         """
-
-        def declare(code):
-            entry = Entry(code.__name__, code)
-            entry.cls = cls
-            entry.limit = limit
-            facts = {"class": cls, "help": help, "limit": limit}
-            self._declared.add("commands", entry, facts, args=args, returns=returns)
-            return code
-
-        return declare
+        facts = {"class": cls, "help": help, "limit": limit}
+        return self._declare("commands", args, returns, facts, cls, limit)
 
     def telemetry(self, unit="", rate=0, type=float, help="", **values):
         """Declare a function without arguments as a channel of telemetry, and as a query.
@@ -71,18 +63,15 @@ class Board:
         """
 
         def declare(code):
-            name = code.__name__
-            entry = Entry(name, code)
-            entry.rate = rate
-            told = values or {name: Arg(type, unit)}
-            self._declared.add("telemetry", entry, {"rate": rate, "help": help}, values=told)
+            told = values or {code.__name__: Arg(type, unit)}
+            self._declare("telemetry", None, told, {"help": help, "rate": rate}, "", rate)(code)
             return self.command("query", help, returns=told)(code)
 
         return declare
 
     def event(self, name, help="", **values):
         """Declare an event, with the values that come with it, each an `Arg`."""
-        self._declared.add("events", Entry(name, None), {"help": help}, values=values)
+        self._dictionary.add("events", name, None, None, values, {"help": help})
 
     def control(self, help="", lease=500, **args):
         """Declare a function as a live control: it gets set-points as they come.
@@ -92,13 +81,7 @@ class Board:
             lease: outputs go off if no set-point comes for so long, ms, 200 to 2000.
             args: its arguments, each an `Arg`.
         """
-
-        def declare(code):
-            entry = Entry(code.__name__, code)
-            self._declared.add("controls", entry, {"help": help, "lease": lease}, args=args)
-            return code
-
-        return declare
+        return self._declare("controls", args, None, {"help": help, "lease": lease})
 
     def on_stop(self, code):
         """Declare the function that takes all outputs into a safe state, at once."""
@@ -119,3 +102,10 @@ class Board:
         finally:
             self._client.close()
             asyncio.new_event_loop()  # else MicroPython goes on with the tasks of this one
+
+    def _declare(self, kind, args, returns, facts, cls="", limit=0):
+        def declare(code):
+            self._dictionary.add(kind, code.__name__, code, args, returns, facts, cls, limit)
+            return code
+
+        return declare

@@ -13,7 +13,7 @@ import msgspec
 import structlog
 
 from boardtalk.events import Delivery, Presence, Update
-from boardtalk.sdk import Completion, Contact, Refused, Role, ServiceError
+from boardtalk.sdk import Completion, Contact, Kind, Refused, Role, ServiceError
 from boardtalk.sdk.channel import MAX_LINE_BYTES, Channel
 from boardtalk.users import Change, UserError
 
@@ -205,6 +205,9 @@ class LocalDoor:
                 return Failure("already logged in")
 
     def _change_user(self, request: ChangeUser) -> UserChanged:
+        taken = self._hub.directory.kind(request.address)
+        if request.action == "add" and taken not in (None, Kind.USER):
+            raise UserError(f"{request.address!r} is the address of a {taken}")
         change = self._users.change(request.action, request.address, request.role, request.password)
         self._users_changed()
         return UserChanged(change.address, change.role, change.token)
