@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from boardtalk.sdk import Action, Role
 
@@ -20,3 +20,25 @@ GRANTS: Final[Mapping[Role, frozenset[Action]]] = {
 def allowed(role: Role | None, action: Action) -> bool:
     """Whether a role carries a right. None (nobody we know) carries none."""
     return role is not None and action in GRANTS[role]
+
+
+class Topics(NamedTuple):
+    """MQTT topics that a login may publish to and subscribe to, as MQTT topic filters."""
+
+    publish: tuple[str, ...]
+    subscribe: tuple[str, ...]
+
+
+GATEWAY_TOPICS: Final = Topics(
+    publish=("chat/+/in", "chat/+/status", "presence/+", "boards/+/rx", "boards/+/state"),
+    subscribe=("chat/+/out", "chat/+/stop", "boards/+/tx", "boards/+/status"),
+)
+"""Only the gateway puts anything into an inbox: nothing reaches anybody but through the chain."""
+
+
+def user_topics(address: str) -> Topics:
+    """What a user may say and hear at the broker. `address` must have passed `check_address`."""
+    return Topics(
+        publish=(f"chat/{address}/out", f"chat/{address}/stop"),
+        subscribe=(f"chat/{address}/#", "presence/+", "boards/+/state"),
+    )

@@ -3,12 +3,12 @@
 import asyncio
 from binascii import crc32
 from hashlib import sha256
-from struct import calcsize, pack, unpack_from
+from struct import pack, unpack_from
 
 from micropython import const
 
+from boardtalk.dispatcher import Dispatcher  # the largest first: compiling takes memory
 from boardtalk import hal
-from boardtalk.dispatcher import Dispatcher
 from boardtalk.framing import Line
 from boardtalk.hal import ticks_add, ticks_diff, ticks_ms
 from boardtalk.link import Link
@@ -39,23 +39,28 @@ _HELLO_HOST = const("<BBI")
 _HELLO_HOST_BYTES = const(6)
 _HELLO_BOARD = const("<BII8sBIHBBBH")
 _DICTIONARY_GET = const("<H")
+_DICTIONARY_GET_BYTES = const(2)
 _DICTIONARY = const("<HH")
 _DICTIONARY_BYTES = const(4)
 _RENEW = const("<IH")
+_RENEW_BYTES = const(6)
 _CANCEL = const("<I")
+_CANCEL_BYTES = const(4)
 _STOP = const("<H")
+_STOP_BYTES = const(2)
 _STATE_BODY = const("<HB")
 _REARM = const("<H")
+_REARM_BYTES = const(2)
 # end
 
 VERSION = "0.1.0"
 
 _ERROR = const(40)
-_RECEIVE_BYTES = const(1024)
 _TICK_MS = const(10)
 _ON_CHANGE_MS = const(200)  # how often telemetry without a rate is looked at
 _ANNOUNCE_MS = const(200)  # at most this often
 _UNFINISHED_MS = const(1000)  # a frame that stops for so long will not be finished
+_RECEIVE_BYTES = const(1024)
 _MAX_NAME_BYTES = const(64)
 
 
@@ -66,33 +71,38 @@ class Client:
         self._dictionary = dictionary
         self._version = version
         self._stream = stream
-        self._line = Line(stream, _RECEIVE_BYTES)
+        self._line = Line(stream)
         self._link = Link(self._line)
         self.dispatcher = Dispatcher(dictionary, self._link)
         self.log = self._link.log
-        self._text = b""
+        self._size = 0  # of the dictionary's text
         self._digest = b""
         self._boot_nonce = hal.nonce()
         self._host_nonce = 0
         self._announced = 0
         self._quiet_ms = 0
-        self._orders = {
-            _TYPE_RENEW: (_RENEW, self.dispatcher.renew),
-            _TYPE_CANCEL: (_CANCEL, self.dispatcher.cancel),
-            _TYPE_STOP: (_STOP, self._stop),
-            _TYPE_REARM: (_REARM, self._rearm),
-            _TYPE_DICTIONARY_GET: (_DICTIONARY_GET, self._tell_dictionary),
-        }
+        self._reports = []  # of each channel: when the next is due, and the last
 
     async def run(self, tasks):
         """Serve the gateway, with the robot's own tasks beside."""
-        self._text = self._dictionary.text()
-        self._digest = sha256(self._text).digest()[:8]
+        self._dictionary.finish()
+        hash_ = sha256()
+        for text in self._dictionary.text:
+            hash_.update(text)
+            self._size += len(text)
+        self._digest = hash_.digest()[:8]
+        self._reports = [(ticks_ms(), None)] * len(self._dictionary.telemetry)
         self._hello(_VERSION, 0)
-        kept = [asyncio.create_task(self._guarded(task)) for task in [self._clock] + tasks]
-        while kept:
+        kept = [asyncio.create_task(self._clock())]
+        for task in tasks:
+            kept.append(asyncio.create_task(self._beside(task)))
+        while True:
             await self._stream.readable()
-            self._serve()
+            self._read()
+            while self._link.take():
+                self._obey()
+                self._read()  # what can't wait goes before what is queued
+            self._link.flush()
 
     def close(self):
         """Outputs off; the console back to the REPL."""
@@ -101,25 +111,17 @@ class Client:
 
     def emit(self, name, **values):
         """Tell an event. False: nobody is there, or too much waits to be told."""
-        events = self._dictionary.events
-        number = [event.name for event in events].index(name)
-        payload = packed(events[number].returns, values)
-        if self._link.outbox.crowded() or not self._link.connected():
-            return False
-        self._link.outbox.add(_TYPE_EVENT | number, payload)
-        return True
-
-    # In -----------------------------------------------------------------------------------------
-
-    def _serve(self):
-        """Deal with all that has come; what can't wait goes before what was queued."""
-        self._read()
-        while self._link.take():
-            self._obey()
-            self._read()
-        self._link.flush()
+        for number, event in enumerate(self._dictionary.events):
+            if event.name == name:
+                payload = packed(event.returns, values)
+                if self._link.outbox.crowded() or not self._link.connected():
+                    return False
+                self._link.outbox.add(_TYPE_EVENT | number, payload)
+                return True
+        raise ValueError("the event '%s' is not declared" % name)
 
     def _read(self):
+        """Read what has come, and do at once what can't wait."""
         if self._line.fill():
             self._quiet_ms = 0
         while (kind := self._link.receive()) is not None:
@@ -133,47 +135,46 @@ class Client:
             self._heed_interrupt()
 
     def _obey(self):
-        frame = self._link
-        type_ = frame.type
-        kind = type_ & _TYPE_BASE_MASK
-        if kind == _TYPE_COMMAND:
-            self.dispatcher.command(type_ & 0xFF, frame.buffer, frame.at, frame.end)
-        elif kind == 0 and type_ >= _TYPE_SETPOINT:
-            self.dispatcher.setpoint(type_ - _TYPE_SETPOINT, frame.buffer, frame.at, frame.end)
-        elif type_ in self._orders:
-            body, carry_out = self._orders[type_]
-            if frame.end - frame.at == calcsize(body):
-                carry_out(*unpack_from(body, frame.buffer, frame.at))
+        link = self._link
+        dispatcher = self.dispatcher
+        type_ = link.type
+        buffer = link.buffer
+        at = link.at
+        size = link.end - at
+        if type_ & _TYPE_BASE_MASK == _TYPE_COMMAND:
+            dispatcher.command(type_ & 0xFF, buffer, at, link.end)
+        elif _TYPE_SETPOINT <= type_ < _TYPE_COMMAND:
+            dispatcher.setpoint(type_ - _TYPE_SETPOINT, buffer, at, link.end)
+        elif type_ == _TYPE_STOP and size == _STOP_BYTES:
+            dispatcher.stop(unpack_from(_STOP, buffer, at)[0])
+            state = pack(_STATE_BODY, dispatcher.epoch, dispatcher.latched)
+            link.send_once(_KIND_URGENT, _TYPE_STOPPED, state)
+        elif type_ == _TYPE_REARM and size == _REARM_BYTES:
+            dispatcher.rearm(unpack_from(_REARM, buffer, at)[0])
+            state = pack(_STATE_BODY, dispatcher.epoch, dispatcher.latched)
+            link.outbox.add(_TYPE_STATE, state)
+        elif type_ == _TYPE_RENEW and size == _RENEW_BYTES:
+            dispatcher.renew(*unpack_from(_RENEW, buffer, at))
+        elif type_ == _TYPE_CANCEL and size == _CANCEL_BYTES:
+            dispatcher.cancel(unpack_from(_CANCEL, buffer, at)[0])
+        elif type_ == _TYPE_DICTIONARY_GET and size == _DICTIONARY_GET_BYTES:
+            offset = unpack_from(_DICTIONARY_GET, buffer, at)[0]
+            piece = self._dictionary.piece(offset, _MAX_PAYLOAD - _DICTIONARY_BYTES)
+            link.outbox.add(_TYPE_DICTIONARY, pack(_DICTIONARY, offset, self._size) + piece)
 
     def _greet(self):
-        frame = self._link
-        if frame.type != _TYPE_HELLO or frame.end - frame.at != _HELLO_HOST_BYTES:
+        """Answer the gateway's HELLO; a new nonce begins a session."""
+        link = self._link
+        if link.type != _TYPE_HELLO or link.end - link.at != _HELLO_HOST_BYTES:
             return
-        oldest, newest, nonce = unpack_from(_HELLO_HOST, frame.buffer, frame.at)
+        oldest, newest, nonce = unpack_from(_HELLO_HOST, link.buffer, link.at)
         if not oldest <= _VERSION <= newest:
             self._hello(0, nonce)
             return
         if nonce != self._host_nonce:  # else our answer was lost
             self._host_nonce = nonce
-            self._link.open(crc32(pack("<II", nonce, self._boot_nonce) + self._digest))
+            link.open(crc32(pack("<II", nonce, self._boot_nonce) + self._digest))
         self._hello(_VERSION, nonce)
-
-    def _stop(self, epoch):
-        self.dispatcher.stop(epoch)
-        self._link.send_once(_KIND_URGENT, _TYPE_STOPPED, self._state())
-
-    def _rearm(self, epoch):
-        self.dispatcher.rearm(epoch)
-        self._link.outbox.add(_TYPE_STATE, self._state())
-
-    # Out ----------------------------------------------------------------------------------------
-
-    def _state(self):
-        return pack(_STATE_BODY, self.dispatcher.epoch, self.dispatcher.latched)
-
-    def _tell_dictionary(self, offset):
-        piece = self._text[offset : offset + _MAX_PAYLOAD - _DICTIONARY_BYTES]
-        self._link.outbox.add(_TYPE_DICTIONARY, pack(_DICTIONARY, offset, len(self._text)) + piece)
 
     def _hello(self, version, host_nonce):
         self._announced = ticks_ms()
@@ -197,8 +198,6 @@ class Client:
             payload += bytes([len(data)]) + data
         self._link.send_once(_KIND_HELLO, _TYPE_HELLO, payload)
 
-    # Time ---------------------------------------------------------------------------------------
-
     async def _clock(self):
         while True:
             await asyncio.sleep_ms(_TICK_MS)
@@ -210,19 +209,20 @@ class Client:
             self._heed_interrupt()
 
     def _report(self, now):
+        """Send the telemetry that is due."""
         for number, channel in enumerate(self._dictionary.telemetry):
-            if channel.due is not None and ticks_diff(channel.due, now) > 0:
+            due, last = self._reports[number]
+            if ticks_diff(due, now) > 0:
                 continue
-            rate = channel.rate
-            channel.due = ticks_add(now, int(1000 / rate) if rate else _ON_CHANGE_MS)
             try:
                 payload = packed(channel.returns, channel.code())
+                if channel.limit or payload != last:
+                    self._link.send_once(_KIND_DGRAM, _TYPE_TELEMETRY | number, payload)
             except Exception as error:
-                self.dispatcher.complain(channel, error)
-                continue
-            if rate or payload != channel.args:
-                channel.args = payload
-                self._link.send_once(_KIND_DGRAM, _TYPE_TELEMETRY | number, payload)
+                self.dispatcher.complain(channel.name, error)
+                payload = last
+            period = int(1000 / channel.limit) if channel.limit else _ON_CHANGE_MS
+            self._reports[number] = ticks_add(now, period), payload
 
     def _heed_interrupt(self):
         """Leave on a Ctrl-C outside of a frame, unless it may be left of a damaged one."""
@@ -231,8 +231,8 @@ class Client:
         if self._quiet_ms >= _UNFINISHED_MS:
             self._line.give_up()
 
-    async def _guarded(self, task):
+    async def _beside(self, task):
         try:
             await task()
         except Exception as error:
-            self.log(_ERROR, "%s: %s" % (task.__name__, error))
+            self.dispatcher.complain(task.__name__, error)

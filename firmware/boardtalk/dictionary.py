@@ -17,15 +17,14 @@ class Dictionary:
     def __init__(self, name, about):
         self.name = name
         self.entries = self.commands, self.telemetry, self.events, self.controls = [], [], [], []
-        self.texts = [json.dumps({"name": name, "about": about})[:-1].encode()]
-        """The text in pieces: joined it would need a large piece of memory."""
-        for kind in KINDS:
-            self.texts.append(b',"%s":[' % kind)
+        self.text = [json.dumps({"name": name, "about": about})[:-1].encode()]
+        """The text in pieces, since there may be no memory for the whole; complete after `finish`."""
+        self._pieces = [], [], [], []
 
     def add(self, kind, name, code, args, returns, facts, cls="", limit=0):
         """Add an entry to its kind, where a name can be once. `facts` go into the text."""
-        entries = self.entries[KINDS.index(kind)]
-        for entry in entries:
+        number = KINDS.index(kind)
+        for entry in self.entries[number]:
             if entry.name == name:
                 raise ValueError("'%s' is declared twice" % name)
         facts["name"] = name
@@ -34,20 +33,27 @@ class Dictionary:
         if returns:
             key = "returns" if kind == "commands" else "values"
             facts[key], returns = declared(returns)
-        text = json.dumps(facts).encode()
-        self.texts[1 + KINDS.index(kind)] += b"," + text if entries else text
-        entries.append(Entry(name, code, args, returns, cls, limit))
+        self.entries[number].append(Entry(name, code, args or (), returns or (), cls, limit))
+        self._pieces[number].append(json.dumps(facts).encode())
 
     def finish(self):
-        """Declare nothing more: the text is complete."""
-        for number in range(1, len(self.texts)):
-            self.texts[number] += b"]"
-        self.texts[-1] += b"}"
+        """Complete the text: nothing more will be declared."""
+        for kind, pieces in zip(KINDS, self._pieces):
+            self.text.append(b',"%s":[' % kind)
+            for piece in pieces:
+                self.text.append(piece)
+                self.text.append(b",")
+            if pieces:
+                self.text.pop()
+            self.text.append(b"]")
+        self.text.append(b"}")
+        self._pieces = None
 
     def piece(self, offset, size):
         """At most `size` bytes of the text, from `offset`."""
         data = b""
-        for text in self.texts:
-            data += text[offset : offset + size - len(data)] if offset < len(text) else b""
+        for text in self.text:
+            if offset < len(text):
+                data += text[offset : offset + size - len(data)]
             offset = max(0, offset - len(text))
         return data

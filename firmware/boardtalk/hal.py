@@ -18,15 +18,6 @@ _RESET_DEEPSLEEP = const(0x04)
 _RESET_SOFT = const(0x05)
 # end
 
-_RESET_CAUSES = (
-    ("PWRON_RESET", _RESET_POWER_ON),
-    ("HARD_RESET", _RESET_HARD),
-    ("WDT_RESET", _RESET_WATCHDOG),
-    ("DEEPSLEEP_RESET", _RESET_DEEPSLEEP),
-    ("SOFT_RESET", _RESET_SOFT),
-)
-
-
 def uid():
     """The board's unique id, lower-case hex."""
     return hexlify(machine.unique_id()).decode()
@@ -40,7 +31,13 @@ def nonce():
 def reset_cause():
     """Why the board started, as the wire format counts."""
     cause = machine.reset_cause()
-    for name, number in _RESET_CAUSES:
+    for name, number in (
+        ("PWRON_RESET", _RESET_POWER_ON),
+        ("HARD_RESET", _RESET_HARD),
+        ("WDT_RESET", _RESET_WATCHDOG),
+        ("DEEPSLEEP_RESET", _RESET_DEEPSLEEP),
+        ("SOFT_RESET", _RESET_SOFT),
+    ):
         if getattr(machine, name, None) == cause:
             return number
     return _RESET_UNKNOWN

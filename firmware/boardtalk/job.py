@@ -21,9 +21,8 @@ _MAX_REASON_BYTES = const(238)  # what RESULT leaves of a payload
 class Job:
     """A command that is being executed."""
 
-    def __init__(self, number, command, lease_ms):
-        self.number = number
-        """The command's id."""
+    def __init__(self, id_, command, lease_ms):
+        self.id = id_
         self.command = command
         self.moves = command.cls == "motion"
         self.outcome = None

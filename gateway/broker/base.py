@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import ssl
 from pathlib import Path
@@ -100,7 +101,10 @@ class Broker(Protocol):
         ...
 
     async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         """Stop it."""
         ...
@@ -108,3 +112,35 @@ class Broker(Protocol):
     def reload(self, logins: Iterable[Login]) -> None:
         """Let exactly these users in from now on; who is no longer among them is cut off."""
         ...
+
+
+def write_private(path: Path, text: str) -> None:
+    """Write a file that only its owner can read, all of it or nothing.
+
+    Raises:
+        BrokerError: it can't be written.
+    """
+    new = path.with_name(f"{path.name}.new")
+    try:
+        with open(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+            file.write(text)
+        new.replace(path)
+    except OSError as error:
+        raise BrokerError(f"{path}: can't be written ({error.strerror})") from error
+
+
+def private_folder(path: Path) -> Path:
+    """The folder, made if need be, for its owner only.
+
+    Raises:
+        BrokerError: it can't be made or written.
+    """
+    try:
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise BrokerError(
+            f"{path}: can't be used as a folder ({error.strerror}); is something in its place?"
+        ) from error
+    if not os.access(path, os.W_OK | os.X_OK):
+        raise BrokerError(f"{path}: can't be written; `sudo chown -R $USER {path}`")
+    return path

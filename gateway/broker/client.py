@@ -48,7 +48,11 @@ class Session(ABC):
     """
 
     def __init__(
-        self, endpoint: Endpoint, name: str, subscriptions: Mapping[str, int] | None = None, will: Will | None = None
+        self,
+        endpoint: Endpoint,
+        name: str,
+        subscriptions: Mapping[str, int] | None = None,
+        will: Will | None = None,
     ) -> None:
         self._endpoint = endpoint
         self._name = name
@@ -63,7 +67,10 @@ class Session(ABC):
         return self
 
     async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         self._keeper.cancel()
         with suppress(asyncio.CancelledError):
@@ -72,7 +79,9 @@ class Session(ABC):
     async def connected(self, after: int = 0) -> int:
         """Wait for a connection, subscribed and all, that is newer than number `after`; its number."""
         async with self._changed:
-            await self._changed.wait_for(lambda: self._connection is not None and self._number > after)
+            await self._changed.wait_for(
+                lambda: self._connection is not None and self._number > after
+            )
         return self._number
 
     @abstractmethod
@@ -84,7 +93,9 @@ class Session(ABC):
         backoff_s, told = MIN_BACKOFF_S, ""
         while True:
             try:
-                connection = await open_connection(self._endpoint, self._name, self._subscriptions, self._will)
+                connection = await open_connection(
+                    self._endpoint, self._name, self._subscriptions, self._will
+                )
                 if told:
                     log.info("broker reached again", client=self._name, broker=str(self._endpoint))
                 backoff_s, told = MIN_BACKOFF_S, ""
@@ -97,7 +108,12 @@ class Session(ABC):
             except (OSError, TimeoutError, BrokerError) as error:
                 reason = str(error) or "no answer"
                 if reason != told:
-                    log.warning("broker not reached", client=self._name, broker=str(self._endpoint), reason=reason)
+                    log.warning(
+                        "broker not reached",
+                        client=self._name,
+                        broker=str(self._endpoint),
+                        reason=reason,
+                    )
                 told = reason
             await asyncio.sleep(random.uniform(0, backoff_s))  # noqa: S311 - spreads reconnections, no secret
             backoff_s = min(backoff_s * 2, MAX_BACKOFF_S)

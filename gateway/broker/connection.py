@@ -77,7 +77,9 @@ class Connection(asyncio.Protocol):
         """
         packet, *others = await self.read()
         if not isinstance(packet, kind) or others:
-            raise packets.PacketError(f"the broker answers with {type(packet).__name__}, not {kind.__name__}")
+            raise packets.PacketError(
+                f"the broker answers with {type(packet).__name__}, not {kind.__name__}"
+            )
         return packet
 
     async def close(self) -> None:
@@ -151,13 +153,19 @@ async def open_connection(
         try:
             # A random id: whoever knows a client's id can push it off the broker.
             client_id = f"{name}-{secrets.token_hex(8)}"
-            connection.send(packets.connect(client_id, endpoint.user, endpoint.password, 2 * KEEPALIVE_S, will))
+            connection.send(
+                packets.connect(client_id, endpoint.user, endpoint.password, 2 * KEEPALIVE_S, will)
+            )
             if code := (await connection.expect(Connack)).code:
-                raise LoginRefused(f"{endpoint}: the broker refuses the login of {endpoint.user!r} (code {code})")
+                raise LoginRefused(
+                    f"{endpoint}: the broker refuses the login of {endpoint.user!r} (code {code})"
+                )
             if subscriptions:
                 connection.send(packets.subscribe(1, subscriptions))
                 if packets.REFUSED in (await connection.expect(Suback)).codes:
-                    raise BrokerError(f"{endpoint}: the broker refuses {endpoint.user!r} a subscription")
+                    raise BrokerError(
+                        f"{endpoint}: the broker refuses {endpoint.user!r} a subscription"
+                    )
         except BaseException:
             await connection.close()
             raise

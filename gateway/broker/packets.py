@@ -79,18 +79,30 @@ class Will(NamedTuple):
     payload: bytes
 
 
-def connect(client_id: str, user: str, password: str, keepalive_s: int, will: Will | None = None) -> bytes:
+def connect(
+    client_id: str, user: str, password: str, keepalive_s: int, will: Will | None = None
+) -> bytes:
     """3.1: log in, with a clean session."""
     flags, fields = 0b1100_0010, _string(client_id)
     if will:
         flags |= 0b0010_1100  # retained, QoS 1
         fields += _string(will.topic) + pack(">H", len(will.payload)) + will.payload
-    return _packet(0x10, b"\0\4MQTT\4" + pack(">BH", flags, keepalive_s) + fields + _string(user) + _string(password))
+    return _packet(
+        0x10,
+        b"\0\4MQTT\4"
+        + pack(">BH", flags, keepalive_s)
+        + fields
+        + _string(user)
+        + _string(password),
+    )
 
 
 def subscribe(packet_id: int, filters: Iterable[tuple[str, int]]) -> bytes:
     """3.8: ask for topics, each with its highest QoS."""
-    return _packet(0x82, pack(">H", packet_id) + b"".join(_string(name) + bytes((qos,)) for name, qos in filters))
+    return _packet(
+        0x82,
+        pack(">H", packet_id) + b"".join(_string(name) + bytes((qos,)) for name, qos in filters),
+    )
 
 
 def publish(topic: str, payload: bytes, packet_id: int, *, retain: bool = False) -> bytes:
@@ -137,7 +149,9 @@ def _body(buffer: bytearray, position: int) -> tuple[int, int] | None:
         length |= (buffer[at] & 0x7F) << 7 * count
         if buffer[at] < 0x80:
             if length > MAX_PACKET_BYTES:
-                raise PacketError(f"a packet of {length} bytes; at most {MAX_PACKET_BYTES} are taken")
+                raise PacketError(
+                    f"a packet of {length} bytes; at most {MAX_PACKET_BYTES} are taken"
+                )
             return (at + 1, at + 1 + length) if at + length < len(buffer) else None
     raise PacketError("a packet length of more than four bytes")
 

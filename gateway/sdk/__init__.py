@@ -23,6 +23,7 @@ from boardtalk.sdk.messages import (
     State,
     Status,
     check_address,
+    iso,
 )
 from boardtalk.sdk.module import (
     API_VERSION,
@@ -69,4 +70,5 @@ __all__ = [
     "User",
     "Verdict",
     "check_address",
+    "iso",
 ]

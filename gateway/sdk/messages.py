@@ -7,6 +7,7 @@ descends from; where a Python keyword forbids one, the replacement stands in the
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime
 from enum import IntEnum, IntFlag, StrEnum
 from typing import Final
 
@@ -141,3 +142,9 @@ class Status(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     state: State
     detail: str = ""
     """In words, for a person: what went wrong and what to do."""
+
+
+def iso(at: float) -> str:
+    """UTC seconds as people and programs read them: ISO 8601 with milliseconds."""
+    moment = datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds")
+    return moment.removesuffix("+00:00") + "Z"

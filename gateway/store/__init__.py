@@ -16,7 +16,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from boardtalk.sdk import Code, Message, Refused, State, Status
+from boardtalk.sdk import Code, Message, Refused, State, Status, iso
 from boardtalk.store.records import (
     Accepted,
     Conflict,
@@ -25,7 +25,6 @@ from boardtalk.store.records import (
     NotStored,
     Open,
     Result,
-    iso,
 )
 from boardtalk.store.schema import StoreError, open_file
 from boardtalk.store.writer import (
@@ -46,7 +45,16 @@ from boardtalk.store.writer import (
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-__all__ = ["Accepted", "Conflict", "Duplicate", "HistoryEntry", "NotStored", "Open", "Store", "StoreError"]
+__all__ = [
+    "Accepted",
+    "Conflict",
+    "Duplicate",
+    "HistoryEntry",
+    "NotStored",
+    "Open",
+    "Store",
+    "StoreError",
+]
 
 MAX_PENDING: Final = 10_000
 """Messages that may wait for the disk; more are refused as busy."""
@@ -58,7 +66,9 @@ DELIVERED: Final = Status(code=Code.DELIVERED, state=State.DONE)
 class Store:
     """See the module's docstring. All methods are called from the event loop's thread."""
 
-    def __init__(self, connection: sqlite3.Connection, reader: sqlite3.Connection, history_days: int) -> None:
+    def __init__(
+        self, connection: sqlite3.Connection, reader: sqlite3.Connection, history_days: int
+    ) -> None:
         self._reader = reader
         self._reading = threading.Lock()
         self._history_days = history_days
@@ -81,7 +91,9 @@ class Store:
             StoreError: it can't be opened or made.
         """
         connection = await asyncio.to_thread(open_file, path)
-        reader = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, check_same_thread=False)
+        reader = sqlite3.connect(
+            f"{path.absolute().as_uri()}?mode=ro", uri=True, check_same_thread=False
+        )
         store = cls(connection, reader, history_days)
         store._writer.start()
         pruner = asyncio.create_task(store._prune(), name="store pruner")
@@ -102,7 +114,9 @@ class Store:
             Refused: too many wait for the disk.
         """
         if self._pending >= MAX_PENDING:
-            raise Refused(Code.BUSY, f"{self._pending} messages wait for the disk; try again in a moment")
+            raise Refused(
+                Code.BUSY, f"{self._pending} messages wait for the disk; try again in a moment"
+            )
         self._pending += 1
         if self._pending >= MAX_PENDING // 2:
             self._have_room.clear()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import NamedTuple
 
 import msgspec
@@ -65,8 +64,3 @@ class Open(NamedTuple):
 
     message: Message
     state: str
-
-
-def iso(at: float) -> str:
-    """UTC seconds as ISO 8601 with milliseconds."""
-    return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -153,7 +153,9 @@ class Writer(threading.Thread):
         with self._wake:
             if kept and not self._ending:
                 if len(kept) > MAX_RETRIED:
-                    log.error("changes dropped: the disk refuses too long", count=len(kept) - MAX_RETRIED)
+                    log.error(
+                        "changes dropped: the disk refuses too long", count=len(kept) - MAX_RETRIED
+                    )
                 self._jobs.extendleft(reversed(kept[-MAX_RETRIED:]))
                 if len(kept) == len(jobs):
                     self._wake.wait(RETRY_S)
@@ -179,7 +181,8 @@ class Writer(threading.Thread):
                 execute("INSERT OR REPLACE INTO inbox VALUES (?,?,?)", (recipient, row, expires))
             case Release(recipient, rows):
                 self._connection.executemany(
-                    "DELETE FROM inbox WHERE recipient = ? AND row = ?", [(recipient, row) for row in rows]
+                    "DELETE FROM inbox WHERE recipient = ? AND row = ?",
+                    [(recipient, row) for row in rows],
                 )
             case Audit():
                 self._audit(job)
@@ -227,10 +230,13 @@ class Writer(threading.Thread):
         return as_message(found) if found else None
 
     def _audit(self, job: Audit) -> None:
-        last = self._connection.execute("SELECT hash FROM audit ORDER BY seq DESC LIMIT 1").fetchone()
+        last = self._connection.execute(
+            "SELECT hash FROM audit ORDER BY seq DESC LIMIT 1"
+        ).fetchone()
         digest = audit_hash(last[0] if last else FIRST_HASH, job)
         self._connection.execute(
-            "INSERT INTO audit (at, who, what, target, result, hash) VALUES (?,?,?,?,?,?)", (*job, digest)
+            "INSERT INTO audit (at, who, what, target, result, hash) VALUES (?,?,?,?,?,?)",
+            (*job, digest),
         )
 
 

@@ -27,8 +27,8 @@ QUEUE_FRAMES: Final = 128
 """Reliable frames that may wait for room in the window."""
 DATAGRAMS: Final = 16
 """Unreliable frames that may wait; the oldest goes first overboard."""
-WRITE_BYTES: Final = 256
-"""About what one `to_send` returns at most: what is written can't be overtaken by stop."""
+WRITE_BYTES: Final = 64
+"""`to_send` returns no further frame beyond this: what is written, stop can't overtake."""
 AHEAD_BYTES: Final = 230
 """Unacknowledged bytes beyond which nothing new is sent: 20 ms of a line at 115,200 baud."""
 
@@ -45,7 +45,7 @@ HEARTBEAT_MOVING_S: Final = 0.12
 HEARTBEAT_AGAIN: Final = 0.4
 """An unanswered heartbeat is repeated after this share of the interval."""
 HEARTBEATS_MISSED: Final = 8
-"""Then the board is lost: after 4.2 s, or 0.5 s while something moves, even on a line that loses much."""
+"""Then the board is lost: within 5 s, or 0.6 s while something moves, also on a bad line."""
 GIVE_UP_TIMEOUTS: Final = 8
 """Of one frame, each twice as long as the one before: seconds, from a board that is else alive."""
 QUIET_S: Final = 0.1
@@ -174,8 +174,12 @@ class Link:
         """Queue a frame ahead of all others, once. Its sender repeats it until answered."""
         self._urgent.append((Kind.URGENT, type_, payload))
 
+    def withdraw(self, now: float) -> None:
+        """Let everything expire that was to `send` until some time: a stop came."""
+        self._sending.withdraw(now)
+
     def to_send(self, now: float) -> bytes:
-        """The next bytes for the line, about `WRITE_BYTES` at most; b"" if there is nothing to say."""
+        """The next bytes for the line: small frames together, b"" if there is nothing to say."""
         out = bytearray()
         while len(out) < WRITE_BYTES and (data := self._next_frame(now)):
             out += data

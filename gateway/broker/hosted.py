@@ -1,0 +1,100 @@
+"""A broker that the gateway runs itself, as a supervised child."""
+
+from __future__ import annotations
+
+import secrets
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, Final, Self
+
+from boardtalk.broker.base import GATEWAY_LOGIN, Endpoint, Login, Settings, private_folder
+from boardtalk.broker.permissions import Grant, grants
+from boardtalk.broker.supervisor import Supervisor, free_port
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from pathlib import Path
+    from types import TracebackType
+
+TOKEN_BYTES: Final = 24
+"""192 bit for the gateway's own login, new at each start."""
+_WILDCARDS: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - where to find what listens everywhere
+
+
+class HostedBroker(ABC):
+    """What nats-server and mosquitto have in common.
+
+    Args:
+        settings: the block `broker`.
+        state: the state folder; files go to ``broker/`` and ``secrets/`` below it.
+        logins: the users.
+    """
+
+    name: str
+
+    def __init__(self, settings: Settings, state: Path, logins: Iterable[Login]) -> None:
+        host = _WILDCARDS.get(settings.host, settings.host)
+        port = settings.port or free_port(host)
+        self.endpoint = Endpoint(host, port, GATEWAY_LOGIN, secrets.token_urlsafe(TOKEN_BYTES))
+        self._listen_host = settings.host
+        self._state = state
+        self._logins = tuple(logins)
+        self._supervisor: Supervisor | None = None
+
+    async def __aenter__(self) -> Self:
+        """Start it and wait until it takes logins.
+
+        Raises:
+            BrokerError: it can't be started; the text says what to do.
+        """
+        command = self._command()
+        private_folder(self._secrets)
+        private_folder(self._store)
+        self._write(grants(self.endpoint.password, self._logins))
+        self._supervisor = await Supervisor(
+            command, self.endpoint, self._store, self._greeting()
+        ).__aenter__()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._supervisor:
+            await self._supervisor.__aexit__(kind, error, trace)
+
+    @property
+    def pid(self) -> int | None:
+        """Process id; None while it is being restarted."""
+        return self._supervisor.pid if self._supervisor else None
+
+    def reload(self, logins: Iterable[Login]) -> None:
+        """Let exactly these users in from now on; who is no longer among them is cut off.
+
+        Raises:
+            BrokerError: the broker's files can't be written.
+        """
+        self._write(grants(self.endpoint.password, logins))
+        if self._supervisor:
+            self._supervisor.reload()
+
+    @property
+    def _secrets(self) -> Path:
+        return self._state / "secrets"
+
+    @property
+    def _store(self) -> Path:
+        return self._state / "broker" / self.name
+
+    @abstractmethod
+    def _command(self) -> Sequence[str]:
+        """Program and arguments. Raises `BrokerError` if it is not installed."""
+
+    @abstractmethod
+    def _write(self, granted: list[Grant]) -> None:
+        """Write the broker's files."""
+
+    def _greeting(self) -> bytes:
+        """Packets that the gateway's login sends after each start."""
+        return b""

@@ -1,0 +1,27 @@
+"""Runs a program that can't outlive the process that started it, even if that is killed by SIGKILL.
+
+Run as a script by :mod:`boardtalk.broker.supervisor`: ``python -I -S leash.py PARENT_PID PROGRAM …``.
+It asks Linux for the parent's death signal and then becomes the program. (`preexec_fn` could ask too,
+but runs between fork and exec, where a process with threads may hang.)
+"""
+
+import ctypes
+import os
+import signal
+import sys
+
+PR_SET_PDEATHSIG = 1
+"""prctl(2). The signal survives execve."""
+
+
+def main() -> None:
+    """Tie this process to its parent, then become the program."""
+    parent, program = int(sys.argv[1]), sys.argv[2:]
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:  # it died before we asked
+        sys.exit(1)
+    os.execv(program[0], program)
+
+
+if __name__ == "__main__":
+    main()

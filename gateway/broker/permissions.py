@@ -1,0 +1,80 @@
+"""Who may log in and what he may say and hear there, in each broker's own words.
+
+What is right is decided in :mod:`boardtalk.policy`; `Login` lets only names and tokens through that
+can't break out of a line or a string.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import secrets
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from boardtalk.broker.base import GATEWAY_LOGIN, Login
+from boardtalk.policy import GATEWAY_TOPICS, Topics, user_topics
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+_HASH_ITERATIONS: Final = 101
+"""mosquitto's own default. Tokens are random: there is nothing that more would protect."""
+
+
+class Grant(NamedTuple):
+    """One login with its rights."""
+
+    name: str
+    password: str
+    topics: Topics
+
+
+def grants(gateway_password: str, logins: Iterable[Login]) -> list[Grant]:
+    """The gateway's rights and those of all users."""
+    users = [Grant(login.address, login.token, user_topics(login.address)) for login in logins]
+    return [Grant(GATEWAY_LOGIN, gateway_password, GATEWAY_TOPICS), *users]
+
+
+def nats_subjects(topic: str) -> list[str]:
+    """The NATS subjects of an MQTT topic filter: `a/#` is also `a` itself."""
+    subject = topic.replace("/", ".").replace("+", "*")
+    return [subject[:-2], subject[:-1] + ">"] if subject.endswith(".#") else [subject]
+
+
+def nats_user(grant: Grant) -> dict[str, Any]:
+    """One entry of nats-server's `authorization.users`."""
+    return {
+        "user": grant.name,
+        "password": grant.password,
+        "allowed_connection_types": ["MQTT"],
+        "permissions": {
+            "publish": [
+                subject for topic in grant.topics.publish for subject in nats_subjects(topic)
+            ],
+            "subscribe": [
+                subject for topic in grant.topics.subscribe for subject in nats_subjects(topic)
+            ],
+        },
+    }
+
+
+def mosquitto_acl(granted: Iterable[Grant]) -> str:
+    """mosquitto's `acl_file`."""
+    lines = []
+    for grant in granted:
+        lines.append(f"user {grant.name}")
+        lines += [f"topic write {topic}" for topic in grant.topics.publish]
+        lines += [f"topic read {topic}" for topic in grant.topics.subscribe]
+    return "\n".join(lines) + "\n"
+
+
+def mosquitto_passwords(granted: Iterable[Grant]) -> str:
+    """mosquitto's `password_file`: hashes, no passwords."""
+    return "".join(f"{grant.name}:{_mosquitto_hash(grant.password)}\n" for grant in granted)
+
+
+def _mosquitto_hash(password: str) -> str:
+    """mosquitto's format 7: PBKDF2 with SHA-512."""
+    salt = secrets.token_bytes(12)
+    digest = hashlib.pbkdf2_hmac("sha512", password.encode(), salt, _HASH_ITERATIONS)
+    return f"$7${_HASH_ITERATIONS}${base64.b64encode(salt).decode()}${base64.b64encode(digest).decode()}"

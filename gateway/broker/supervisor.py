@@ -1,0 +1,229 @@
+"""Keeps a broker process running: starts it, sees that it takes logins, starts it again when it ends."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import signal
+import socket
+import sys
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, Self
+
+import structlog
+
+from boardtalk.broker import leash
+from boardtalk.broker.base import BrokerError
+from boardtalk.broker.connection import open_connection
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from types import TracebackType
+
+    from boardtalk.broker.base import Endpoint
+    from boardtalk.broker.connection import Connection
+
+START_TIMEOUT_S: Final = 10.0
+"""nats-server needs 50 ms here; a Pi with a slow card a few seconds."""
+STOP_TIMEOUT_S: Final = 3.0
+PROBE_INTERVAL_S: Final = 0.02
+MIN_BACKOFF_S: Final = 0.1
+MAX_BACKOFF_S: Final = 2.0
+"""Longest pause before the next start."""
+TAIL_BYTES: Final = 2000
+"""Last words of the process that an error text may quote."""
+
+log = structlog.get_logger()
+
+
+class Supervisor:
+    """A broker process in service while the context lasts.
+
+    Args:
+        command: program (absolute path) and arguments.
+        endpoint: where it will listen, and the login that it must take to count as ready.
+        store: its data folder; set aside if it does not start with it.
+        greeting: packets that are sent to it after each start.
+    """
+
+    def __init__(
+        self, command: Sequence[str], endpoint: Endpoint, store: Path, greeting: bytes = b""
+    ) -> None:
+        self.name = Path(command[0]).name
+        self._command = [sys.executable, "-I", "-S", leash.__file__, str(os.getpid()), *command]
+        self._endpoint = endpoint
+        self._store = store
+        self._greeting = greeting
+        self._process: asyncio.subprocess.Process | None = None
+        self._tail = bytearray()
+        self._tasks = asyncio.TaskGroup()
+
+    async def __aenter__(self) -> Self:
+        """Start the process and wait until it takes a login.
+
+        Raises:
+            BrokerError: it does not start; the text quotes its last words.
+        """
+        await self._tasks.__aenter__()
+        try:
+            await self._start()
+        except BaseException:
+            await self._tasks.__aexit__(None, None, None)
+            raise
+        self._keeper = self._tasks.create_task(self._keep(), name=f"{self.name} supervisor")
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._keeper.cancel()
+        await self._end()
+        await self._tasks.__aexit__(None, None, None)  # an error of the body stays itself
+
+    @property
+    def pid(self) -> int | None:
+        """Process id of the broker; None while there is none."""
+        return self._process.pid if self._process and self._process.returncode is None else None
+
+    def reload(self) -> None:
+        """Let it read its files again. If it is being restarted just now it will anyway."""
+        if self._process and self._process.returncode is None:
+            self._process.send_signal(signal.SIGHUP)
+
+    # Inside -----------------------------------------------------------------------------------
+
+    async def _keep(self) -> None:
+        """Start the process again whenever it ends."""
+        while self._process:
+            code = await self._process.wait()
+            log.warning(
+                "broker ended, starting it again", broker=self.name, code=code, words=self._words()
+            )
+            await self._restart()
+            log.info("broker runs again", broker=self.name, pid=self.pid)
+
+    async def _restart(self) -> None:
+        backoff_s, told = MIN_BACKOFF_S, ""
+        while True:
+            await asyncio.sleep(backoff_s)
+            try:
+                return await self._start()
+            except BrokerError as error:
+                if str(error) != told:
+                    log.error("broker does not start", broker=self.name, reason=str(error))  # noqa: TRY400 - no bug
+                told = str(error)
+                backoff_s = min(backoff_s * 2, MAX_BACKOFF_S)
+
+    async def _start(self) -> None:
+        """Start the process; if it does not come up with its old data, without them."""
+        check_free(self._endpoint.host, self._endpoint.port)
+        try:
+            await self._start_once()
+        except BrokerError as error:
+            if not self._set_store_aside():
+                raise
+            log.error("broker does not start with its old data: set aside",  # noqa: TRY400 - no bug
+                      broker=self.name, reason=str(error), folder=str(_aside(self._store)))  # fmt: skip
+            await self._start_once()
+
+    async def _start_once(self) -> None:
+        self._tail.clear()
+        try:
+            self._process = await asyncio.create_subprocess_exec(
+                *self._command, stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.STDOUT, start_new_session=True,
+            )  # fmt: skip
+        except OSError as error:
+            raise BrokerError(f"can't start {self.name}: {error.strerror}") from error
+        self._listener = self._tasks.create_task(
+            self._listen(self._process), name=f"{self.name} output"
+        )
+        try:
+            connection = await self._ready(self._process)
+            connection.send(self._greeting)
+            await connection.close()
+        except BaseException:
+            await self._end()
+            raise
+
+    async def _ready(self, process: asyncio.subprocess.Process) -> Connection:
+        """A connection to the process, as soon as it takes one."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(START_TIMEOUT_S):
+                while process.returncode is None:
+                    with suppress(OSError, BrokerError):
+                        return await open_connection(self._endpoint, "probe")
+                    await asyncio.sleep(PROBE_INTERVAL_S)
+        await self._end()
+        raise BrokerError(
+            f"{self.name} does not start on {self._endpoint}: {self._words() or 'it says nothing'}"
+        )
+
+    async def _listen(self, process: asyncio.subprocess.Process) -> None:
+        """Keep the last words of a process."""
+        assert process.stdout is not None  # noqa: S101 - it is a pipe
+        while data := await process.stdout.read(1 << 16):
+            log.debug("broker says", broker=self.name, text=data.decode(errors="replace").rstrip())
+            self._tail += data
+            del self._tail[:-TAIL_BYTES]
+
+    def _words(self) -> str:
+        return self._tail.decode(errors="replace").strip()
+
+    def _set_store_aside(self) -> bool:
+        """Rename the data folder, if there is anything in it. The broker is no store of record."""
+        if not any(self._store.iterdir()):
+            return False
+        shutil.rmtree(_aside(self._store), ignore_errors=True)
+        self._store.rename(_aside(self._store))
+        self._store.mkdir(mode=0o700)
+        return True
+
+    async def _end(self) -> None:
+        """End the process, politely, then by force, and hear its last words."""
+        if self._process is None:
+            return
+        with suppress(ProcessLookupError):
+            self._process.terminate()
+        try:
+            async with asyncio.timeout(STOP_TIMEOUT_S):
+                await self._process.wait()
+        except TimeoutError:
+            self._process.kill()
+            await self._process.wait()
+        await self._listener
+
+
+def check_free(host: str, port: int) -> None:
+    """See that nobody else listens there.
+
+    Raises:
+        BrokerError: somebody does, or the address is not ours.
+    """
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            raise BrokerError(
+                f"can't listen on {host}:{port} ({error.strerror}); set another `port` in the block `broker`, or, "
+                f"if the broker that runs there shall be used, `url = mqtt://{host}:{port}`"
+            ) from error
+
+
+def free_port(host: str) -> int:
+    """A port that nobody listens on just now."""
+    with socket.create_server(
+        (host, 0), family=socket.AF_INET6 if ":" in host else socket.AF_INET
+    ) as probe:
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _aside(store: Path) -> Path:
+    return store.with_name(f"{store.name}.damaged")

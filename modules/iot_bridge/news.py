@@ -1,0 +1,81 @@
+"""What goes down to a board and what comes up from it, as plain data."""
+
+from __future__ import annotations
+
+from typing import NamedTuple, TypeAlias
+
+from boardtalk.modules.iot_bridge.frames import Outcome
+
+
+class Order(NamedTuple):
+    """A command for a board."""
+
+    id: int
+    """1 … 2³²-1; the board executes an id at most once."""
+    index: int
+    """In its dictionary."""
+    ttl_s: float
+    """Seconds within which it must start; 0 only asks what became of an earlier copy."""
+    epoch: int = 0
+    lease_ms: int = 0
+    args: bytes = b""
+
+
+class Sent(NamedTuple):
+    """The board has a command."""
+
+    id: int
+
+
+class Started(NamedTuple):
+    """A command began."""
+
+    id: int
+
+
+class Result(NamedTuple):
+    """A command ended."""
+
+    id: int
+    outcome: Outcome
+    data: bytes = b""
+    """DONE: the returned values. Otherwise: why, UTF-8."""
+
+
+class Telemetry(NamedTuple):
+    """Values of a telemetry channel."""
+
+    index: int
+    data: bytes
+
+
+class BoardEvent(NamedTuple):
+    """An event, with its values."""
+
+    index: int
+    data: bytes
+
+
+class LogLine(NamedTuple):
+    """A line that the board logged, or printed (level 0). Control characters are gone."""
+
+    level: int
+    text: str
+
+
+class Stopped(NamedTuple):
+    """The board's epoch, and whether it is stopped; whenever it says so."""
+
+    epoch: int
+    latched: bool
+
+
+class Dropped(NamedTuple):
+    """So many reports and log lines were thrown away: the board sends more than it may."""
+
+    count: int
+
+
+BoardNews: TypeAlias = (
+    Sent | Started | Result | Telemetry | BoardEvent | LogLine | Stopped | Dropped
+)
