@@ -80,9 +80,7 @@ async def serve(
     return 0
 
 
-async def _start(
-    stack: AsyncExitStack, document: conf.Document, folder: Path, local_user: str
-) -> Endpoints:
+async def _start(stack: AsyncExitStack, document: conf.Document, folder: Path, local_user: str) -> Endpoints:
     """Start the parts in the order in which data needs them; `stack` ends them in reverse."""
     modules = loader.available()
     settings = conf.settings(document.globals, conf.Gateway)
@@ -93,7 +91,9 @@ async def _start(
     stack.enter_context(locked(folder))
     users = Users.load(folder / "secrets", _declared_users(document, local_user))
     directory = Directory(users, _groups(document))
-    store = await stack.enter_async_context(Store.open(folder / "store.db", history_days=settings.history_days))
+    store = await stack.enter_async_context(
+        Store.open(folder / "store.db", history_days=settings.history_days)
+    )
     tasks = await stack.enter_async_context(asyncio.TaskGroup())
     hub = await stack.enter_async_context(Hub(store, directory))
     intake = await stack.enter_async_context(Intake(hub, folder))

@@ -27,9 +27,7 @@ class Address(str):
         return super().__new__(cls, check_address(text))
 
 
-Host = Annotated[
-    str, Meta(pattern=r"^[A-Za-z0-9.:-]+$", title="a host name or address, such as 127.0.0.1")
-]
+Host = Annotated[str, Meta(pattern=r"^[A-Za-z0-9.:-]+$", title="a host name or address, such as 127.0.0.1")]
 Port = Annotated[int, Meta(ge=0, le=65535)]
 """0: any free port."""
 Url = Annotated[
@@ -48,9 +46,7 @@ class Gateway(Config):
         Literal["debug", "info", "warning", "error"],
         Meta(description="what is logged: this and what is worse"),
     ] = "info"
-    history_days: Annotated[
-        int, Meta(ge=1, le=3650, description="messages are kept for so many days")
-    ] = 30
+    history_days: Annotated[int, Meta(ge=1, le=3650, description="messages are kept for so many days")] = 30
 
 
 class ModuleOptions(Config):
@@ -68,9 +64,9 @@ class ModuleOptions(Config):
 class LocalBroker(Config):
     """What all brokers take that the gateway runs itself."""
 
-    host: Annotated[
-        Host, Meta(description="where MQTT clients connect; 0.0.0.0: on all networks")
-    ] = "127.0.0.1"
+    host: Annotated[Host, Meta(description="where MQTT clients connect; 0.0.0.0: on all networks")] = (
+        "127.0.0.1"
+    )
     port: Annotated[Port, Meta(description="TCP port for MQTT; 0: any free one")] = 1883
     websocket_port: Annotated[
         Port | None, Meta(description="TCP port for MQTT over WebSocket; without it there is none")
@@ -90,9 +86,7 @@ class RemoteBroker(Config):
 
     url: Annotated[Url, Meta(description="where it is")]
     username: Annotated[str, Meta(description="login of the gateway there")] = ""
-    password_file: Annotated[
-        Path | None, Meta(description="file whose first line is the password")
-    ] = None
+    password_file: Annotated[Path | None, Meta(description="file whose first line is the password")] = None
     ca_file: Annotated[
         Path | None, Meta(description="certificates to trust (PEM), in place of the system's")
     ] = None
@@ -104,9 +98,7 @@ BrokerBlock: TypeAlias = EmbeddedBroker | MosquittoBroker | RemoteBroker
 class Listen(Config):
     """`listen`: where the web page listens; one block for each address."""
 
-    host: Annotated[Host, Meta(description="where browsers connect; 0.0.0.0: on all networks")] = (
-        "127.0.0.1"
-    )
+    host: Annotated[Host, Meta(description="where browsers connect; 0.0.0.0: on all networks")] = "127.0.0.1"
     port: Annotated[Port, Meta(description="TCP port; 0: any free one")] = 8080
 
 

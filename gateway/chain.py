@@ -53,9 +53,7 @@ class Stage:
         self.verdicts["failed"] += 1
         self.last_error = f"{type(error).__name__}: {error}"
         name = message.id or message.row
-        log.error(
-            "module failed", module=self.name, message=name, policy=self.on_fail, exc_info=error
-        )
+        log.error("module failed", module=self.name, message=name, policy=self.on_fail, exc_info=error)
         return PASS if self.on_fail == "skip" else CONSUMED
 
     def dawdled(self, elapsed_ns: int) -> None:
@@ -135,7 +133,5 @@ class Chain:
         if isinstance(verdict, Message):
             stage.verdicts["replaced"] += 1
             return verdict
-        nonsense = TypeError(
-            f"on_message returned {verdict!r}; PASS, CONSUMED or a Message is expected"
-        )
+        nonsense = TypeError(f"on_message returned {verdict!r}; PASS, CONSUMED or a Message is expected")
         return message if stage.failed(nonsense, message) is PASS else None

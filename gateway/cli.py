@@ -111,9 +111,7 @@ def run(*, conf: ConfFile = None, state: StateFolder = None) -> int:
     from boardtalk import conf as configuration
 
     document = configuration.load(application.find_conf(conf))
-    return await_(
-        application.serve(document, state or default_folder(), local_user=me(), ready=_say_ready)
-    )
+    return await_(application.serve(document, state or default_folder(), local_user=me(), ready=_say_ready))
 
 
 def _say_ready(endpoints: Any) -> None:
@@ -133,9 +131,7 @@ def check(file: Path, /, *, json: AsJson = False) -> int:
     document = configuration.load(file)
     modules = loader.available()
     kinds = {kind: type_ for module in modules.values() for kind, type_ in module.blocks.items()}
-    found = configuration.check(
-        document, {name: module.Config for name, module in modules.items()}, kinds
-    )
+    found = configuration.check(document, {name: module.Config for name, module in modules.items()}, kinds)
     if json:
         _print_json({"errors": list(map(str, found)), "warnings": list(map(str, document.warnings))})
         return UNUSABLE if found else DONE
@@ -191,9 +187,7 @@ async def _one_message(
 
     async with GatewayClient.connect(folder, user) as client:
         contacts = (await client.ask(local.Contacts(), local.ContactList)).contacts
-        robot = any(
-            contact.address == address and contact.kind is Kind.ROBOT for contact in contacts
-        )
+        robot = any(contact.address == address and contact.kind is Kind.ROBOT for contact in contacts)
         message_id = client.say(address, text)
         try:
             async with asyncio.timeout(timeout_s):
@@ -238,9 +232,7 @@ def _print_status(status: Any, *, as_json: bool) -> None:
 
 
 @app.command
-def stop(
-    robot: str = "", /, *, user: AsUser = None, state: StateFolder = None, json: AsJson = False
-) -> int:
+def stop(robot: str = "", /, *, user: AsUser = None, state: StateFolder = None, json: AsJson = False) -> int:
     """Stop a robot, or all of them, at once; works even while the gateway hangs.
 
     Example: boardtalk stop rover
@@ -289,9 +281,7 @@ async def _history(folder: Path, user: str, other: str, limit: int, *, as_json: 
     return DONE
 
 
-def _change_user(
-    action: str, address: str, state: Path | None, *, as_json: bool, **more: Any
-) -> int:
+def _change_user(action: str, address: str, state: Path | None, *, as_json: bool, **more: Any) -> int:
     changed = await_(_change_running_or_stored(state or running_folder(), action, address, more))
     if as_json:
         _print_json(changed)
@@ -305,9 +295,7 @@ def _change_user(
     return DONE
 
 
-async def _change_running_or_stored(
-    folder: Path, action: str, address: str, more: dict[str, Any]
-) -> Any:
+async def _change_running_or_stored(folder: Path, action: str, address: str, more: dict[str, Any]) -> Any:
     """Ask the running gateway, which tells the broker at once; if none runs, change the stored users."""
     from boardtalk.frontends import local
     from boardtalk.frontends.client import GatewayClient, NoGateway
@@ -322,9 +310,7 @@ async def _change_running_or_stored(
 
 
 @user_app.command
-def add(
-    name: str, /, *, role: Role = Role.OPERATOR, state: StateFolder = None, json: AsJson = False
-) -> int:
+def add(name: str, /, *, role: Role = Role.OPERATOR, state: StateFolder = None, json: AsJson = False) -> int:
     """Add a user and print his MQTT token.
 
     Example: boardtalk user add alice --role operator

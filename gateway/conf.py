@@ -159,9 +159,7 @@ def _broker_type(block: Block) -> type[BrokerBlock]:
         return BROKERS[block.name]
     if block.name:
         hint = suggestion(block.name, BROKERS, "known brokers")
-        reason = (
-            f"there is no broker {quoted(block.name)}; {hint}; any other: `broker {{ url = … }}`"
-        )
+        reason = f"there is no broker {quoted(block.name)}; {hint}; any other: `broker {{ url = … }}`"
         raise block.error(reason)
     return RemoteBroker if any(item.key == "url" for item in block.items) else EmbeddedBroker
 

@@ -46,11 +46,7 @@ class Directory:
             return kind
         names = sorted(self.names())
         near = get_close_matches(address, names, n=1)
-        hint = (
-            f"did you mean {near[0]}?"
-            if near
-            else f"known: {', '.join(names[:12]) or 'nobody yet'}"
-        )
+        hint = f"did you mean {near[0]}?" if near else f"known: {', '.join(names[:12]) or 'nobody yet'}"
         raise Refused(Code.BAD_ADDRESS, f"there is no {address!r} here; {hint}")
 
     def names(self) -> Iterable[str]:

@@ -39,9 +39,7 @@ def doctor(
     state: Annotated[
         Path | None, Parameter(name="--state", help="Folder where the gateway keeps its state.")
     ] = None,
-    json: Annotated[
-        bool, Parameter(name="--json", negative="", help="Print JSON, for programs.")
-    ] = False,
+    json: Annotated[bool, Parameter(name="--json", negative="", help="Print JSON, for programs.")] = False,
 ) -> int:
     """Look for what usually is wrong, and say how to mend it.
 
@@ -119,6 +117,4 @@ def _clock() -> Iterator[Finding]:
             "set it (`sudo timedatectl set-ntp true`): times in the history would be wrong",
         )
     else:
-        yield Finding(
-            Severity.FINE, f"clock {time.strftime('%Y-%m-%d %H:%M', time.gmtime(now))} UTC"
-        )
+        yield Finding(Severity.FINE, f"clock {time.strftime('%Y-%m-%d %H:%M', time.gmtime(now))} UTC")

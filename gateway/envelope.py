@@ -58,9 +58,7 @@ class Envelope(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
         msgspec.Meta(description="seconds within which it must arrive; 0 = now or never"),
     ] = None
     to_online: Annotated[bool, msgspec.Meta(description="only if the recipient is online")] = False
-    aid: Annotated[
-        int, msgspec.Meta(ge=0, lt=2**32, description="application; copied into answers")
-    ] = 0
+    aid: Annotated[int, msgspec.Meta(ge=0, lt=2**32, description="application; copied into answers")] = 0
 
 
 class Incoming(msgspec.Struct, omit_defaults=True, kw_only=True):
@@ -110,15 +108,11 @@ def read(payload: bytes, sender: str, last: str | None) -> Message:
         Refused: it can't be read; the text says why, for `sender`.
     """
     if len(payload) > MAX_PAYLOAD_BYTES:
-        raise _refused(
-            f"too long: {len(payload)} bytes, the limit is {MAX_BODY_BYTES} bytes of text"
-        )
+        raise _refused(f"too long: {len(payload)} bytes, the limit is {MAX_BODY_BYTES} bytes of text")
     try:
         text = payload.decode()
     except UnicodeDecodeError as error:
-        raise _refused(
-            f"not UTF-8 text: byte {error.start} is 0x{payload[error.start]:02x}"
-        ) from error
+        raise _refused(f"not UTF-8 text: byte {error.start} is 0x{payload[error.start]:02x}") from error
     if text.lstrip()[:1] == "{":
         return _checked(_from_json(payload, sender))
     match = _PLAIN.fullmatch(text)
@@ -151,18 +145,14 @@ def _explained(reason: str) -> str:
         return reason
     near = get_close_matches(match[1], Envelope.__struct_fields__, n=1)
     known = ", ".join(Envelope.__struct_fields__)
-    return f"unknown key {match[1]!r}; " + (
-        f"did you mean {near[0]}?" if near else f"known: {known}"
-    )
+    return f"unknown key {match[1]!r}; " + (f"did you mean {near[0]}?" if near else f"known: {known}")
 
 
 def _checked(message: Message) -> Message:
     if not message.body.strip():
         raise _refused("the message is empty")
     if len(message.body.encode()) > MAX_BODY_BYTES:
-        raise _refused(
-            f"too long: {len(message.body.encode())} bytes, the limit is {MAX_BODY_BYTES}"
-        )
+        raise _refused(f"too long: {len(message.body.encode())} bytes, the limit is {MAX_BODY_BYTES}")
     for text in (message.body, message.id, message.refid, message.groupid):
         if control := _CONTROL.search(text):
             raise _refused(f"control character 0x{ord(control[0]):02x} in the message")

@@ -186,9 +186,7 @@ class _Builder(Transformer[Token, Document]):
     def unclosed(self, parts: list[Any]) -> Block:
         block = self.closed(parts)
         where = "where the next block begins, or with the file"
-        self._unclosed.append(
-            block.error(f"{quoted(block.title)} has no closing `}}`: it ends {where}")
-        )
+        self._unclosed.append(block.error(f"{quoted(block.title)} has no closing `}}`: it ends {where}"))
         return block
 
     def item(self, parts: list[Any]) -> Item:

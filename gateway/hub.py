@@ -254,9 +254,7 @@ class Hub:
     def _repeat(self, message: Message, status: Status | None, answer: Message | None) -> None:
         """Answer a duplicate as the original was answered, without doing it again."""
         status = status or ACCEPTED
-        self._push(
-            message.sender, Update(message.sender, message.id, message.to, status, time.time())
-        )
+        self._push(message.sender, Update(message.sender, message.id, message.to, status, time.time()))
         if answer:
             self._push(message.sender, Delivery(message.sender, answer, time.time(), status))
 
@@ -276,9 +274,7 @@ class Hub:
         elif len(waiting) >= MAX_WAITING:
             self.refuse(
                 message,
-                Refused(
-                    Code.BUSY, f"{len(waiting)} messages to {message.to} wait already; try later"
-                ),
+                Refused(Code.BUSY, f"{len(waiting)} messages to {message.to} wait already; try later"),
             )
         else:
             waiting.append((message, start, status))
@@ -334,9 +330,7 @@ class Hub:
         if message.to_online or message.flags & (Flag.TRANSIENT | Flag.PRESENCE):
             raise Refused(Code.OFFLINE, f"{user} is not online")
         if message.expiry == 0:
-            raise Refused(
-                Code.EXPIRED, f"{user} is not online, and the message was for now or never"
-            )
+            raise Refused(Code.EXPIRED, f"{user} is not online, and the message was for now or never")
         self.store.hold(user, message)
 
     async def _hand_over_held(self, user: str) -> None:
@@ -358,9 +352,7 @@ class Hub:
 
     def _say(self, message: Message, text: str, status: Status) -> None:
         """Tell the sender of a message something, as a message from the gateway."""
-        answer = Message(
-            sender=SYSTEM, to=message.sender, body=text, refid=message.id, aid=message.aid
-        )
+        answer = Message(sender=SYSTEM, to=message.sender, body=text, refid=message.id, aid=message.aid)
         self._push(message.sender, Delivery(message.sender, answer, time.time(), status))
 
     def _announce(self, address: str, *, online: bool) -> None:
@@ -385,9 +377,7 @@ class Hub:
             log.exception("module callback failed", module=instance, callback=callback.__name__)
             return
         if result is not None:
-            self._tasks.create_task(
-                _contained(instance, result), name=f"{instance} {callback.__name__}"
-            )
+            self._tasks.create_task(_contained(instance, result), name=f"{instance} {callback.__name__}")
 
 
 async def _contained(instance: str, work: Any) -> None:

@@ -45,25 +45,19 @@ def available() -> dict[str, type[ModuleBase]]:
         except ModuleError as error:
             log.error("module left out", module=point.name, error=str(error))
         except Exception as error:  # noqa: BLE001 - a broken module must not stop the gateway
-            log.error(
-                "module left out", module=point.name, error=f"{type(error).__name__}: {error}"
-            )
+            log.error("module left out", module=point.name, error=f"{type(error).__name__}: {error}")
     return found
 
 
 def _checked(name: str, module: object) -> type[ModuleBase]:
     if not (isinstance(module, type) and issubclass(module, ModuleBase)):
-        raise ModuleError(
-            f"module {name!r}: its entry point is no subclass of boardtalk.sdk.Module"
-        )
+        raise ModuleError(f"module {name!r}: its entry point is no subclass of boardtalk.sdk.Module")
     if module.api_version != API_VERSION:
         raise ModuleError(
             f"module {name!r} is written for module API {module.api_version}; this gateway has {API_VERSION}"
         )
     if module.name != name:
-        raise ModuleError(
-            f"module {name!r} calls itself {module.name!r}: entry point and `name` must agree"
-        )
+        raise ModuleError(f"module {name!r} calls itself {module.name!r}: entry point and `name` must agree")
     return module
 
 
@@ -79,16 +73,12 @@ def plan(document: conf.Document, modules: Mapping[str, type[ModuleBase]]) -> li
         module = modules.get(block.name)
         if module is None:
             near = get_close_matches(block.name, modules, n=1)
-            hint = (
-                f"did you mean {near[0]}?" if near else f"installed: {', '.join(sorted(modules))}"
-            )
+            hint = f"did you mean {near[0]}?" if near else f"installed: {', '.join(sorted(modules))}"
             raise block.error(f"there is no module {block.name!r}; {hint}")
         counts[block.name] = number = counts.get(block.name, 0) + 1
         options, settings = conf.module_settings(block, module.Config)
         instances.append(
-            Instance(
-                block.name if number == 1 else f"{block.name}#{number}", module, settings, options
-            )
+            Instance(block.name if number == 1 else f"{block.name}#{number}", module, settings, options)
         )
     return instances
 
@@ -127,9 +117,7 @@ async def start(
         except Exception as error:
             log.exception("module did not start", module=instance.name, error=str(error))
             if instance.options.required:
-                raise ModuleError(
-                    f"required module {instance.name!r} did not start: {error}"
-                ) from error
+                raise ModuleError(f"required module {instance.name!r} did not start: {error}") from error
             continue
         started[instance.name] = module
         stages.append(Stage(instance.name, module.on_message, on_fail=instance.options.on_fail))

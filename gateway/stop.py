@@ -24,9 +24,7 @@ ALL: Final = ""
 ANSWER_TIMEOUT_S: Final = 2.0
 """Longest wait for the boards' own confirmation; the link process goes on repeating after that."""
 
-_STOP_LINE = re.compile(
-    r"\s*(?:([a-z0-9][a-z0-9_-]{0,31})\s*:)?\s*stop(\s+all)?\s*[.!]*\s*", re.IGNORECASE
-)
+_STOP_LINE = re.compile(r"\s*(?:([a-z0-9][a-z0-9_-]{0,31})\s*:)?\s*stop(\s+all)?\s*[.!]*\s*", re.IGNORECASE)
 
 
 class StopRequest(msgspec.Struct, tag_field="op", tag="stop"):

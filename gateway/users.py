@@ -109,9 +109,7 @@ class Users:
         account = self._accounts.get(address)
         return account.role if account else None
 
-    def change(
-        self, action: str, address: str, role: Role | None = None, password: str = ""
-    ) -> Change:
+    def change(self, action: str, address: str, role: Role | None = None, password: str = "") -> Change:
         """Do what `boardtalk user ACTION` asks.
 
         Raises:
@@ -197,7 +195,7 @@ class Users:
         self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         temporary = self._path.with_suffix(".new")
         data = msgspec.json.format(msgspec.json.encode(list(self._accounts.values())), indent=1)
-        with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+        with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
@@ -207,9 +205,7 @@ class Users:
 def _read(path: Path) -> list[Account]:
     try:
         if path.stat().st_mode & 0o077:
-            raise UserError(
-                f"{path}: others may read these secrets; `chmod 600 {path}` and renew the tokens"
-            )
+            raise UserError(f"{path}: others may read these secrets; `chmod 600 {path}` and renew the tokens")
         return msgspec.json.decode(path.read_bytes(), type=list[Account])
     except FileNotFoundError:
         return []

@@ -62,9 +62,7 @@ def demo(
 async def _demo(folder: Path, *, headless: bool) -> int:
     async with AsyncExitStack() as stack:
         board = await stack.enter_async_context(EmulatedBoard("rover", fallback=True))
-        ready = await stack.enter_async_context(
-            gateway(folder, CONF.format(port=board.port))
-        )
+        ready = await stack.enter_async_context(gateway(folder, CONF.format(port=board.port)))
         if headless:
             print(ready, flush=True)
             await _interrupted()

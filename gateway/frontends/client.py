@@ -53,9 +53,7 @@ class GatewayClient:
             Denied: it does not know this user.
         """
         try:
-            channel: Channel[local.Reply] = await Channel.connect(
-                folder / local.SOCKET, local.Reply
-            )
+            channel: Channel[local.Reply] = await Channel.connect(folder / local.SOCKET, local.Reply)
         except ServiceError as error:
             raise NoGateway(
                 f"no gateway runs on {folder}; `boardtalk demo` or `boardtalk run` starts one"

@@ -113,25 +113,13 @@ class UserChanged(Change, frozen=True, tag="user"):
     """Answers `ChangeUser`."""
 
 
-Reply = (
-    Welcome
-    | Failure
-    | ContactList
-    | Completions
-    | Past
-    | UserChanged
-    | Delivery
-    | Update
-    | Presence
-)
+Reply = Welcome | Failure | ContactList | Completions | Past | UserChanged | Delivery | Update | Presence
 
 
 class LocalDoor:
     """Serves the socket while `serve` runs."""
 
-    def __init__(
-        self, hub: Hub, intake: Intake, users: Users, users_changed: Callable[[], None]
-    ) -> None:
+    def __init__(self, hub: Hub, intake: Intake, users: Users, users_changed: Callable[[], None]) -> None:
         self._hub = hub
         self._intake = intake
         self._users = users
@@ -156,17 +144,13 @@ class LocalDoor:
                 return
             if self._users.get(first.user) is None:
                 channel.send(
-                    Failure(
-                        f"no user {first.user!r} here; `boardtalk user add {first.user}` adds him"
-                    )
+                    Failure(f"no user {first.user!r} here; `boardtalk user add {first.user}` adds him")
                 )
                 return
             with self._hub.attach(first.user) as session:
                 channel.send(Welcome(first.user))
                 async with asyncio.TaskGroup() as tasks:
-                    pump = tasks.create_task(
-                        _pump(session, channel), name=f"control.sock to {first.user}"
-                    )
+                    pump = tasks.create_task(_pump(session, channel), name=f"control.sock to {first.user}")
                     await self._requests(channel, first.user)
                     pump.cancel()
         except* ServiceError as errors:

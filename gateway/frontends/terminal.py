@@ -43,7 +43,9 @@ WORDS: Final = {
     "/quit": "leave (so does Ctrl-D)",
     "stop": "stop every robot at once",
 }
-GREETING: Final = "Type `{robot}: help` for its commands, `stop` to stop everything, /help for more. Ctrl-D leaves."
+GREETING: Final = (
+    "Type `{robot}: help` for its commands, `stop` to stop everything, /help for more. Ctrl-D leaves."
+)
 
 
 class Chat:
@@ -157,9 +159,7 @@ class ChatCompleter(Completer):
     def __init__(self, chat: Chat) -> None:
         self._chat = chat
 
-    def get_completions(
-        self, document: Document, complete_event: CompleteEvent
-    ) -> Iterable[Completion]:
+    def get_completions(self, document: Document, complete_event: CompleteEvent) -> Iterable[Completion]:
         """Nothing: only the asynchronous form can ask the gateway."""
         return ()
 
@@ -194,9 +194,7 @@ def describe(event: Event) -> list[tuple[str, str]]:
         case Update(status=status) if status.state is State.SENT:
             return []
         case Update(status=status):
-            style = (
-                "bad" if status.code.failed else "good" if status.state is State.DONE else "state"
-            )
+            style = "bad" if status.code.failed else "good" if status.state is State.DONE else "state"
             return [(style, f"  {status.state}")]
         case Delivery(message=message, status=status):
             lines = message.body.split("\n")

@@ -51,9 +51,7 @@ class Channel(Generic[T]):
         try:
             reader, writer = await asyncio.open_unix_connection(path, limit=MAX_LINE_BYTES)
         except OSError as error:
-            raise ServiceError(
-                f"{path}: nothing answers there ({error.strerror or error})"
-            ) from error
+            raise ServiceError(f"{path}: nothing answers there ({error.strerror or error})") from error
         return cls(reader, writer, incoming)
 
     def send(self, value: object) -> None:

@@ -35,9 +35,7 @@ class ConfigError(BoardtalkError):
         column: 1-based, 0 if unknown.
     """
 
-    def __init__(
-        self, reason: str, path: str | None = None, line: int = 0, column: int = 0
-    ) -> None:
+    def __init__(self, reason: str, path: str | None = None, line: int = 0, column: int = 0) -> None:
         self.reason = reason
         self.path = path
         self.line = line

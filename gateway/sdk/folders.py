@@ -21,6 +21,4 @@ def demo_folder() -> Path:
 def running_folder() -> Path:
     """The folder of the gateway to talk to: the default one, or the demo's if only that runs."""
     real, demo = default_folder(), demo_folder()
-    return (
-        demo if (demo / "control.sock").exists() and not (real / "control.sock").exists() else real
-    )
+    return demo if (demo / "control.sock").exists() and not (real / "control.sock").exists() else real

@@ -189,9 +189,7 @@ class Module:
     def on_cleanup(self) -> Awaitable[None] | None:
         """Called once when the module is unloaded or the gateway ends."""
 
-    def reply(
-        self, message: Message, body: str, status: Status | None = None, **parameters: object
-    ) -> None:
+    def reply(self, message: Message, body: str, status: Status | None = None, **parameters: object) -> None:
         """Answer a message: from its recipient to its author, with `refid` and `aid` set."""
         fields: dict[str, Any] = {
             "sender": message.to,

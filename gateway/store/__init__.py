@@ -66,9 +66,7 @@ DELIVERED: Final = Status(code=Code.DELIVERED, state=State.DONE)
 class Store:
     """See the module's docstring. All methods are called from the event loop's thread."""
 
-    def __init__(
-        self, connection: sqlite3.Connection, reader: sqlite3.Connection, history_days: int
-    ) -> None:
+    def __init__(self, connection: sqlite3.Connection, reader: sqlite3.Connection, history_days: int) -> None:
         self._reader = reader
         self._reading = threading.Lock()
         self._history_days = history_days
@@ -91,9 +89,7 @@ class Store:
             StoreError: it can't be opened or made.
         """
         connection = await asyncio.to_thread(open_file, path)
-        reader = sqlite3.connect(
-            f"{path.absolute().as_uri()}?mode=ro", uri=True, check_same_thread=False
-        )
+        reader = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, check_same_thread=False)
         store = cls(connection, reader, history_days)
         store._writer.start()
         pruner = asyncio.create_task(store._prune(), name="store pruner")
@@ -114,9 +110,7 @@ class Store:
             Refused: too many wait for the disk.
         """
         if self._pending >= MAX_PENDING:
-            raise Refused(
-                Code.BUSY, f"{self._pending} messages wait for the disk; try again in a moment"
-            )
+            raise Refused(Code.BUSY, f"{self._pending} messages wait for the disk; try again in a moment")
         self._pending += 1
         if self._pending >= MAX_PENDING // 2:
             self._have_room.clear()
@@ -174,7 +168,8 @@ class Store:
         """Messages from and to a user (with one other), newest last."""
         found = await self._read(
             "SELECT row, at, sender, recipient, body, mid, refid, code, state, detail FROM ledger "
-            "WHERE row < ? AND ((sender = ? AND ? IN (recipient, '')) OR (recipient = ? AND ? IN (sender, ''))) "
+            "WHERE row < ? AND ((sender = ? AND ? IN (recipient, '')) "
+            "OR (recipient = ? AND ? IN (sender, ''))) "
             "ORDER BY row DESC LIMIT ?",
             (before or 1 << 62, user, other or "", user, other or "", limit),
         )

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
-from boardtalk.sdk import Message, Status
+if TYPE_CHECKING:
+    from boardtalk.sdk import Message, Status
 
 
 class Accepted(NamedTuple):

@@ -85,8 +85,8 @@ class Prune(NamedTuple):
 Job = Put | Record | Change | Hold | Release | Audit | Prune
 
 INSERT: Final = (
-    "INSERT OR IGNORE INTO ledger (row, at, boot, sender, recipient, mid, refid, groupid, type, flags, expiry, aid, "
-    "body, code, state, detail) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"
+    "INSERT OR IGNORE INTO ledger (row, at, boot, sender, recipient, mid, refid, groupid, type, flags, "
+    "expiry, aid, body, code, state, detail) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"
 )
 COLUMNS: Final = "row, sender, recipient, mid, refid, groupid, type, flags, expiry, aid, body"
 
@@ -153,9 +153,7 @@ class Writer(threading.Thread):
         with self._wake:
             if kept and not self._ending:
                 if len(kept) > MAX_RETRIED:
-                    log.error(
-                        "changes dropped: the disk refuses too long", count=len(kept) - MAX_RETRIED
-                    )
+                    log.error("changes dropped: the disk refuses too long", count=len(kept) - MAX_RETRIED)
                 self._jobs.extendleft(reversed(kept[-MAX_RETRIED:]))
                 if len(kept) == len(jobs):
                     self._wake.wait(RETRY_S)
@@ -230,9 +228,7 @@ class Writer(threading.Thread):
         return as_message(found) if found else None
 
     def _audit(self, job: Audit) -> None:
-        last = self._connection.execute(
-            "SELECT hash FROM audit ORDER BY seq DESC LIMIT 1"
-        ).fetchone()
+        last = self._connection.execute("SELECT hash FROM audit ORDER BY seq DESC LIMIT 1").fetchone()
         digest = audit_hash(last[0] if last else FIRST_HASH, job)
         self._connection.execute(
             "INSERT INTO audit (at, who, what, target, result, hash) VALUES (?,?,?,?,?,?)",

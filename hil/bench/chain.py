@@ -30,9 +30,7 @@ def rows() -> Iterator[Row]:
     message = Message(sender="alice", to="bob", body="forward 20", id="1", row=1)
     for count in MODULES:
         modules = [_Pass() for _ in range(count)]
-        chain = Chain(
-            [Stage(f"pass#{number}", module.on_message) for number, module in enumerate(modules)]
-        )
+        chain = Chain([Stage(f"pass#{number}", module.on_message) for number, module in enumerate(modules)])
         rate = _rate(chain, message)
         calls = [module.on_message for module in modules]
         began = time.perf_counter()
@@ -59,9 +57,7 @@ def _growth(message: Message) -> Row:
     before = _resident_kb()
     for number in range(FLAT_MESSAGES):
         chain.run(message.with_(row=number))
-    return Row(
-        name="chain, memory growth", value=_resident_kb() - before, unit="kB", n=FLAT_MESSAGES
-    )
+    return Row(name="chain, memory growth", value=_resident_kb() - before, unit="kB", n=FLAT_MESSAGES)
 
 
 def _resident_kb() -> int:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from importlib import import_module
-from typing import Annotated, Final, Literal
+from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 import msgspec
 from cyclopts import Parameter
 from rich.console import Console
 from rich.table import Table
 
-from boardtalk.hil.bench.rows import Row
+if TYPE_CHECKING:
+    from boardtalk.hil.bench.rows import Row
 
 Name = Literal["chain", "codec", "command", "broker", "startup"]
 MODULES: Final[dict[Name, str]] = {
@@ -26,9 +27,7 @@ def bench(
     name: Name,
     /,
     *,
-    json: Annotated[
-        bool, Parameter(name="--json", negative="", help="Print JSON, for programs.")
-    ] = False,
+    json: Annotated[bool, Parameter(name="--json", negative="", help="Print JSON, for programs.")] = False,
 ) -> int:
     """Measure a part and print the figures.
 
@@ -41,9 +40,7 @@ def bench(
     if json:
         print(msgspec.json.encode(rows).decode())
         return 0
-    table = Table(
-        "figure", "value", "unit", "n", "baseline", "ratio", title=f"boardtalk bench {name}"
-    )
+    table = Table("figure", "value", "unit", "n", "baseline", "ratio", title=f"boardtalk bench {name}")
     for row in rows:
         table.add_row(
             row.name,

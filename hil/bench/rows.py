@@ -21,6 +21,4 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     @classmethod
     def against(cls, name: str, value: float, unit: str, n: int, baseline: float) -> Row:
         """A figure beside its baseline."""
-        return cls(
-            name=name, value=value, unit=unit, n=n, baseline=baseline, ratio=value / baseline
-        )
+        return cls(name=name, value=value, unit=unit, n=n, baseline=baseline, ratio=value / baseline)

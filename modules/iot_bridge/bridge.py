@@ -106,9 +106,7 @@ class IotBridge(Module):
             api.WantedBoard(name=name, uid=block.uid, port=block.port, baud=block.baud)
             for name, block in blocks.items()
         ]
-        self._link = await LinkClient.start(
-            self.context.state, wanted, adopt_all=self.config.adopt == "all"
-        )
+        self._link = await LinkClient.start(self.context.state, wanted, adopt_all=self.config.adopt == "all")
         for board in self._link.boards:
             await self._board_changed(board)
         self.context.spawn(self._events(), "events")
@@ -303,9 +301,7 @@ class IotBridge(Module):
         if robot is None or robot.dictionary is None:
             return
         telemetry = event.kind is api.ReportKind.TELEMETRY
-        channels: tuple[Channel, ...] = (
-            robot.dictionary.telemetry if telemetry else robot.dictionary.events
-        )
+        channels: tuple[Channel, ...] = robot.dictionary.telemetry if telemetry else robot.dictionary.events
         if event.index >= len(channels):
             return
         channel = channels[event.index]

@@ -135,7 +135,9 @@ def _arguments(command: Command, words: list[str]) -> dict[str, Any]:
             named = True
             spec = _named(command, specs, name.lower())
         elif named:
-            raise BadArgument(f"{clean(group)!r} stands after a named argument: name it too; {usage(command)}")
+            raise BadArgument(
+                f"{clean(group)!r} stands after a named argument: name it too; {usage(command)}"
+            )
         elif not waiting:
             raise BadArgument(f"{clean(group)!r} is too much; {usage(command)}")
         else:
@@ -279,7 +281,9 @@ def _help_on(command: Command) -> str:
 
 
 def _call(command: Command) -> str:
-    return " ".join([command.name, *(f"[{s.name}]" if s.default is not None else s.name for s in command.args)])
+    return " ".join(
+        [command.name, *(f"[{s.name}]" if s.default is not None else s.name for s in command.args)]
+    )
 
 
 def _example(spec: Value) -> str:

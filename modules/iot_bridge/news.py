@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
-from boardtalk.modules.iot_bridge.frames import Outcome
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from boardtalk.modules.iot_bridge.frames import Outcome
+
+MAX_LINE_CHARS: Final = 400
+"""A longer line is cut."""
 
 
 class Order(NamedTuple):
@@ -76,6 +82,12 @@ class Dropped(NamedTuple):
     count: int
 
 
-BoardNews: TypeAlias = (
-    Sent | Started | Result | Telemetry | BoardEvent | LogLine | Stopped | Dropped
-)
+News: TypeAlias = Sent | Started | Result | Telemetry | BoardEvent | LogLine | Stopped | Dropped
+
+
+def lines(text: str) -> Iterator[str]:
+    """The lines of what a board says, without control characters, blank ones left out."""
+    for line in text.splitlines():
+        clean = "".join(char if char.isprintable() else " " for char in line[:MAX_LINE_CHARS])
+        if clean.strip():
+            yield clean.rstrip()

@@ -7,12 +7,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from boardtalk.modules.iot_bridge import commands
-from boardtalk.modules.iot_bridge.dictionary import Channel, Command, Dictionary
 from boardtalk.modules.iot_bridge.service_api import MAX_COMMANDS, BoardChanged, BoardState
 from boardtalk.sdk import Code, Contact, Kind, Message, Refused
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from boardtalk.modules.iot_bridge.dictionary import Channel, Command, Dictionary
 
 MAX_LISTENERS: Final = 100
 """People told of one robot's events, or of one telemetry channel."""

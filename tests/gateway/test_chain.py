@@ -22,9 +22,7 @@ Handler = Callable[[Message], Verdict | Awaitable[Verdict]]
 async def through(
     *handlers: Handler, message: Message = HELLO, start: int = 0, on_fail: Any = "skip"
 ) -> Outcome:
-    chain = Chain(
-        [Stage(f"m{index}", handler, on_fail=on_fail) for index, handler in enumerate(handlers)]
-    )
+    chain = Chain([Stage(f"m{index}", handler, on_fail=on_fail) for index, handler in enumerate(handlers)])
     outcome = chain.run(message, start)
     return await outcome if inspect.isawaitable(outcome) else outcome
 

@@ -107,9 +107,7 @@ def test_a_value_goes_to_the_end_of_its_line(line: str, value: str) -> None:
 
 
 def test_a_block_on_one_line_ends_with_its_last_brace() -> None:
-    document = parse(
-        "broker { url = mqtt://[::1]:1883 }\nmodule x { greeting = {a} = {b}}\nuser a { k = }"
-    )
+    document = parse("broker { url = mqtt://[::1]:1883 }\nmodule x { greeting = {a} = {b}}\nuser a { k = }")
     assert document.blocks == (
         block("broker", url="mqtt://[::1]:1883"),
         block("module x", greeting="{a} = {b}"),
@@ -143,9 +141,7 @@ def test_a_repeated_key_is_kept_with_a_warning_that_the_first_counts() -> None:
 
 def test_items_named_like_kinds_of_blocks_are_items() -> None:
     text = "module x {\n  user = joe\n  module = y\n  board = a b\n  broker=mosquitto\n}"
-    assert parse(text).blocks == (
-        block("module x", user="joe", module="y", board="a b", broker="mosquitto"),
-    )
+    assert parse(text).blocks == (block("module x", user="joe", module="y", board="a b", broker="mosquitto"),)
 
 
 def test_everything_knows_its_place() -> None:

@@ -43,10 +43,14 @@ async def gateway(folder: Path, *modules: type[Module]) -> AsyncIterator[Hub]:
         users = Users.load(folder, {"alice": Role.OPERATOR, "bob": Role.OPERATOR, "carol": Role.VIEWER})
         store = await stack.enter_async_context(Store.open(folder / "store.db"))
         tasks = await stack.enter_async_context(asyncio.TaskGroup())
-        hub = await stack.enter_async_context(Hub(store, Directory(users, {"team": ("alice", "bob", "carol")})))
+        hub = await stack.enter_async_context(
+            Hub(store, Directory(users, {"team": ("alice", "bob", "carol")}))
+        )
         started: dict[str, Module] = {}
         for position, module in enumerate(modules):
-            context = ModuleContext(hub, tasks, instance=module.name, position=position, state=folder, blocks={})
+            context = ModuleContext(
+                hub, tasks, instance=module.name, position=position, state=folder, blocks={}
+            )
             stack.callback(context.cancel)
             started[module.name] = module(context, module.Config())
             result = started[module.name].on_start()
@@ -167,7 +171,11 @@ async def test_a_message_for_now_or_never_is_not_kept_for_the_absent(tmp_path: P
             hub.accept(hello("2", to_online=True))
             hub.accept(hello("3", flags=Flag.TRANSIENT))
             found = await events(alice, delivered(3))
-        codes = {event.message_id: event.status.code for event in found if isinstance(event, Update) and event.status.code.failed}
+        codes = {
+            event.message_id: event.status.code
+            for event in found
+            if isinstance(event, Update) and event.status.code.failed
+        }
         assert codes == {"1": Code.EXPIRED, "2": Code.OFFLINE, "3": Code.OFFLINE}
         with hub.attach("bob") as bob:
             hub.accept(hello("4"))
@@ -197,7 +205,9 @@ async def test_a_group_message_passes_the_chain_once_and_reaches_every_other_mem
         with hub.attach("alice") as alice, hub.attach("bob") as bob, hub.attach("carol") as carol:
             hub.accept(hello(to="team"))
             for session in (bob, carol):
-                (delivery,) = [each for each in await events(session, delivered(1)) if isinstance(each, Delivery)]
+                (delivery,) = [
+                    each for each in await events(session, delivered(1)) if isinstance(each, Delivery)
+                ]
                 assert delivery.message.groupid == "team"
             assert delivered(1)(list(alice._events)) is False
         assert hub.chain.stages[0].calls == 1

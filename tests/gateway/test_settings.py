@@ -40,9 +40,7 @@ class Full(Config):
 
 
 def block_of(*lines: str) -> Block:
-    return parse(
-        "\n".join(["module full {", *(f"  {line}" for line in lines), "}"]), "f.conf"
-    ).blocks[0]
+    return parse("\n".join(["module full {", *(f"  {line}" for line in lines), "}"]), "f.conf").blocks[0]
 
 
 def errors(block: Block, *types: type[Config]) -> list[str]:
@@ -90,9 +88,7 @@ def test_global_items_can_be_read_without_a_block() -> None:
     assert settings(parse("count = 3").globals, Full).count == 3
 
 
-KEYS = (
-    "known keys: class, code, count, level, on, path, peer, ports, ratio, shown, text, tone, words"
-)
+KEYS = "known keys: class, code, count, level, on, path, peer, ports, ratio, shown, text, tone, words"
 
 
 @pytest.mark.parametrize(

@@ -66,7 +66,9 @@ async def test_history_survives_a_restart_newest_last(tmp_path: Path) -> None:
     assert later.message.row > 3  # type: ignore[attr-defined]
 
 
-async def test_a_repeated_id_is_a_duplicate_with_the_state_and_the_answer_of_the_first(tmp_path: Path) -> None:
+async def test_a_repeated_id_is_a_duplicate_with_the_state_and_the_answer_of_the_first(
+    tmp_path: Path,
+) -> None:
     async with opened(tmp_path) as store:
         (first,) = await put(store, say("forward 20", "m1"))
         store.update(first.message.row, DONE)  # type: ignore[attr-defined]
@@ -81,7 +83,9 @@ async def test_a_repeated_id_is_a_duplicate_with_the_state_and_the_answer_of_the
 
 async def test_a_repeated_id_with_another_text_or_recipient_is_a_conflict(tmp_path: Path) -> None:
     async with opened(tmp_path) as store:
-        results = await put(store, say("a", "m1"), say("b", "m1"), say("a", "m1", to="carol"), say("a", "m1", "dora"))
+        results = await put(
+            store, say("a", "m1"), say("b", "m1"), say("a", "m1", to="carol"), say("a", "m1", "dora")
+        )
     assert [type(result) for result in results] == [Accepted, Conflict, Conflict, Accepted]
 
 
@@ -95,8 +99,15 @@ async def test_ids_may_be_used_again_after_a_day(tmp_path: Path, monkeypatch: py
 
 
 @settings(max_examples=25, deadline=None)
-@given(steps=st.lists(st.tuples(st.sampled_from(["", "1", "2"]), st.sampled_from("ab"), st.sampled_from(["x", "y"])), max_size=12))
-def test_each_id_is_accepted_once_whatever_the_order(steps: list[tuple[str, str, str]], tmp_path_factory: pytest.TempPathFactory) -> None:
+@given(
+    steps=st.lists(
+        st.tuples(st.sampled_from(["", "1", "2"]), st.sampled_from("ab"), st.sampled_from(["x", "y"])),
+        max_size=12,
+    )
+)
+def test_each_id_is_accepted_once_whatever_the_order(
+    steps: list[tuple[str, str, str]], tmp_path_factory: pytest.TempPathFactory
+) -> None:
     async def play() -> None:
         seen: dict[tuple[str, str], str] = {}
         async with opened(tmp_path_factory.mktemp("store")) as store:
@@ -156,7 +167,9 @@ async def test_tampering_with_the_audit_log_is_found(tmp_path: Path) -> None:
         assert await store.verify_audit() == 3
 
 
-async def test_too_many_waiting_messages_are_refused_as_busy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_too_many_waiting_messages_are_refused_as_busy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(store_module, "MAX_PENDING", 10)
     async with opened(tmp_path) as store:
         with pytest.raises(Refused) as refused:

@@ -79,7 +79,7 @@ def complaint(line: str) -> str:
         ("forward 20 speed=80 %", {"distance": 20, "speed": 80}),
         ("forward 20.0", {"distance": 20, "speed": 50}),
         ("/forward 20", {"distance": 20, "speed": 50}),
-        ("forward 20", {"distance": 20, "speed": 50}),
+        ("forward\u00a020", {"distance": 20, "speed": 50}),
         ("turn -90 deg", {"angle": -90.0}),
         ("turn −90°", {"angle": -90.0}),
         ("turn 0.25 turn", {"angle": 90.0}),
@@ -103,7 +103,10 @@ def test_what_people_type_is_understood(line: str, expected: dict[str, Any]) -> 
         ("forward 0", "0 cm is less than the limit of 1 cm"),
         ("fowrard 20", "rover knows no 'fowrard'; did you mean forward?"),
         ("xyzzy", "`rover: help` lists what it knows"),
-        ("forward", "distance is missing; usage: forward DISTANCE(1 to 500 cm) [SPEED(1 to 100 %, else 50 %)]"),
+        (
+            "forward",
+            "distance is missing; usage: forward DISTANCE(1 to 500 cm) [SPEED(1 to 100 %, else 50 %)]",
+        ),
         ("forward ten", "'ten' is not a number of cm"),
         ("forward 20.5", "20.5 cm is not a whole number"),
         ("forward 0.205 m", "20.5 cm is not a whole number"),
@@ -154,7 +157,14 @@ def test_any_text_is_understood_or_refused(line: str) -> None:
 @given(
     st.integers(1, 500),
     st.integers(1, 100),
-    st.sampled_from(["forward {d} {s}", "forward {d} cm {s} %", "forward speed={s} distance={d}", "forward {d}cm speed={s}%"]),
+    st.sampled_from(
+        [
+            "forward {d} {s}",
+            "forward {d} cm {s} %",
+            "forward speed={s} distance={d}",
+            "forward {d}cm speed={s}%",
+        ]
+    ),
 )
 def test_every_spelling_of_an_order_reads_the_same(distance: int, speed: int, spelling: str) -> None:
     assert args(spelling.format(d=distance, s=speed)) == {"distance": distance, "speed": speed}
@@ -199,7 +209,17 @@ def test_help_on_a_command_shows_ranges_defaults_and_an_example_that_works() -> 
         commands.read(example, ROVER)
 
 
-@pytest.mark.parametrize(("line", "asks"), [("help", True), ("?", True), ("forward ?", True), ("/help", True), ("helper", False), ("forward 2", False)])
+@pytest.mark.parametrize(
+    ("line", "asks"),
+    [
+        ("help", True),
+        ("?", True),
+        ("forward ?", True),
+        ("/help", True),
+        ("helper", False),
+        ("forward 2", False),
+    ],
+)
 def test_asking_for_help_is_recognised(line: str, *, asks: bool) -> None:
     assert commands.is_help(line) is asks
 
@@ -228,10 +248,20 @@ def test_a_hostile_dictionary_reaches_nobody_unfiltered() -> None:
     evil = "\x1b[2J\x07" + "A" * 100_000
     dictionary = parse(
         json.dumps(
-            {"name": evil, "about": evil, "commands": [{"name": "c", "help": evil, "args": [{"name": "a", "type": "choice", "choices": [evil]}]}]}
+            {
+                "name": evil,
+                "about": evil,
+                "commands": [
+                    {"name": "c", "help": evil, "args": [{"name": "a", "type": "choice", "choices": [evil]}]}
+                ],
+            }
         ).encode()
     )
-    shown = commands.help_text(dictionary) + commands.help_for("help c", dictionary) + str(commands.infos(dictionary))
+    shown = (
+        commands.help_text(dictionary)
+        + commands.help_for("help c", dictionary)
+        + str(commands.infos(dictionary))
+    )
     assert "\x1b" not in shown
     assert len(shown) < 5000
     assert isinstance(dictionary, Dictionary)
