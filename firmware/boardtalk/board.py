@@ -37,7 +37,7 @@ class Board:
         self.emit = self._client.emit
         self.log = self._client.log
 
-    def command(self, cls, help="", limit=10, returns=None, **args):
+    def command(self, cls, help="", limit=10, returns={}, **args):  # noqa: B006 - never changed
         """Declare a function as a command; one with `async def` may take time.
 
         Args:
@@ -64,14 +64,14 @@ class Board:
 
         def declare(code):
             told = values or {code.__name__: Arg(type, unit)}
-            self._declare("telemetry", None, told, {"help": help, "rate": rate}, "", rate)(code)
+            self._declare("telemetry", {}, told, {"help": help, "rate": rate}, "", rate)(code)
             return self.command("query", help, returns=told)(code)
 
         return declare
 
     def event(self, name, help="", **values):
         """Declare an event, with the values that come with it, each an `Arg`."""
-        self._dictionary.add("events", name, None, None, values, {"help": help})
+        self._dictionary.add("events", name, None, {}, values, {"help": help})
 
     def control(self, help="", lease=500, **args):
         """Declare a function as a live control: it gets set-points as they come.
@@ -81,7 +81,7 @@ class Board:
             lease: outputs go off if no set-point comes for so long, ms, 200 to 2000.
             args: its arguments, each an `Arg`.
         """
-        return self._declare("controls", args, None, {"help": help, "lease": lease})
+        return self._declare("controls", args, {}, {"help": help, "lease": lease})
 
     def on_stop(self, code):
         """Declare the function that takes all outputs into a safe state, at once."""

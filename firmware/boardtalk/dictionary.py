@@ -3,7 +3,7 @@
 import json
 from collections import namedtuple
 
-from boardtalk.values import declared
+from boardtalk.values import described, packing
 
 KINDS = ("commands", "telemetry", "events", "controls")
 
@@ -20,6 +20,7 @@ class Dictionary:
         self.text = [json.dumps({"name": name, "about": about})[:-1].encode()]
         """The text in pieces, since there may be no memory for the whole; complete after `finish`."""
         self._pieces = [], [], [], []
+        self._returns = self._told = None
 
     def add(self, kind, name, code, args, returns, facts, cls="", limit=0):
         """Add an entry to its kind, where a name can be once. `facts` go into the text."""
@@ -28,12 +29,13 @@ class Dictionary:
             if entry.name == name:
                 raise ValueError("'%s' is declared twice" % name)
         facts["name"] = name
-        if args:
-            facts["args"], args = declared(args)
-        if returns:
-            key = "returns" if kind == "commands" else "values"
-            facts[key], returns = declared(returns)
-        self.entries[number].append(Entry(name, code, args or (), returns or (), cls, limit))
+        facts["args"] = described(args)
+        facts["returns" if kind == "commands" else "values"] = told = described(returns)
+        if returns is not self._returns:  # the same are often declared several times
+            self._returns = returns
+            self._told = packing(told)
+        entry = Entry(name, code, packing(facts["args"]), self._told, cls, limit)
+        self.entries[number].append(entry)
         self._pieces[number].append(json.dumps(facts).encode())
 
     def finish(self):

@@ -37,17 +37,16 @@ def Arg(type=str, unit="", min=None, max=None, default=None, choices=(), help=""
     global _made
     _made += 1
     kind = "choice" if choices else _TYPES[type]
-    return _made, kind, {"unit": unit, "min": min, "max": max, "default": default, "choices": choices, "help": help}
+    facts = {"unit": unit, "min": min, "max": max, "default": default, "choices": choices, "help": help}
+    return _made, kind, facts
 
 
-def declared(args):
-    """Keyword arguments as entries of a dictionary, and as what packs them, in their order.
+def described(args):
+    """Entries of the dictionary for keyword arguments, in the order of their making.
 
-    MicroPython forgets the order in which keyword arguments are written, so that of their making
-    counts.
+    MicroPython forgets the order in which keyword arguments are written.
     """
     entries = []
-    values = []
     for _, name in sorted([(arg[0], name) for name, arg in args.items()]):
         _, kind, facts = args[name]
         entry = {"name": name, "type": kind}
@@ -55,8 +54,17 @@ def declared(args):
             if fact not in (None, "", ()):
                 entry[key] = fact
         entries.append(entry)
-        values.append(Value(name, _CODES.get(kind, ""), facts["min"], facts["max"], facts["choices"]))
-    return entries, tuple(values)
+    return entries
+
+
+def packing(entries):
+    """What packs the values of these entries."""
+    values = []
+    for entry in entries:
+        code = _CODES.get(entry["type"], "")
+        limits = entry.get("min"), entry.get("max")
+        values.append(Value(entry["name"], code, *limits, entry.get("choices")))
+    return tuple(values)
 
 
 def clip(text, size):

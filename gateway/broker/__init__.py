@@ -42,6 +42,4 @@ def create(kind: str, settings: Settings, state: Path, logins: Iterable[Login]) 
             return EmbeddedBroker(settings, state, logins)
         case "mosquitto":
             return MosquittoBroker(settings, state, logins)
-    raise BrokerError(
-        f"`broker {kind}` is unknown: leave the name away, or write `broker mosquitto`"
-    )
+    raise BrokerError(f"`broker {kind}` is unknown: leave the name away, or write `broker mosquitto`")

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 GATEWAY_LOGIN: Final = "_gateway"
 """The gateway's own login. No user can have this name: addresses begin with a letter or digit."""
 MAX_PACKET_BYTES: Final = (1 << 20) + (1 << 16)
-"""Largest MQTT packet that a broker takes: a message of 1 MiB still gets its refusal in words from the
-gateway, anything larger costs its sender the connection."""
+"""Largest MQTT packet that a broker takes. A message of 1 MiB still gets its refusal in words from
+the gateway; anything larger costs its sender the connection."""
 MAX_UNACKNOWLEDGED: Final = 1024
 """QoS 1 messages on their way to one client; more wait in the broker."""
 MAX_CONNECTIONS: Final = 2048
@@ -56,7 +56,7 @@ class Login(msgspec.Struct, frozen=True):
 
     Raises:
         AddressError: the address is none.
-        BrokerError: the token is too short or has other characters than letters, digits, ``-`` and ``_``.
+        BrokerError: the token is too short, or has more than letters, digits, ``-`` and ``_``.
     """
 
     address: str
@@ -66,7 +66,8 @@ class Login(msgspec.Struct, frozen=True):
         check_address(self.address)
         if not _TOKEN.fullmatch(self.token):
             raise BrokerError(
-                f"the MQTT token of {self.address} can't be used; make a new one: `boardtalk user token {self.address}`"
+                f"the MQTT token of {self.address} can't be used; "
+                f"make a new one: `boardtalk user token {self.address}`"
             )
 
 
@@ -122,8 +123,9 @@ def write_private(path: Path, text: str) -> None:
     """
     new = path.with_name(f"{path.name}.new")
     try:
-        with open(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
-            file.write(text)
+        new.touch(mode=0o600)
+        new.chmod(0o600)  # also when it is left over from a crash
+        new.write_text(text)
         new.replace(path)
     except OSError as error:
         raise BrokerError(f"{path}: can't be written ({error.strerror})") from error

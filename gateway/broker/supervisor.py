@@ -1,4 +1,4 @@
-"""Keeps a broker process running: starts it, sees that it takes logins, starts it again when it ends."""
+"""Keeps a broker process running: starts it, sees that it takes logins, restarts it when it ends."""
 
 from __future__ import annotations
 
@@ -101,9 +101,7 @@ class Supervisor:
         """Start the process again whenever it ends."""
         while self._process:
             code = await self._process.wait()
-            log.warning(
-                "broker ended, starting it again", broker=self.name, code=code, words=self._words()
-            )
+            log.warning("broker ended, starting it again", broker=self.name, code=code, words=self._words())
             await self._restart()
             log.info("broker runs again", broker=self.name, pid=self.pid)
 
@@ -115,7 +113,7 @@ class Supervisor:
                 return await self._start()
             except BrokerError as error:
                 if str(error) != told:
-                    log.error("broker does not start", broker=self.name, reason=str(error))  # noqa: TRY400 - no bug
+                    log.error("broker does not start", broker=self.name, reason=str(error))
                 told = str(error)
                 backoff_s = min(backoff_s * 2, MAX_BACKOFF_S)
 
@@ -127,8 +125,8 @@ class Supervisor:
         except BrokerError as error:
             if not self._set_store_aside():
                 raise
-            log.error("broker does not start with its old data: set aside",  # noqa: TRY400 - no bug
-                      broker=self.name, reason=str(error), folder=str(_aside(self._store)))  # fmt: skip
+            folder = str(_aside(self._store))
+            log.error("broker does not start with its old data: set aside", folder=folder, reason=str(error))
             await self._start_once()
 
     async def _start_once(self) -> None:
@@ -140,9 +138,7 @@ class Supervisor:
             )  # fmt: skip
         except OSError as error:
             raise BrokerError(f"can't start {self.name}: {error.strerror}") from error
-        self._listener = self._tasks.create_task(
-            self._listen(self._process), name=f"{self.name} output"
-        )
+        self._listener = self._tasks.create_task(self._listen(self._process), name=f"{self.name} output")
         try:
             connection = await self._ready(self._process)
             connection.send(self._greeting)
@@ -211,16 +207,14 @@ def check_free(host: str, port: int) -> None:
             probe.bind((host, port))
         except OSError as error:
             raise BrokerError(
-                f"can't listen on {host}:{port} ({error.strerror}); set another `port` in the block `broker`, or, "
-                f"if the broker that runs there shall be used, `url = mqtt://{host}:{port}`"
+                f"can't listen on {host}:{port} ({error.strerror}); set another `port` in the block "
+                f"`broker`, or, to use the broker that runs there, `url = mqtt://{host}:{port}`"
             ) from error
 
 
 def free_port(host: str) -> int:
     """A port that nobody listens on just now."""
-    with socket.create_server(
-        (host, 0), family=socket.AF_INET6 if ":" in host else socket.AF_INET
-    ) as probe:
+    with socket.create_server((host, 0), family=socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
         port: int = probe.getsockname()[1]
         return port
 

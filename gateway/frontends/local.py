@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -18,7 +19,7 @@ from boardtalk.sdk.channel import MAX_LINE_BYTES, Channel
 from boardtalk.users import Change, UserError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import AsyncIterator, Callable
     from pathlib import Path
 
     from boardtalk.frontends.intake import Intake
@@ -124,18 +125,32 @@ class LocalDoor:
         self._intake = intake
         self._users = users
         self._users_changed = users_changed
+        self._connections: set[asyncio.Task[None]] = set()
 
-    async def listen(self, folder: Path) -> asyncio.Server:
-        """Open the socket; the caller closes it."""
+    @asynccontextmanager
+    async def listening(self, folder: Path) -> AsyncIterator[None]:
+        """Serve the socket while the context lasts."""
         path = folder / SOCKET
         path.unlink(missing_ok=True)
         before = os.umask(0o177)
         try:
-            return await asyncio.start_unix_server(self._serve, path, limit=MAX_LINE_BYTES)
+            server = await asyncio.start_unix_server(self._serve, path, limit=MAX_LINE_BYTES)
         finally:
             os.umask(before)
+        try:
+            yield
+        finally:
+            server.close()
+            for task in self._connections:
+                task.cancel()
+            await asyncio.gather(*self._connections, return_exceptions=True)
+            path.unlink(missing_ok=True)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None  # noqa: S101 - asyncio runs this in a task
+        self._connections.add(task)
+        task.add_done_callback(self._connections.discard)
         channel: Channel[Request] = Channel(reader, writer, Request)
         try:
             first = await channel.receive()

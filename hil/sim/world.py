@@ -1,4 +1,4 @@
-"""What a simulated robot and its test tell each other, beside the line: lines of JSON on two pipes."""
+"""What a simulated robot and its test tell each other beside the line: lines of JSON on two pipes."""
 
 import json
 import os
@@ -10,29 +10,29 @@ class World:
     """The robot's end. Without pipes it is silent."""
 
     def __init__(self):
-        pipes = os.getenv("BOARDTALK_WORLD")
         self._in = self._out = None
+        pipes = os.getenv("BOARDTALK_WORLD")
         if pipes:
-            numbers = pipes.split(",")
-            self._in = open(int(numbers[0]), "rb")
-            self._out = open(int(numbers[1]), "wb")
+            into, out = pipes.split(",")
+            self._in = open(int(into), "rb")
+            self._out = open(int(out), "wb")
             self._poll = select.poll()
             self._poll.register(self._in, select.POLLIN)
 
     def hear(self):
-        """What the test has changed since, as a dictionary."""
-        changes = {}
-        while self._in and self._poll.poll(0):
-            line = self._in.readline()
-            if not line:
-                self._in = None
-                break
-            changes.update(json.loads(line))
-            self.tell(heard=changes)
+        """What the test has changed since the last time, as a dictionary."""
+        if not self._in or not self._poll.poll(0):
+            return {}
+        line = self._in.readline()
+        if not line:  # the test is gone
+            self._in = None
+            return {}
+        changes = json.loads(line)
+        self.tell(heard=True, **changes)
         return changes
 
     def tell(self, **state):
-        """Record a state, with the time."""
+        """Record a state, with the time in µs of the system's monotonic clock."""
         if self._out:
             state["at_us"] = ticks_us()
             try:

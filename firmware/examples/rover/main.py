@@ -9,16 +9,13 @@ from chassis import ACCELERATION, TOP_SPEED, TRACK, Chassis
 rover = Board("rover", version="1.0", about="a rover with two driven wheels")
 chassis = Chassis()
 
-
-def place():
-    """Where the rover is, from where it started."""
-    return {"x": Arg(float, "cm"), "y": Arg(float, "cm"), "heading": Arg(float, "deg")}
+PLACE = {"x": Arg(float, "cm"), "y": Arg(float, "cm"), "heading": Arg(float, "deg")}
 
 
 async def roll(path, speed, left, right):
     """Let the wheels roll `path` cm; `left` and `right` are 1 for forward, -1 for backward."""
     if path / (TOP_SPEED * speed / 100) > 9:
-        raise ValueError("this would take too long: go faster or not so far")
+        raise ValueError("that would take too long: go faster, or not so far")
     goal = chassis.odometer() + path
     while (rest := goal - chassis.odometer()) > 0.1:
         if left == right == 1 and chassis.bumper():
@@ -34,9 +31,9 @@ async def roll(path, speed, left, right):
 @rover.command(
     "motion",
     help="drive forward",
-    returns=place(),
     distance=Arg(int, "cm", 1, 500),
     speed=Arg(int, "%", 1, 100, default=50),
+    returns=PLACE,
 )
 async def forward(distance, speed):
     return await roll(distance, speed, 1, 1)
@@ -45,9 +42,9 @@ async def forward(distance, speed):
 @rover.command(
     "motion",
     help="drive backward",
-    returns=place(),
     distance=Arg(int, "cm", 1, 500),
     speed=Arg(int, "%", 1, 100, default=50),
+    returns=PLACE,
 )
 async def back(distance, speed):
     return await roll(distance, speed, -1, -1)
@@ -55,10 +52,10 @@ async def back(distance, speed):
 
 @rover.command(
     "motion",
-    help="turn on the spot, positive to the left",
-    returns=place(),
+    help="turn on the spot, to the left if positive",
     angle=Arg(int, "deg", -360, 360),
     speed=Arg(int, "%", 1, 100, default=30),
+    returns=PLACE,
 )
 async def turn(angle, speed):
     side = 1 if angle > 0 else -1
@@ -74,23 +71,23 @@ async def horn(duration):
         chassis.horn(False)
 
 
+@rover.telemetry(rate=5, help="where it is", **PLACE)
+def position():
+    return chassis.position()
+
+
 @rover.telemetry("V", rate=1, help="voltage of the battery")
 def battery():
     return chassis.battery()
 
 
-@rover.telemetry(rate=5, help="where it is", **place())
-def position():
-    return chassis.position()
-
-
-@rover.control(help="drive live", x=Arg(float, "%", -100, 100), y=Arg(float, "%", -100, 100), lease=500)
+@rover.control(help="drive live", x=Arg(float, "%", -100, 100), y=Arg(float, "%", -100, 100))
 def drive(x, y):
-    """`y` forward, `x` to the right."""
+    """`y` is forward, `x` to the right."""
     chassis.drive(y + x, y - x)
 
 
-rover.event("bumped", help="it ran into something", **place())
+rover.event("bumped", help="it ran into something", **PLACE)
 
 
 @rover.task
@@ -99,7 +96,8 @@ async def watch():
     hit = False
     while True:
         if chassis.bumper() and not hit:
-            rover.emit("bumped", **dict(zip(("x", "y", "heading"), chassis.position())))
+            x, y, heading = chassis.position()
+            rover.emit("bumped", x=x, y=y, heading=heading)
         hit = chassis.bumper()
         await asyncio.sleep_ms(20)
 

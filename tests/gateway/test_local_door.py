@@ -1,0 +1,132 @@
+"""The local door: what terminal and command line get from a gateway, and what strangers don't."""
+
+from __future__ import annotations
+
+import asyncio
+import stat
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from boardtalk.directory import Directory
+from boardtalk.events import Delivery, Event, Update
+from boardtalk.frontends import local
+from boardtalk.frontends.client import Denied, GatewayClient, NoGateway
+from boardtalk.frontends.intake import Intake
+from boardtalk.frontends.local import LocalDoor
+from boardtalk.hub import Hub
+from boardtalk.sdk import Code, Role, State
+from boardtalk.store import Store
+from boardtalk.users import Users
+
+
+@asynccontextmanager
+async def served(folder: Path) -> AsyncIterator[list[str]]:
+    """A hub behind its local door; yields the list of user changes that the broker would hear of."""
+    changes: list[str] = []
+    async with AsyncExitStack() as stack:
+        users = Users.load(folder / "secrets", {"alice": Role.ADMIN, "bob": Role.OPERATOR})
+        store = await stack.enter_async_context(Store.open(folder / "store.db"))
+        hub = await stack.enter_async_context(Hub(store, Directory(users, {"team": ("alice", "bob")})))
+        intake = await stack.enter_async_context(Intake(hub, folder))
+        door = LocalDoor(hub, intake, users, lambda: changes.append("changed"))
+        await stack.enter_async_context(door.listening(folder))
+        yield changes
+
+
+async def until(client: GatewayClient, wanted: type[Event]) -> Event:
+    async with asyncio.timeout(5):
+        async for event in client.events():
+            if isinstance(event, wanted):
+                return event
+    raise AssertionError
+
+
+async def test_two_people_talk_through_it(tmp_path: Path) -> None:
+    async with (
+        served(tmp_path),
+        GatewayClient.connect(tmp_path, "alice") as alice,
+        GatewayClient.connect(tmp_path, "bob") as bob,
+    ):
+        message_id = alice.say("bob", "hello")
+        delivery = await until(bob, Delivery)
+        update = await until(alice, Update)
+    assert isinstance(delivery, Delivery)
+    assert isinstance(update, Update)
+    assert (delivery.message.sender, delivery.message.body) == ("alice", "hello")
+    assert (update.message_id, update.status.state) == (message_id, State.ACCEPTED)
+
+
+async def test_only_its_owner_may_open_the_socket(tmp_path: Path) -> None:
+    async with served(tmp_path):
+        mode = (tmp_path / local.SOCKET).stat().st_mode
+    assert stat.S_IMODE(mode) == 0o600
+
+
+async def test_a_stranger_is_told_how_to_become_a_user(tmp_path: Path) -> None:
+    async with served(tmp_path):
+        with pytest.raises(Denied, match="boardtalk user add mallory"):
+            async with GatewayClient.connect(tmp_path, "mallory"):
+                pass
+
+
+async def test_without_a_gateway_the_client_says_so(tmp_path: Path) -> None:
+    with pytest.raises(NoGateway, match="boardtalk run"):
+        async with GatewayClient.connect(tmp_path, "alice"):
+            pass
+
+
+async def test_users_are_changed_and_the_broker_hears_of_it(tmp_path: Path) -> None:
+    async with served(tmp_path) as changes, GatewayClient.connect(tmp_path, "alice") as alice:
+        added = await alice.ask(local.ChangeUser("add", "carol", Role.VIEWER), local.UserChanged)
+        assert added.token
+        with pytest.raises(Denied, match="address of a group"):
+            await alice.ask(local.ChangeUser("add", "team"), local.UserChanged)
+        contacts = await alice.ask(local.Contacts(), local.ContactList)
+    assert "carol" in {contact.address for contact in contacts.contacts}
+    assert changes == ["changed"]
+
+
+async def test_history_is_answered(tmp_path: Path) -> None:
+    async with served(tmp_path), GatewayClient.connect(tmp_path, "alice") as alice:
+        alice.say("bob", "hello")
+        await until(alice, Update)
+        past = await alice.ask(local.History("bob"), local.Past)
+    assert [entry["body"] for entry in past.entries] == ["hello"]
+
+
+@pytest.mark.parametrize("line", ["stop", "stop all", "rover: stop", "STOP!"])
+async def test_a_stop_that_nobody_can_carry_out_is_shouted_back(tmp_path: Path, line: str) -> None:
+    async with served(tmp_path), GatewayClient.connect(tmp_path, "alice") as alice:
+        alice.say("nobody", line) if ":" not in line else alice.stop("rover")
+        answer = await until(alice, Delivery)
+    assert isinstance(answer, Delivery)
+    assert answer.status is not None
+    assert answer.status.code is Code.FAILED
+    assert "hardware stop" in answer.message.body
+
+
+async def test_a_stop_word_to_a_person_is_just_a_word(tmp_path: Path) -> None:
+    async with (
+        served(tmp_path),
+        GatewayClient.connect(tmp_path, "alice") as alice,
+        GatewayClient.connect(tmp_path, "bob") as bob,
+    ):
+        alice.say("bob", "stop")
+        delivery = await until(bob, Delivery)
+    assert isinstance(delivery, Delivery)
+    assert delivery.message.body == "stop"
+
+
+@pytest.mark.parametrize("noise", [b"\n", b"{}\n", b'{"op":"dance"}\n', b"\xff\xfe\n", b"[" * 100_000 + b"\n"])
+async def test_noise_costs_its_sender_the_connection_and_nobody_else_anything(tmp_path: Path, noise: bytes) -> None:
+    async with served(tmp_path):
+        reader, writer = await asyncio.open_unix_connection(tmp_path / local.SOCKET)
+        writer.write(noise)
+        assert await asyncio.wait_for(reader.read(), 5) == b""
+        writer.close()
+        async with GatewayClient.connect(tmp_path, "alice") as alice:
+            assert await alice.ask(local.Contacts(), local.ContactList)
+
