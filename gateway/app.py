@@ -85,6 +85,8 @@ async def _start(stack: AsyncExitStack, document: conf.Document, folder: Path, l
     modules = loader.available()
     settings = conf.settings(document.globals, conf.Gateway)
     logs.configure(settings.log_level)
+    for warning in document.warnings:
+        log.warning("configuration", where=str(warning))
     instances = loader.plan(document, modules)
     blocks = loader.module_blocks(document, modules.values())
 
@@ -109,10 +111,31 @@ async def _start(stack: AsyncExitStack, document: conf.Document, folder: Path, l
     chain, started = await loader.start(instances, context_for)
     stack.push_async_callback(loader.stop, started)
     hub.load(chain, started)
-    broker = await _start_broker(stack, document, folder, users, tasks)
-    door = LocalDoor(hub, intake, users, broker.reload)
-    server = await stack.enter_async_context(await door.listen(folder))
-    return Endpoints(mqtt=str(broker.endpoint), modules=list(started))
+    running = await _start_broker(stack, document, folder, users)
+    if running:
+        await stack.enter_async_context(MqttDoor(running.endpoint, hub, intake))
+
+    def users_changed() -> None:
+        if running:
+            running.reload(_logins(users))
+
+    await stack.enter_async_context(LocalDoor(hub, intake, users, users_changed).listening(folder))
+    return Endpoints(mqtt=str(running.endpoint) if running else None, modules=list(started))
+
+
+async def _start_broker(
+    stack: AsyncExitStack, document: conf.Document, folder: Path, users: Users
+) -> broker.Broker | None:
+    """The broker of the configuration, in service; None if it names none."""
+    blocks = document.of("broker")
+    if not blocks:
+        return None
+    made = broker.create(conf.broker_settings(blocks[0]), folder, _logins(users))
+    return await stack.enter_async_context(made)
+
+
+def _logins(users: Users) -> list[broker.Login]:
+    return [broker.Login(account.address, account.token) for account in users]
 
 
 def _declared_users(document: conf.Document, local_user: str) -> dict[str, Role]:

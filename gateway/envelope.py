@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import re
 import sys
-from datetime import UTC, datetime
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import msgspec
+from msgspec import Meta
 
 from boardtalk.sdk import (
     MAX_BODY_BYTES,
@@ -25,6 +25,7 @@ from boardtalk.sdk import (
     State,
     Status,
     check_address,
+    iso,
 )
 
 if TYPE_CHECKING:
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
 
 MAX_ENVELOPE_BYTES: Final = 4 * MAX_BODY_BYTES
 """JSON may need several characters for one of the body."""
-MAX_INTEGER: Final = 2**31 - 1
 
 _PREFIX = re.compile(r"([a-z0-9][a-z0-9_-]{0,31})\s*:(?!//)\s*", re.ASCII)
 """An address and a colon; ``https://…`` is none."""
@@ -40,61 +40,65 @@ _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 """Control characters but line feed and tab: they could play tricks on a terminal."""
 _UNKNOWN_KEY = re.compile(r"Object contains unknown field `(.*)`", re.DOTALL)
 
-Count = Annotated[int, msgspec.Meta(ge=0, le=MAX_INTEGER)]
-Id = Annotated[str, msgspec.Meta(max_length=MAX_ID_CHARS)]
+Count = Annotated[int, Meta(ge=0, le=2**31 - 1)]
+Id = Annotated[str, Meta(max_length=MAX_ID_CHARS)]
 
 
 class Envelope(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """A message to the gateway, on ``chat/<you>/out``."""
 
-    to: str
-    body: str
-    id: Id = ""
-    refid: Id = ""
-    groupid: Annotated[str, msgspec.Meta(max_length=32)] = ""
-    type: Count = 0
-    flags: Count = 0
-    expiry: Count | None = None
-    to_online: bool = False
-    aid: Count = 0
+    to: Annotated[str, Meta(description="address of a user, robot or group")]
+    body: Annotated[str, Meta(description="the text, at most 64 kB of UTF-8")]
+    id: Annotated[
+        Id, Meta(description="unique per sender; a repetition is answered alike, not done again")
+    ] = ""
+    refid: Annotated[Id, Meta(description="id of the message that this one answers")] = ""
+    groupid: Annotated[Id, Meta(description="the group, for a message to one of its members")] = ""
+    type: Annotated[Count, Meta(description="free for applications")] = 0
+    flags: Annotated[
+        Count, Meta(description="sum of 1 delivery receipt, 2 read receipt, 4 never stored, 8 presence")
+    ] = 0
+    expiry: Annotated[
+        Count | None, Meta(description="seconds within which it must arrive; 0: now or never")
+    ] = None
+    to_online: Annotated[bool, Meta(description="only if the recipient is online")] = False
+    aid: Annotated[Count, Meta(description="application; copied into answers")] = 0
 
 
 class Received(msgspec.Struct, kw_only=True, omit_defaults=True):
     """A message for you, on ``chat/<you>/in``."""
 
-    sender: str = msgspec.field(name="from")
-    to: str
+    sender: Annotated[str, Meta(description="address of its author")] = msgspec.field(name="from")
+    to: Annotated[str, Meta(description="you, or a group of yours")]
     body: str
-    at: str
-    """When, UTC, ISO 8601 with milliseconds."""
+    at: Annotated[str, Meta(description="when, UTC, ISO 8601 with milliseconds")]
     id: str = ""
-    refid: str = ""
+    refid: Annotated[str, Meta(description="id of the message that this one answers")] = ""
     groupid: str = ""
     type: int = 0
     flags: int = 0
     aid: int = 0
-    status: Code | None = None
-    """For an answer: how the message that `refid` names ended."""
-    state: State | None = None
+    status: Annotated[Code | None, Meta(description="of an answer: how message `refid` ended")] = None
+    state: Annotated[State | None, Meta(description="the same in one word")] = None
     detail: str = ""
 
 
 class StatusChange(msgspec.Struct, kw_only=True, omit_defaults=True):
     """What became of a message of yours, on ``chat/<you>/status``."""
 
-    id: str
-    to: str
+    id: Annotated[str, Meta(description="of the message; `~` and a number if it had none")]
+    to: Annotated[str, Meta(description="whom the message was for")]
     status: Code
     state: State
-    at: str
-    detail: str = ""
+    at: Annotated[str, Meta(description="when, UTC, ISO 8601 with milliseconds")]
+    detail: Annotated[str, Meta(description="for a person: what went wrong and what to do")] = ""
 
 
 class Here(msgspec.Struct, kw_only=True, omit_defaults=True):
     """Whether somebody is there, retained on ``presence/<address>``."""
 
     online: bool
-    state: str = ""
+    state: Annotated[str, Meta(description="of a robot, in one word")] = ""
 
 
 _decoder = msgspec.json.Decoder(Envelope)
@@ -112,19 +116,15 @@ def read(payload: bytes, sender: str, last: str | None) -> Message:
     Raises:
         Refused: it can't be a message; the text says why and what to do.
     """
-    if payload.lstrip()[:1] == b"{":
-        return _read_envelope(payload, sender)
-    if len(payload) > MAX_BODY_BYTES:
+    is_envelope = payload.lstrip()[:1] == b"{"
+    if len(payload) > (MAX_ENVELOPE_BYTES if is_envelope else MAX_BODY_BYTES):
         raise _too_long(len(payload))
     try:
-        text = payload.decode().strip()
+        text = payload.decode()
     except UnicodeDecodeError as error:
-        raise _not_utf8(error) from error
-    prefix = _PREFIX.match(text)
-    to = prefix[1] if prefix else last
-    if to is None:
-        raise Refused(Code.BAD_ADDRESS, "say whom it is for, as in `rover: forward 20`")
-    return Message(sender=sender, to=to, body=_checked(text[prefix.end() :] if prefix else text))
+        where = f"byte 0x{payload[error.start]:02x} at position {error.start}"
+        raise Refused(Code.FAILED, f"the message is not UTF-8: {where}") from error
+    return _read_envelope(text, sender) if is_envelope else _read_plain(text.strip(), sender, last)
 
 
 def has_id(payload: bytes) -> bool:
@@ -143,7 +143,7 @@ def write_message(delivery: Delivery) -> bytes:
             sender=message.sender,
             to=message.to,
             body=message.body,
-            at=_utc(delivery.at),
+            at=iso(delivery.at),
             id=message.id,
             refid=message.refid,
             groupid=message.groupid,
@@ -166,7 +166,7 @@ def write_status(update: Update) -> bytes:
             to=update.to,
             status=status.code,
             state=status.state,
-            at=_utc(update.at),
+            at=iso(update.at),
             detail=status.detail,
         )
     )
@@ -185,44 +185,47 @@ def schema() -> dict[str, Any]:
     return {**draft, **root, "$defs": parts}
 
 
-def _read_envelope(payload: bytes, sender: str) -> Message:
-    if len(payload) > MAX_ENVELOPE_BYTES:
-        raise _too_long(len(payload))
+def _read_envelope(text: str, sender: str) -> Message:
     try:
-        envelope = _decoder.decode(payload)
-    except UnicodeDecodeError as error:
-        raise _not_utf8(error) from error
-    except msgspec.DecodeError as error:
+        envelope = _decoder.decode(text)
+    except (msgspec.DecodeError, RecursionError) as error:
         raise Refused(Code.FAILED, f"the JSON envelope is not understood: {_explain(error)}") from error
+    for value in (envelope.id, envelope.refid, envelope.groupid):
+        _check_controls(value)
+    _check_body(envelope.body)
     try:
         check_address(envelope.to)
     except AddressError as error:
         raise Refused(Code.BAD_ADDRESS, str(error)) from error
-    for value in (envelope.id, envelope.refid, envelope.groupid):
-        _check_controls(value)
-    _checked(envelope.body)
     return Message(sender=sender, **msgspec.structs.asdict(envelope))
 
 
-def _checked(body: str) -> str:
+def _read_plain(text: str, sender: str, last: str | None) -> Message:
+    prefix = _PREFIX.match(text)
+    body = text[prefix.end() :] if prefix else text
+    _check_body(body)
+    to = prefix[1] if prefix else last
+    if to is None:
+        raise Refused(Code.BAD_ADDRESS, "say whom it is for, as in `rover: forward 20`")
+    return Message(sender=sender, to=to, body=body)
+
+
+def _check_body(body: str) -> None:
     if not body.strip():
         raise Refused(Code.FAILED, "the message is empty")
     if len(body) > MAX_BODY_BYTES // 4 and (size := len(body.encode())) > MAX_BODY_BYTES:
         raise _too_long(size)
     _check_controls(body)
-    return body
 
 
 def _check_controls(text: str) -> None:
     if found := _CONTROL.search(text):
-        raise Refused(
-            Code.FAILED,
-            f"control character U+{ord(found[0]):04X} at position {found.start()}: only line feed and tab may be used",
-        )
+        what = f"control character U+{ord(found[0]):04X} at position {found.start()}"
+        raise Refused(Code.FAILED, f"{what}: only line feed and tab may be used")
 
 
-def _explain(error: msgspec.DecodeError) -> str:
-    """msgspec's reason, for an unknown key with the nearest known one."""
+def _explain(error: Exception) -> str:
+    """What msgspec says; for an unknown key with the nearest known one."""
     text = str(error)
     if unknown := _UNKNOWN_KEY.match(text):
         near = get_close_matches(unknown[1], Envelope.__struct_fields__, n=1)
@@ -233,16 +236,6 @@ def _explain(error: msgspec.DecodeError) -> str:
 
 def _too_long(size: int) -> Refused:
     return Refused(Code.FAILED, f"the message has {size:,} bytes; {MAX_BODY_BYTES:,} bytes is the most")
-
-
-def _not_utf8(error: UnicodeDecodeError) -> Refused:
-    return Refused(
-        Code.FAILED, f"the message is not UTF-8: byte 0x{error.object[error.start]:02x} at {error.start}"
-    )
-
-
-def _utc(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 if __name__ == "__main__":

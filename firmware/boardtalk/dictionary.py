@@ -41,7 +41,7 @@ class Dictionary:
     def finish(self):
         """Complete the text: nothing more will be declared."""
         for kind, pieces in zip(KINDS, self._pieces):
-            self.text.append(b',"%s":[' % kind)
+            self.text.append(b',"' + kind.encode() + b'":[')
             for piece in pieces:
                 self.text.append(piece)
                 self.text.append(b",")

@@ -2,8 +2,8 @@
 
 ::
 
-    async with broker.create("", settings, state, logins) as running:
-        async with Subscriber(running.endpoint, …): …
+    async with broker.create(settings, state, logins) as running:
+        ...  # clients connect to running.endpoint
         running.reload(logins)
 """
 
@@ -11,35 +11,34 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from boardtalk.broker.base import Broker, BrokerError, Endpoint, Login, LoginRefused, Settings
-from boardtalk.broker.embedded import EmbeddedBroker
-from boardtalk.broker.external import ExternalBroker
-from boardtalk.broker.mosquitto import MosquittoBroker
+from boardtalk.blocks import MosquittoBroker, RemoteBroker
+from boardtalk.broker.base import Broker, BrokerError, Endpoint, Login, LoginRefused
+from boardtalk.broker.embedded import NatsServer
+from boardtalk.broker.external import External
+from boardtalk.broker.mosquitto import Mosquitto
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-__all__ = ["Broker", "BrokerError", "Endpoint", "Login", "LoginRefused", "Settings", "create"]
+    from boardtalk.blocks import BrokerBlock
+
+__all__ = ["Broker", "BrokerError", "Endpoint", "Login", "LoginRefused", "create"]
 
 
-def create(kind: str, settings: Settings, state: Path, logins: Iterable[Login]) -> Broker:
-    """The broker of a configuration block.
+def create(settings: BrokerBlock, state: Path, logins: Iterable[Login]) -> Broker:
+    """The broker that a configuration block asks for.
 
     Args:
-        kind: the block's name: "" for the embedded one, ``mosquitto``.
-        settings: the block's keys; with a `url` it is somebody else's broker.
+        settings: the block; its type says which broker.
         state: the state folder.
         logins: all users with their tokens.
 
     Raises:
-        BrokerError: there is no such broker, or the settings don't fit together.
+        BrokerError: the settings can't be used.
     """
-    if settings.url:
-        return ExternalBroker(settings)
-    match kind:
-        case "":
-            return EmbeddedBroker(settings, state, logins)
-        case "mosquitto":
-            return MosquittoBroker(settings, state, logins)
-    raise BrokerError(f"`broker {kind}` is unknown: leave the name away, or write `broker mosquitto`")
+    if isinstance(settings, RemoteBroker):
+        return External(settings)
+    if isinstance(settings, MosquittoBroker):
+        return Mosquitto(settings, state, logins)
+    return NatsServer(settings, state, logins)

@@ -6,11 +6,11 @@ import os
 import re
 import ssl
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final, Protocol, Self
+from typing import TYPE_CHECKING, Final, Protocol, Self
 
 import msgspec
 
-from boardtalk.sdk import BoardtalkError, Config, check_address
+from boardtalk.sdk import BoardtalkError, check_address
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -34,21 +34,6 @@ class BrokerError(BoardtalkError):
 
 class LoginRefused(BrokerError):
     """The broker refuses a user name and password."""
-
-
-class Settings(Config):
-    """The configuration block `broker`."""
-
-    url: str = ""
-    """``mqtt://host:port`` or ``mqtts://host:port`` of a broker that somebody else runs."""
-    user: str = ""
-    """The gateway's user name there."""
-    password_file: Path | None = None
-    """File whose first line is the password."""
-    host: str = "127.0.0.1"
-    """Address to listen on. This machine only, unless you say otherwise."""
-    port: Annotated[int, msgspec.Meta(ge=0, le=65535)] = 1883
-    """0: any free port."""
 
 
 class Login(msgspec.Struct, frozen=True):
@@ -79,13 +64,24 @@ class Endpoint(msgspec.Struct, frozen=True):
     user: str
     password: str
     tls: bool = False
+    ca_file: Path | None = None
+    """Certificates to trust in place of the system's."""
 
     def __str__(self) -> str:
         return f"{self.host}:{self.port}"
 
     def context(self) -> ssl.SSLContext | None:
-        """What `asyncio` needs for TLS; None without."""
-        return ssl.create_default_context() if self.tls else None
+        """What `asyncio` needs for TLS; None without.
+
+        Raises:
+            BrokerError: the certificates can't be read.
+        """
+        if not self.tls:
+            return None
+        try:
+            return ssl.create_default_context(cafile=self.ca_file)
+        except OSError as error:
+            raise BrokerError(f"{self.ca_file}: can't be read as certificates ({error})") from error
 
 
 class Broker(Protocol):

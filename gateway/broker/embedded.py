@@ -16,7 +16,7 @@ from boardtalk.broker.base import (
     BrokerError,
     write_private,
 )
-from boardtalk.broker.hosted import HostedBroker
+from boardtalk.broker.hosted import Hosted
 from boardtalk.broker.permissions import Grant, nats_user
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ _MESSAGES: Final = "$MQTT_msgs"
 _UPDATE: Final = f"$JS.API.STREAM.UPDATE.{_MESSAGES}"
 
 
-class EmbeddedBroker(HostedBroker):
+class NatsServer(Hosted):
     """nats-server."""
 
     name = "nats-server"
@@ -72,6 +72,12 @@ class EmbeddedBroker(HostedBroker):
             "max_connections": MAX_CONNECTIONS,
             "authorization": {"users": users},
         }
+        if self.websocket_port:
+            configuration["websocket"] = {
+                "host": self._listen_host,
+                "port": self.websocket_port,
+                "no_tls": True,
+            }
         # Its configuration language contains JSON.
         write_private(self._secrets / "nats-server.conf", msgspec.json.encode(configuration).decode())
 

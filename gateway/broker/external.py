@@ -7,19 +7,22 @@ from urllib.parse import urlsplit
 
 import structlog
 
-from boardtalk.broker.base import BrokerError, Endpoint, Login, Settings
+from boardtalk.broker.base import BrokerError, Endpoint
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from types import TracebackType
 
+    from boardtalk.blocks import RemoteBroker
+    from boardtalk.broker.base import Login
+
 log = structlog.get_logger()
 
 
-class ExternalBroker:
+class External:
     """Its users and rights are its operator's business; `docs/mqtt.md` says which are needed."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: RemoteBroker) -> None:
         self.endpoint = _endpoint(settings)
 
     async def __aenter__(self) -> Self:
@@ -40,27 +43,25 @@ class ExternalBroker:
         log.warning("users have changed: tell the operator", broker=str(self.endpoint), users=users)
 
 
-def _endpoint(settings: Settings) -> Endpoint:
+def _endpoint(settings: RemoteBroker) -> Endpoint:
     try:
         parts = urlsplit(settings.url)
         host, port = parts.hostname, parts.port
     except ValueError as error:
         raise BrokerError(f"`url = {settings.url}`: {error}") from error
-    if parts.scheme not in ("mqtt", "mqtts") or not host or parts.path.strip("/") or parts.username:
-        raise BrokerError(
-            f"`url = {settings.url}` is not understood: write mqtt://HOST:PORT, or mqtts://HOST:PORT "
-            "for TLS; user and password go to `user = …` and `password_file = …`"
-        )
+    if parts.scheme not in ("mqtt", "mqtts") or not host:
+        raise BrokerError(f"`url = {settings.url}` is none: write mqtt://HOST:PORT or mqtts://HOST:PORT")
     tls = parts.scheme == "mqtts"
-    return Endpoint(host, port or (8883 if tls else 1883), settings.user, _password(settings), tls)
+    return Endpoint(
+        host, port or (8883 if tls else 1883), settings.username, _password(settings), tls, settings.ca_file
+    )
 
 
-def _password(settings: Settings) -> str:
-    if settings.password_file is None:
+def _password(settings: RemoteBroker) -> str:
+    path = settings.password_file
+    if path is None:
         return ""
     try:
-        return settings.password_file.read_text().partition("\n")[0].rstrip("\r")
+        return path.read_text().partition("\n")[0].strip()
     except (OSError, UnicodeDecodeError) as error:
-        raise BrokerError(
-            f"{settings.password_file}: the password for the broker can't be read ({error})"
-        ) from error
+        raise BrokerError(f"{path}: the password for the broker can't be read ({error})") from error

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import secrets
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, ClassVar, Final, Self
 
-from boardtalk.broker.base import GATEWAY_LOGIN, Endpoint, Login, Settings, private_folder
+from boardtalk.broker.base import GATEWAY_LOGIN, Endpoint, Login, private_folder
 from boardtalk.broker.permissions import Grant, grants
 from boardtalk.broker.supervisor import Supervisor, free_port
 
@@ -15,12 +15,14 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import TracebackType
 
+    from boardtalk.blocks import LocalBroker
+
 TOKEN_BYTES: Final = 24
 """192 bit for the gateway's own login, new at each start."""
 _WILDCARDS: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - where to find what listens everywhere
 
 
-class HostedBroker(ABC):
+class Hosted(ABC):
     """What nats-server and mosquitto have in common.
 
     Args:
@@ -29,12 +31,18 @@ class HostedBroker(ABC):
         logins: the users.
     """
 
-    name: str
+    name: ClassVar[str]
+    """Of the program, and of its data folder."""
 
-    def __init__(self, settings: Settings, state: Path, logins: Iterable[Login]) -> None:
+    def __init__(self, settings: LocalBroker, state: Path, logins: Iterable[Login]) -> None:
         host = _WILDCARDS.get(settings.host, settings.host)
-        port = settings.port or free_port(host)
-        self.endpoint = Endpoint(host, port, GATEWAY_LOGIN, secrets.token_urlsafe(TOKEN_BYTES))
+        self.endpoint = Endpoint(
+            host, settings.port or free_port(host), GATEWAY_LOGIN, secrets.token_urlsafe(TOKEN_BYTES)
+        )
+        self.websocket_port = settings.websocket_port
+        """For MQTT over WebSocket; None: there is none."""
+        if self.websocket_port == 0:
+            self.websocket_port = free_port(host)
         self._listen_host = settings.host
         self._state = state
         self._logins = tuple(logins)
@@ -50,9 +58,9 @@ class HostedBroker(ABC):
         private_folder(self._secrets)
         private_folder(self._store)
         self._write(grants(self.endpoint.password, self._logins))
-        self._supervisor = await Supervisor(
-            command, self.endpoint, self._store, self._greeting()
-        ).__aenter__()
+        ports = [self.endpoint.port, *([self.websocket_port] if self.websocket_port else [])]
+        supervisor = Supervisor(command, self.endpoint, ports, self._store, self._greeting())
+        self._supervisor = await supervisor.__aenter__()
         return self
 
     async def __aexit__(

@@ -13,7 +13,7 @@ from boardtalk.broker.base import (
     BrokerError,
     write_private,
 )
-from boardtalk.broker.hosted import HostedBroker
+from boardtalk.broker.hosted import Hosted
 from boardtalk.broker.permissions import Grant, mosquitto_acl, mosquitto_passwords
 
 if TYPE_CHECKING:
@@ -47,9 +47,13 @@ log_type error
 log_type warning
 log_type notice
 """
+_WEBSOCKET: Final = """\
+listener {port} {host}
+protocol websockets
+"""
 
 
-class MosquittoBroker(HostedBroker):
+class Mosquitto(Hosted):
     """mosquitto 2.0.11 or newer."""
 
     name = "mosquitto"
@@ -76,6 +80,8 @@ class MosquittoBroker(HostedBroker):
             max_queued=MAX_QUEUED,
             max_queued_bytes=MAX_QUEUED_BYTES,
         )
+        if self.websocket_port:
+            text += _WEBSOCKET.format(host=self._listen_host, port=self.websocket_port)
         write_private(self._secrets / "mosquitto.passwd", mosquitto_passwords(granted))
         write_private(self._secrets / "mosquitto.acl", mosquitto_acl(granted))
         write_private(self._secrets / "mosquitto.conf", text)

@@ -46,7 +46,7 @@ def nats_user(grant: Grant) -> dict[str, Any]:
     return {
         "user": grant.name,
         "password": grant.password,
-        "allowed_connection_types": ["MQTT"],
+        "allowed_connection_types": ["MQTT", "MQTT_WS"],
         "permissions": {
             "publish": [subject for topic in grant.topics.publish for subject in nats_subjects(topic)],
             "subscribe": [subject for topic in grant.topics.subscribe for subject in nats_subjects(topic)],

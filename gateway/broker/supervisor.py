@@ -43,17 +43,24 @@ class Supervisor:
 
     Args:
         command: program (absolute path) and arguments.
-        endpoint: where it will listen, and the login that it must take to count as ready.
+        endpoint: where it takes MQTT, and the login that it must take to count as ready.
+        ports: all that it listens on.
         store: its data folder; set aside if it does not start with it.
         greeting: packets that are sent to it after each start.
     """
 
     def __init__(
-        self, command: Sequence[str], endpoint: Endpoint, store: Path, greeting: bytes = b""
+        self,
+        command: Sequence[str],
+        endpoint: Endpoint,
+        ports: Sequence[int],
+        store: Path,
+        greeting: bytes = b"",
     ) -> None:
         self.name = Path(command[0]).name
         self._command = [sys.executable, "-I", "-S", leash.__file__, str(os.getpid()), *command]
         self._endpoint = endpoint
+        self._ports = ports
         self._store = store
         self._greeting = greeting
         self._process: asyncio.subprocess.Process | None = None
@@ -119,7 +126,8 @@ class Supervisor:
 
     async def _start(self) -> None:
         """Start the process; if it does not come up with its old data, without them."""
-        check_free(self._endpoint.host, self._endpoint.port)
+        for port in self._ports:
+            check_free(self._endpoint.host, port)
         try:
             await self._start_once()
         except BrokerError as error:

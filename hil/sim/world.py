@@ -14,8 +14,8 @@ class World:
         pipes = os.getenv("BOARDTALK_WORLD")
         if pipes:
             into, out = pipes.split(",")
-            self._in = open(int(into), "rb")
-            self._out = open(int(out), "wb")
+            self._in = open(int(into), "rb", 0)
+            self._out = open(int(out), "wb", 0)
             self._poll = select.poll()
             self._poll.register(self._in, select.POLLIN)
 
@@ -36,6 +36,6 @@ class World:
         if self._out:
             state["at_us"] = ticks_us()
             try:
-                self._out.write(json.dumps(state) + "\n")
+                self._out.write(json.dumps(state).encode() + b"\n")
             except OSError:
                 pass  # nobody reads

@@ -9,8 +9,8 @@ import msgspec
 
 from boardtalk.modules.iot_bridge import commands
 from boardtalk.modules.iot_bridge import service_api as api
-from boardtalk.modules.iot_bridge.dictionary import Channel, DictionaryError, parse
-from boardtalk.modules.iot_bridge.errors import LinkError
+from boardtalk.modules.iot_bridge.dictionary import Channel, parse
+from boardtalk.modules.iot_bridge.errors import DictionaryError, LinkError
 from boardtalk.modules.iot_bridge.frames import Outcome
 from boardtalk.modules.iot_bridge.robots import MAX_LISTENERS, Robot, Running
 from boardtalk.modules.iot_bridge.service_client import LinkClient

@@ -1,0 +1,1 @@
+"""What runs on boards: data for the gateway, copied to them."""

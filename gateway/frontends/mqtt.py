@@ -1,0 +1,135 @@
+"""The MQTT door: takes what users publish, and publishes what they shall get.
+
+The broker guarantees that only a user himself publishes to ``chat/<user>/…``: the topic names the sender.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import AsyncExitStack
+from typing import TYPE_CHECKING, Final, Self
+
+import structlog
+
+from boardtalk import envelope
+from boardtalk.broker.client import Publisher, Subscriber
+from boardtalk.broker.packets import Will
+from boardtalk.events import Delivery, Presence, Update
+from boardtalk.hub import SYSTEM
+from boardtalk.sdk import Code, Message, Refused
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from boardtalk.broker import Endpoint
+    from boardtalk.broker.packets import Publish
+    from boardtalk.events import Event
+    from boardtalk.frontends.intake import Intake
+    from boardtalk.hub import Hub
+
+OUT: Final = {"chat/+/out": 1}
+STOP: Final = {"chat/+/stop": 0}
+"""QoS 0: with QoS 1 nats-server would hand a stop over only when it is on disk."""
+
+log = structlog.get_logger()
+
+
+class MqttDoor:
+    """Open while the context lasts; outlives restarts of the broker."""
+
+    def __init__(self, endpoint: Endpoint, hub: Hub, intake: Intake) -> None:
+        self._hub = hub
+        self._intake = intake
+        self._messages = Subscriber(endpoint, "chat", OUT)
+        self._stops = Subscriber(endpoint, "stop", STOP)
+        self._publisher = Publisher(endpoint, "hub", Will(*_presence(Presence(SYSTEM, online=False))))
+        self._stack = AsyncExitStack()
+
+    async def __aenter__(self) -> Self:
+        """Open. The connections may take longer: wait for `connected`."""
+        async with AsyncExitStack() as stack:
+            for session in (self._publisher, self._messages, self._stops):
+                await stack.enter_async_context(session)
+            self._tasks = await stack.enter_async_context(asyncio.TaskGroup())
+            self._running = [
+                self._tasks.create_task(work, name=f"mqtt {name}")
+                for name, work in (
+                    ("messages", self._take_messages()),
+                    ("stops", self._take_stops()),
+                    ("events", self._publish_events()),
+                    ("presence", self._publish_presence()),
+                )
+            ]
+            self._stack = stack.pop_all()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for task in self._running:
+            task.cancel()
+        await self._stack.aclose()
+
+    async def connected(self) -> None:
+        """Wait until what users say is heard."""
+        for session in (self._publisher, self._messages, self._stops):
+            await session.connected()
+
+    async def _take_messages(self) -> None:
+        async for batch in self._messages.messages():
+            await self._intake.room()
+            for message in batch:
+                self._take(message)
+
+    def _take(self, message: Publish) -> None:
+        user = _user(message.topic)
+        if message.retain:
+            self._refuse(user, "a retained message is never acted on: publish it again without `retain`")
+        elif message.dup and not envelope.has_id(message.payload):
+            self._refuse(user, "this may be a repetition, and without an id nobody can tell: say it again")
+        else:
+            self._intake.receive(user, message.payload)
+
+    async def _take_stops(self) -> None:
+        async for batch in self._stops.messages():
+            for message in batch:
+                if not message.retain:
+                    self._intake.stop(_user(message.topic), message.payload)
+
+    def _refuse(self, user: str, reason: str) -> None:
+        self._hub.refuse(Message(sender=user, to=SYSTEM, body=""), Refused(Code.DENIED, reason))
+
+    async def _publish_events(self) -> None:
+        while True:
+            with self._hub.attach(None) as session:
+                async for batch in session.events():
+                    for event in batch:
+                        await self._publish(event)
+            log.warning("broker away or too slow: events for MQTT clients were dropped")
+
+    async def _publish_presence(self) -> None:
+        """Say who is there after each connection: the broker may have forgotten, or others have changed."""
+        number = 0
+        while True:
+            number = await self._publisher.connected(after=number)
+            await self._publish(Presence(SYSTEM, online=True))
+            for contact in self._hub.directory.contacts():
+                await self._publish(Presence(contact.address, contact.online, contact.state))
+
+    async def _publish(self, event: Event) -> None:
+        match event:
+            case Delivery():
+                await self._publisher.publish(f"chat/{event.recipient}/in", envelope.write_message(event))
+            case Update():
+                await self._publisher.publish(f"chat/{event.recipient}/status", envelope.write_status(event))
+            case Presence():
+                await self._publisher.publish(*_presence(event), retain=True)
+
+
+def _presence(presence: Presence) -> tuple[str, bytes]:
+    return f"presence/{presence.address}", envelope.write_presence(presence)
+
+
+def _user(topic: str) -> str:
+    """The user of ``chat/<user>/…``."""
+    return topic.split("/", 2)[1]

@@ -1,0 +1,237 @@
+"""Emulated boards: the shipped firmware in real MicroPython, behind a pseudo-terminal."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ctypes
+import os
+import secrets
+import signal
+import socket
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Self
+
+from boardtalk.hil.interpreter import find_interpreter
+from boardtalk.hil.port import Port
+from boardtalk.hil.world import World
+from boardtalk.sdk import BoardtalkError
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from boardtalk.hil.line import FaultyLine
+    from boardtalk.hil.world import Record
+
+HEAP: Final = "64k"
+"""MicroPython's memory. Pointers have 64 bits here: it is what half of it is on a microcontroller."""
+
+PR_SET_PDEATHSIG: Final = 1
+"""Linux: the signal that a process gets when its parent ends."""
+
+POWER_ON, HARD = 1, 2
+"""Causes of a reset, as `frames.ResetCause` and `sim/machine.py` count."""
+
+
+class BoardError(BoardtalkError):
+    """The emulated board can't do that now."""
+
+
+class EmulatedBoard:
+    """A board on `port`, as an async context manager.
+
+    Wired directly its program has the pseudo-terminal as its standard input and output; that is as
+    fast as it gets, and the board is powered by the port: unplugged it is dead, plugged in again it
+    starts. With a `line` it has power of its own and runs on while unplugged.
+
+    Args:
+        robot: one of the examples of the firmware, or a folder with a `main.py`.
+        uid: its unique id, hex; "" for a random one.
+        heap: MicroPython's memory.
+        fallback: let CPython run it where there is no MicroPython; see `interpreter`.
+        line: faults on the line.
+
+    Raises:
+        InterpreterError: there is nothing to run it.
+    """
+
+    def __init__(
+        self,
+        robot: str | Path = "rover",
+        *,
+        uid: str = "",
+        heap: str = HEAP,
+        fallback: bool = False,
+        line: FaultyLine | None = None,
+    ) -> None:
+        self.uid = uid or secrets.token_hex(8)
+        self._interpreter = find_interpreter(robot, heap, fallback=fallback)
+        self._line = line
+        self._world = World()
+        self._process: asyncio.subprocess.Process | None = None
+        self._copying: asyncio.Task[None] | None = None
+        self._stack = contextlib.AsyncExitStack()
+
+    async def __aenter__(self) -> Self:
+        folder = self._stack.enter_context(tempfile.TemporaryDirectory(prefix="boardtalk-board-"))
+        self._folder = Path(folder)
+        self._port = Port(self._folder / "port")
+        self._ours, self._boards = socket.socketpair()
+        self._ours.setblocking(False)
+        self._boards.setblocking(False)
+        self._stack.callback(self._ours.close)
+        self._stack.callback(self._boards.close)
+        self._stack.callback(self._world.close)
+        self._stack.callback(self._port.unplug)
+        self._stack.push_async_callback(self.kill)
+        self._stack.push_async_callback(self._end_copying)
+        try:
+            await self.replug()
+            if not self.running:
+                await self._start(POWER_ON)
+        except BaseException:
+            await self._stack.aclose()
+            raise
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._stack.aclose()
+
+    @property
+    def port(self) -> str:
+        """Path of the port; the same for the board's whole life."""
+        return str(self._port.path)
+
+    @property
+    def interpreter(self) -> str:
+        """What runs the firmware, for people."""
+        return self._interpreter.name
+
+    @property
+    def running(self) -> bool:
+        """Whether its program runs (or is frozen)."""
+        return self._process is not None and self._process.returncode is None
+
+    @property
+    def pid(self) -> int:
+        """Process id of its program.
+
+        Raises:
+            BoardError: it does not run.
+        """
+        if self._process is None or not self.running:
+            raise BoardError("the emulated board's program does not run")
+        return self._process.pid
+
+    @property
+    def outputs(self) -> list[Record]:
+        """What the simulated robot's outputs did, oldest first, through all resets."""
+        return self._world.outputs
+
+    async def world(self, **senses: Any) -> None:
+        """Change what the simulated robot senses, such as `battery=6.2` or `obstacle_cm=10`.
+
+        Raises:
+            WorldError: it does not notice.
+        """
+        await self._world.change(**senses)
+
+    async def until(self, **state: Any) -> Record:
+        """The first output with this state from now on, or the last one if it has it.
+
+        Raises:
+            WorldError: there is none within 5 s.
+        """
+        since = max(0, len(self.outputs) - 1)
+        return await self._world.until(lambda told: state.items() <= told.items(), since)
+
+    async def kill(self) -> None:
+        """Its program ends at once; the port stays, silent."""
+        if self._process is None:
+            return
+        with contextlib.suppress(ProcessLookupError):
+            self._process.kill()
+        await self._process.wait()
+        self._process = None
+
+    async def reset(self) -> None:
+        """Press the reset button: the program starts anew, the port stays."""
+        await self.kill()
+        await self._start(HARD)
+
+    def freeze(self) -> None:
+        """Hold its program, as if it hung."""
+        os.kill(self.pid, signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Let it go on."""
+        os.kill(self.pid, signal.SIGCONT)
+
+    async def unplug(self) -> None:
+        """Pull the cable: the port vanishes."""
+        if self._line is None:
+            await self.kill()
+        await self._end_copying()
+        self._port.unplug()
+
+    async def replug(self) -> None:
+        """Plug the cable in again: the port comes back under its path."""
+        if self._port.plugged:
+            raise BoardError("the emulated board is plugged in already")
+        self._port.plug()
+        if self._line is None:
+            await self._start(POWER_ON)
+            return
+        with contextlib.suppress(BlockingIOError):  # what it said to nobody
+            while self._ours.recv(65536):
+                pass
+        join = self._line.join(self._ours.fileno(), self._port.near)
+        self._copying = asyncio.create_task(join, name="line of an emulated board")
+
+    async def _end_copying(self) -> None:
+        copying, self._copying = self._copying, None
+        if copying is not None:
+            copying.cancel()
+            await asyncio.gather(copying, return_exceptions=True)
+
+    async def _start(self, cause: int) -> None:
+        into, out = self._world.open()
+        line = self._port.near if self._line is None else self._boards.fileno()
+        environment = {
+            **os.environ,
+            **self._interpreter.environment,
+            "BOARDTALK_UID": self.uid,
+            "BOARDTALK_RESET_CAUSE": str(cause),
+            "BOARDTALK_WORLD": f"{into},{out}",
+        }
+        try:
+            self._process = await asyncio.create_subprocess_exec(
+                *self._interpreter.command,
+                stdin=line,
+                stdout=line,
+                stderr=line,
+                cwd=self._folder,
+                env=environment,
+                pass_fds=(into, out),
+                start_new_session=True,
+                preexec_fn=_die_with_parent(),
+            )
+        finally:
+            os.close(into)
+            os.close(out)
+
+
+def _die_with_parent() -> Any:
+    """What a child does first, so that it can't outlive us, even if we are killed."""
+    libc = ctypes.CDLL(None)
+    parent = os.getpid()
+
+    def prepare() -> None:
+        libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != parent:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    return prepare

