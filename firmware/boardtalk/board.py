@@ -47,7 +47,9 @@ class Board:
             returns: what it returns, a dictionary of `Arg`.
             args: its arguments, each an `Arg`.
         """
-        facts = {"class": cls, "help": help, "limit": limit}
+        facts = {"class": cls, "help": help}
+        if limit != 10:
+            facts["limit"] = limit
         return self._declare("commands", args, returns, facts, cls, limit)
 
     def telemetry(self, unit="", rate=0, type=float, help="", **values):

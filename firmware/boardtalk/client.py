@@ -60,7 +60,7 @@ _TICK_MS = const(10)
 _ON_CHANGE_MS = const(200)  # how often telemetry without a rate is looked at
 _ANNOUNCE_MS = const(200)  # at most this often
 _UNFINISHED_MS = const(1000)  # a frame that stops for so long will not be finished
-_RECEIVE_BYTES = const(1024)
+_RECEIVE_BYTES = const(512)
 _MAX_NAME_BYTES = const(64)
 
 
@@ -93,10 +93,8 @@ class Client:
         self._digest = hash_.digest()[:8]
         self._reports = [(ticks_ms(), None)] * len(self._dictionary.telemetry)
         self._hello(_VERSION, 0)
-        kept = [asyncio.create_task(self._clock())]
-        for task in tasks:
-            kept.append(asyncio.create_task(self._beside(task)))
-        while True:
+        kept = [asyncio.create_task(task()) for task in [self._clock] + tasks]
+        while kept:
             await self._stream.readable()
             self._read()
             while self._link.take():
@@ -230,9 +228,3 @@ class Client:
             raise KeyboardInterrupt
         if self._quiet_ms >= _UNFINISHED_MS:
             self._line.give_up()
-
-    async def _beside(self, task):
-        try:
-            await task()
-        except Exception as error:
-            self.dispatcher.complain(task.__name__, error)

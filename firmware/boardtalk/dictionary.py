@@ -29,14 +29,18 @@ class Dictionary:
             if entry.name == name:
                 raise ValueError("'%s' is declared twice" % name)
         facts["name"] = name
-        facts["args"] = described(args)
-        facts["returns" if kind == "commands" else "values"] = told = described(returns)
+        args = described(args)
+        told = described(returns)
+        if args:
+            facts["args"] = args
+        if told:
+            facts["returns" if kind == "commands" else "values"] = told
         if returns is not self._returns:  # the same are often declared several times
             self._returns = returns
             self._told = packing(told)
-        entry = Entry(name, code, packing(facts["args"]), self._told, cls, limit)
+        entry = Entry(name, code, packing(args), self._told, cls, limit)
         self.entries[number].append(entry)
-        self._pieces[number].append(json.dumps(facts).encode())
+        self._pieces[number].append(json.dumps(facts, separators=(",", ":")).encode())
 
     def finish(self):
         """Complete the text: nothing more will be declared."""

@@ -19,7 +19,7 @@ _KIND_HELLO = const(0x03)
 _HEADER = const("<BBBBH")
 # end
 
-_RECEIVE_BYTES = const(1024)
+_RECEIVE_BYTES = const(512)
 _LINE_BYTES = const(256)  # longest frame on the line, with its delimiters
 _HEADER_AT = const(2)  # after the delimiter and the first distance
 _PAYLOAD_AT = const(8)

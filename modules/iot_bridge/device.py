@@ -64,6 +64,14 @@ STOP_FAST_S: Final = (0.02, 0.02, 0.02)
 STOP_SLOW_S: Final = 0.1
 """Pauses between the repetitions of STOP until it is confirmed."""
 DICTIONARY_HEAD_BYTES: Final = 4
+
+# What each command needs is compiled: 3 × as fast, and safe since the length is looked at first.
+_COMMAND: Final = frames.CommandHead.compile()
+_RENEW: Final = frames.Renew.compile()
+_STARTED: Final = frames.Started.compile()
+_RESULT: Final = frames.ResultHead.compile()
+_STARTED_BYTES: Final = frames.Started.sizeof()
+_RESULT_BYTES: Final = frames.ResultHead.sizeof()
 SAID_CHARS: Final = 200
 """Of what a board printed instead of saying hello: for the person who looks for the reason."""
 
@@ -139,7 +147,7 @@ class Device:
             LinkBusy: too much waits for the line.
         """
         head = {"ttl_ms": 0, "id": order.id, "epoch": order.epoch, "lease_ms": order.lease_ms}
-        payload = frames.CommandHead.build(head) + order.args
+        payload = _COMMAND.build(head) + order.args
         result = self._results[order.id] = self._loop.create_future()
         try:
             token = self._session.send(Type.COMMAND + order.index, payload, order.ttl_s or None)
@@ -153,7 +161,7 @@ class Device:
     def renew(self, id_: int, lease_ms: int) -> None:
         """The lease of a running motion, again."""
         self._session.expect_motion(lease_ms / 1000)
-        body = frames.Renew.build({"id": id_, "lease_ms": lease_ms})
+        body = _RENEW.build({"id": id_, "lease_ms": lease_ms})
         self._session.send_datagram(Type.RENEW, body)
 
     def cancel(self, id_: int) -> None:
@@ -289,10 +297,10 @@ class Device:
             return
         index = frame.type & ~TYPE_BASE_MASK
         match frame.type & TYPE_BASE_MASK or frame.type:
-            case Type.RESULT if len(payload) >= frames.ResultHead.sizeof():
+            case Type.RESULT if len(payload) >= _RESULT_BYTES:
                 self._on_result(payload)
-            case Type.STARTED if len(payload) == frames.Started.sizeof():
-                self._on_started(frames.Started.parse(payload).id)
+            case Type.STARTED if len(payload) == _STARTED_BYTES:
+                self._on_started(_STARTED.parse(payload).id)
             case Type.STOPPED | Type.STATE if len(payload) == frames.StateBody.sizeof():
                 body = frames.StateBody.parse(payload)
                 self._on_state(Stopped(body.epoch, body.latched))
@@ -310,12 +318,12 @@ class Device:
             self._feed.put(Started(id_))
 
     def _on_result(self, payload: bytes) -> None:
-        head = frames.ResultHead.parse(payload)
+        head = _RESULT.parse(payload)
         try:
             outcome = Outcome(head.outcome)
         except ValueError:
             outcome = Outcome.FAILED
-        self._settle(Result(head.id, outcome, payload[frames.ResultHead.sizeof() :]))
+        self._settle(Result(head.id, outcome, payload[_RESULT_BYTES:]))
 
     def _settle(self, result: Result) -> None:
         """Hand a result to who waits for it; who gave up may still hear of it."""
