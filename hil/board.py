@@ -24,8 +24,11 @@ if TYPE_CHECKING:
     from boardtalk.hil.line import FaultyLine
     from boardtalk.hil.world import Record
 
-HEAP: Final = "64k"
-"""MicroPython's memory. Pointers have 64 bits here: it is what half of it is on a microcontroller."""
+HEAP: Final = "96k"
+"""MicroPython's memory. Pointers have 64 bits here: it is what half of it is on a microcontroller.
+
+The compiler needs a third of it, for a moment; firmware compiled beforehand runs in 64k.
+"""
 
 PR_SET_PDEATHSIG: Final = 1
 """Linux: the signal that a process gets when its parent ends."""

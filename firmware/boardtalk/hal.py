@@ -4,7 +4,6 @@ import os
 import sys
 from asyncio import core
 from binascii import hexlify
-from time import ticks_add, ticks_diff, ticks_ms
 
 import machine
 from micropython import const
@@ -17,6 +16,7 @@ _RESET_WATCHDOG = const(0x03)
 _RESET_DEEPSLEEP = const(0x04)
 _RESET_SOFT = const(0x05)
 # end
+
 
 def uid():
     """The board's unique id, lower-case hex."""
@@ -71,7 +71,7 @@ class Stream:
 
     def readable(self):
         """Wait until there is something to read."""
-        yield core._io_queue.queue_read(self._source)  # what asyncio's own streams do
+        yield core._io_queue.queue_read(self._source)  # noqa: SLF001 - as asyncio's own streams do
 
     def close(self):
         """Give the stream back as it was."""

@@ -5,10 +5,10 @@ wait for the missing ones, which are asked for at once. All other kinds are sent
 """
 
 from struct import pack, unpack_from
+from time import ticks_diff, ticks_ms
 
 from micropython import const
 
-from boardtalk.hal import ticks_diff, ticks_ms
 from boardtalk.outbox import Outbox
 from boardtalk.values import clip
 

@@ -22,7 +22,7 @@ Value = namedtuple("Value", ("name", "code", "min", "max", "choices"))
 """What is needed to pack a value; `code` is for `struct`, "" for text."""
 
 
-def Arg(type=str, unit="", min=None, max=None, default=None, choices=(), help=""):  # noqa: N802
+def Arg(type=str, unit="", min=None, max=None, default=None, choices=(), help=""):
     """Declare an argument, or another value.
 
     Args:
@@ -49,10 +49,9 @@ def described(args):
     entries = []
     for _, name in sorted([(arg[0], name) for name, arg in args.items()]):
         _, kind, facts = args[name]
-        entry = {"name": name, "type": kind}
-        for key, fact in facts.items():
-            if fact not in (None, "", ()):
-                entry[key] = fact
+        entry = {key: fact for key, fact in facts.items() if fact not in (None, "", ())}
+        entry["name"] = name
+        entry["type"] = kind
         entries.append(entry)
     return entries
 

@@ -83,6 +83,7 @@ class Device:
         transport: the line to it; opened and closed here.
         cache: where dictionaries are kept by hash.
         uid: the board expected; "" = any.
+        patience_s: how long it is greeted before `NoHello`.
     """
 
     hello: Hello
@@ -90,11 +91,18 @@ class Device:
     dictionary: Dictionary
     dictionary_text: bytes
 
-    def __init__(self, transport: Transport, cache: DictionaryCache, uid: str = "") -> None:
+    def __init__(
+        self,
+        transport: Transport,
+        cache: DictionaryCache,
+        uid: str = "",
+        patience_s: float = HELLO_TIMEOUT_S,
+    ) -> None:
         self.port = transport.name
         self._session = Session(transport)
         self._cache = cache
         self._uid = uid
+        self._patience_s = patience_s
         self._feed: Feed[News] = Feed()
         self._limiter = Limiter()
         self._results: dict[int, asyncio.Future[Result]] = {}
@@ -221,7 +229,7 @@ class Device:
     async def _greet(self) -> None:
         self._session.greet(secrets.randbits(32) or 1)
         try:
-            async with asyncio.timeout(HELLO_TIMEOUT_S):
+            async with asyncio.timeout(self._patience_s):
                 self.hello = await self._opened
         except TimeoutError as error:
             said = f" It printed: {self._said!r}" if self._said else ""

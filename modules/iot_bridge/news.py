@@ -47,6 +47,11 @@ class Result(NamedTuple):
     data: bytes = b""
     """DONE: the returned values. Otherwise: why, UTF-8."""
 
+    @property
+    def reason(self) -> str:
+        """Why it was not done."""
+        return " ".join(lines(self.data.decode(errors="replace")))
+
 
 class Telemetry(NamedTuple):
     """Values of a telemetry channel."""

@@ -46,7 +46,7 @@ UNITS: Final = (
     Unit("speed", "km/h", 1 / 3.6, "kph"),
     Unit("angular speed", "deg/s", 1, "°/s"),
     Unit("angular speed", "rad/s", _DEGREES),
-    Unit("angular speed", "rpm", 6, "1/min"),
+    Unit("angular speed", "rpm", 6),
     Unit("acceleration", "m/s²", 1, "m/s^2"),
     Unit("acceleration", "cm/s²", 1e-2, "cm/s^2"),
     Unit("percentage", "%", 1, "percent pct"),
@@ -78,7 +78,12 @@ def fold(text: str) -> str:
     return unicodedata.normalize("NFKC", text).strip()
 
 
-_EXACT: Final = {fold(name): unit for unit in UNITS for name in (unit.symbol, *unit.words.split())}
+def _names(unit: Unit) -> tuple[str, ...]:
+    words = unit.words.split()
+    return unit.symbol, *words, *(word + "s" for word in words if word.isalpha())
+
+
+_EXACT: Final = {fold(name): unit for unit in UNITS for name in _names(unit)}
 _ANY_CASE: Final = {name.lower(): unit for name, unit in _EXACT.items()}
 
 
@@ -90,9 +95,9 @@ def find(text: str) -> Unit | None:
     name = fold(text)
     if name in _EXACT:
         return _EXACT[name]
-    unit = _ANY_CASE.get(name.lower()) or _ANY_CASE.get(name.lower().removesuffix("s"))
+    unit = _ANY_CASE.get(name.lower())
     if unit and name.startswith("M") and unit.symbol.startswith("m") and not unit.symbol.islower():
-        return None  # mega is a milliard times milli
+        return None  # MV, MA, MW: mega, not milli
     return unit
 
 
@@ -109,12 +114,11 @@ def convert(value: float, given: str, wanted: str) -> float | None:
 
     A board's own words convert only to themselves.
     """
-    if fold(given).lower() == fold(wanted).lower():
-        return value
     source, target = find(given), find(wanted)
+    if source == target:
+        own_word = source is None and fold(given).lower() != fold(wanted).lower()
+        return None if own_word else value
     if source is None or target is None or source.quantity != target.quantity:
         return None
-    if source == target:
-        return value
     result = (value * source.factor + source.offset - target.offset) / target.factor
     return float(f"{result:.{_SIGNIFICANT_DIGITS}g}")

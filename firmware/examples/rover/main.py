@@ -3,8 +3,9 @@
 import asyncio
 from math import radians, sqrt
 
-from boardtalk import Arg, Board
 from chassis import ACCELERATION, TOP_SPEED, TRACK, Chassis
+
+from boardtalk import Arg, Board
 
 rover = Board("rover", version="1.0", about="a rover with two driven wheels")
 chassis = Chassis()

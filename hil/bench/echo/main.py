@@ -1,0 +1,16 @@
+# The least that a board can do with a line: send everything back. Baseline of the round-trip bench.
+import sys
+import termios
+
+import select
+
+termios.setraw(0)
+poll = select.poll()
+poll.register(sys.stdin, select.POLLIN)
+buffer = bytearray(256)
+while True:
+    poll.poll()
+    size = sys.stdin.buffer.readinto(buffer)
+    if not size:
+        break
+    sys.stdout.buffer.write(memoryview(buffer)[:size])

@@ -1,0 +1,355 @@
+"""A board as the gateway knows it: what outlives a session, above all stop and commands under way.
+
+The rules that keep people safe are here. A stop raises the epoch and latches, also while the board
+is away; the board is made to agree before it gets any other command. Commands of an older epoch
+come to nothing. Only `rearm` lets the board move again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from boardtalk.modules.iot_bridge import service_api as api
+from boardtalk.modules.iot_bridge.errors import LinkBusy, LinkError, SessionLost
+from boardtalk.modules.iot_bridge.frames import Outcome
+from boardtalk.modules.iot_bridge.news import (
+    BoardEvent,
+    Dropped,
+    LogLine,
+    News,
+    Order,
+    Result,
+    Sent,
+    Started,
+    Stopped,
+    Telemetry,
+)
+
+if TYPE_CHECKING:
+    from boardtalk.modules.iot_bridge.device import Device
+    from boardtalk.modules.iot_bridge.feed import Feed
+    from boardtalk.modules.iot_bridge.memory import Memory
+
+MAX_EPOCH: Final = 0xFFFF
+STOP_ANSWER_S: Final = 1.0
+"""Longest that who stopped waits for the board's confirmation; it is asked on and on."""
+RESUME_S: Final = 0.1
+"""After a new session the board first tells the results that it could not get rid of."""
+LOST_S: Final = 30.0
+"""A command whose board stays away for so long ends as unknown."""
+ANSWER_GRACE_S: Final = 5.0
+"""So much later than it may take, a command without a result ends as unknown."""
+HALTED: Final = ("motion", "action")
+"""Classes of commands that a stopped board does not take."""
+STOPPED_FIRST: Final = "a stop, or a restart of the board, came first"
+
+log = logging.getLogger(__name__)
+
+
+class Board:
+    """One board.
+
+    Args:
+        name: its address; "" while nobody has adopted it.
+        feed: where everything about it is told.
+        memory: keeps the latch.
+        tasks: runs the commands under way.
+    """
+
+    def __init__(
+        self, name: str, feed: Feed[api.AnyAnswer], memory: Memory, tasks: asyncio.TaskGroup
+    ) -> None:
+        self.name = name
+        self.port = ""
+        self.epoch = 0
+        self.latched = False
+        self.device: Device | None = None
+        """The session, while there is one."""
+        self.met: Device | None = None
+        """The last session: who the board is, and what it understands."""
+        self._detail = "not seen yet"
+        self._feed = feed
+        self._memory = memory
+        self._tasks = tasks
+        self._ready = asyncio.Event()
+        self._orders: dict[int, Order] = {}
+        self._stopping: asyncio.Task[bool] | None = None
+        self._rearming = False
+        self._told: api.BoardChanged | None = None
+
+    @property
+    def uid(self) -> str:
+        """The board's unique id; "" if it was never met."""
+        return self.met.hello.uid if self.met else ""
+
+    def describe(self) -> api.BoardChanged:
+        """How it is now."""
+        met = self.met
+        return api.BoardChanged(
+            name=self.name,
+            uid=self.uid,
+            port=self.port,
+            firmware=met.hello.firmware if met else "",
+            state=self._state(),
+            epoch=self.epoch,
+            dictionary=met.hello.dictionary.hex() if met else "",
+            detail="" if self.device else self._detail,
+            declared=met.hello.name if met else "",
+        )
+
+    def tell(self) -> None:
+        """Tell how it is, if that has changed."""
+        now = self.describe()
+        if now != self._told:
+            self._told = now
+            self._feed.put(now)
+
+    # Sessions -----------------------------------------------------------------------------------
+
+    async def serve(self, device: Device) -> None:
+        """Use a session until it ends.
+
+        Raises:
+            LinkError: it ended.
+        """
+        self._meet(device)
+        try:
+            if self.latched and not (device.hello.latched and device.hello.epoch == self.epoch):
+                await device.stop(self.epoch)
+            self._ready.set()
+            self.tell()
+            async for news in device.news():
+                self._on_news(news)
+        except LinkError as error:
+            self._detail = str(error)
+            raise
+        finally:
+            self.device = None
+            self._ready.clear()
+            self.tell()
+
+    def away(self, port: str, reason: str) -> None:
+        """There is no session, for this reason."""
+        if self.device is None:
+            self.port, self._detail = port, reason
+            self.tell()
+
+    def _meet(self, device: Device) -> None:
+        hello = device.hello
+        if self.met is not None and self.met.hello.boot != hello.boot:
+            self.epoch = min(self.epoch + 1, MAX_EPOCH)
+        self.epoch = max(self.epoch, hello.epoch)
+        self.latched = self.latched or hello.latched or self._memory.get(hello.uid).latched
+        self.port, self.met, self.device = device.port, device, device
+
+    def _state(self) -> api.BoardState:
+        if self.device is None:
+            return api.BoardState.OFFLINE
+        if not self.name:
+            return api.BoardState.WAITING
+        return api.BoardState.LATCHED if self.latched else api.BoardState.READY
+
+    # Stop ---------------------------------------------------------------------------------------
+
+    def stop(self) -> asyncio.Task[bool] | None:
+        """Stop, now; never waits and never fails. The task tells whether the board has confirmed.
+
+        None: the board is away; it is stopped before anything else as soon as it is back.
+        """
+        if not self.latched or self._rearming:
+            self.epoch = min(self.epoch + 1, MAX_EPOCH)
+        self.latched = True
+        if self.device is not None and (self._stopping is None or self._stopping.done()):
+            stopping = self._confirm(self.device)
+            self._stopping = self._tasks.create_task(stopping, name=f"stop {self.name}")
+        self._remember()
+        self.tell()
+        return self._stopping if self.device is not None else None
+
+    async def rearm(self) -> None:
+        """Let it move again.
+
+        Raises:
+            LinkError: it is away, has not confirmed the stop, or does not agree.
+        """
+        if self.device is None:
+            raise LinkError(f"{self.name} is offline: {self._detail}")
+        if not self._ready.is_set() or (self._stopping is not None and not self._stopping.done()):
+            raise LinkError(f"{self.name} has not confirmed the stop yet")
+        epoch = self.epoch
+        self._rearming = True
+        try:
+            await self.device.rearm(epoch)
+        finally:
+            self._rearming = False
+        if epoch != self.epoch:
+            raise LinkError(f"{self.name} was stopped again")
+        self.latched = False
+        self._remember()
+        self.tell()
+
+    async def _confirm(self, device: Device) -> bool:
+        try:
+            epoch = -1
+            while epoch != self.epoch:  # stopped again meanwhile
+                epoch = self.epoch
+                await device.stop(epoch)
+        except LinkError:
+            return False
+        except Exception:
+            log.exception("stop of %s", self.name)
+            return False
+        return True
+
+    def _remember(self) -> None:
+        known = self._memory.get(self.uid)
+        if self.uid and known.latched != self.latched:
+            self._memory.put(self.uid, msgspec.structs.replace(known, latched=self.latched))
+            self._tasks.create_task(self._memory.save(), name="save")
+
+    # Commands -----------------------------------------------------------------------------------
+
+    def command(self, request: api.Command) -> None:
+        """Carry out a command; `Progress` and one `Result` are told."""
+        epoch = self.epoch if request.epoch is None else request.epoch
+        ttl_s = request.ttl_ms / 1000
+        order = Order(request.id, request.index, ttl_s, epoch, request.lease_ms, request.args)
+        if order.id in self._orders:
+            return
+        refusal = self._refusal(order)
+        if len(self._orders) >= api.MAX_COMMANDS:
+            refusal = f"busy: {api.MAX_COMMANDS} commands are under way"
+        if refusal:
+            self._tell_result(order.id, Outcome.REJECTED, detail=refusal)
+            return
+        self._orders[order.id] = order
+        self._tasks.create_task(self._run(order), name=f"command {order.id} of {self.name}")
+
+    def renew(self, id_: int, lease_ms: int) -> None:
+        """The lease of a running motion, again. Nothing for a stopped or absent board."""
+        if self.device is not None and not self.latched and id_ in self._orders:
+            self.device.renew(id_, lease_ms)
+
+    def cancel(self, id_: int) -> None:
+        """End a running command."""
+        if self.device is not None:
+            self.device.cancel(id_)
+
+    def set_point(self, index: int, lease_ms: int, values: bytes) -> None:
+        """Live values for a control. Nothing for a stopped or absent board."""
+        if self.device is not None and not self.latched and self._ready.is_set():
+            self.device.set_point(index, self.epoch, lease_ms, values)
+
+    def _refusal(self, order: Order) -> str:
+        """Why a command can't be sent; "" if it can."""
+        if order.epoch < self.epoch:
+            return STOPPED_FIRST
+        if self.met is None:
+            return f"{self.name} was never here: {self._detail}"
+        commands = self.met.dictionary.commands
+        if order.index >= len(commands):
+            return "the board has no such command"
+        if self.latched and commands[order.index].cls in HALTED:
+            return "stopped: rearm first"
+        return ""
+
+    async def _run(self, order: Order) -> None:
+        try:
+            await self._carry_out(order)
+        except Exception as error:
+            log.exception("command %d of %s", order.id, self.name)
+            self._tell_result(order.id, None, detail=f"a fault in the gateway: {error!r}")
+        finally:
+            del self._orders[order.id]
+
+    async def _carry_out(self, order: Order) -> None:
+        """Send a command and wait for its result, over as many sessions as it takes."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + order.ttl_s
+        boot: int | None = None
+        while True:
+            if not await self._wait_ready(deadline if boot is None else loop.time() + LOST_S):
+                late = "the board was away" if boot is None else "the board vanished meanwhile"
+                outcome = Outcome.EXPIRED if boot is None else None
+                self._tell_result(order.id, outcome, detail=late)
+                return
+            device = self.device
+            if device is None:
+                continue
+            if boot not in {None, device.hello.boot}:
+                self._tell_result(order.id, None, detail="the board restarted meanwhile")
+                return
+            if boot is None and (refusal := self._refusal(order)):
+                self._tell_result(order.id, Outcome.REJECTED, detail=refusal)
+                return
+            boot = device.hello.boot
+            left = max(0.0, deadline - loop.time()) if order.epoch == self.epoch else 0.0
+            try:
+                self._on_result(order, await self._ask(device, order._replace(ttl_s=left)))
+            except SessionLost:
+                await asyncio.sleep(RESUME_S)
+            else:
+                return
+
+    async def _wait_ready(self, deadline: float) -> bool:
+        try:
+            async with asyncio.timeout_at(deadline):
+                await self._ready.wait()
+        except TimeoutError:
+            return False
+        return True
+
+    async def _ask(self, device: Device, order: Order) -> Result | None:
+        """The board's answer; None if it owes it for too long."""
+        limit = device.dictionary.commands[order.index].limit
+        try:
+            async with asyncio.timeout(order.ttl_s + limit + ANSWER_GRACE_S):
+                return await device.command(order)
+        except TimeoutError:
+            return None
+        except LinkBusy as error:
+            return Result(order.id, Outcome.REJECTED, f"busy: {error}".encode())
+
+    # What is told -------------------------------------------------------------------------------
+
+    def _on_result(self, order: Order, result: Result | None) -> None:
+        if result is None:
+            self._tell_result(order.id, None, detail="the board never said how it ended")
+        elif result.outcome is Outcome.DONE:
+            self._tell_result(order.id, Outcome.DONE, data=result.data)
+        elif result.outcome is Outcome.EXPIRED and order.epoch < self.epoch:
+            self._tell_result(order.id, Outcome.REJECTED, detail=STOPPED_FIRST)
+        else:
+            self._tell_result(order.id, result.outcome, detail=result.reason)
+
+    def _tell_result(self, id_: int, outcome: Outcome | None, *, data: bytes = b"", detail: str = "") -> None:
+        result = api.Result(board=self.name, id=id_, outcome=outcome, data=data, detail=detail)
+        self._feed.put(result)
+
+    def _on_news(self, news: News) -> None:
+        name = self.name
+        match news:
+            case Sent(id_):
+                self._feed.put(api.Progress(board=name, id=id_, stage=api.Stage.SENT))
+            case Started(id_):
+                self._feed.put(api.Progress(board=name, id=id_, stage=api.Stage.STARTED))
+            case Result():
+                done = news.outcome is Outcome.DONE
+                data, detail = (news.data, "") if done else (b"", news.reason)
+                self._tell_result(news.id, news.outcome, data=data, detail=detail)
+            case Telemetry(index, data):
+                kind = api.ReportKind.TELEMETRY
+                self._feed.put(api.Report(board=name, kind=kind, index=index, data=data))
+            case BoardEvent(index, data):
+                kind = api.ReportKind.EVENT
+                self._feed.put(api.Report(board=name, kind=kind, index=index, data=data))
+            case LogLine(level, text):
+                self._feed.put(api.LogLine(board=name, level=level, text=text))
+            case Dropped(count):
+                self._feed.put(api.Dropped(board=name, count=count))
+            case Stopped(latched=True) if not self.latched:
+                self.stop()  # by a button of its own

@@ -1,0 +1,198 @@
+"""All boards: which there are, what they are called, and in which port each one is."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from boardtalk.modules.iot_bridge import service_api as api
+from boardtalk.modules.iot_bridge.board import STOP_ANSWER_S, Board
+from boardtalk.modules.iot_bridge.cache import DictionaryCache
+from boardtalk.modules.iot_bridge.errors import LinkError, WrongBoard
+from boardtalk.modules.iot_bridge.memory import Memory
+from boardtalk.modules.iot_bridge.slot import Slot
+from boardtalk.modules.iot_bridge.transports import discovery
+from boardtalk.modules.iot_bridge.transports.serial import DEFAULT_BAUD
+from boardtalk.sdk import AddressError, check_address
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from boardtalk.modules.iot_bridge.device import Device
+    from boardtalk.modules.iot_bridge.feed import Feed
+
+AUTO: Final = "auto"
+
+
+class Fleet:
+    """The boards of one gateway.
+
+    Args:
+        folder: for what must be remembered.
+        feed: where everything about the boards is told.
+        tasks: runs what belongs to boards and ports.
+    """
+
+    def __init__(self, folder: Path, feed: Feed[api.AnyAnswer], tasks: asyncio.TaskGroup) -> None:
+        self._memory = Memory(folder / "boards.json")
+        self._cache = DictionaryCache(folder / "dictionaries")
+        self._feed = feed
+        self._tasks = tasks
+        self._boards: dict[str, Board] = {}
+        self._waiting: list[Board] = []
+        self._wanted: dict[str, api.WantedBoard] = {}
+        self._slots: dict[tuple[str, int, str, str], asyncio.Task[None]] = {}
+        self._found: dict[str, asyncio.Task[None]] = {}
+        self._adopt_all = False
+        self._usb: frozenset[discovery.UsbId] = frozenset()
+        self._watcher: asyncio.Task[None] | None = None
+
+    def __getitem__(self, name: str) -> Board:
+        """A board by its address. Raises LinkError if there is none."""
+        if name not in self._boards:
+            raise LinkError(f"there is no board {name!r}")
+        return self._boards[name]
+
+    def describe(self) -> tuple[api.BoardChanged, ...]:
+        """All boards, those that wait for adoption last."""
+        return tuple(board.describe() for board in (*self._boards.values(), *self._waiting))
+
+    # What the gateway wants -----------------------------------------------------------------------
+
+    def configure(self, attach: api.Attach) -> None:
+        """Open the ports that are wanted now and close those that are not. What stays is not touched."""
+        self._wanted = {wanted.name: wanted for wanted in attach.boards}
+        self._adopt_all = attach.adopt_all
+        for name in [name for name, board in self._boards.items() if self._forgotten(name, board)]:
+            del self._boards[name]
+        for name in self._wanted:
+            self._board(name)
+        self._open_ports([wanted for wanted in attach.boards if wanted.port != AUTO])
+        self._look_for(frozenset(attach.usb))
+
+    def _forgotten(self, name: str, board: Board) -> bool:
+        return name not in self._wanted and board.device is None
+
+    def _open_ports(self, wanted: Iterable[api.WantedBoard]) -> None:
+        keys = {(each.port, each.baud, each.uid, each.name) for each in wanted}
+        for key in self._slots.keys() - keys:
+            self._slots.pop(key).cancel()
+        for key in keys - self._slots.keys():
+            port, baud, uid, name = key
+            slot = Slot(port, baud, self, self._cache, self._board(name), uid)
+            self._slots[key] = self._tasks.create_task(slot.run(), name=f"port {port}")
+
+    def _look_for(self, usb: frozenset[discovery.UsbId]) -> None:
+        if usb == self._usb:
+            return
+        self._usb = usb
+        if self._watcher is not None:
+            self._watcher.cancel()
+        self._watcher = self._tasks.create_task(self._watch(), name="watch for ports")
+
+    async def _watch(self) -> None:
+        async for ports in discovery.watch(self._usb):
+            taken = {str(Path(key[0]).resolve()) for key in self._slots}
+            paths = {port.path for port in ports if str(Path(port.path).resolve()) not in taken}
+            for path in self._found.keys() - paths:
+                self._found.pop(path).cancel()
+            for path in paths - self._found.keys():
+                slot = Slot(path, DEFAULT_BAUD, self, self._cache)
+                self._found[path] = self._tasks.create_task(slot.run(), name=f"port {path}")
+
+    # Who is who ---------------------------------------------------------------------------------
+
+    def find(self, device: Device, board: Board | None) -> Board:
+        """The board at the other end of a session.
+
+        Args:
+            device: the session.
+            board: the one whose port it is, if it has one of its own.
+
+        Raises:
+            WrongBoard: it is connected already.
+        """
+        hello = device.hello
+        for other in (*self._boards.values(), *self._waiting):
+            if other.device is not None and other.uid == hello.uid:
+                raise WrongBoard(f"{device.port}: board {hello.uid} is connected at {other.port} already")
+        self._waiting = [other for other in self._waiting if other.device is not None]
+        if board is not None:
+            return board
+        name = self._name(hello.uid, hello.name)
+        if name:
+            return self._board(name)
+        stranger = Board("", self._feed, self._memory, self._tasks)
+        self._waiting.append(stranger)
+        return stranger
+
+    def adopt(self, uid: str, name: str) -> None:
+        """Give a board that waits a name, for good.
+
+        Raises:
+            LinkError: no such board waits, or the name can't be given.
+        """
+        waiting = [board for board in self._waiting if board.uid == uid and board.device is not None]
+        if not waiting:
+            raise LinkError(f"no board {uid!r} waits for adoption")
+        try:
+            check_address(name)
+        except AddressError as error:
+            raise LinkError(str(error)) from error
+        if name in self._boards:
+            raise LinkError(f"{name} is the address of another board")
+        (board,) = waiting
+        board.name = name
+        self._waiting.remove(board)
+        self._boards[name] = board
+        self._memory.put(uid, msgspec.structs.replace(self._memory.get(uid), name=name))
+        self._tasks.create_task(self._memory.save(), name="save")
+        board.tell()
+
+    def _board(self, name: str) -> Board:
+        if name not in self._boards:
+            self._boards[name] = Board(name, self._feed, self._memory, self._tasks)
+        return self._boards[name]
+
+    def _name(self, uid: str, declared: str) -> str:
+        """The address of a board found somewhere; "" if somebody must adopt it first."""
+        for wanted in self._wanted.values():
+            if wanted.uid == uid:
+                return wanted.name
+        if given := self._memory.get(uid).name:
+            return given
+        if not self._adopt_all:
+            return ""
+        name = re.sub(r"[^a-z0-9_-]+", "-", declared.lower())[:27].strip("-_") or "board"
+        taken = name in self._wanted or (name in self._boards and self._boards[name].uid != uid)
+        return f"{name}-{uid[-4:]}" if taken else name
+
+    # Stop ---------------------------------------------------------------------------------------
+
+    async def stop(self, name: str | None) -> tuple[api.BoardStopped, ...]:
+        """Stop a board, or all (None). All are told before the first answer is waited for."""
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        names = list(self._boards) if name is None else [name]
+        stopping = {each: self._boards[each].stop() for each in names if each in self._boards}
+        took: dict[str, float] = {}
+        for each, task in stopping.items():
+            if task is not None:
+                task.add_done_callback(lambda _, each=each: took.setdefault(each, loop.time() - began))
+        waited = [task for task in stopping.values() if task is not None]
+        if waited:
+            await asyncio.wait(waited, timeout=STOP_ANSWER_S)
+        waiting_ms = (loop.time() - began) * 1000
+        return tuple(
+            api.BoardStopped(
+                board=each,
+                confirmed=task is not None and task.done() and not task.cancelled() and task.result(),
+                ms=took[each] * 1000 if each in took else waiting_ms,
+            )
+            for each in names
+            for task in (stopping.get(each),)
+        )

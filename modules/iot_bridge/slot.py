@@ -1,0 +1,118 @@
+"""A port, and the board in it: opened again and again, whatever happens."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING, Final, Protocol
+
+from boardtalk.modules.iot_bridge.device import HELLO_TIMEOUT_S, Device
+from boardtalk.modules.iot_bridge.errors import (
+    LinkError,
+    NoHello,
+    PortDenied,
+    PortMissing,
+    SessionLost,
+    VersionError,
+    WrongBoard,
+)
+from boardtalk.modules.iot_bridge.transports.serial import SerialPort
+
+if TYPE_CHECKING:
+    from boardtalk.modules.iot_bridge.board import Board
+    from boardtalk.modules.iot_bridge.cache import DictionaryCache
+
+BACKOFF_S: Final = (0.1, 0.2, 0.5, 1.0, 2.0)
+"""Pauses after one failure after another."""
+MISSING_S: Final = 0.2
+"""How often it is looked whether a port is back."""
+HOPELESS_S: Final = 5.0
+"""After what only a person can mend."""
+PATIENCE_S: Final = (HELLO_TIMEOUT_S, 10.0, 30.0)
+"""How long a port stays open though nobody answers: opening it again may reset the board."""
+
+log = logging.getLogger(__name__)
+
+
+class Fleet(Protocol):
+    """Who knows the boards."""
+
+    def find(self, device: Device, board: Board | None) -> Board:
+        """The board at the other end of a session. Raises WrongBoard."""
+        ...
+
+
+class Slot:
+    """One port.
+
+    Args:
+        path: the device.
+        baud: bits per second.
+        fleet: tells which board it is.
+        cache: of dictionaries.
+        board: the one that belongs here; None = whichever it is.
+        uid: its unique id; "" = any.
+    """
+
+    def __init__(
+        self,
+        path: str,
+        baud: int,
+        fleet: Fleet,
+        cache: DictionaryCache,
+        board: Board | None = None,
+        uid: str = "",
+    ) -> None:
+        self.path = path
+        self._baud = baud
+        self._fleet = fleet
+        self._cache = cache
+        self._board = board
+        self._uid = uid
+        self._failures = 0
+        self._unanswered = 0
+        self._said = ""
+
+    async def run(self) -> None:
+        """Keep the board connected until cancelled."""
+        while True:
+            try:
+                await self._session()
+            except LinkError as error:
+                self._report(error)
+                pause = self._pause(error)
+            except Exception as error:
+                log.exception("port %s", self.path)
+                self._report(LinkError(f"{self.path}: a fault in the gateway: {error!r}"))
+                pause = HOPELESS_S
+            await asyncio.sleep(pause)
+
+    async def _session(self) -> None:
+        patience = PATIENCE_S[min(self._unanswered, len(PATIENCE_S) - 1)]
+        port = SerialPort(self.path, self._baud)
+        async with Device(port, self._cache, self._uid, patience) as device:
+            board = self._fleet.find(device, self._board)
+            hello = device.hello
+            log.info("%s: %s, board %s, %s", self.path, board.name, hello.uid, hello.firmware)
+            self._failures = self._unanswered = 0
+            self._said = ""
+            await board.serve(device)
+
+    def _report(self, error: LinkError) -> None:
+        """Say what is wrong, once."""
+        self._failures += 1
+        self._unanswered += isinstance(error, NoHello)
+        if self._board is not None:
+            self._board.away(self.path, str(error))
+        if str(error) != self._said:
+            self._said = str(error)
+            log.warning("%s", error)
+
+    def _pause(self, error: LinkError) -> float:
+        if isinstance(error, PortMissing):
+            return MISSING_S
+        if isinstance(error, PortDenied | WrongBoard | VersionError):
+            return HOPELESS_S
+        if isinstance(error, SessionLost):
+            return BACKOFF_S[0]
+        return BACKOFF_S[min(self._failures, len(BACKOFF_S)) - 1]
