@@ -59,7 +59,7 @@ class Link:
         self._nak_due = False
 
     def open(self, seed):
-        """Begin a session. What the peer has not acknowledged goes again."""
+        """Begin a session."""
         self._line.seed = seed
         self._line.ack = self._taken = 0
         self._held = [None] * _WINDOW

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 
 from boardtalk.broker import packets
 from boardtalk.broker.base import BrokerError, LoginRefused
-from boardtalk.broker.packets import Connack, Packet, Suback
+from boardtalk.broker.packets import Connack, Packet, PacketError, Publish, Suback
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -40,6 +40,7 @@ class Connection(asyncio.Protocol):
         self._loop = asyncio.get_running_loop()
         self._in = bytearray()
         self._out: list[bytes] = []
+        self._early: list[Packet] = []
         self._arrived = asyncio.Event()
         self._lost = self._loop.create_future()
         self._paused = False
@@ -51,15 +52,18 @@ class Connection(asyncio.Protocol):
             self._loop.call_soon(self._flush)
         self._out.append(data)
 
-    async def read(self) -> list[Packet]:
-        """The next packets, at most `MAX_BATCH`; at least one.
+    async def read(self, most: int = MAX_BATCH) -> list[Packet]:
+        """The next packets: at least one, at most `most`.
 
         Raises:
             BrokerError: the connection is lost, or what came is not MQTT.
         """
+        if self._early:
+            batch, self._early = self._early, []
+            return batch
         if self._in:
             await asyncio.sleep(0)  # others have their turn even if there is always more to read
-        while not (batch := packets.take(self._in, MAX_BATCH)):
+        while not (batch := packets.take(self._in, most)):
             if self._lost.done():
                 raise BrokerError("the broker closed the connection")
             self._resume()
@@ -70,15 +74,18 @@ class Connection(asyncio.Protocol):
         return batch
 
     async def expect(self, kind: type[A]) -> A:
-        """The next packet, which must be of this kind.
+        """Wait for the answer of this kind. Messages that come before it are kept for `read`.
 
         Raises:
-            BrokerError: it is another one, or none comes.
+            BrokerError: something else comes, or the connection is lost.
         """
-        packet, *others = await self.read()
-        if not isinstance(packet, kind) or others:
-            raise packets.PacketError(f"the broker answers with {type(packet).__name__}, not {kind.__name__}")
-        return packet
+        early: list[Packet] = []
+        while isinstance(packet := (await self.read(1))[0], Publish):
+            early.append(packet)
+        self._early = early
+        if isinstance(packet, kind):
+            return packet
+        raise PacketError(f"the broker answers with {type(packet).__name__}, not {kind.__name__}")
 
     async def close(self) -> None:
         """Hand over what was sent, then hang up without good-bye: the last will is published."""

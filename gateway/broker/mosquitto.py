@@ -50,7 +50,9 @@ log_type notice
 _WEBSOCKET: Final = """\
 listener {port} {host}
 protocol websockets
+socket_domain {domain}
 """
+"""Without `socket_domain` mosquitto 2.0.11 listens for WebSockets on all networks, whatever the host."""
 
 
 class Mosquitto(Hosted):
@@ -81,7 +83,8 @@ class Mosquitto(Hosted):
             max_queued_bytes=MAX_QUEUED_BYTES,
         )
         if self.websocket_port:
-            text += _WEBSOCKET.format(host=self._listen_host, port=self.websocket_port)
+            domain = "ipv6" if ":" in self._listen_host else "ipv4"
+            text += _WEBSOCKET.format(host=self._listen_host, port=self.websocket_port, domain=domain)
         write_private(self._secrets / "mosquitto.passwd", mosquitto_passwords(granted))
         write_private(self._secrets / "mosquitto.acl", mosquitto_acl(granted))
         write_private(self._secrets / "mosquitto.conf", text)

@@ -1,49 +1,28 @@
-"""The arguments of a command as people type them: which word is which, and what value it is. Pure."""
+"""The arguments of a command as people type them: which word is which. Pure."""
 
 from __future__ import annotations
 
-import math
 import re
-from difflib import get_close_matches
+from collections import deque
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from boardtalk.modules.iot_bridge import units
-from boardtalk.modules.iot_bridge.dictionary import INT_RANGE, MAX_STR_BYTES, Command, Value
 from boardtalk.modules.iot_bridge.manual import example, usage
-from boardtalk.modules.iot_bridge.words import exact, limits, line
-from boardtalk.sdk import BoardtalkError
+from boardtalk.modules.iot_bridge.values import NUMBER, BadArgument, fold, guess, read_value, said
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterator
 
-MAX_ECHO_CHARS: Final = 40
-"""Of what somebody typed, in an error."""
-MAX_FLOAT: Final = 3.4e38
-"""Largest float on the wire (32 bit)."""
+    from boardtalk.modules.iot_bridge.dictionary import Command, Value
+
 NUMERIC: Final = frozenset({"int", "float"})
-SWITCH: Final = {
-    **dict.fromkeys(("on", "yes", "true", "1"), True),
-    **dict.fromkeys(("off", "no", "false", "0"), False),
-}
-NUMBER: Final = re.compile(r"([+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?)\s*(.*)", re.IGNORECASE | re.DOTALL)
-"""A number and what follows it: its unit."""
 
 _WORD: Final = re.compile(
     r"""\s*  (?:(?P<name>[^\W\d]\w*)\s*[=＝]\s*)?
-    (?P<value> "(?P<quoted>(?:[^"\\]|\\.)*)"(?!\S) | “(?P<curly>[^”]*)”(?!\S) | \S*)  \s*""",
+    (?P<value> "(?P<quoted>(?:[^"\\]|\\.)*)"(?!\S) | “(?P<curly>[^”]*)”(?!\S) | \S*)""",
     re.VERBOSE | re.DOTALL,
 )
 _ESCAPED: Final = re.compile(r'\\(["\\])')
-_MINUS: Final = str.maketrans("−–—‐", "----")
-"""What keyboards and word processors make of a minus."""
-
-
-class CommandError(BoardtalkError):
-    """A line can't be carried out; the text says why and what would do, for its author."""
-
-
-class BadArgument(CommandError):
-    """An argument is missing, too much, or does not fit."""
 
 
 class Given(NamedTuple):
@@ -54,55 +33,117 @@ class Given(NamedTuple):
     named: bool
 
 
-def fold(text: str) -> str:
-    """A word in one spelling, whatever keyboard it comes from; for all but free text."""
-    return units.fold(text).translate(_MINUS)
+class _Word(NamedTuple):
+    name: str
+    """What stands before `=`, folded; "" if nothing does."""
+    text: str
+    """Without its quotes."""
+    quoted: bool
+    start: int
+    value_start: int
+    end: int
 
 
-def said(text: str) -> str:
-    """What somebody typed, to be shown to him."""
-    return f"'{line(text, MAX_ECHO_CHARS)}'"
-
-
-def guess(word: str, known: Iterable[str]) -> str:
-    """What may have been meant, as a question; or ""."""
-    near = get_close_matches(word[:MAX_ECHO_CHARS].lower(), known, n=1)
-    return f"did you mean {line(near[0])}?" if near else ""
-
-
-def arguments(command: Command, text: str) -> dict[str, Any]:
-    """All arguments as checked values, from what follows the command's name.
+def read_arguments(command: Command, text: str) -> dict[str, Any]:
+    """All arguments as checked values, by name, from what follows the command.
 
     Raises:
         BadArgument: one is missing, too much, or does not fit.
     """
-    args = {given.spec.name: value(given.spec, given.text) for given in assigned(command, text)}
-    return {spec.name: args[spec.name] if spec.name in args else _default(command, spec) for spec in command.args}
+    given = {each.spec.name: read_value(each.spec, each.text) for each in assign(command, text)}
+    return {
+        spec.name: given[spec.name] if spec.name in given else _default(command, spec)
+        for spec in command.args
+    }
 
 
-# Which word is which ----------------------------------------------------------------------------
-
-
-def assigned(command: Command, text: str) -> Iterator[Given]:
-    """Each argument that was given, with its text, in the order of typing.
+def assign(command: Command, text: str) -> Iterator[Given]:
+    """Each argument that is given, in the order of typing.
 
     Raises:
-        BadArgument: a word is too much, or names an argument that there is not, or one twice.
+        BadArgument: a word is too much, or names an argument that is not there or given already.
     """
     missing = {spec.name: spec for spec in command.args}
+    words = deque(_words(text))
     named = False
-    at = 0
-    while at < len(text):
-        word = _word(text, at)
+    while words:
+        word = words.popleft()
         takes_rest = [spec.type for spec in missing.values()] == ["str"]
-        if word["name"] and not (takes_rest and _key(word) not in _names(command)):
-            named = True
-            spec = _named(command, missing, word)
-            at = word.start("value")
+        if word.name and (not takes_rest or any(word.name == spec.name for spec in command.args)):
+            named, start = True, word.value_start
+            spec = _named(command, missing, word.name)
         else:
-            spec = _next(command, missing, text[at : word.end()], named=named)
+            start = word.start
+            spec = _next(command, missing, text[start : word.end], named=named)
         del missing[spec.name]
         if takes_rest:
-            yield Given(spec, _plain(_word(text, at)) if _is_one_quotation(text, at) else text[at:], named)
+            alone = not words and start == word.value_start
+            yield Given(spec, word.text if alone else text[start:], named)
             return
-        said_, at = ...
+        following = None if named else next(iter(missing.values()), None)
+        if words and not word.quoted and _is_unit(spec, word.text, words[0], following):
+            yield Given(spec, f"{word.text} {words.popleft().text}", named)
+        else:
+            yield Given(spec, word.text, named)
+
+
+def _words(text: str) -> Iterator[_Word]:
+    for found in _WORD.finditer(text):
+        if not found[0].strip():
+            continue
+        quoted = found["quoted"] if found["curly"] is None else found["curly"]
+        yield _Word(
+            name=fold(found["name"] or "").lower(),
+            text=found["value"] if quoted is None else _ESCAPED.sub(r"\1", quoted),
+            quoted=quoted is not None,
+            start=found.start("name") if found["name"] else found.start("value"),
+            value_start=found.start("value"),
+            end=found.end(),
+        )
+
+
+def _is_unit(spec: Value, number: str, word: _Word, following: Value | None) -> bool:
+    """Whether a word is the unit of the number before it, and not the argument `following`."""
+    parts = NUMBER.fullmatch(fold(number))
+    if spec.type not in NUMERIC or parts is None or parts[2]:
+        return False
+    if word.name or word.quoted or NUMBER.match(fold(word.text)):
+        return False
+    if units.convert(1, word.text, spec.unit) is not None:
+        return True
+    known = spec.unit or units.find(word.text)  # else it is a word too much, not a wrong unit
+    return bool(known) and (following is None or following.type in NUMERIC)
+
+
+def _named(command: Command, missing: dict[str, Value], name: str) -> Value:
+    if name in missing:
+        return missing[name]
+    names = [spec.name for spec in command.args]
+    if name in names:
+        raise _misuse(command, f"{name} is given twice")
+    raise _misuse(
+        command, " ".join((f"{command.name} has no argument {said(name)};", guess(name, names))).rstrip()
+    )
+
+
+def _next(command: Command, missing: dict[str, Value], text: str, *, named: bool) -> Value:
+    if not missing:
+        raise _misuse(command, f"{said(text)} is too much")
+    if named:
+        raise _misuse(command, f"{said(text)} follows a named argument: name it too")
+    return next(iter(missing.values()))
+
+
+def _default(command: Command, spec: Value) -> Any:
+    """What the board declares, checked like what people type."""
+    if spec.default is None:
+        raise _misuse(command, f"{spec.name} is missing")
+    typed = ("off", "on")[spec.default] if isinstance(spec.default, bool) else str(spec.default)
+    try:
+        return read_value(spec, typed)
+    except BadArgument as error:
+        raise _misuse(command, f"{spec.name} is missing, and the board's own default does not fit") from error
+
+
+def _misuse(command: Command, problem: str) -> BadArgument:
+    return BadArgument("\n".join((problem, usage(command), example(command))))

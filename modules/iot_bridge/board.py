@@ -86,6 +86,13 @@ class Board:
         """The board's unique id; "" if it was never met."""
         return self.met.hello.uid if self.met else ""
 
+    @property
+    def dictionary_text(self) -> bytes:
+        """Its dictionary, as it sent it. Raises LinkError if it was never met."""
+        if self.met is None:
+            raise LinkError(f"{self.name} was never here: {self._detail}")
+        return self.met.dictionary_text
+
     def describe(self) -> api.BoardChanged:
         """How it is now."""
         met = self.met

@@ -5,26 +5,34 @@
     forward 20 · forward 20 cm · forward 0.2 m · forward distance=20 speed=80 % · led on · say "hello"
 
 Arguments without names come first and in order, named ones after them in any order; defaults fill
-the rest. If all that is missing is a text, it takes the rest of the line. Values are checked against
-the dictionary: what `read` returns fits it, in its units.
+the rest. If all that is missing is a text, it takes the rest of the line. What `read` returns fits
+the board's dictionary, in its units.
 """
 
 from __future__ import annotations
 
-import math
-import re
 from dataclasses import dataclass
-from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, Final
 
 from boardtalk.modules.iot_bridge import manual, units
-from boardtalk.modules.iot_bridge.dictionary import INT_RANGE, MAX_STR_BYTES, Command, Dictionary, Value
+from boardtalk.modules.iot_bridge.arguments import NUMERIC, assign, read_arguments
 from boardtalk.modules.iot_bridge.manual import infos
-from boardtalk.modules.iot_bridge.words import exact, limits, line, show
-from boardtalk.sdk import BoardtalkError, Completion
+from boardtalk.modules.iot_bridge.values import (
+    NUMBER,
+    BadArgument,
+    CommandError,
+    UnknownCommand,
+    fold,
+    guess,
+    said,
+)
+from boardtalk.modules.iot_bridge.words import line, quoted, show
+from boardtalk.sdk import Completion
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterator
+
+    from boardtalk.modules.iot_bridge.dictionary import Command, Dictionary, Value
 
 __all__ = [
     "BadArgument",
@@ -40,34 +48,8 @@ __all__ = [
     "show",
 ]
 
-MAX_COMMAND_CHARS: Final = 1000
-MAX_QUOTED_CHARS: Final = 40
-"""Of what somebody typed, in an error."""
-MAX_FLOAT: Final = 3.4e38
-"""Largest float on the wire (32 bit)."""
-BOOLS: Final = {"on": True, "yes": True, "true": True, "1": True,
-                "off": False, "no": False, "false": False, "0": False}  # fmt: skip
-HELP: Final = frozenset({"help", "?"})
-
-_MINUS: Final = str.maketrans("−–—‐", "----")  # what keyboards and word processors make of a minus
-_NUMBER: Final = re.compile(r"([+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?)\s*(.*)", re.IGNORECASE | re.DOTALL)
-_WORD: Final = re.compile(
-    r"""\s*(?:(?P<name>[^\W\d]\w*)\s*[=＝]\s*)?
-    (?:"(?P<quoted>(?:[^"\\]|\\.)*)"(?!\S) | “(?P<curly>[^”]*)”(?!\S) | (?P<bare>\S*))\s*""",
-    re.VERBOSE | re.DOTALL,
-)
-
-
-class CommandError(BoardtalkError):
-    """A line can't be carried out; the text says why and what would do, for its author."""
-
-
-class UnknownCommand(CommandError):
-    """The robot has no such command."""
-
-
-class BadArgument(CommandError):
-    """An argument is missing, too much, or does not fit."""
+MAX_CHARS: Final = 1000
+"""Of a line."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,23 +70,17 @@ def read(text: str, dictionary: Dictionary) -> Order:
         UnknownCommand: the dictionary has no such command.
         BadArgument: an argument is missing, too much, or does not fit; or the line is too long.
     """
-    if len(text) > MAX_COMMAND_CHARS:
-        raise BadArgument(f"too long: {len(text)} characters, {MAX_COMMAND_CHARS} at most")
+    if len(text) > MAX_CHARS:
+        raise BadArgument(f"too long: {len(text)} characters are more than the limit of {MAX_CHARS}")
     name, rest = _split(text)
-    if not name:
-        raise UnknownCommand(f"nothing to do; `{line(dictionary.name)}: help` lists the commands")
     index, command = _find(name, dictionary)
-    args = {spec.name: _value(spec, words) for spec, words in _assigned(command, rest)}
-    for spec in command.args:
-        if spec.name not in args:
-            args[spec.name] = _default(spec, command)
-    return Order(index, command, args)
+    return Order(index, command, read_arguments(command, rest))
 
 
 def is_help(text: str) -> bool:
     """Whether a line asks for help: `help`, `help forward`, `?`, `forward ?`."""
     words = _help_words(text)
-    return bool(words) and (words[0] in HELP or (len(words) == 2 and words[1] in HELP - {"help"}))
+    return words[:1] in (["help"], ["?"]) or words[1:] == ["?"]
 
 
 def help_for(text: str, dictionary: Dictionary) -> str:
@@ -113,12 +89,12 @@ def help_for(text: str, dictionary: Dictionary) -> str:
     Raises:
         UnknownCommand: it asks about a command that there is not.
     """
-    topics = [word for word in _help_words(text) if word not in HELP]
+    topics = [word for word in _help_words(text) if word not in ("help", "?")]
     return help_text(dictionary, *topics[:1])
 
 
 def help_text(dictionary: Dictionary, name: str = "") -> str:
-    """Help on one command, or on all.
+    """Help on one command, or the list of all.
 
     Raises:
         UnknownCommand: the dictionary has no such command.
@@ -127,41 +103,29 @@ def help_text(dictionary: Dictionary, name: str = "") -> str:
 
 
 def complete(text: str, dictionary: Dictionary) -> list[Completion]:
-    """What may follow a half-typed line: each replaces its last word."""
-    if len(text) > MAX_COMMAND_CHARS:
+    """What may follow a half-typed line; each replaces its last word."""
+    if len(text) > MAX_CHARS:
         return []
     head, _, last = text.rpartition(" ")
     name, rest = _split(head)
-    if not name or name in HELP:
-        last = last.lstrip().removeprefix("/")
-        found: Iterable[Completion] = (Completion(each.name, line(each.help)) for each in dictionary.commands)
+    if name in ("", "help", "?"):
+        last = last.removeprefix("/")
+        found = [Completion(each.name, line(each.help)) for each in dictionary.commands]
     elif name in dictionary.by_name:
-        found = _continuations(dictionary.by_name[name][1], rest, last)
+        found = list(_continuations(dictionary.by_name[name][1], rest, last))
     else:
         return []
     return [each for each in found if each.text.lower().startswith(last.lower())]
 
 
-# Words ------------------------------------------------------------------------------------------
-
-
-def _fold(text: str) -> str:
-    """A word in one spelling, for all but free text: no matter what keyboard it comes from."""
-    return units.fold(text).translate(_MINUS)
-
-
 def _split(text: str) -> tuple[str, str]:
-    """The command's name, folded, and the rest as it is."""
-    name, _, rest = text.strip().removeprefix("/").lstrip().partition(" ")
-    return _fold(name).lower(), rest.strip()
+    """The command's name, and the rest as it was typed."""
+    words = text.strip().removeprefix("/").split(maxsplit=1)
+    return fold(words[0]).lower() if words else "", words[1] if words[1:] else ""
 
 
 def _help_words(text: str) -> list[str]:
-    return _fold(text).removeprefix("/").lower().replace("?", " ? ").split()
-
-
-def _said(text: str) -> str:
-    return f"'{line(text, MAX_QUOTED_CHARS)}'"
+    return fold(text).removeprefix("/").lower().replace("?", " ? ").split()
 
 
 def _find(name: str, dictionary: Dictionary) -> tuple[int, Command]:
@@ -169,25 +133,44 @@ def _find(name: str, dictionary: Dictionary) -> tuple[int, Command]:
     if found:
         return found
     robot = line(dictionary.name)
-    hint = _nearest(name, dictionary.by_name) or f"`{robot}: help` lists what it knows"
-    raise UnknownCommand(f"{robot} knows no {_said(name)}; {hint}")
+    what = f"{robot} knows no {said(name)}" if name else "nothing to do"
+    raise UnknownCommand(
+        f"{what}; {guess(name, dictionary.by_name) or f'`{robot}: help` lists what it knows'}"
+    )
 
 
-def _nearest(word: str, known: Iterable[str]) -> str:
-    """A guess at what was meant, or ""."""
-    near = get_close_matches(word[:MAX_QUOTED_CHARS], known, n=1)
-    return f"did you mean {line(near[0])}?" if near else ""
+def _continuations(command: Command, before: str, last: str) -> Iterator[Completion]:
+    """Units, values and names that may follow; `last` is the word begun already."""
+    try:
+        given = list(assign(command, before))
+    except BadArgument:
+        return
+    free = [spec for spec in command.args if all(spec is not each.spec for each in given)]
+    name, equals, begun = last.partition("=")
+    if equals:
+        for spec in free:
+            if spec.name == name.lower():
+                yield from (Completion(f"{name}={text}", manual.hint(spec)) for text in _texts(spec, begun))
+        return
+    if free and not any(each.named for each in given):
+        yield from (Completion(text, manual.hint(free[0])) for text in _texts(free[0], last))
+    yield from (Completion(f"{spec.name}=", manual.hint(spec)) for spec in free)
+    if given and given[-1].spec.type in NUMERIC:
+        number = NUMBER.fullmatch(fold(given[-1].text))
+        if number and not number[2]:
+            yield from (Completion(unit, f"unit of {given[-1].spec.name}") for unit in _units(given[-1].spec))
 
 
-# Which word is which argument -------------------------------------------------------------------
+def _texts(spec: Value, begun: str) -> list[str]:
+    """Values that can be listed; of numbers that are typed already, the units."""
+    match spec.type:
+        case "choice":
+            return [quoted(line(choice)) for choice in spec.choices]
+        case "bool":
+            return ["on", "off"]
+    number = NUMBER.fullmatch(begun)
+    return [number[1] + unit for unit in _units(spec)] if number and number[2] else []
 
 
-def _assigned(command: Command, text: str) -> Iterator[tuple[Value, str]]:
-    """Arguments with what was typed for them, in the order of typing."""
-    waiting = {spec.name: spec for spec in command.args}
-    named = False
-    at = 0
-    while at < len(text):
-        word = _WORD.match(text, at)
-        assert word  # noqa: S101 - it matches anything
-        ...
+def _units(spec: Value) -> tuple[str, ...]:
+    return (line(spec.unit), *units.alternatives(spec.unit)) if spec.unit else ()

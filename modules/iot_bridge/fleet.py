@@ -16,7 +16,6 @@ from boardtalk.modules.iot_bridge.errors import LinkError, WrongBoard
 from boardtalk.modules.iot_bridge.memory import Memory
 from boardtalk.modules.iot_bridge.slot import Slot
 from boardtalk.modules.iot_bridge.transports import discovery
-from boardtalk.modules.iot_bridge.transports.serial import DEFAULT_BAUD
 from boardtalk.sdk import AddressError, check_address
 
 if TYPE_CHECKING:
@@ -78,12 +77,12 @@ class Fleet:
         return name not in self._wanted and board.device is None
 
     def _open_ports(self, wanted: Iterable[api.WantedBoard]) -> None:
-        keys = {(each.port, each.baud, each.uid, each.name) for each in wanted}
+        keys = {(each.port, each.baud, each.uid.lower(), each.name) for each in wanted}
         for key in self._slots.keys() - keys:
             self._slots.pop(key).cancel()
         for key in keys - self._slots.keys():
             port, baud, uid, name = key
-            slot = Slot(port, baud, self, self._cache, self._board(name), uid)
+            slot = Slot(port, self, self._cache, baud=baud, board=self._board(name), uid=uid)
             self._slots[key] = self._tasks.create_task(slot.run(), name=f"port {port}")
 
     def _look_for(self, usb: frozenset[discovery.UsbId]) -> None:
@@ -101,7 +100,7 @@ class Fleet:
             for path in self._found.keys() - paths:
                 self._found.pop(path).cancel()
             for path in paths - self._found.keys():
-                slot = Slot(path, DEFAULT_BAUD, self, self._cache)
+                slot = Slot(path, self, self._cache)
                 self._found[path] = self._tasks.create_task(slot.run(), name=f"port {path}")
 
     # Who is who ---------------------------------------------------------------------------------
@@ -161,13 +160,16 @@ class Fleet:
     def _name(self, uid: str, declared: str) -> str:
         """The address of a board found somewhere; "" if somebody must adopt it first."""
         for wanted in self._wanted.values():
-            if wanted.uid == uid:
+            if wanted.uid.lower() == uid:
                 return wanted.name
         if given := self._memory.get(uid).name:
             return given
+        name = re.sub(r"[^a-z0-9_-]+", "-", declared.lower())[:27].strip("-_") or "board"
+        block = self._wanted.get(name)
+        if block is not None and block.port == AUTO and not block.uid:
+            return name
         if not self._adopt_all:
             return ""
-        name = re.sub(r"[^a-z0-9_-]+", "-", declared.lower())[:27].strip("-_") or "board"
         taken = name in self._wanted or (name in self._boards and self._boards[name].uid != uid)
         return f"{name}-{uid[-4:]}" if taken else name
 
@@ -175,24 +177,17 @@ class Fleet:
 
     async def stop(self, name: str | None) -> tuple[api.BoardStopped, ...]:
         """Stop a board, or all (None). All are told before the first answer is waited for."""
-        loop = asyncio.get_running_loop()
-        began = loop.time()
         names = list(self._boards) if name is None else [name]
-        stopping = {each: self._boards[each].stop() for each in names if each in self._boards}
-        took: dict[str, float] = {}
-        for each, task in stopping.items():
-            if task is not None:
-                task.add_done_callback(lambda _, each=each: took.setdefault(each, loop.time() - began))
-        waited = [task for task in stopping.values() if task is not None]
-        if waited:
-            await asyncio.wait(waited, timeout=STOP_ANSWER_S)
-        waiting_ms = (loop.time() - began) * 1000
-        return tuple(
-            api.BoardStopped(
-                board=each,
-                confirmed=task is not None and task.done() and not task.cancelled() and task.result(),
-                ms=took[each] * 1000 if each in took else waiting_ms,
-            )
-            for each in names
-            for task in (stopping.get(each),)
-        )
+        stopping = [(each, self._boards[each].stop() if each in self._boards else None) for each in names]
+        return tuple(await asyncio.gather(*(_answer(each, task) for each, task in stopping)))
+
+
+async def _answer(name: str, stopping: asyncio.Task[bool] | None) -> api.BoardStopped:
+    """How one board takes a stop."""
+    loop = asyncio.get_running_loop()
+    began = loop.time()
+    confirmed = False
+    if stopping is not None:
+        done, _ = await asyncio.wait({stopping}, timeout=STOP_ANSWER_S)
+        confirmed = bool(done) and not stopping.cancelled() and stopping.result()
+    return api.BoardStopped(board=name, confirmed=confirmed, ms=(loop.time() - began) * 1000)

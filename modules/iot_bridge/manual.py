@@ -64,7 +64,9 @@ def details(command: Command) -> str:
     for spec in command.args[:MAX_ARGUMENTS]:
         lines += _wrap(f"  {spec.name:<{width}}  {_explanation(spec)}", " " * (width + 4))
     if command.returns:
-        answer = ", ".join(spec.name + (f" in {line(spec.unit)}" if spec.unit else "") for spec in command.returns)
+        answer = ", ".join(
+            spec.name + (f" in {line(spec.unit)}" if spec.unit else "") for spec in command.returns
+        )
         lines += _wrap(line(f"answers: {answer}", MAX_USAGE_CHARS), "  ")
     return "\n".join((*lines, *_wrap(example(command), "  ")))
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Final, TypeVar
+from contextlib import suppress
+from typing import TYPE_CHECKING, Final, Self
 
 from boardtalk.modules.iot_bridge import service_api as api
 from boardtalk.modules.iot_bridge.errors import LinkError
@@ -15,28 +15,54 @@ from boardtalk.sdk.channel import Channel
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable
     from pathlib import Path
+    from types import TracebackType
 
+SERVICE: Final = "boardtalk.modules.iot_bridge.service"
 START_TIMEOUT_S: Final = 10.0
 ANSWER_TIMEOUT_S: Final = 5.0
-"""Longest wait for an answer; a stop or re-arm takes a second at most."""
+"""Longest wait for an answer: a stop or re-arm takes a second at most."""
+END_TIMEOUT_S: Final = 5.0
+EVENTS: Final = 1000
+"""Events that may wait here; then the link process keeps them, and cuts us off beyond 1 MB."""
 
-A = TypeVar("A", bound=api.Answer)
+Connection = Channel[api.AnyAnswer]
+
+
+async def ask(state: Path, request: api.AnyRequest) -> api.AnyAnswer:
+    """One request on a connection of its own, and its answer (perhaps `Refused`).
+
+    Raises:
+        ServiceError: there is no link process on this state folder, or it does not answer.
+    """
+    channel: Connection = await Channel.connect(state / api.SOCKET, api.AnyAnswer)
+    try:
+        channel.send(request)
+        async with asyncio.timeout(ANSWER_TIMEOUT_S):
+            answer = await channel.receive()
+    except TimeoutError as error:
+        raise ServiceError(f"{state / api.SOCKET}: the link process does not answer") from error
+    finally:
+        channel.close()
+    if answer is None:
+        raise ServiceError(f"{state / api.SOCKET}: the link process hung up")
+    return answer
 
 
 class LinkClient:
-    """A connection to the link process.
+    """A connection to the link process, attached as the gateway.
 
-    Commands, renewals, cancels and set-points are sent without waiting: what becomes of them comes
+    Commands, renewals, cancels and set-points are sent without waiting; what becomes of them comes
     as events. Everything else is a call that returns its answer.
     """
 
-    def __init__(self, channel: Channel[api.AnyAnswer]) -> None:
+    def __init__(self, channel: Connection) -> None:
         self.boards: tuple[api.BoardChanged, ...] = ()
         """All boards, as they were on attaching."""
         self._channel = channel
         self._calls: dict[int, asyncio.Future[api.AnyAnswer]] = {}
         self._number = 0
         self._events: asyncio.Queue[api.AnyAnswer | None] = asyncio.Queue(EVENTS)
+        self._listener = asyncio.create_task(self._listen(), name="listen to link.sock")
 
     @classmethod
     async def start(
@@ -49,46 +75,150 @@ class LinkClient:
     ) -> LinkClient:
         """Find the link process of a state folder, or start it, and attach to it.
 
+        Args:
+            state: the gateway's state folder.
+            boards: those that the gateway knows; their ports are opened from now on.
+            adopt_all: take other boards too, under the names that they declare.
+            usb: (vendor, product) of USB ports that may be opened to look for boards.
+
         Raises:
             ServiceError: it does not start, or another gateway is attached to it.
         """
-        raise NotImplementedError
+        client = cls(await _find_or_launch(state))
+        try:
+            attached = await client._call(  # noqa: SLF001 - our own
+                api.Attach(boards=tuple(boards), adopt_all=adopt_all, usb=tuple(usb))
+            )
+        except LinkError as error:
+            await client.close(shutdown=False)
+            raise ServiceError(f"{state}: {error}") from error
+        except BaseException:
+            await client.close(shutdown=False)
+            raise
+        assert isinstance(attached, api.Attached)  # noqa: S101 - or `_call` had raised
+        client.boards = attached.boards
+        return client
 
-    @classmethod
-    @asynccontextmanager
-    async def open(cls, state: Path, boards: Iterable[api.WantedBoard]) -> AsyncIterator[LinkClient]:
-        """`start` and `close` as a context."""
-        raise NotImplementedError
-        yield
+    async def __aenter__(self) -> Self:
+        """Already started."""
+        return self
 
-    # signatures; bodies follow
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """`close`."""
+        await self.close()
 
     async def close(self, *, shutdown: bool = True) -> None:
-        """Leave. With `shutdown` the link process ends too; motions end with their leases."""
+        """Leave. With `shutdown` the link process ends too, and motions end with their leases."""
+        with suppress(ServiceError, TimeoutError):
+            if shutdown:
+                self._channel.send(api.Shutdown())
+                async with asyncio.timeout(END_TIMEOUT_S):
+                    await asyncio.shield(self._listener)
+        self._listener.cancel()
+        await asyncio.gather(self._listener, return_exceptions=True)
+        self._channel.close()
 
     async def events(self) -> AsyncIterator[api.AnyAnswer]:
-        """Everything that happens, until the link process goes away."""
-        raise NotImplementedError
-        yield
+        """Everything that happens, until the link process goes away. One reader only."""
+        while (event := await self._events.get()) is not None:
+            yield event
+
+    # Without waiting; each raises ServiceError if the link process is gone. ----------------------
 
     def command(self, command: api.Command) -> None:
-        """Carry out a command; raises ServiceError if the link process is gone."""
+        """Carry out a command; `Progress` and one `Result` follow."""
+        self._channel.send(command)
 
     def renew(self, board: str, id_: int, lease_ms: int) -> None:
         """The lease of a running motion, again."""
+        self._channel.send(api.Renew(board=board, id=id_, lease_ms=lease_ms))
 
     def cancel(self, board: str, id_: int) -> None:
         """End a running command."""
+        self._channel.send(api.Cancel(board=board, id=id_))
 
     def set_point(self, board: str, index: int, lease_ms: int, values: bytes) -> None:
         """Live values for a control channel."""
+        point = api.SetPoint(board=board, index=index, lease_ms=lease_ms, values=values)
+        self._channel.send(point)
+
+    # Calls; each raises LinkError if refused, ServiceError if the link process is gone. -----------
 
     async def rearm(self, board: str, by: str) -> None:
-        """Let a stopped board move again. Raises LinkError if it can't."""
+        """Let a stopped board move again."""
+        await self._call(api.Rearm(board=board, by=by))
 
     async def adopt(self, uid: str, name: str) -> None:
-        """Give a waiting board a name, for good. Raises LinkError if it can't."""
+        """Give a waiting board a name, for good."""
+        await self._call(api.Adopt(uid=uid, name=name))
 
     async def dictionary(self, board: str) -> bytes:
-        """A board's dictionary as JSON text. Raises LinkError if it is not known."""
-        raise NotImplementedError
+        """A board's dictionary, as it sent it."""
+        answer = await self._call(api.GetDictionary(board=board))
+        assert isinstance(answer, api.DictionaryText)  # noqa: S101 - or `_call` had raised
+        return answer.data
+
+    async def _call(self, request: api.AnyRequest) -> api.AnyAnswer:
+        self._number += 1
+        request.re = self._number
+        answer = self._calls[self._number] = asyncio.get_running_loop().create_future()
+        try:
+            self._channel.send(request)
+            async with asyncio.timeout(ANSWER_TIMEOUT_S):
+                got = await answer
+        except TimeoutError as error:
+            raise ServiceError("the link process does not answer") from error
+        finally:
+            del self._calls[request.re]
+        if isinstance(got, api.Refused):
+            raise LinkError(got.reason)
+        return got
+
+    async def _listen(self) -> None:
+        try:
+            async for answer in self._channel:
+                call = self._calls.get(answer.re)
+                if call is None:
+                    await self._events.put(answer)
+                elif not call.done():
+                    call.set_result(answer)
+        except ServiceError:
+            self._channel.close()
+        finally:
+            for call in self._calls.values():
+                if not call.done():
+                    call.set_exception(ServiceError("the link process went away"))
+        await self._events.put(None)
+
+
+async def _find_or_launch(state: Path) -> Connection:
+    path = state / api.SOCKET
+    try:
+        return await Channel.connect(path, api.AnyAnswer)
+    except ServiceError:
+        complaint = await _launch(state)
+    try:
+        return await Channel.connect(path, api.AnyAnswer)
+    except ServiceError as error:
+        raise ServiceError(f"the link process does not start: {complaint or error}") from error
+
+
+async def _launch(state: Path) -> str:
+    """Start the link process; it runs on when we end. Returns its complaint; "" if it listens."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-P", "-m", SERVICE, "--state", state, "--detach",
+        stdin=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    try:
+        async with asyncio.timeout(START_TIMEOUT_S):
+            _, said = await process.communicate()
+    except TimeoutError:
+        process.kill()
+        await process.wait()
+        return f"nothing heard of it within {START_TIMEOUT_S:g} s"
+    return said.decode(errors="replace").strip()

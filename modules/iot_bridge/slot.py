@@ -16,7 +16,7 @@ from boardtalk.modules.iot_bridge.errors import (
     VersionError,
     WrongBoard,
 )
-from boardtalk.modules.iot_bridge.transports.serial import SerialPort
+from boardtalk.modules.iot_bridge.transports.serial import DEFAULT_BAUD, SerialPort
 
 if TYPE_CHECKING:
     from boardtalk.modules.iot_bridge.board import Board
@@ -47,9 +47,9 @@ class Slot:
 
     Args:
         path: the device.
-        baud: bits per second.
         fleet: tells which board it is.
         cache: of dictionaries.
+        baud: bits per second.
         board: the one that belongs here; None = whichever it is.
         uid: its unique id; "" = any.
     """
@@ -57,9 +57,10 @@ class Slot:
     def __init__(
         self,
         path: str,
-        baud: int,
         fleet: Fleet,
         cache: DictionaryCache,
+        *,
+        baud: int = DEFAULT_BAUD,
         board: Board | None = None,
         uid: str = "",
     ) -> None:

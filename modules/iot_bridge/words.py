@@ -28,7 +28,7 @@ _EXACT_DIGITS: Final = 12
 """For limits and what people typed: a refused value must look different from its limit."""
 _MAX_PLAIN: Final = 1e15
 """From here on, numbers have an exponent."""
-_NEEDS_QUOTES: Final = re.compile(r'[\s"“”=]|^$')
+_NEEDS_QUOTES: Final = re.compile(r'[\s"“”=＝]|^$')
 
 
 def clean(text: str, most: int = MAX_TEXT_CHARS) -> str:

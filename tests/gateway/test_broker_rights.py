@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -185,7 +184,7 @@ def listening(pid: int) -> set[tuple[str, int]]:
     """Addresses that a process listens on, IPv4 as usual, IPv6 as the kernel writes it."""
     inodes = set()
     for entry in Path(f"/proc/{pid}/fd").iterdir():
-        inodes.add(os.readlink(entry).removeprefix("socket:[").removesuffix("]"))
+        inodes.add(str(entry.readlink()).removeprefix("socket:[").removesuffix("]"))
     found = set()
     for table in ("tcp", "tcp6"):
         for line in Path(f"/proc/{pid}/net/{table}").read_text().splitlines()[1:]:

@@ -1,0 +1,297 @@
+"""The link process: owns ports, sessions, stop and leases; holds no chat and loads no module.
+
+``python -m boardtalk.modules.iot_bridge.service --state DIR`` listens on ``DIR/link.sock``; what is
+said there stands in :mod:`~boardtalk.modules.iot_bridge.service_api`. Whoever may open the socket
+(0600) may stop; one gateway at a time attaches and gets everything that happens. When the gateway
+goes away nothing is renewed any more, so motions end; ports and stops are kept for the next one.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import fcntl
+import logging
+import os
+import signal
+import sys
+from collections import deque
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from boardtalk.modules.iot_bridge import service_api as api
+from boardtalk.modules.iot_bridge.daemon import detach
+from boardtalk.modules.iot_bridge.errors import LinkError
+from boardtalk.modules.iot_bridge.feed import Feed
+from boardtalk.modules.iot_bridge.fleet import Fleet
+from boardtalk.modules.iot_bridge.frames import Outcome
+from boardtalk.sdk import ServiceError
+from boardtalk.sdk.channel import MAX_LINE_BYTES, Channel
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+LINGER_S: Final = 60.0
+"""How long the process waits for the next gateway."""
+MAX_CONNECTIONS: Final = 32
+MAX_PENDING: Final = 32
+"""Requests of one connection that wait for a board."""
+UNCLAIMED_RESULTS: Final = 256
+"""Results that come while no gateway is attached are kept for the next one."""
+
+log = logging.getLogger(__name__)
+
+Connection = Channel[api.AnyRequest]
+
+
+class Ended(Exception):  # noqa: N818 - no error: it ends the tasks of a group
+    """The service is to end."""
+
+
+class Service:
+    """Serves one state folder until told to end, or until no gateway came for a while."""
+
+    def __init__(self, state: Path, linger_s: float = LINGER_S) -> None:
+        self._state = state
+        self._linger_s = linger_s
+        self._feed: Feed[api.AnyAnswer] = Feed()
+        self._gateway: Connection | None = None
+        self._unclaimed: deque[api.Result] = deque(maxlen=UNCLAIMED_RESULTS)
+        self._connections = 0
+        self._news = asyncio.Event()
+        self._ending = False
+
+    async def run(self, ready: Callable[[], None]) -> None:
+        """Serve.
+
+        Args:
+            ready: called once, when the socket listens.
+
+        Raises:
+            ServiceError: another link process serves this folder, or it can't be used.
+        """
+        with _locked(self._state):
+            try:
+                async with asyncio.TaskGroup() as tasks:
+                    self._tasks = tasks
+                    self._fleet = Fleet(self._state / "link", self._feed, tasks)
+                    tasks.create_task(self._pump(), name="events to the gateway")
+                    async with await _listen(self._state / api.SOCKET, self._accept):
+                        ready()
+                        await self._until_unneeded()
+                    raise Ended
+            except* Ended:
+                (self._state / api.SOCKET).unlink(missing_ok=True)
+
+    async def _until_unneeded(self) -> None:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._end)
+        while not self._ending:
+            self._news.clear()
+            try:
+                async with asyncio.timeout(None if self._gateway else self._linger_s):
+                    await self._news.wait()
+            except TimeoutError:
+                log.info("no gateway for %g s", self._linger_s)
+                return
+
+    def _end(self) -> None:
+        self._ending = True
+        self._news.set()
+
+    # Connections --------------------------------------------------------------------------------
+
+    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if self._connections >= MAX_CONNECTIONS or self._ending:
+            writer.close()
+            return
+        channel: Connection = Channel(reader, writer, api.AnyRequest)
+        self._tasks.create_task(self._serve(channel), name="link.sock connection")
+
+    async def _serve(self, channel: Connection) -> None:
+        self._connections += 1
+        try:
+            async with asyncio.TaskGroup() as pending:
+                await self._requests(channel, pending)
+        except* ServiceError as errors:
+            log.info("a connection was cut off: %s", errors.exceptions[0])
+        except* Exception:
+            log.exception("a connection was cut off")
+        finally:
+            self._connections -= 1
+            self._detach(channel)
+            channel.close()
+
+    async def _requests(self, channel: Connection, pending: asyncio.TaskGroup) -> None:
+        """What waits for a board does not hold up what comes next."""
+        slots = asyncio.Semaphore(MAX_PENDING)
+        async for request in channel:
+            if isinstance(request, api.Stop | api.Rearm):
+                await slots.acquire()
+                task = pending.create_task(self._ask(channel, request), name=f"{request}")
+                task.add_done_callback(lambda _: slots.release())
+                continue
+            try:
+                answer = self._answer(channel, request)
+            except LinkError as error:
+                answer = api.Refused(reason=str(error))
+            if answer is not None:
+                answer.re = request.re
+                channel.send(answer)
+
+    async def _ask(self, channel: Connection, request: api.Stop | api.Rearm) -> None:
+        answer: api.AnyAnswer
+        try:
+            if isinstance(request, api.Stop):
+                answer = await self._stop(channel, request)
+            else:
+                await self._fleet[request.board].rearm()
+                log.info("%s re-armed by %s", request.board, request.by)
+                answer = api.Done()
+        except LinkError as error:
+            answer = api.Refused(reason=str(error))
+        answer.re = request.re
+        channel.send(answer)
+
+    async def _stop(self, channel: Connection, request: api.Stop) -> api.Stopped:
+        stopped = await self._fleet.stop(request.board)
+        log.info("%s stopped by %s: %s", request.board or "all", request.by, stopped)
+        if channel is not self._gateway:
+            self._feed.put(api.StopNotice(board=request.board, by=request.by, stopped=stopped))
+        return api.Stopped(stopped=stopped)
+
+    def _answer(self, channel: Connection, request: api.AnyRequest) -> api.AnyAnswer | None:
+        """Do what takes no time."""
+        match request:
+            case api.Attach():
+                return self._attach(channel, request)
+            case api.Command() | api.Renew() | api.Cancel() | api.SetPoint():
+                if channel is not self._gateway:
+                    raise LinkError("only the attached gateway commands boards")
+                self._command(request)
+                return None
+            case api.ListBoards():
+                return api.Boards(boards=self._fleet.describe())
+            case api.GetDictionary(board=name):
+                return api.DictionaryText(data=self._fleet[name].dictionary_text)
+            case api.Adopt(uid=uid, name=name):
+                self._fleet.adopt(uid, name)
+            case api.Shutdown():
+                self._end()
+        return api.Done()
+
+    def _command(self, request: api.Command | api.Renew | api.Cancel | api.SetPoint) -> None:
+        try:
+            board = self._fleet[request.board]
+        except LinkError as error:
+            if isinstance(request, api.Command):
+                self._feed.put(
+                    api.Result(
+                        board=request.board,
+                        id=request.id,
+                        outcome=Outcome.REJECTED,
+                        detail=str(error),
+                    )
+                )
+            return
+        match request:
+            case api.Command():
+                board.command(request)
+            case api.Renew():
+                board.renew(request.id, request.lease_ms)
+            case api.Cancel():
+                board.cancel(request.id)
+            case api.SetPoint():
+                board.set_point(request.index, request.lease_ms, request.values)
+
+    # The gateway --------------------------------------------------------------------------------
+
+    def _attach(self, channel: Connection, request: api.Attach) -> api.AnyAnswer:
+        if self._gateway is not None and self._gateway is not channel:
+            raise LinkError("another gateway is attached: are there two gateways on one state folder?")
+        self._fleet.configure(request)
+        self._gateway = channel
+        self._news.set()
+        for result in self._unclaimed:
+            self._feed.put(result)
+        self._unclaimed.clear()
+        return api.Attached(boards=self._fleet.describe())
+
+    def _detach(self, channel: Connection) -> None:
+        if self._gateway is channel:
+            self._gateway = None
+            self._news.set()
+            log.info("the gateway went away")
+
+    async def _pump(self) -> None:
+        async for event in self._feed:
+            if self._gateway is not None:
+                try:
+                    self._gateway.send(event)
+                except ServiceError as error:
+                    log.warning("gateway: %s", error)
+                    self._detach(self._gateway)
+                else:
+                    continue
+            if isinstance(event, api.Result):
+                self._unclaimed.append(event)
+
+
+async def _listen(
+    path: Path, accept: Callable[[asyncio.StreamReader, asyncio.StreamWriter], None]
+) -> asyncio.Server:
+    before = os.umask(0o177)
+    try:
+        path.unlink(missing_ok=True)
+        return await asyncio.start_unix_server(accept, path, limit=MAX_LINE_BYTES)
+    except OSError as error:
+        raise ServiceError(f"{path}: can't listen there ({error.strerror or error})") from error
+    finally:
+        os.umask(before)
+
+
+@contextmanager
+def _locked(state: Path) -> Iterator[None]:
+    """Keep a second link process away from the folder."""
+    try:
+        state.mkdir(mode=0o700, parents=True, exist_ok=True)
+        lock = os.open(state / "link.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise ServiceError(f"{state}: can't be used as state folder ({error.strerror})") from error
+    try:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise ServiceError(f"{state}: another link process serves this folder") from error
+        yield
+    finally:
+        os.close(lock)
+
+
+def main() -> int:
+    """Run as a program; exit code 0 when it ended as it should, else 1."""
+    parser = argparse.ArgumentParser(prog="link process", description="owns the ports of a gateway")
+    parser.add_argument("--state", type=Path, required=True, help="the gateway's state folder")
+    parser.add_argument("--linger", type=float, default=LINGER_S, help="seconds without a gateway")
+    parser.add_argument("--detach", action="store_true", help="return as soon as it listens")
+    options = parser.parse_args()
+    state = options.state.resolve()
+
+    def serve(ready: Callable[[], None]) -> None:
+        asyncio.run(Service(state, options.linger).run(ready))
+
+    if options.detach:
+        return detach(serve, state / "link.log")
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    try:
+        serve(lambda: None)
+    except ServiceError as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

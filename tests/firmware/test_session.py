@@ -1,0 +1,156 @@
+"""A session with the firmware: HELLO, dictionary, frames that get lost, text between them."""
+
+from __future__ import annotations
+
+from boardtalk.hil.board import EmulatedBoard
+from boardtalk.modules.iot_bridge import frames
+from boardtalk.modules.iot_bridge.dictionary import digest, parse
+from boardtalk.modules.iot_bridge.frames import Kind, ResetCause, Type
+from boardtalk.modules.iot_bridge.framing import Frame, encode
+
+from .peer import Peer, with_kind
+
+
+async def test_hello_tells_who_the_board_is(board: EmulatedBoard) -> None:
+    async with Peer(board.port) as peer:
+        hello = await peer.hello()
+    assert (hello.uid, hello.name, hello.version) == ("c0ffee01", "bench", frames.VERSION)
+    assert "boardtalk" in hello.firmware
+    assert "2.5" in hello.firmware
+    assert hello.reset_cause == ResetCause.POWER_ON
+    assert (hello.epoch, hello.latched, hello.last_command) == (0, False, 0)
+    assert (hello.max_payload, hello.window) == (frames.MAX_PAYLOAD, frames.WINDOW)
+
+
+async def test_dictionary_is_what_the_robot_declared_and_hashes_as_announced(peer: Peer) -> None:
+    hello = await peer.hello()
+    text = await peer.dictionary_text()
+    assert digest(text) == hello.dictionary
+    dictionary = parse(text)
+    assert (dictionary.name, dictionary.about) == ("bench", "for tests")
+    _, echo = dictionary.by_name["echo"]
+    assert [(value.name, value.type) for value in echo.args] == [
+        ("number", "int"), ("ratio", "float"), ("yes", "bool"), ("word", "str"), ("pick", "choice"),
+    ]  # fmt: skip
+    number, *_, pick = echo.args
+    assert (number.unit, number.min, number.max, pick.choices) == ("mm", -5, 5, ("red", "blue"))
+    assert dictionary.by_name["creep"][1].limit == 1
+    assert [(control.name, control.lease) for control in dictionary.controls] == [("drive", 500)]
+    assert [event.name for event in dictionary.events] == ["heard"]
+
+
+async def test_each_telemetry_channel_is_a_query_too(peer: Peer) -> None:
+    assert peer.dictionary is not None
+    assert {channel.name for channel in peer.dictionary.telemetry} == {"voltage", "steps", "fault"}
+    assert peer.dictionary.by_name["voltage"][1].cls == "query"
+    assert await peer.do("voltage") == {"voltage": 3.3}
+
+
+async def test_dictionary_is_the_same_after_each_start(board: EmulatedBoard) -> None:
+    async with Peer(board.port) as peer:
+        first = await peer.hello()
+        await board.reset()
+        second = await peer.hello()
+    assert first.dictionary == second.dictionary
+    assert first.boot != second.boot
+    assert second.reset_cause == ResetCause.HARD
+
+
+async def test_a_board_announces_its_start(board: EmulatedBoard) -> None:
+    async with Peer(board.port) as peer:
+        peer.link.receive = lambda data, now: [data]  # type: ignore[method-assign,list-item]
+        await board.reset()
+        hello = encode(Kind.HELLO, Type.HELLO, b"", seq=0, ack=0, retry=False, seed=0)[:3]
+        await peer.until(lambda event: isinstance(event, bytes) and hello[:1] in event)
+
+
+async def test_a_board_that_started_anew_says_so_to_a_peer_of_before(
+    board: EmulatedBoard, peer: Peer
+) -> None:
+    old = peer.link
+    await board.kill()
+    while peer.seen and peer._read < len(peer.seen):
+        peer._read += 1
+    await board.reset()
+    ended = await peer.until(lambda event: type(event).__name__ == "Ended")
+    assert "restarted" in str(ended)
+    assert peer.link is old
+
+
+async def test_another_protocol_version_is_told_so(board: EmulatedBoard) -> None:
+    async with Peer(board.port) as peer:
+        payload = frames.HelloHost.build({"oldest": 2, "newest": 3, "nonce": 99})
+        peer.link._nonce = 99
+        peer.raw(encode(Kind.HELLO, Type.HELLO, payload, seq=0, ack=0, retry=False, seed=0))
+        ended = await peer.until(lambda event: type(event).__name__ == "Ended")
+        assert "version" in str(ended)
+
+
+async def test_values_of_all_types_there_and_back(peer: Peer) -> None:
+    row = {"number": -5, "ratio": 0.25, "yes": True, "word": "gr\u00fc\u00df dich", "pick": "blue"}
+    assert await peer.do("echo", **row) == row
+
+
+async def test_what_robot_code_prints_comes_between_frames_and_harms_none(peer: Peer) -> None:
+    bad = peer.link.counters.bad
+    await peer.do("chatter")
+    await peer.text("line 49: \u00e4\u00f6\u00fc")
+    assert peer.link.counters.bad == bad
+
+
+async def test_text_from_the_gateway_is_skipped(peer: Peer) -> None:
+    peer.raw(b"\r\nhello, is anybody there?\r\n" * 60)
+    assert await peer.do("voltage") == {"voltage": 3.3}
+
+
+async def test_heartbeats_are_answered_with_the_clock(peer: Peer) -> None:
+    peer.link.set_moving(True, 0.0)
+    await peer.do("work", seconds=1)
+    assert peer.link.is_open
+
+
+async def test_telemetry_comes_by_itself(peer: Peer) -> None:
+    for _ in range(3):
+        frame = await peer.until(
+            lambda event: with_kind(event, Kind.DGRAM)
+            and isinstance(event, Frame)
+            and event.type == Type.TELEMETRY
+        )
+        assert isinstance(frame, Frame)
+        assert peer.dictionary is not None
+        assert peer.dictionary.telemetry[0].format.unpack(frame.payload) == {"voltage": 3.3}
+
+
+async def test_telemetry_without_a_rate_comes_only_when_it_changes(peer: Peer) -> None:
+    await peer.frame(Type.TELEMETRY + 1)
+    await peer.do("work", seconds=1)
+    steps = [e for e in peer.seen if isinstance(e, Frame) and e.type == Type.TELEMETRY + 1]
+    assert len(steps) == 1
+
+
+async def test_a_broken_sensor_is_complained_about_once(peer: Peer) -> None:
+    log = await peer.until(lambda event: with_kind(event, Kind.LOG))
+    assert isinstance(log, Frame)
+    assert frames.LogBody.parse(log.payload).text == "fault: OSError: sensor gone"
+    await peer.do("work", seconds=1)
+    assert sum(with_kind(event, Kind.LOG) for event in peer.seen) == 1
+
+
+async def test_log_lines_carry_their_level(peer: Peer) -> None:
+    await peer.do("tune", value=7)
+    log = await peer.until(
+        lambda event: with_kind(event, Kind.LOG) and b"tuned" in event.payload  # type: ignore[union-attr]
+    )
+    assert isinstance(log, Frame)
+    body = frames.LogBody.parse(log.payload)
+    assert (body.level, body.text) == (30, "tuned to 7")
+
+
+async def test_events_come_reliably_and_in_order(peer: Peer) -> None:
+    await peer.do("shout", times=12)
+    numbers = [
+        int.from_bytes(event.payload, "little")
+        for event in peer.seen
+        if isinstance(event, Frame) and event.type == Type.EVENT
+    ]
+    assert numbers == list(range(12))
