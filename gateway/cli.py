@@ -21,8 +21,9 @@ import msgspec
 from cyclopts import App, CycloptsError, Parameter
 from rich.console import Console
 
-from boardtalk import logs
-from boardtalk.sdk import BoardtalkError, Code, Kind, Role, State
+from boardtalk import envelope, logs
+from boardtalk.events import Delivery, Update
+from boardtalk.sdk import BoardtalkError, Code, Kind, Role, State, Status
 from boardtalk.sdk.folders import default_folder, running_folder
 from boardtalk.state import locked
 
@@ -201,34 +202,36 @@ async def _one_message(
 
 async def _follow(client: Any, message_id: str, *, until_done: bool, as_json: bool) -> int:
     """Print what becomes of a message; the exit code that it deserves."""
-    from boardtalk.events import Delivery, Update
-
     ended: Code | None = None
     answered = False
     async for event in client.events():
         match event:
             case Update(message_id=name, status=status) if name == message_id:
-                _print_status(status, as_json=as_json)
+                _print_event(event, status.state, _color(status), as_json=as_json)
                 if status.state.terminal or (not until_done and status.state is State.ACCEPTED):
                     ended = status.code
-            case Delivery(message=message, status=status) if message.refid == message_id:
-                if as_json:
-                    _print_json(message)
-                else:
-                    console.print(f"{message.sender}: {_escaped(message.body)}")
+            case Delivery(message=message) if message.refid == message_id:
+                _print_event(event, f"{message.sender}: {message.body}", "default", as_json=as_json)
                 answered = True
-        if ended is not None and (answered or not until_done or not ended.failed):
+        if ended is not None and (answered or not (until_done or ended.failed)):
             return REFUSED if ended.failed else DONE
     errors.print("the gateway went away")
     return UNUSABLE
 
 
-def _print_status(status: Any, *, as_json: bool) -> None:
-    if as_json:
-        _print_json(status)
+def _print_event(event: Delivery | Update, text: str, style: str, *, as_json: bool) -> None:
+    """Print a line for a person, or the same JSON that MQTT clients get."""
+    if not as_json:
+        console.print(text, style=style, markup=False, soft_wrap=True)
         return
-    color = "red" if status.code.failed else "green" if status.state is State.DONE else "dim"
-    console.print(f"[{color}]{status.state}[/]")
+    write: Any = envelope.write_message if isinstance(event, Delivery) else envelope.write_status
+    print(write(event).decode(), flush=True)
+
+
+def _color(status: Status) -> str:
+    if status.code.failed:
+        return "red"
+    return "green" if status.state is State.DONE else "dim"
 
 
 @app.command

@@ -160,6 +160,11 @@ class EmulatedBoard:
         await self._process.wait()
         self._process = None
 
+    async def ended(self) -> None:
+        """Wait until its program has ended by itself."""
+        if self._process is not None:
+            await self._process.wait()
+
     async def reset(self) -> None:
         """Press the reset button: the program starts anew, the port stays."""
         await self.kill()

@@ -54,7 +54,6 @@ _REARM_BYTES = const(2)
 
 VERSION = "0.1.0"
 
-_ERROR = const(40)
 _TICK_MS = const(10)
 _ANNOUNCE_MS = const(200)  # at most this often
 _UNFINISHED_MS = const(1000)  # a frame that stops for so long will not be finished

@@ -156,7 +156,7 @@ class Dispatcher:
         text = "%s: %s" % (name, words(error))
         if text != self._complaint:
             self._complaint = text
-            self._link.log(_ERROR, text)
+            self._link.log(text, _ERROR)
 
     def _answered(self, id_):
         """Answer a command that was seen before, as before."""

@@ -76,8 +76,8 @@ class Link:
         """Send a frame that may be lost."""
         self._line.send(kind << _CTL_KIND_SHIFT, 0, type_, payload)
 
-    def log(self, level, text):
-        """Send a line of text for people; on the console if nobody is there."""
+    def log(self, text, level=20):
+        """Tell people a line of text. `level`: 10 debug, 20 info, 30 warning, 40 error."""
         if self.connected():
             self.send_once(_KIND_LOG, _TYPE_NONE, bytes([level]) + clip(text, _MAX_LOG_BYTES))
         else:

@@ -12,6 +12,7 @@ _TYPE_TELEMETRY = const(0x200)
 # end
 
 _ON_CHANGE_MS = const(200)  # how often a channel without a rate is looked at
+_AGAIN_MS = const(5000)  # it's sent again unchanged: reports may be lost
 
 
 class Reporter:
@@ -34,7 +35,7 @@ class Reporter:
                 continue
             try:
                 payload = packed(channel.returns, channel.code())
-                if channel.limit or payload != last:
+                if channel.limit or payload != last or now % _AGAIN_MS < _ON_CHANGE_MS:
                     self._link.send_once(_KIND_DGRAM, _TYPE_TELEMETRY | number, payload)
             except Exception as error:
                 self._dispatcher.complain(channel.name, error)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import random
 from abc import ABC, abstractmethod
-from contextlib import suppress
 from typing import TYPE_CHECKING, Final, Self
 
 import structlog
@@ -61,9 +60,11 @@ class Session(ABC):
         self._connection: Connection | None = None
         self._number = 0
         self._changed = asyncio.Condition()
+        self._tasks = asyncio.TaskGroup()
 
     async def __aenter__(self) -> Self:
-        self._keeper = asyncio.create_task(self._keep(), name=f"mqtt {self._name}")
+        await self._tasks.__aenter__()
+        self._keeper = self._tasks.create_task(self._keep(), name=f"mqtt {self._name}")
         return self
 
     async def __aexit__(
@@ -73,8 +74,7 @@ class Session(ABC):
         trace: TracebackType | None,
     ) -> None:
         self._keeper.cancel()
-        with suppress(asyncio.CancelledError):
-            await self._keeper
+        await self._tasks.__aexit__(None, None, None)  # an error of the body stays itself
 
     async def connected(self, after: int = 0) -> int:
         """Wait for a connection, subscribed and all, newer than number `after`; its number."""

@@ -21,7 +21,9 @@ if TYPE_CHECKING:
     from boardtalk.broker.base import Endpoint
 
 KEEPALIVE_S: Final = 15
-"""A ping so often; a broker that says nothing for twice as long is taken for dead."""
+"""A ping so often."""
+DEAD_S: Final = 2 * KEEPALIVE_S
+"""Who says nothing for so long is taken for dead; the broker takes us for dead by the same rule."""
 CONNECT_TIMEOUT_S: Final = 5.0
 """TCP, TLS, login and subscriptions together."""
 CLOSE_TIMEOUT_S: Final = 1.0
@@ -131,7 +133,7 @@ class Connection(asyncio.Protocol):
             self._transport.resume_reading()
 
     def _keep_alive(self) -> None:
-        if not self._paused and time.monotonic() - self._heard_s > 2 * KEEPALIVE_S:
+        if not self._paused and time.monotonic() - self._heard_s > DEAD_S:
             self._transport.abort()
             return
         self.send(packets.PINGREQ)
@@ -173,8 +175,7 @@ async def _introduce(
     """Log in and subscribe."""
     # A random id: whoever knows a client's id can push it off the broker.
     client_id = f"{name}-{secrets.token_hex(8)}"
-    keepalive_s = 2 * KEEPALIVE_S
-    connection.send(packets.connect(client_id, endpoint.user, endpoint.password, keepalive_s, will))
+    connection.send(packets.connect(client_id, endpoint.user, endpoint.password, DEAD_S, will))
     if code := (await connection.expect(Connack)).code:
         raise LoginRefused(f"{endpoint}: the broker refuses the login {endpoint.user!r} (code {code})")
     if not subscriptions:

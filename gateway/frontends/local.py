@@ -153,25 +153,37 @@ class LocalDoor:
         task.add_done_callback(self._connections.discard)
         channel: Channel[Request] = Channel(reader, writer, Request)
         try:
-            first = await channel.receive()
-            if not isinstance(first, Login):
-                channel.send(Failure("the first request must be a login"))
+            await self._converse(channel)
+        except asyncio.CancelledError:
+            pass  # the gateway ends; asyncio's streams would report a cancelled handler as an error
+        finally:
+            channel.close()
+
+    async def _converse(self, channel: Channel[Request]) -> None:
+        """Log a client in, then answer it until it leaves."""
+        try:
+            user = await self._login(channel)
+            if user is None:
                 return
-            if self._users.get(first.user) is None:
-                channel.send(
-                    Failure(f"no user {first.user!r} here; `boardtalk user add {first.user}` adds him")
-                )
-                return
-            with self._hub.attach(first.user) as session:
-                channel.send(Welcome(first.user))
+            with self._hub.attach(user) as session:
+                channel.send(Welcome(user))
                 async with asyncio.TaskGroup() as tasks:
-                    pump = tasks.create_task(_pump(session, channel), name=f"control.sock to {first.user}")
-                    await self._requests(channel, first.user)
+                    pump = tasks.create_task(_pump(session, channel), name=f"control.sock to {user}")
+                    await self._requests(channel, user)
                     pump.cancel()
         except* ServiceError as errors:
             log.info("local client cut off", reason=str(errors.exceptions[0]))
-        finally:
-            channel.close()
+
+    async def _login(self, channel: Channel[Request]) -> str | None:
+        """Who the client is; None if he is refused, and told so."""
+        match await channel.receive():
+            case Login(user) if self._users.get(user):
+                return user
+            case Login(user):
+                channel.send(Failure(f"no user {user!r} here; `boardtalk user add {user}` adds him"))
+            case _:
+                channel.send(Failure("the first request must be a login"))
+        return None
 
     async def _requests(self, channel: Channel[Request], user: str) -> None:
         async for request in channel:

@@ -290,7 +290,7 @@ class IotBridge(Module):
         if event.outcome is Outcome.DONE:
             try:
                 values = running.command.returns_format.unpack(event.data)
-                text = commands.show(values, running.command.returns) or "done"
+                text = commands.show(values, running.command.returns, of=running.command.name) or "done"
             except DictionaryError as error:
                 text = f"done, but its answer can't be read: {error}"
         self._end(running.message, OUTCOMES[event.outcome], text)
@@ -309,7 +309,7 @@ class IotBridge(Module):
         if not listeners:
             return
         try:
-            text = commands.show(channel.format.unpack(event.data), channel.values)
+            text = commands.show(channel.format.unpack(event.data), channel.values, channel.name)
         except DictionaryError as error:
             self.context.log.warning("report not understood", board=robot.name, error=str(error))
             return

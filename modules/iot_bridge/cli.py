@@ -43,7 +43,9 @@ def list_boards(*, state: StateFolder = None, json: AsJson = False) -> int:
     if json:
         print(msgspec.json.encode(answer.boards).decode())  # noqa: T201 - the command's output
         return 0
-    table = Table("address", "uid", "port", "firmware", "state", box=None)
+    table = Table(box=None)
+    for heading in ("address", "uid", "port", "firmware", "state"):
+        table.add_column(heading, overflow="fold")
     for board in answer.boards:
         name = board.name or f"({board.declared or 'unnamed'})"
         state_text = f"[{STYLES[board.state]}]{board.state}[/]"

@@ -45,7 +45,7 @@ log = logging.getLogger(__name__)
 Connection = Channel[api.AnyRequest]
 
 
-class Ended(Exception):  # noqa: N818 - no error: it ends the tasks of a group
+class Ended(Exception):
     """The service is to end."""
 
 
@@ -77,9 +77,13 @@ class Service:
                     self._tasks = tasks
                     self._fleet = Fleet(self._state / "link", self._feed, tasks)
                     tasks.create_task(self._pump(), name="events to the gateway")
-                    async with await _listen(self._state / api.SOCKET, self._accept):
+                    server = await _listen(self._state / api.SOCKET, self._accept)
+                    try:
+                        log.info("link process %d listens", os.getpid())
                         ready()
                         await self._until_unneeded()
+                    finally:
+                        server.close()
                     raise Ended
             except* Ended:
                 (self._state / api.SOCKET).unlink(missing_ok=True)
@@ -217,7 +221,7 @@ class Service:
         for result in self._unclaimed:
             self._feed.put(result)
         self._unclaimed.clear()
-        return api.Attached(boards=self._fleet.describe())
+        return api.Attached(pid=os.getpid(), boards=self._fleet.describe())
 
     def _detach(self, channel: Connection) -> None:
         if self._gateway is channel:

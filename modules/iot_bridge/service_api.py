@@ -199,6 +199,8 @@ class BoardChanged(Answer, tag="board"):
 class Attached(Answer, tag="attached"):
     """Welcome."""
 
+    pid: int
+    """Of the link process."""
     boards: tuple[BoardChanged, ...]
 
 

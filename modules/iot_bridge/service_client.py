@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final, Self
@@ -58,6 +59,8 @@ class LinkClient:
     def __init__(self, channel: Connection) -> None:
         self.boards: tuple[api.BoardChanged, ...] = ()
         """All boards, as they were on attaching."""
+        self.pid = 0
+        """Of the link process."""
         self._channel = channel
         self._calls: dict[int, asyncio.Future[api.AnyAnswer]] = {}
         self._number = 0
@@ -86,7 +89,7 @@ class LinkClient:
         """
         client = cls(await _find_or_launch(state))
         try:
-            attached = await client._call(  # noqa: SLF001 - our own
+            attached = await client._call(
                 api.Attach(boards=tuple(boards), adopt_all=adopt_all, usb=tuple(usb))
             )
         except LinkError as error:
@@ -96,7 +99,7 @@ class LinkClient:
             await client.close(shutdown=False)
             raise
         assert isinstance(attached, api.Attached)  # noqa: S101 - or `_call` had raised
-        client.boards = attached.boards
+        client.boards, client.pid = attached.boards, attached.pid
         return client
 
     async def __aenter__(self) -> Self:
@@ -119,6 +122,7 @@ class LinkClient:
                 self._channel.send(api.Shutdown())
                 async with asyncio.timeout(END_TIMEOUT_S):
                     await asyncio.shield(self._listener)
+                    await _ended(self.pid)
         self._listener.cancel()
         await asyncio.gather(self._listener, return_exceptions=True)
         self._channel.close()
@@ -194,6 +198,22 @@ class LinkClient:
                 if not call.done():
                     call.set_exception(ServiceError("the link process went away"))
         await self._events.put(None)
+
+
+async def _ended(pid: int) -> None:
+    """Wait until a process has ended that is not our child."""
+    try:
+        process = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return
+    loop = asyncio.get_running_loop()
+    ended = asyncio.Event()
+    loop.add_reader(process, ended.set)
+    try:
+        await ended.wait()
+    finally:
+        loop.remove_reader(process)
+        os.close(process)
 
 
 async def _find_or_launch(state: Path) -> Connection:

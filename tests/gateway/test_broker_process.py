@@ -14,14 +14,18 @@ from pathlib import Path
 
 import pytest
 
-from boardtalk.broker import BrokerError, Endpoint, leash, supervisor
+from boardtalk import broker
+from boardtalk.blocks import EmbeddedBroker, MosquittoBroker
+from boardtalk.broker import BrokerError, Endpoint, embedded, leash, mosquitto, supervisor
 from boardtalk.broker.client import Publisher, Subscriber
 from boardtalk.broker.supervisor import Supervisor
 
-from .brokers import HOSTED, hosted, logins, person, until
+from .brokers import HOSTED, TOKENS, hosted, logins, person, until
 
 BACK_S = 5.0
 """Within this time clients are back after the broker was killed."""
+
+BLOCKS = {"nats-server": EmbeddedBroker, "mosquitto": MosquittoBroker}
 
 pytestmark = pytest.mark.parametrize("kind", HOSTED)
 
@@ -54,24 +58,24 @@ async def test_no_broker_outlives_a_killed_gateway(kind: str, tmp_path: Path) ->
         from boardtalk.blocks import EmbeddedBroker, MosquittoBroker
 
         async def main():
-            settings = {"EmbeddedBroker" if kind == "nats-server" else "MosquittoBroker"}(port=0)
-            async with broker.create(settings, Path({str(tmp_path)!r}), ()) as running:
-                print(running.pid, flush=True)
+            folder = Path({str(tmp_path)!r})
+            settings = {BLOCKS[kind].__name__}(port=0)
+            async with broker.create(settings, folder, ()) as running:
+                (folder / "pid").write_text(f"{{running.pid}}.")
                 await asyncio.Event().wait()
 
         asyncio.run(main())
     """
-    gateway = await asyncio.create_subprocess_exec(
-        sys.executable, "-c", textwrap.dedent(program), stdout=asyncio.subprocess.PIPE
-    )
-    assert gateway.stdout
-    async with asyncio.timeout(20):
-        line = await gateway.stdout.readline()
-        *_, pid = line.split()
-    assert is_running(int(pid))
-    gateway.kill()
-    await gateway.communicate()
-    await until(lambda: not is_running(int(pid)), "the broker is gone")
+    file = tmp_path / "pid"
+    gateway = await asyncio.create_subprocess_exec(sys.executable, "-c", textwrap.dedent(program))
+    try:
+        await until(lambda: file.exists() and file.read_text().endswith("."), "the broker runs", within=20)
+        pid = int(file.read_text().rstrip("."))
+        assert is_running(pid)
+    finally:
+        gateway.kill()
+        await gateway.wait()
+    await until(lambda: not is_running(pid), "the broker is gone")
 
 
 def is_running(pid: int) -> bool:
@@ -92,15 +96,8 @@ async def test_a_port_that_is_taken_is_named(kind: str, tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
         with pytest.raises(BrokerError, match=rf"{port}.*set another `port`.*url = mqtt://127.0.0.1:{port}"):
-            async with hosted_on(kind, tmp_path, port):
+            async with broker.create(BLOCKS[kind](port=port), tmp_path, ()):
                 pass
-
-
-def hosted_on(kind: str, state: Path, port: int):  # type: ignore[no-untyped-def]  # noqa: ANN201
-    from boardtalk import broker
-    from boardtalk.blocks import EmbeddedBroker, MosquittoBroker
-
-    return broker.create((EmbeddedBroker if kind == "nats-server" else MosquittoBroker)(port=port), state, ())
 
 
 @pytest.mark.parametrize("place", ["broker", "secrets"])
@@ -116,7 +113,7 @@ async def test_a_missing_program_is_named_with_the_way_to_get_it(
 ) -> None:
     monkeypatch.setattr(shutil, "which", lambda *_, **__: None)
     with pytest.raises(BrokerError, match=rf"{kind} is not installed: .*install"):
-        async with hosted_on(kind, tmp_path, 0):
+        async with broker.create(BLOCKS[kind](port=0), tmp_path, ()):
             pass
 
 
@@ -139,8 +136,6 @@ async def test_it_starts_again_with_the_state_that_it_left(kind: str, tmp_path: 
 async def test_what_waits_for_somebody_absent_is_bounded(
     kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from boardtalk.broker import embedded, mosquitto
-
     monkeypatch.setattr(embedded, "MAX_WAITING", 100)
     monkeypatch.setattr(mosquitto, "MAX_QUEUED", 100)
     async with hosted(kind, tmp_path, logins("alice", "bob")) as running:
@@ -161,13 +156,11 @@ def stay_subscribed(at: Endpoint, name: str) -> None:
 
 
 def waiting_for(at: Endpoint, name: str) -> int:
-    """Messages that a persistent session finds when it comes back, until a second passes without any."""
-    return len(run_sub(at, name, "-W", "3").splitlines())
+    """Messages that a persistent session finds when it comes back."""
+    return len(run_sub(at, name, "-W", "1").splitlines())
 
 
 def run_sub(at: Endpoint, name: str, *more: str) -> str:
-    from .brokers import TOKENS
-
     if not shutil.which("mosquitto_sub"):
         (pytest.fail if os.environ.get("CI") else pytest.skip)("mosquitto_sub is not installed")
     command = ["mosquitto_sub", "-h", at.host, "-p", str(at.port), "-u", name, "-P", TOKENS[name]]

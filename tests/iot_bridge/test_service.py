@@ -1,0 +1,544 @@
+"""The link process, through its socket: what a gateway, and whoever stops, may rely on."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import signal
+import sys
+import time
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import TypeVar
+
+import pytest
+
+from boardtalk import stop as stop_door
+from boardtalk.modules.iot_bridge import service_api as api
+from boardtalk.modules.iot_bridge import service_client
+from boardtalk.modules.iot_bridge.errors import LinkError
+from boardtalk.modules.iot_bridge.frames import Kind, Outcome, Type
+from boardtalk.modules.iot_bridge.service_client import LinkClient, ask
+from boardtalk.sdk import ServiceError
+from tests.iot_bridge.fake_board import BATTERY, BLINK, FORWARD, FakeBoard
+
+E = TypeVar("E", bound=api.Answer)
+
+
+@pytest.fixture
+async def board() -> AsyncIterator[FakeBoard]:
+    async with FakeBoard() as board:
+        yield board
+
+
+@pytest.fixture
+async def state(tmp_path: Path) -> AsyncIterator[Path]:
+    """A state folder; its link process is ended after the test."""
+    yield tmp_path
+    try:
+        await ask(tmp_path, api.Shutdown())
+    except ServiceError:
+        pass
+    if (tmp_path / "link.log").exists():
+        process = Path(f"/proc/{the_pid(tmp_path)}")
+        await until(lambda: not process.exists())
+
+
+@pytest.fixture
+async def client(state: Path, board: FakeBoard) -> AsyncIterator[LinkClient]:
+    """A gateway with one board, which is ready."""
+    async with await LinkClient.start(state, [rover(board)]) as client:
+        await changed(client, api.BoardState.READY)
+        yield client
+
+
+def rover(board: FakeBoard, **changes: str) -> api.WantedBoard:
+    return api.WantedBoard(**{"name": "rover", "port": board.port, **changes})  # type: ignore[arg-type]
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(10):
+        while not condition():
+            await asyncio.sleep(0.01)
+
+
+async def event(client: LinkClient, kind: type[E], is_it: Callable[[E], bool] = lambda _: True) -> E:
+    """The next event of a kind for which `is_it` holds."""
+    async with asyncio.timeout(10):
+        async for each in client.events():
+            if isinstance(each, kind) and is_it(each):
+                return each
+    raise AssertionError("the link process went away")
+
+
+async def changed(client: LinkClient, state: api.BoardState) -> api.BoardChanged:
+    for board in client.boards:
+        if board.state is state:
+            return board
+    return await event(client, api.BoardChanged, lambda board: board.state is state)
+
+
+def a_command(id_: int, index: int = BATTERY, **changes: int) -> api.Command:
+    return api.Command(board="rover", id=id_, index=index, **{"ttl_ms": 1000, **changes})  # type: ignore[arg-type]
+
+
+def the_pid(state: Path) -> int:
+    log = (state / "link.log").read_text()
+    return int(re.findall(r"link process (\d+) listens", log)[-1])
+
+
+# Boards and commands ----------------------------------------------------------------------------
+
+
+async def test_a_board_is_described(client: LinkClient, board: FakeBoard) -> None:
+    answer = await client._call(api.ListBoards())
+    assert isinstance(answer, api.Boards)
+    (rover,) = answer.boards
+    assert (rover.name, rover.uid, rover.port) == ("rover", "c0ffee01", board.port)
+    assert (rover.firmware, rover.state, rover.detail) == ("fake 1", "ready", "")
+    assert await client.dictionary("rover") == board.text
+
+
+async def test_a_command_is_sent_started_and_done(client: LinkClient, board: FakeBoard) -> None:
+    client.command(a_command(1))
+    assert (await event(client, api.Progress)).stage is api.Stage.SENT
+    assert (await event(client, api.Progress)).stage is api.Stage.STARTED
+    result = await event(client, api.Result)
+    assert (result.id, result.outcome, result.data) == (1, Outcome.DONE, b"\0\0\x40\x40")
+
+
+async def test_commands_to_nobody_are_refused(client: LinkClient) -> None:
+    client.command(api.Command(board="nosuch", id=1, index=0, ttl_ms=1000))
+    result = await event(client, api.Result)
+    assert (result.outcome, "no board" in result.detail) == (Outcome.REJECTED, True)
+    client.command(a_command(2, index=99))
+    result = await event(client, api.Result)
+    assert (result.outcome, "no such command" in result.detail) == (Outcome.REJECTED, True)
+
+
+async def test_too_many_commands_are_refused_as_busy(client: LinkClient, board: FakeBoard) -> None:
+    board.hold = True
+    for number in range(1, api.MAX_COMMANDS + 2):
+        client.command(a_command(number, BLINK, ttl_ms=60_000))
+    result = await event(client, api.Result)
+    assert (result.id, result.outcome) == (api.MAX_COMMANDS + 1, Outcome.REJECTED)
+    assert "busy" in result.detail
+
+
+async def test_the_same_id_twice_is_executed_once(client: LinkClient, board: FakeBoard) -> None:
+    for _ in range(3):
+        client.command(a_command(1))
+        client.command(a_command(1))
+        await event(client, api.Result)
+    assert board.executed == [1]
+
+
+async def test_reports_events_and_log_lines_come_up(client: LinkClient, board: FakeBoard) -> None:
+    board.send(Type.TELEMETRY, b"\1\2\3\4", Kind.DGRAM)
+    report = await event(client, api.Report)
+    assert (report.kind, report.index, report.data) == ("telemetry", 0, b"\1\2\3\4")
+    board.send(Type.EVENT, b"")
+    assert (await event(client, api.Report)).kind == "event"
+    board.say(b"\0Traceback\n\0")
+    assert (await event(client, api.LogLine)).text == "Traceback"
+
+
+async def test_cancel_ends_a_command(client: LinkClient, board: FakeBoard) -> None:
+    board.hold = True
+    client.command(a_command(1, BLINK))
+    await event(client, api.Progress, lambda each: each.stage is api.Stage.STARTED)
+    client.cancel("rover", 1)
+    assert (await event(client, api.Result)).outcome is Outcome.CANCELLED
+
+
+async def test_a_command_that_the_board_never_answers_ends_as_unknown(
+    client: LinkClient, board: FakeBoard
+) -> None:
+    board.hold = True
+    client.command(a_command(1, BLINK, ttl_ms=100))
+    assert (await event(client, api.Result)).outcome is None
+
+
+# Stop -------------------------------------------------------------------------------------------
+
+
+async def test_c07_anybody_may_stop_and_hears_who_confirmed(
+    client: LinkClient, board: FakeBoard, state: Path
+) -> None:
+    (stopped,) = await stop_door.stop(state, "rover", "alice")
+    assert (stopped.board, stopped.confirmed) == ("rover", True)
+    assert board.latched
+    notice = await event(client, api.StopNotice)
+    assert (notice.by, notice.board) == ("alice", "rover")
+
+
+async def test_c07_stop_goes_while_a_full_queue_waits_and_the_gateway_hangs(
+    client: LinkClient, board: FakeBoard, state: Path
+) -> None:
+    board.hold = True
+    for number in range(1, 40):
+        client.command(a_command(number, BLINK, ttl_ms=60_000))
+    (stopped,) = await stop_door.stop(state, None, "alice")
+    assert stopped.confirmed
+
+
+async def test_c07_an_unconfirmed_stop_is_told_and_goes_on(
+    client: LinkClient, board: FakeBoard, state: Path
+) -> None:
+    board.deaf_to_stop = 12
+    (stopped,) = await stop_door.stop(state, None, "alice")
+    assert not stopped.confirmed
+    await until(lambda: board.latched)
+
+
+async def test_c08_a_stopped_board_takes_queries_but_nothing_that_acts(
+    client: LinkClient, board: FakeBoard, state: Path
+) -> None:
+    await stop_door.stop(state, "rover", "alice")
+    for number, index in ((1, FORWARD), (2, BLINK)):
+        client.command(a_command(number, index, lease_ms=500))
+        result = await event(client, api.Result)
+        assert (result.outcome, "rearm" in result.detail) == (Outcome.REJECTED, True)
+    client.command(a_command(3, BATTERY))
+    assert (await event(client, api.Result)).outcome is Outcome.DONE
+    assert board.executed == [3]
+    await client.rearm("rover", "alice")
+    client.command(a_command(4, FORWARD, lease_ms=500))
+    assert (await event(client, api.Result)).outcome is Outcome.DONE
+
+
+async def test_c08_a_command_accepted_before_a_stop_dies_even_after_rearming(
+    client: LinkClient, board: FakeBoard, state: Path
+) -> None:
+    epoch = (await client._call(api.ListBoards())).boards[0].epoch  # type: ignore[union-attr]
+    await stop_door.stop(state, "rover", "alice")
+    await client.rearm("rover", "alice")
+    client.command(a_command(1, FORWARD, epoch=epoch, lease_ms=500))
+    result = await event(client, api.Result)
+    assert (result.outcome, "stop" in result.detail) == (Outcome.REJECTED, True)
+    assert board.executed == []
+
+
+async def test_c08_a_reset_of_the_board_does_not_clear_a_stop(
+    client: LinkClient, board: FakeBoard, state: Path
+) -> None:
+    await stop_door.stop(state, "rover", "alice")
+    board.restart()
+    assert not board.latched
+    await event(client, api.BoardChanged, lambda each: each.state is api.BoardState.LATCHED)
+    assert board.latched
+
+
+async def test_c08_a_board_that_is_away_is_stopped_as_soon_as_it_is_back(
+    state: Path, tmp_path: Path
+) -> None:
+    async with (
+        FakeBoard(link_to=tmp_path / "port") as board,
+        await LinkClient.start(state, [rover(board)]) as client,
+    ):
+        await changed(client, api.BoardState.READY)
+        board.unplug()
+        await event(client, api.BoardChanged, lambda each: each.state is api.BoardState.OFFLINE)
+        (stopped,) = await stop_door.stop(state, "rover", "alice")
+        assert not stopped.confirmed
+        client.command(a_command(1, FORWARD, ttl_ms=5000, lease_ms=500))
+        assert (await event(client, api.Result)).outcome is Outcome.REJECTED
+        board.plug()
+        await event(client, api.BoardChanged, lambda each: each.state is api.BoardState.LATCHED)
+        assert board.latched
+        assert board.executed == []
+
+
+async def test_c08_a_stop_outlives_the_link_process(state: Path, board: FakeBoard) -> None:
+    async with await LinkClient.start(state, [rover(board)]) as client:
+        await changed(client, api.BoardState.READY)
+        await stop_door.stop(state, "rover", "alice")
+    board.restart()
+    async with await LinkClient.start(state, [rover(board)]) as client:
+        await changed(client, api.BoardState.LATCHED)
+        assert board.latched
+
+
+async def test_rearm_needs_a_board_that_agrees(client: LinkClient, board: FakeBoard, state: Path) -> None:
+    await stop_door.stop(state, "rover", "alice")
+    board.deny_rearm = True
+    with pytest.raises(LinkError, match="did not agree"):
+        await client.rearm("rover", "alice")
+    client.command(a_command(1, FORWARD, lease_ms=500))
+    assert (await event(client, api.Result)).outcome is Outcome.REJECTED
+
+
+async def test_stopping_an_unknown_board_is_not_reported_as_done(client: LinkClient, state: Path) -> None:
+    (stopped,) = await stop_door.stop(state, "nosuch", "alice")
+    assert not stopped.confirmed
+
+
+# Leases -----------------------------------------------------------------------------------------
+
+
+async def test_c09_renewals_are_passed_on_while_a_motion_runs(
+    client: LinkClient, board: FakeBoard, state: Path
+) -> None:
+    def renewed() -> int:
+        return len([frame for frame in board.asked if frame.type == Type.RENEW])
+
+    client.renew("rover", 1, 500)  # nothing runs
+    board.hold = True
+    client.command(a_command(1, FORWARD, lease_ms=500))
+    await event(client, api.Progress)
+    assert renewed() == 0
+    client.renew("rover", 1, 500)
+    await until(lambda: renewed() == 1)
+    await stop_door.stop(state, "rover", "alice")
+    client.renew("rover", 1, 500)
+    await client._call(api.ListBoards())
+    assert renewed() == 1
+
+
+async def test_c09_only_the_attached_gateway_commands(
+    client: LinkClient, board: FakeBoard, state: Path
+) -> None:
+    for request in (
+        a_command(1),
+        api.Renew(board="rover", id=1, lease_ms=500),
+        api.SetPoint(board="rover", index=0, lease_ms=500),
+    ):
+        answer = await ask(state, request)
+        assert isinstance(answer, api.Refused)
+    assert board.executed == []
+
+
+# Ports ------------------------------------------------------------------------------------------
+
+
+async def test_c12_an_unplugged_board_is_back_when_plugged_in(state: Path, tmp_path: Path) -> None:
+    async with (
+        FakeBoard(link_to=tmp_path / "port") as board,
+        await LinkClient.start(state, [rover(board)]) as client,
+    ):
+        await changed(client, api.BoardState.READY)
+        for _ in range(3):
+            board.unplug()
+            offline = await changed_to(client, api.BoardState.OFFLINE)
+            assert "vanished" in offline.detail
+            board.plug()
+            await changed_to(client, api.BoardState.READY)
+
+
+async def changed_to(client: LinkClient, state: api.BoardState) -> api.BoardChanged:
+    return await event(client, api.BoardChanged, lambda board: board.state is state)
+
+
+async def test_c12_another_board_in_the_port_is_refused(state: Path, board: FakeBoard) -> None:
+    async with await LinkClient.start(state, [rover(board, uid="1234abcd")]) as client:
+        offline = await event(client, api.BoardChanged, lambda each: "c0ffee01" in each.detail)
+        assert offline.state is api.BoardState.OFFLINE
+        client.command(a_command(1))
+        assert (await event(client, api.Result)).outcome is Outcome.REJECTED
+    assert board.executed == []
+
+
+async def test_a_missing_port_is_told_clearly(state: Path) -> None:
+    wanted = api.WantedBoard(name="rover", port="/dev/nosuch")
+    async with await LinkClient.start(state, [wanted]) as client:
+        told = await event(client, api.BoardChanged, lambda each: "/dev/nosuch" in each.detail)
+        assert "no such port" in told.detail
+
+
+async def test_a_busy_port_is_told_with_its_holder(state: Path, board: FakeBoard) -> None:
+    program = "import fcntl,os,sys; fcntl.flock(os.open(sys.argv[1], os.O_RDWR), 2); print(); input()"
+    holder = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", program, board.port,
+        stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    assert holder.stdout
+    await holder.stdout.readline()
+    try:
+        async with await LinkClient.start(state, [rover(board)]) as client:
+            told = await event(client, api.BoardChanged, lambda each: "in use" in each.detail)
+            assert f"process {holder.pid}" in told.detail
+            holder.kill()
+            await holder.wait()
+            await changed_to(client, api.BoardState.READY)
+    finally:
+        if holder.returncode is None:
+            holder.kill()
+            await holder.wait()
+
+
+async def test_c06_a_board_that_restarts_in_mid_command_leaves_it_unknown(
+    client: LinkClient, board: FakeBoard
+) -> None:
+    board.hold = True
+    client.command(a_command(1, BLINK))
+    await event(client, api.Progress, lambda each: each.stage is api.Stage.STARTED)
+    board.restart()
+    result = await event(client, api.Result)
+    assert (result.outcome, "restarted" in result.detail) == (None, True)
+    assert board.executed == [1]
+
+
+async def test_c02_a_result_lost_with_the_session_is_asked_for_again(
+    client: LinkClient, board: FakeBoard
+) -> None:
+    board.hold = True
+    client.command(a_command(1, BLINK, ttl_ms=10_000))
+    await event(client, api.Progress, lambda each: each.stage is api.Stage.STARTED)
+    board.link.announce(asyncio.get_running_loop().time())  # the session ends, the board goes on
+    board._results[1] = b"\1\0\0\0\0"  # … and is done meanwhile
+    board.pump()
+    result = await event(client, api.Result)
+    assert (result.id, result.outcome) == (1, Outcome.DONE)
+    assert board.executed == [1]
+
+
+async def test_garbage_and_floods_of_one_board_leave_others_alone(state: Path) -> None:
+    async with (
+        FakeBoard(uid="bad0", name="bad") as bad,
+        FakeBoard() as good,
+        await LinkClient.start(
+            state, [rover(good), api.WantedBoard(name="bad", port=bad.port)]
+        ) as client,
+    ):
+        for _ in range(2):
+            await changed_to(client, api.BoardState.READY)
+        flood = asyncio.create_task(endless(bad))
+        memory = resident_kb(the_pid(state))
+        for number in range(1, 101):
+            client.command(a_command(number, ttl_ms=5000))
+            await event(client, api.Result)
+        assert not flood.done()
+        flood.cancel()
+        assert good.executed == list(range(1, 101))
+        assert resident_kb(the_pid(state)) < memory + 4000
+
+
+async def endless(board: FakeBoard) -> None:
+    chunks = (b"x" * 4000, b"\0\1" * 2000, os.urandom(4000), b"\0" * 4000)
+    while True:
+        for chunk in chunks:
+            board.say(chunk)
+            board.send(Type.TELEMETRY, bytes(4), Kind.DGRAM)
+            await asyncio.sleep(0.0005)
+
+
+def resident_kb(pid: int) -> int:
+    return int(Path(f"/proc/{pid}/status").read_text().split("VmRSS:")[1].split()[0])
+
+
+# Adoption ---------------------------------------------------------------------------------------
+
+
+async def test_declared_names_are_taken_if_all_may_be_adopted(
+    state: Path, board: FakeBoard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ...
+
+
+# The process ------------------------------------------------------------------------------------
+
+
+async def test_the_socket_is_for_its_owner_alone(client: LinkClient, state: Path) -> None:
+    assert (state / api.SOCKET).stat().st_mode & 0o777 == 0o600
+
+
+async def test_two_gateways_on_one_state_folder_are_told_so(client: LinkClient, state: Path) -> None:
+    with pytest.raises(ServiceError, match="two gateways"):
+        await LinkClient.start(state, [])
+
+
+async def test_c14_the_link_process_survives_its_gateway_and_keeps_results_for_the_next(
+    state: Path, board: FakeBoard
+) -> None:
+    first = await LinkClient.start(state, [rover(board)])
+    await changed(first, api.BoardState.READY)
+    pid = the_pid(state)
+    board.hold = True
+    first.command(a_command(1, BLINK, ttl_ms=5000))
+    await event(first, api.Progress, lambda each: each.stage is api.Stage.STARTED)
+    await first.close(shutdown=False)
+    board.finish(1)
+    hellos = board.boot
+    async with await LinkClient.start(state, [rover(board)]) as second:
+        assert [each.state for each in second.boards] == [api.BoardState.READY]
+        assert (await event(second, api.Result)).id == 1
+        assert the_pid(state) == pid
+    assert board.boot == hellos
+
+
+async def test_it_ends_when_no_gateway_comes(tmp_path: Path, board: FakeBoard) -> None:
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-P", "-m", service_client.SERVICE, "--state", tmp_path, "--linger", "0.1"
+    )
+    async with asyncio.timeout(10):
+        assert await process.wait() == 0
+    assert not (tmp_path / api.SOCKET).exists()
+
+
+async def test_it_ends_on_sigterm(client: LinkClient, state: Path) -> None:
+    os.kill(the_pid(state), signal.SIGTERM)
+    async for _ in client.events():
+        pass
+    await until(lambda: not (state / api.SOCKET).exists())
+
+
+async def test_a_second_link_process_is_refused(client: LinkClient, state: Path) -> None:
+    complaint = await service_client._launch(state)
+    assert "another link process" in complaint
+    assert await client.dictionary("rover")
+
+
+async def test_a_dead_link_process_leaves_a_folder_that_can_be_used(
+    state: Path, board: FakeBoard
+) -> None:
+    client = await LinkClient.start(state, [rover(board)])
+    os.kill(the_pid(state), signal.SIGKILL)
+    async for _ in client.events():
+        pass
+    with pytest.raises(ServiceError):
+        client.command(a_command(1))
+        await client.dictionary("rover")
+    await client.close()
+    (state / "link.log").unlink()
+    async with await LinkClient.start(state, [rover(board)]) as client:
+        await changed(client, api.BoardState.READY)
+
+
+async def test_a_folder_that_can_not_be_used_is_told_clearly(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ServiceError, match="file/state"):
+        await LinkClient.start(tmp_path / "file" / "state", [])
+
+
+@pytest.mark.parametrize(
+    "line",
+    [b"\xff\xfe\n", b"[]\n", b'{"op": "nosuch"}\n', b'{"op": "stop"}\n', b"x" * 2_000_000 + b"\n"],
+)
+async def test_nonsense_on_the_socket_ends_that_connection_alone(
+    client: LinkClient, state: Path, line: bytes
+) -> None:
+    reader, writer = await asyncio.open_unix_connection(state / api.SOCKET)
+    try:
+        writer.write(line)
+        assert await reader.read() == b""
+    except ConnectionError:
+        pass
+    writer.close()
+    assert await client.dictionary("rover")
+
+
+async def test_the_process_is_small(client: LinkClient, state: Path) -> None:
+    client.command(a_command(1))
+    await event(client, api.Result)
+    kb = resident_kb(the_pid(state))
+    print(f"{kb} kB")
+    assert kb < 30 * 1024
+
+
+async def test_a_command_takes_little_time(client: LinkClient) -> None:
+    began = time.perf_counter()
+    for number in range(1, 201):
+        client.command(a_command(number))
+        await event(client, api.Result)
+    print(f"{(time.perf_counter() - began) / 200 * 1e6:.0f} µs a command")
