@@ -143,13 +143,12 @@ class EmulatedBoard:
         await self._world.change(**senses)
 
     async def until(self, **state: Any) -> Record:
-        """The first output with this state from now on, or the last one if it has it.
+        """The next output with this state, such as `left=0, right=0`, after the one found last.
 
         Raises:
             WorldError: there is none within 5 s.
         """
-        since = max(0, len(self.outputs) - 1)
-        return await self._world.until(lambda told: state.items() <= told.items(), since)
+        return await self._world.until(**state)
 
     async def kill(self) -> None:
         """Its program ends at once; the port stays, silent."""

@@ -16,6 +16,7 @@ from boardtalk.cli import StateFolder, await_, me
 from boardtalk.hil.board import EmulatedBoard
 from boardtalk.sdk import BoardtalkError
 from boardtalk.sdk.folders import demo_folder
+from boardtalk.sdk.leash import leashed
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -80,22 +81,28 @@ async def _demo(folder: Path, *, headless: bool) -> int:
 async def gateway(folder: Path, conf: str) -> AsyncIterator[str]:
     """A gateway in a process of its own; yields its `ready` line.
 
+    Its log goes to ``gateway.log`` there: on the terminal it would stand in the chat.
+
     Raises:
-        DemoError: it did not start; its own words stand on standard error.
+        DemoError: it did not start.
     """
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     path = folder / "demo.conf"
     path.write_text(conf)
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "boardtalk", "run", "--conf", path, "--state", folder,
-        stdout=asyncio.subprocess.PIPE, start_new_session=True,
-    )  # fmt: skip
+    log = folder / "gateway.log"
+    with log.open("wb") as errors:
+        process = await asyncio.create_subprocess_exec(
+            *leashed(sys.executable, "-m", "boardtalk", "run", "--conf", str(path), "--state", str(folder)),
+            stdout=asyncio.subprocess.PIPE,
+            stderr=errors,
+            start_new_session=True,
+        )
     assert process.stdout is not None
     try:
         async with asyncio.timeout(START_TIMEOUT_S):
             line = (await process.stdout.readline()).decode().strip()
         if not line.startswith("ready"):
-            raise DemoError("the gateway did not start; see above")
+            raise DemoError(f"the gateway did not start:\n{log.read_text(errors='replace').strip()}")
         yield line
     except TimeoutError as error:
         raise DemoError(f"the gateway did not start within {START_TIMEOUT_S:g} s") from error

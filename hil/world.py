@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 TIMEOUT_S: Final = 5.0
-MAX_RECORDS: Final = 100_000
 READ_BYTES: Final = 65536
 
 
@@ -41,6 +40,7 @@ class World:
 
     def __init__(self) -> None:
         self.outputs: list[Record] = []
+        self._read = 0
         self._changed = asyncio.Event()
         self._into = self._out = -1
         self._rest = b""
@@ -71,30 +71,33 @@ class World:
         Raises:
             WorldError: it does not notice.
         """
-        seen = len(self.outputs)
+        told = len(self.outputs)
         with contextlib.suppress(BrokenPipeError):
             os.write(self._into, json.dumps(senses).encode() + b"\n")
-        await self.until(lambda state: "heard" in state, since=seen)
+        await self._find(lambda state: "heard" in state, told)
 
-    async def until(
-        self, wanted: Callable[[dict[str, Any]], bool], since: int = 0, timeout_s: float = TIMEOUT_S
-    ) -> Record:
-        """The first record from index `since` on that is wanted; waits for it.
+    async def until(self, **state: Any) -> Record:
+        """The next record with this state, after the one that was found last; waits for it.
 
         Raises:
             WorldError: there is none in time.
         """
+        self._read = await self._find(lambda told: state.items() <= told.items(), self._read) + 1
+        return self.outputs[self._read - 1]
+
+    async def _find(self, wanted: Callable[[dict[str, Any]], bool], since: int) -> int:
         try:
-            async with asyncio.timeout(timeout_s):
+            async with asyncio.timeout(TIMEOUT_S):
                 while True:
-                    for record in self.outputs[since:]:
-                        if wanted(record.state):
-                            return record
+                    for index in range(since, len(self.outputs)):
+                        if wanted(self.outputs[index].state):
+                            return index
+                    since = len(self.outputs)
                     self._changed.clear()
                     await self._changed.wait()
         except TimeoutError:
-            last = self.outputs[-1] if self.outputs else None
-            raise WorldError(f"not within {timeout_s:g} s; the robot's last record: {last}") from None
+            told = [record.state for record in self.outputs[-3:]]
+            raise WorldError(f"not within {TIMEOUT_S:g} s; the robot told last: {told}") from None
 
     def _hear(self) -> None:
         try:
@@ -108,5 +111,4 @@ class World:
         for line in lines:
             state = json.loads(line)
             self.outputs.append(Record(state.pop("at_us") / 1e6, state))
-        del self.outputs[:-MAX_RECORDS]
         self._changed.set()

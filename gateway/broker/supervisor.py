@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import shutil
 import signal
 import socket
-import sys
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Self
 
 import structlog
 
-from boardtalk.broker import leash
 from boardtalk.broker.base import BrokerError
 from boardtalk.broker.connection import open_connection
+from boardtalk.sdk.leash import leashed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -58,7 +56,7 @@ class Supervisor:
         greeting: bytes = b"",
     ) -> None:
         self.name = Path(command[0]).name
-        self._command = [sys.executable, "-I", "-S", leash.__file__, str(os.getpid()), *command]
+        self._command = leashed(*command)
         self._endpoint = endpoint
         self._ports = ports
         self._store = store

@@ -42,6 +42,7 @@ class GatewayClient:
         self._events: asyncio.Queue[Event | None] = asyncio.Queue(MAX_UNREAD_EVENTS)
         self._answers: asyncio.Queue[local.Reply | None] = asyncio.Queue(MAX_UNREAD_EVENTS)
         self._asking = asyncio.Lock()
+        self._exchanges: set[asyncio.Task[local.Reply | None]] = set()
 
     @classmethod
     @asynccontextmanager
@@ -64,7 +65,8 @@ class GatewayClient:
             await client.ask(local.Login(user), local.Welcome)
             yield client
         finally:
-            reader.cancel()
+            for task in (reader, *client._exchanges):
+                task.cancel()
             channel.close()
 
     async def ask(self, request: local.Request, answer: type[R]) -> R:
@@ -74,9 +76,11 @@ class GatewayClient:
             Denied: the gateway refused.
             NoGateway: it went away.
         """
-        async with self._asking, asyncio.timeout(ANSWER_TIMEOUT_S):
-            self._send(request)
-            reply = await self._answers.get()
+        exchange = asyncio.create_task(self._exchange(request), name="control.sock request")
+        self._exchanges.add(exchange)
+        exchange.add_done_callback(self._exchanges.discard)
+        # A cancelled caller gives up his answer; the exchange goes on, or the next one would get it.
+        reply = await asyncio.shield(exchange)
         if isinstance(reply, local.Failure):
             raise Denied(reply.reason)
         if not isinstance(reply, answer):
@@ -98,6 +102,11 @@ class GatewayClient:
         """What happens, until the gateway goes away."""
         while (event := await self._events.get()) is not None:
             yield event
+
+    async def _exchange(self, request: local.Request) -> local.Reply | None:
+        async with self._asking, asyncio.timeout(ANSWER_TIMEOUT_S):
+            self._send(request)
+            return await self._answers.get()
 
     def _send(self, request: Any) -> None:
         try:

@@ -43,6 +43,8 @@ class MqttDoor:
         self._messages = Subscriber(endpoint, "chat", OUT)
         self._stops = Subscriber(endpoint, "stop", STOP)
         self._publisher = Publisher(endpoint, "hub", Will(*_presence(Presence(SYSTEM, online=False))))
+        self._caught_up = asyncio.Event()
+        """Everything that the hub has said so far is on its way."""
         self._stack = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
@@ -78,6 +80,7 @@ class MqttDoor:
     async def _take_messages(self) -> None:
         async for batch in self._messages.messages():
             await self._intake.room()
+            await self._caught_up.wait()  # who talks faster than the broker takes the answers has to wait
             for message in batch:
                 self._take(message)
 
@@ -102,9 +105,12 @@ class MqttDoor:
     async def _publish_events(self) -> None:
         while True:
             with self._hub.attach(None) as session:
+                self._caught_up.set()
                 async for batch in session.events():
+                    self._caught_up.clear()
                     for event in batch:
                         await self._publish(event)
+                    self._caught_up.set()
             log.warning("broker away or too slow: events for MQTT clients were dropped")
 
     async def _publish_presence(self) -> None:

@@ -121,9 +121,8 @@ def _named(command: Command, missing: dict[str, Value], name: str) -> Value:
     names = [spec.name for spec in command.args]
     if name in names:
         raise _misuse(command, f"{name} is given twice")
-    raise _misuse(
-        command, " ".join((f"{command.name} has no argument {said(name)};", guess(name, names))).rstrip()
-    )
+    hint = guess(name, names)
+    raise _misuse(command, f"{command.name} has no argument {said(name)}{hint and '; '}{hint}")
 
 
 def _next(command: Command, missing: dict[str, Value], text: str, *, named: bool) -> Value:

@@ -309,7 +309,7 @@ class IotBridge(Module):
         if not listeners:
             return
         try:
-            text = commands.show(channel.format.unpack(event.data), channel.values, channel.name)
+            text = commands.show(channel.format.unpack(event.data), channel.values, of=channel.name)
         except DictionaryError as error:
             self.context.log.warning("report not understood", board=robot.name, error=str(error))
             return

@@ -32,9 +32,10 @@ def usage(command: Command) -> str:
 
 def example(command: Command) -> str:
     """A line that works: ``example: forward 50 cm speed=50 %``."""
-    words = ["example:", command.name]
-    words += [_sample(spec) for spec in command.args if spec.default is None]
-    words += [f"{spec.name}={_sample(spec)}" for spec in command.args if spec.default is not None][:1]
+    required = [place for place, spec in enumerate(command.args, 1) if spec.default is None]
+    first, further = command.args[: max(required, default=0)], command.args[max(required, default=0) :]
+    words = ["example:", command.name, *map(_sample, first)]
+    words += [f"{spec.name}={_sample(spec)}" for spec in further[:1]]
     return line(" ".join(words), MAX_USAGE_CHARS)
 
 

@@ -37,8 +37,8 @@ LINGER_S: Final = 60.0
 MAX_CONNECTIONS: Final = 32
 MAX_PENDING: Final = 32
 """Requests of one connection that wait for a board."""
-UNCLAIMED_RESULTS: Final = 256
-"""Results that come while no gateway is attached are kept for the next one."""
+RECENT_RESULTS: Final = 256
+"""The last results are told again to the next gateway: the one before may not have read them."""
 
 log = logging.getLogger(__name__)
 
@@ -57,7 +57,7 @@ class Service:
         self._linger_s = linger_s
         self._feed: Feed[api.AnyAnswer] = Feed()
         self._gateway: Connection | None = None
-        self._unclaimed: deque[api.Result] = deque(maxlen=UNCLAIMED_RESULTS)
+        self._recent: deque[api.Result] = deque(maxlen=RECENT_RESULTS)
         self._connections = 0
         self._news = asyncio.Event()
         self._ending = False
@@ -218,9 +218,9 @@ class Service:
         self._fleet.configure(request)
         self._gateway = channel
         self._news.set()
-        for result in self._unclaimed:
+        for result in self._recent:
             self._feed.put(result)
-        self._unclaimed.clear()
+        self._recent.clear()
         return api.Attached(pid=os.getpid(), boards=self._fleet.describe())
 
     def _detach(self, channel: Connection) -> None:
@@ -231,16 +231,15 @@ class Service:
 
     async def _pump(self) -> None:
         async for event in self._feed:
-            if self._gateway is not None:
-                try:
-                    self._gateway.send(event)
-                except ServiceError as error:
-                    log.warning("gateway: %s", error)
-                    self._detach(self._gateway)
-                else:
-                    continue
             if isinstance(event, api.Result):
-                self._unclaimed.append(event)
+                self._recent.append(event)
+            if self._gateway is None:
+                continue
+            try:
+                self._gateway.send(event)
+            except ServiceError as error:
+                log.warning("gateway: %s", error)
+                self._detach(self._gateway)
 
 
 async def _listen(

@@ -258,7 +258,7 @@ class Progress(Answer, tag="progress"):
 
 
 class Result(Answer, tag="result"):
-    """A command ended."""
+    """A command ended. After attaching the last ones come once more."""
 
     board: str
     id: int

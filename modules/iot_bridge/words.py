@@ -58,7 +58,7 @@ def show(values: Mapping[str, Any], specs: Iterable[Value], of: str = "") -> str
     rows = [(spec.name, value_text(spec, values.get(spec.name))) for spec in specs]
     if len(rows) == 1 and rows[0][0] in ("value", of):
         return rows[0][1]
-    return ", ".join(f"{name} {text}" for name, text in rows)
+    return clean(", ".join(f"{name} {text}" for name, text in rows))
 
 
 def value_text(spec: Value, value: Any, digits: int = _SHOWN_DIGITS) -> str:
@@ -99,19 +99,15 @@ def unit_suffix(spec: Value) -> str:
 
 def limits(spec: Value) -> str:
     """What is allowed: ``1 to 500 cm``, ``slow|fast``, ``on|off``; without limits the unit, or ""."""
-    match spec.type, spec.min, spec.max:
-        case "choice", _, _:
+    match spec.type:
+        case "choice":
             return line("|".join(map(quoted, spec.choices)))
-        case "bool", _, _:
+        case "bool":
             return "on|off"
-        case "str", _, _:
+        case "str":
             return ""
-        case _, None, None:
-            return unit_suffix(spec).strip()
-        case _, None, float(high):
-            return f"up to {exact(spec, high)}"
-        case _, float(low), None:
-            return f"from {exact(spec, low)}"
-        case _, low, high:
-            return f"{number(low or 0.0)} to {exact(spec, high or 0.0)}"
-    return ""
+    if spec.min is not None and spec.max is not None:
+        return f"{number(spec.min)} to {exact(spec, spec.max)}"
+    if spec.min is not None:
+        return f"from {exact(spec, spec.min)}"
+    return f"up to {exact(spec, spec.max)}" if spec.max is not None else unit_suffix(spec).strip()

@@ -114,6 +114,11 @@ class Peer:
         head = frames.SetpointHead.build({"epoch": epoch, "lease_ms": lease_ms})
         self.datagram(Type.SETPOINT + index, head + payload)
 
+    def hush(self) -> None:
+        """Say nothing more by itself: no heartbeats, acknowledgements, repetitions."""
+        self._clock.cancel()
+        self.link.to_send = lambda now: b""  # type: ignore[method-assign]
+
     # ── receiving ────────────────────────────────────────────────────────────────────────────────
     async def result(self, id_: int) -> tuple[Outcome, bytes]:
         """How a command ended: the next RESULT with this id."""

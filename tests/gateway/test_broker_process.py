@@ -16,7 +16,7 @@ import pytest
 
 from boardtalk import broker
 from boardtalk.blocks import EmbeddedBroker, MosquittoBroker
-from boardtalk.broker import BrokerError, Endpoint, embedded, leash, mosquitto, supervisor
+from boardtalk.broker import BrokerError, Endpoint, embedded, mosquitto, supervisor
 from boardtalk.broker.client import Publisher, Subscriber
 from boardtalk.broker.supervisor import Supervisor
 
@@ -186,10 +186,3 @@ async def test_a_program_that_never_takes_a_login_is_given_up(
     with pytest.raises(BrokerError, match="does not start"):
         async with Supervisor(command, Endpoint("127.0.0.1", 1, "x", "x"), (), tmp_path):
             pass
-
-
-async def test_a_program_whose_parent_is_gone_already_does_not_begin(kind: str) -> None:
-    arguments = [sys.executable, "-I", "-S", leash.__file__, "1", "/bin/echo", kind]
-    done = subprocess.run(arguments, capture_output=True, check=False, timeout=10)
-    assert done.returncode == 1
-    assert not done.stdout

@@ -186,7 +186,7 @@ async def test_c07_stop_goes_while_a_full_queue_waits_and_the_gateway_hangs(
 async def test_c07_an_unconfirmed_stop_is_told_and_goes_on(
     client: LinkClient, board: FakeBoard, state: Path
 ) -> None:
-    board.deaf_to_stop = 12
+    board.deaf_to_stop = 20
     (stopped,) = await stop_door.stop(state, None, "alice")
     assert not stopped.confirmed
     await until(lambda: board.latched)
@@ -224,9 +224,11 @@ async def test_c08_a_reset_of_the_board_does_not_clear_a_stop(
     client: LinkClient, board: FakeBoard, state: Path
 ) -> None:
     await stop_door.stop(state, "rover", "alice")
+    await changed_to(client, api.BoardState.LATCHED)
     board.restart()
     assert not board.latched
-    await event(client, api.BoardChanged, lambda each: each.state is api.BoardState.LATCHED)
+    await changed_to(client, api.BoardState.OFFLINE)
+    await changed_to(client, api.BoardState.LATCHED)
     assert board.latched
 
 

@@ -26,6 +26,7 @@ async def roll(path, speed, left, right):
         chassis.drive(left * power, right * power)
         await asyncio.sleep_ms(20)
     chassis.stop()
+    await asyncio.sleep_ms(50)  # until it stands
     return chassis.position()
 
 

@@ -1,8 +1,7 @@
 # The least that a board can do with a line: send everything back. Baseline of the round-trip bench.
+import select
 import sys
 import termios
-
-import select
 
 termios.setraw(0)
 poll = select.poll()

@@ -1,8 +1,8 @@
 """Runs a program that can't outlive the process that started it, not even if that is killed.
 
-A script for :mod:`boardtalk.broker.supervisor`: ``python -I -S leash.py PARENT_PID PROGRAM …``.
-It asks Linux for a signal at the parent's death and then becomes the program. (`preexec_fn` could
-ask too, but runs between fork and exec, where a process with threads may hang.)
+`leashed` gives the command line. Run as a script, this file asks Linux for a signal at the parent's
+death and then becomes the program. (`preexec_fn` could ask too, but runs between fork and exec, where
+a process with threads may hang.)
 """
 
 import ctypes
@@ -12,6 +12,11 @@ import sys
 
 PR_SET_PDEATHSIG = 1
 """prctl(2). The signal survives execve."""
+
+
+def leashed(*command: str) -> list[str]:
+    """The command line that runs `command` on a leash of this process."""
+    return [sys.executable, "-I", "-S", __file__, str(os.getpid()), *command]
 
 
 def main() -> None:

@@ -1,0 +1,215 @@
+"""The MQTT door: a real hub behind it, real brokers and ordinary clients before it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from boardtalk.broker import Endpoint, Login, packets
+from boardtalk.broker.client import Publisher
+from boardtalk.directory import Directory
+from boardtalk.frontends.intake import Intake
+from boardtalk.frontends.mqtt import MqttDoor
+from boardtalk.hub import Hub
+from boardtalk.sdk import Role
+from boardtalk.store import Store
+from boardtalk.users import Users
+
+from .brokers import HOSTED, Person, hosted, person, until
+
+MESSAGES = 3_000
+
+
+@asynccontextmanager
+async def gateway(folder: Path, users: Users, at: Endpoint) -> AsyncIterator[MqttDoor]:
+    async with (
+        Store.open(folder / "store.db") as store,
+        Hub(store, Directory(users, {"team": ("alice", "bob")})) as hub,
+        Intake(hub, folder) as intake,
+        MqttDoor(at, hub, intake) as door,
+    ):
+        yield door
+
+
+class Rig:
+    """Alice and bob at their clients, a broker, a gateway."""
+
+    def __init__(self, broker: Any, users: Users, stack: AsyncExitStack) -> None:
+        self.broker = broker
+        self._users = users
+        self._stack = stack
+
+    async def join(self, name: str, *more: str) -> Person:
+        account = self._users.get(name)
+        assert account
+        topics = [f"chat/{name}/in", f"chat/{name}/status", *more]
+        arriving = person(self.broker.endpoint, name, *topics, token=account.token)
+        return await self._stack.enter_async_context(arriving)
+
+
+@pytest.fixture(params=HOSTED)
+async def rig(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Rig]:
+    users = Users.load(tmp_path / "secrets", {"alice": Role.OPERATOR, "bob": Role.VIEWER})
+    logins = [Login(account.address, account.token) for account in users]
+    async with AsyncExitStack() as stack:
+        broker = await stack.enter_async_context(hosted(request.param, tmp_path, logins))
+        door = await stack.enter_async_context(gateway(tmp_path, users, broker.endpoint))
+        await door.connected()
+        yield Rig(broker, users, stack)
+
+
+def envelope(**parameters: Any) -> str:
+    return json.dumps(parameters)
+
+
+async def test_a_message_reaches_its_recipient(rig: Rig) -> None:
+    alice, bob = await rig.join("alice"), await rig.join("bob")
+    await alice.says("chat/alice/out", "bob: hello\n\N{WAVING HAND SIGN}")
+    got = json.loads((await bob.hears("hello")).payload)
+    assert got["from"] == "alice"
+    assert got["to"] == "bob"
+    assert got["body"] == "hello\n\N{WAVING HAND SIGN}"
+    assert got["at"].endswith("Z")
+
+
+async def test_an_envelope_is_told_what_became_of_it(rig: Rig) -> None:
+    alice, bob = await rig.join("alice"), await rig.join("bob")
+    await alice.says("chat/alice/out", envelope(to="bob", body="hello", id="m1"))
+    await bob.hears("hello")
+    status = await alice.hears('"accepted"')
+    assert status.topic.value == "chat/alice/status"
+    assert json.loads(status.payload)["id"] == "m1"
+
+
+@pytest.mark.parametrize(
+    ("payload", "words"),
+    [
+        ("hello", "as in `rover: forward 20`"),
+        ("bbo: hello", "did you mean bob"),
+        (b"bob: \xff", "not UTF-8"),
+        (b"bob: \x1b[2J", "control character U+001B"),
+        ("bob: ", "empty"),
+        ("x" * 1_000_000, "1,000,000 bytes"),
+        ('{"to": "bob"', "not understood"),
+        ('{"to": "bob", "bdoy": "x"}', "did you mean `body`"),
+    ],
+)
+async def test_what_can_not_be_read_is_answered_in_words(rig: Rig, payload: str | bytes, words: str) -> None:
+    alice = await rig.join("alice")
+    await alice.says("chat/alice/out", payload)
+    answer = await alice.hears(words)
+    assert answer.topic.value == "chat/alice/in"
+    assert json.loads(answer.payload)["from"] == "gateway"
+
+
+async def test_a_stop_is_carried_out_or_said_not_to_be(rig: Rig) -> None:
+    alice = await rig.join("alice")
+    await alice.says("chat/alice/stop", "stop")
+    await alice.hears("STOP NOT CARRIED OUT")  # there is no link process here
+
+
+async def test_presence_tells_who_is_there_and_whether_the_gateway_is(rig: Rig) -> None:
+    alice = await rig.join("alice", "presence/+")
+    for name, online in (("gateway", True), ("alice", False), ("bob", False)):
+        await until(lambda: presence(alice).get(name) is online, f"{name} online: {online}")  # noqa: B023
+
+
+def presence(person: Person) -> dict[str, bool]:
+    """The last that was heard of each."""
+    return {
+        message.topic.value.split("/")[1]: json.loads(message.payload)["online"]
+        for message in person.heard
+        if message.topic.value.startswith("presence/")
+    }
+
+
+async def test_everything_goes_on_after_the_broker_was_killed(rig: Rig) -> None:
+    os.kill(rig.broker.pid, signal.SIGKILL)
+    await until(lambda: rig.broker.pid, "a new broker")
+    async with Publisher(rig.broker.endpoint, "probe") as probe:
+        await probe.connected()
+    alice, bob = await rig.join("alice", "presence/+"), await rig.join("bob")
+    await until(lambda: presence(alice).get("gateway"), "the gateway is back")
+    await alice.says("chat/alice/out", "bob: hello again")
+    await bob.hears("hello again")
+
+
+async def test_many_messages_with_ids_arrive_once_and_in_order(rig: Rig) -> None:
+    alice, bob = await rig.join("alice"), await rig.join("bob")
+    async with asyncio.TaskGroup() as tasks:
+        for number in range(MESSAGES):
+            text = envelope(to="bob", body=f"load {number}", id=f"m{number}")
+            tasks.create_task(alice.says("chat/alice/out", text))
+            if number % 500 == 0:
+                await asyncio.sleep(0)
+    await until(lambda: len(bob.heard) >= MESSAGES, "all have arrived", within=30)
+    assert [json.loads(text)["body"] for text in bob.texts] == [f"load {n}" for n in range(MESSAGES)]
+
+
+async def test_a_retained_command_is_not_acted_on_and_its_sender_is_told(
+    tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    users = Users.load(tmp_path / "secrets", {"alice": Role.OPERATOR, "bob": Role.OPERATOR})
+    token = {account.address: account.token for account in users}
+    async with (
+        hosted("nats-server", tmp_path, [Login(*each) for each in token.items()]) as broker,
+        person(broker.endpoint, "alice", "chat/alice/in", token=token["alice"]) as alice,
+        person(broker.endpoint, "bob", "chat/bob/in", token=token["bob"]) as bob,
+    ):
+        await alice.says("chat/alice/out", "bob: kept", retain=True)
+        await alice.says("chat/alice/stop", "stop", retain=True)
+        async with gateway(tmp_path, users, broker.endpoint):
+            await alice.hears("a retained message is never acted on")
+            await alice.says("chat/alice/out", "bob: live")
+            await bob.hears("live")
+            assert len(bob.heard) == 1
+            assert not any(b"STOP" in text for text in alice.texts)
+
+
+# ── a broker that hands something over twice ─────────────────────────────────────────────────────
+
+REPEATED = (b"alice: plain", b'{"to":"alice","body":"with an id","id":"1"}')
+
+
+async def repeating(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, said: list[bytes]) -> None:
+    """A broker that lets everybody in, hands over two messages as repetitions, and notes what is said."""
+    while head := await reader.read(1):
+        size = shift = 0
+        while (digit := (await reader.readexactly(1))[0]) >= 0x80:
+            size |= (digit & 0x7F) << shift
+            shift += 7
+        body = await reader.readexactly(size | digit << shift)
+        match head[0] & 0xF0:
+            case 0x10:
+                writer.write(b"\x20\x02\x00\x00")
+            case 0x80:
+                writer.write(b"\x90\x03\x00\x01\x01")
+                for number, text in enumerate(REPEATED if b"chat/+/out" in body else (), 1):
+                    writer.write(packets.again(packets.publish("chat/alice/out", text, number)))
+            case 0x30:
+                said.append(body)
+
+
+async def test_plain_text_that_may_be_a_repetition_is_refused_an_envelope_is_not(tmp_path: Path) -> None:
+    users = Users.load(tmp_path / "secrets", {"alice": Role.OPERATOR})
+    said: list[bytes] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await repeating(reader, writer, said)
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    async with server:
+        at = Endpoint("127.0.0.1", server.sockets[0].getsockname()[1], "u", "p")
+        async with gateway(tmp_path, users, at):
+            await until(lambda: b"may be a repetition" in b"".join(said), "plain text is refused")
+            await until(lambda: b'"body":"with an id"' in b"".join(said), "the envelope is taken")
+            assert b'"body":"plain"' not in b"".join(said)
