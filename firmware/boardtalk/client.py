@@ -81,6 +81,7 @@ class Client:
 
     async def run(self, tasks):
         """Serve the gateway, with the robot's own tasks beside."""
+        self._link.awake = ticks_ms()
         self._dictionary.finish()
         hash_ = sha256()
         for text in self._dictionary.text:
@@ -195,6 +196,7 @@ class Client:
         reporter = Reporter(self._dictionary.telemetry, self._link, self.dispatcher)
         while True:
             await asyncio.sleep_ms(_TICK_MS)
+            self._link.awake = ticks_ms()
             self.dispatcher.tick()
             self._link.flush()
             reporter.tick()

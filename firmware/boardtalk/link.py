@@ -39,7 +39,7 @@ class Link:
     """One end of a line.
 
     `receive` returns the kind of each frame that can't wait, `take` finds the reliable ones in
-    order; both describe the frame by `type`, `buffer`, `at` and `end` (of its payload) and `arrived`.
+    order; both describe the frame by `type`, `buffer`, `at` and `end` (of its payload), `take` also by `arrived`.
     """
 
     def __init__(self, line):
@@ -48,7 +48,9 @@ class Link:
         self.at = 0
         self.end = 0
         self.arrived = 0
-        """When it came, in ticks."""
+        """When it came at the earliest, in ticks."""
+        self.awake = 0
+        """When the board last looked at its clock. What comes after a pause may be as old."""
         self.outbox = Outbox(line)
         self._line = line
         self._heard = 0
@@ -114,11 +116,11 @@ class Link:
             kind = (buffer[at] & _CTL_KIND_MASK) >> _CTL_KIND_SHIFT
             now = ticks_ms()
             if kind == _KIND_DATA:
-                self._hold(buffer[at + 1], line.frame, now)
+                self._hold(buffer[at + 1], line.frame)
             if kind != _KIND_HELLO:
                 self._heard = now
                 self.outbox.acknowledged(buffer[at + 2], now)
-            at = self._describe(buffer, at, line.end, now)
+            at = self._describe(buffer, at, line.end)
             if kind == _KIND_TIME:
                 clocks = bytes(buffer[at : at + 4]) + pack("<I", now & 0xFFFFFFFF)
                 self.send_once(_KIND_TIME, _TYPE_TIME, clocks)
@@ -137,18 +139,18 @@ class Link:
             return False
         self._taken = (self._taken + 1) & 0xFF
         self._held[slot] = None
-        self._describe(frame, 0, len(frame) - _CRC_BYTES, self._arrivals[slot])
+        self._describe(frame, 0, len(frame) - _CRC_BYTES)
+        self.arrived = self._arrivals[slot]
         return True
 
-    def _describe(self, buffer, at, end, arrived):
+    def _describe(self, buffer, at, end):
         self.type = buffer[at + 4] | buffer[at + 5] << 8
         self.buffer = buffer
         self.at = at + _HEADER_BYTES
         self.end = end
-        self.arrived = arrived
         return self.at
 
-    def _hold(self, number, frame, now):
+    def _hold(self, number, frame):
         line = self._line
         held = self._held
         line.acked = False
@@ -157,7 +159,7 @@ class Link:
         slot = number % _WINDOW
         if not held[slot]:
             held[slot] = bytes(frame)
-            self._arrivals[slot] = now
+            self._arrivals[slot] = self.awake
         while held[line.ack % _WINDOW] and (line.ack - self._taken) & 0xFF < _WINDOW:
             line.ack = (line.ack + 1) & 0xFF
         if (number - line.ack) & 0xFF < _WINDOW:

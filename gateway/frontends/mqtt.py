@@ -6,7 +6,7 @@ The broker guarantees that only a user himself publishes to ``chat/<user>/…``:
 from __future__ import annotations
 
 import asyncio
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from typing import TYPE_CHECKING, Final, Self
 
 import structlog
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 OUT: Final = {"chat/+/out": 1}
 STOP: Final = {"chat/+/stop": 0}
 """QoS 0: with QoS 1 nats-server would hand a stop over only when it is on disk."""
+OPEN_TIMEOUT_S: Final = 2.0
+"""A broker of our own is there at once; one that somebody else runs may be away."""
 
 log = structlog.get_logger()
 
@@ -48,7 +50,7 @@ class MqttDoor:
         self._stack = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
-        """Open. The connections may take longer: wait for `connected`."""
+        """Open, and wait a moment for the broker; the gateway works without it too."""
         async with AsyncExitStack() as stack:
             for session in (self._publisher, self._messages, self._stops):
                 await stack.enter_async_context(session)
@@ -62,6 +64,9 @@ class MqttDoor:
                     ("presence", self._publish_presence()),
                 )
             ]
+            with suppress(TimeoutError):
+                async with asyncio.timeout(OPEN_TIMEOUT_S):
+                    await self.connected()
             self._stack = stack.pop_all()
         return self
 
@@ -118,6 +123,7 @@ class MqttDoor:
         number = 0
         while True:
             number = await self._publisher.connected(after=number)
+            await self.connected()
             await self._publish(Presence(SYSTEM, online=True))
             for contact in self._hub.directory.contacts():
                 await self._publish(Presence(contact.address, contact.online, contact.state))

@@ -296,7 +296,7 @@ class Board:
             boot = device.hello.boot
             left = max(0.0, deadline - loop.time()) if order.epoch == self.epoch else 0.0
             try:
-                self._on_result(order, await self._ask(device, order._replace(ttl_s=left)))
+                self._on_result(order, await self._ask(device, msgspec.structs.replace(order, ttl_s=left)))
             except SessionLost:
                 await asyncio.sleep(RESUME_S)
             else:

@@ -72,8 +72,10 @@ def _redirect(log_path: Path) -> None:
     os.umask(before)
     form = "%(asctime)s %(levelname)s %(message)s"
     logging.basicConfig(level=logging.INFO, format=form, handlers=[handler])
+    stream = handler.stream
+    assert stream is not None  # noqa: S101 - just opened
     nothing = os.open(os.devnull, os.O_RDWR)
     os.dup2(nothing, 0)
     for number in (1, 2):
-        os.dup2(handler.stream.fileno(), number)
+        os.dup2(stream.fileno(), number)
     os.close(nothing)

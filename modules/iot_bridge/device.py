@@ -156,7 +156,8 @@ class Device:
         """
         head = {"ttl_ms": 0, "id": order.id, "epoch": order.epoch, "lease_ms": order.lease_ms}
         payload = _COMMAND.build(head) + order.args
-        result = self._results[order.id] = self._loop.create_future()
+        result: asyncio.Future[Result] = self._loop.create_future()
+        self._results[order.id] = result
         try:
             token = self._session.send(Type.COMMAND + order.index, payload, order.ttl_s or None)
             self._tokens[token] = order.id

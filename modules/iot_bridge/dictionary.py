@@ -34,6 +34,8 @@ Name = Annotated[str, msgspec.Meta(pattern=r"^[a-z][a-z0-9_]{0,31}\Z")]
 MAX_MOTION_S: Final = 10.0
 """Longest motion: nothing may go on until further notice."""
 INT_RANGE: Final = (-(2**31), 2**31 - 1)
+MAX_FLOAT: Final = 3.4e38
+"""Floats have 32 bits on the line."""
 MAX_STR_BYTES: Final = 120
 
 

@@ -68,9 +68,7 @@ class BadFrame(NamedTuple):
     """Bytes on the line."""
 
 
-def pack(
-    kind: Kind, type_: int, payload: bytes, *, seq: int, ack: int, retry: bool, seed: int
-) -> bytes:
+def pack(kind: Kind, type_: int, payload: bytes, *, seq: int, ack: int, retry: bool, seed: int) -> bytes:
     """A frame as it is, without COBS and delimiters.
 
     Args:
@@ -86,17 +84,13 @@ def pack(
         ValueError: the payload is too long.
     """
     if len(payload) > MAX_PAYLOAD:
-        raise ValueError(
-            f"a payload of {len(payload)} bytes: at most {MAX_PAYLOAD} fit into a frame"
-        )
+        raise ValueError(f"a payload of {len(payload)} bytes: at most {MAX_PAYLOAD} fit into a frame")
     control = _CONTROL[kind] | CTL_RETRY if retry else _CONTROL[kind]
     body = _HEADER.pack(control, seq, ack, 0, type_) + payload
     return body + _CRC.pack(crc32(body, seed))
 
 
-def encode(
-    kind: Kind, type_: int, payload: bytes, *, seq: int, ack: int, retry: bool, seed: int
-) -> bytes:
+def encode(kind: Kind, type_: int, payload: bytes, *, seq: int, ack: int, retry: bool, seed: int) -> bytes:
     """A frame as it travels over a serial line; see `pack`."""
     return b"\0" + stuff(pack(kind, type_, payload, seq=seq, ack=ack, retry=retry, seed=seed)) + b"\0"
 

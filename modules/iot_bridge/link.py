@@ -101,6 +101,21 @@ class Link:
         ahead_bytes: see `AHEAD_BYTES`; about 20 ms of the line.
     """
 
+    # Of the session: made anew by `_begin`.
+    _seed: int
+    _sending: SendWindow
+    _receiving: ReceiveWindow
+    _datagrams: deque[tuple[Kind, int, bytes]]
+    _urgent: deque[tuple[Kind, int, bytes]]
+    _hello_at: float | None
+    _unacknowledged: int
+    _ack_at: float | None
+    _nak: bool
+    _nak_for: int
+    _nak_at: float
+    _beat_at: float | None
+    _missed: int
+
     def __init__(self, ahead_bytes: int = AHEAD_BYTES) -> None:
         self.counters = Counters()
         self._heartbeat_s = HEARTBEAT_IDLE_S
@@ -109,7 +124,6 @@ class Link:
         self._nonce = 0
         self._token = 0
         self._pending_hello = b""
-        self._hello_at: float | None = None
         self._hellos = 0
         self._quiet_at: float | None = None
         self._begin(NO_SESSION, 1, MAX_PAYLOAD, 0.0)
@@ -189,9 +203,7 @@ class Link:
         """When `receive` and `to_send` must be called at the latest, even if nothing comes."""
         times = (self._hello_at, self._ack_at, self._beat_at, self._quiet_at)
         waiting = [item.expires for item in self._sending.queue]
-        return min(
-            (at for at in (*times, *waiting, self._sending.due()) if at is not None), default=None
-        )
+        return min((at for at in (*times, *waiting, self._sending.due()) if at is not None), default=None)
 
     # Receiving ----------------------------------------------------------------------------------
 
@@ -282,15 +294,15 @@ class Link:
         self._seed = self._deframer.seed = seed
         self._sending = SendWindow(window, self._ahead_bytes, credit)
         self._receiving = ReceiveWindow()
-        self._datagrams: deque[tuple[Kind, int, bytes]] = deque(maxlen=DATAGRAMS)
-        self._urgent: deque[tuple[Kind, int, bytes]] = deque(maxlen=DATAGRAMS)
+        self._datagrams = deque(maxlen=DATAGRAMS)
+        self._urgent = deque(maxlen=DATAGRAMS)
         self._hello_at = None
         self._unacknowledged = 0
-        self._ack_at: float | None = None
+        self._ack_at = None
         self._nak = False
         self._nak_for = -1
         self._nak_at = now
-        self._beat_at: float | None = None
+        self._beat_at = None
         self._missed = 0
 
     def _end(self, error: SessionError) -> Ended:
@@ -310,9 +322,7 @@ class Link:
         due = self._sending.due()
         if due is not None and due <= now and self._sending.timeouts() >= GIVE_UP_TIMEOUTS:
             yield self._end(SessionLost("the board does not acknowledge what it is sent"))
-        elif (
-            self._beat_at is not None and self._beat_at <= now and self._missed >= HEARTBEATS_MISSED
-        ):
+        elif self._beat_at is not None and self._beat_at <= now and self._missed >= HEARTBEATS_MISSED:
             yield self._end(SessionLost("the board fell silent"))
 
     # Frames out ---------------------------------------------------------------------------------
@@ -343,9 +353,7 @@ class Link:
         pause = HELLO_FAST_S if self._hellos < HELLO_FAST else HELLO_SLOW_S
         self._hello_at = now + pause
         self.counters.sent += 1
-        return encode(
-            Kind.HELLO, Type.HELLO, self._pending_hello, seq=0, ack=0, retry=False, seed=0
-        )
+        return encode(Kind.HELLO, Type.HELLO, self._pending_hello, seq=0, ack=0, retry=False, seed=0)
 
     def _data(self, item: Item, now: float) -> bytes:
         payload = item.payload
@@ -379,9 +387,7 @@ class Link:
         body = self._receiving.sack().to_bytes(4, "little") + b"\xff\xff"
         return self._encode(kind, Type.NONE, body)
 
-    def _encode(
-        self, kind: Kind, type_: int, payload: bytes, seq: int = 0, again: bool = False
-    ) -> bytes:
+    def _encode(self, kind: Kind, type_: int, payload: bytes, seq: int = 0, again: bool = False) -> bytes:
         self.counters.sent += 1
         self._unacknowledged = 0
         self._ack_at = None

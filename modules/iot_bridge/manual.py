@@ -7,6 +7,7 @@ import textwrap
 from typing import TYPE_CHECKING, Final
 
 from boardtalk.modules.iot_bridge import units
+from boardtalk.modules.iot_bridge.dictionary import MAX_FLOAT
 from boardtalk.modules.iot_bridge.words import exact, limits, line, quoted, unit_suffix, value_text
 from boardtalk.sdk import ArgumentInfo, CommandInfo
 
@@ -140,7 +141,8 @@ def _sample(spec: Value) -> str:
 def _sample_number(spec: Value) -> float:
     """A round number within the limits, rather small: it may be tried on a real robot."""
     low = spec.min if spec.min is not None else min(0.0, spec.max or 0.0)
-    high = spec.max if spec.max is not None else low + 200
+    high = spec.max if spec.max is not None else max(0.0, low) + 200
+    low, high = (max(-MAX_FLOAT, min(limit, MAX_FLOAT)) for limit in (low, high))
     start = max(low, 0.0) if high > 0 else low
     value = float(f"{start + (high - start) / 10:.1g}")
     value = round(value) if spec.type == "int" else value

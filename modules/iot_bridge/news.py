@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Final, TypeAlias
+
+import msgspec
+
+from boardtalk.modules.iot_bridge.frames import Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-    from boardtalk.modules.iot_bridge.frames import Outcome
 
 MAX_LINE_CHARS: Final = 400
 """A longer line is cut."""
 
 
-class Order(NamedTuple):
+class Order(msgspec.Struct, frozen=True):
     """A command for a board."""
 
     id: int
@@ -27,19 +29,19 @@ class Order(NamedTuple):
     args: bytes = b""
 
 
-class Sent(NamedTuple):
+class Sent(msgspec.Struct, frozen=True):
     """The board has a command."""
 
     id: int
 
 
-class Started(NamedTuple):
+class Started(msgspec.Struct, frozen=True):
     """A command began."""
 
     id: int
 
 
-class Result(NamedTuple):
+class Result(msgspec.Struct, frozen=True):
     """A command ended."""
 
     id: int
@@ -53,35 +55,35 @@ class Result(NamedTuple):
         return " ".join(lines(self.data.decode(errors="replace")))
 
 
-class Telemetry(NamedTuple):
+class Telemetry(msgspec.Struct, frozen=True):
     """Values of a telemetry channel."""
 
     index: int
     data: bytes
 
 
-class BoardEvent(NamedTuple):
+class BoardEvent(msgspec.Struct, frozen=True):
     """An event, with its values."""
 
     index: int
     data: bytes
 
 
-class LogLine(NamedTuple):
+class LogLine(msgspec.Struct, frozen=True):
     """A line that the board logged, or printed (level 0). Control characters are gone."""
 
     level: int
     text: str
 
 
-class Stopped(NamedTuple):
+class Stopped(msgspec.Struct, frozen=True):
     """The board's epoch, and whether it is stopped; whenever it says so."""
 
     epoch: int
     latched: bool
 
 
-class Dropped(NamedTuple):
+class Dropped(msgspec.Struct, frozen=True):
     """So many reports and log lines were thrown away: the board sends more than it may."""
 
     count: int

@@ -122,7 +122,7 @@ class LinkClient:
                 self._channel.send(api.Shutdown())
                 async with asyncio.timeout(END_TIMEOUT_S):
                     await asyncio.shield(self._listener)
-                    await _ended(self.pid)
+                    await ended(self.pid)
         self._listener.cancel()
         await asyncio.gather(self._listener, return_exceptions=True)
         self._channel.close()
@@ -170,7 +170,8 @@ class LinkClient:
     async def _call(self, request: api.AnyRequest) -> api.AnyAnswer:
         self._number += 1
         request.re = self._number
-        answer = self._calls[self._number] = asyncio.get_running_loop().create_future()
+        answer: asyncio.Future[api.AnyAnswer] = asyncio.get_running_loop().create_future()
+        self._calls[self._number] = answer
         try:
             self._channel.send(request)
             async with asyncio.timeout(ANSWER_TIMEOUT_S):
@@ -200,7 +201,7 @@ class LinkClient:
         await self._events.put(None)
 
 
-async def _ended(pid: int) -> None:
+async def ended(pid: int) -> None:
     """Wait until a process has ended that is not our child."""
     try:
         process = os.pidfd_open(pid)

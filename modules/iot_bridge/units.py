@@ -1,17 +1,19 @@
 """Units that people type, and how they convert. Pure; one table.
 
-Pint knows more units, but takes 500 ms and 19 MB to load and 140 µs to convert; this table 2 ms and 1 µs.
+Pint knows more units, but takes 500 ms and 19 MB to load and 140 µs to convert; this table 2 ms, 0.5 MB, 3 µs.
 """
 
 from __future__ import annotations
 
 import unicodedata
-from math import pi
+from math import floor, log10, pi
 from typing import Final, NamedTuple
 
 _DEGREES: Final = 180 / pi
 _SIGNIFICANT_DIGITS: Final = 12
 """Of a converted value: 0.29 m is 29 cm, not 28.999999999999996."""
+_HUGE: Final = 1e300
+"""Beyond, rounding would overflow."""
 
 
 class Unit(NamedTuple):
@@ -120,5 +122,8 @@ def convert(value: float, given: str, wanted: str) -> float | None:
         return None if own_word else value
     if source is None or target is None or source.quantity != target.quantity:
         return None
-    result = (value * source.factor + source.offset - target.offset) / target.factor
-    return float(f"{result:.{_SIGNIFICANT_DIGITS}g}")
+    parts = [part / target.factor for part in (value * source.factor, source.offset, -target.offset)]
+    largest = max(map(abs, parts))
+    if not 0 < largest < _HUGE:
+        return sum(parts)
+    return round(sum(parts), _SIGNIFICANT_DIGITS - 1 - floor(log10(largest)))

@@ -14,7 +14,7 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING, Final
 
 from boardtalk.modules.iot_bridge import units
-from boardtalk.modules.iot_bridge.dictionary import INT_RANGE, MAX_STR_BYTES, Value
+from boardtalk.modules.iot_bridge.dictionary import INT_RANGE, MAX_FLOAT, MAX_STR_BYTES, Value
 from boardtalk.modules.iot_bridge.words import exact, limits, line
 from boardtalk.sdk import BoardtalkError
 
@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 
 MAX_ECHO_CHARS: Final = 40
 """Of what somebody typed, in an error."""
-MAX_FLOAT: Final = 3.4e38
-"""Largest float on the wire (32 bit)."""
 SWITCH: Final = {
     **dict.fromkeys(("on", "yes", "true", "1"), True),
     **dict.fromkeys(("off", "no", "false", "0"), False),

@@ -108,9 +108,7 @@ class SendWindow:
             return []
         newest: Item | None = None
         for index, item in enumerate(self._flight):
-            if item.arrived or not (
-                index < count or (index > count and sack >> (index - count - 1) & 1)
-            ):
+            if item.arrived or not (index < count or (index > count and sack >> (index - count - 1) & 1)):
                 continue
             item.arrived = True
             self._in_flight_bytes -= item.size
@@ -199,7 +197,7 @@ class SendWindow:
 
     def _overdue_at(self, item: Item) -> float:
         least = RTO_MIN_S if item.tries <= item.timeouts + 1 else RTO_AGAIN_S
-        patience = max(self.round_trip.timeout, least) * 2**item.timeouts
+        patience = max(self.round_trip.timeout, least) * (1 << item.timeouts)
         return item.sent_at + min(patience, RTO_MAX_S)
 
     def _oldest(self) -> Item | None:

@@ -88,14 +88,19 @@ class Peer:
         os.write(self.fd, data)
 
     def command(
-        self, name: str, *, id_: int = 0, ttl_ms: int = 2000, epoch: int = 0, lease_ms: int = 2000, **args: Any
+        self,
+        name: str,
+        *,
+        id_: int = 0,
+        ttl_ms: int = 2000,
+        epoch: int = 0,
+        lease_ms: int = 2000,
+        **args: Any,
     ) -> int:
         """Send a command; returns its id."""
         index, command = self._find(name)
         id_ = id_ or next(self._ids)
-        head = frames.CommandHead.build(
-            {"ttl_ms": ttl_ms, "id": id_, "epoch": epoch, "lease_ms": lease_ms}
-        )
+        head = frames.CommandHead.build({"ttl_ms": ttl_ms, "id": id_, "epoch": epoch, "lease_ms": lease_ms})
         given = {value.name: args.get(value.name, value.default) for value in command.args}
         self.send(Type.COMMAND + index, head + command.args_format.pack(given))
         return id_
@@ -123,9 +128,11 @@ class Peer:
     async def result(self, id_: int) -> tuple[Outcome, bytes]:
         """How a command ended: the next RESULT with this id."""
         frame = await self.until(
-            lambda event: isinstance(event, Frame)
-            and event.type == Type.RESULT
-            and frames.ResultHead.parse(event.payload).id == id_
+            lambda event: (
+                isinstance(event, Frame)
+                and event.type == Type.RESULT
+                and frames.ResultHead.parse(event.payload).id == id_
+            )
         )
         assert isinstance(frame, Frame)
         return Outcome(frame.payload[4]), frame.payload[5:]
@@ -155,9 +162,11 @@ class Peer:
     async def started(self, id_: int) -> None:
         """Wait until a command has started."""
         await self.until(
-            lambda event: isinstance(event, Frame)
-            and event.type == Type.STARTED
-            and frames.Started.parse(event.payload).id == id_
+            lambda event: (
+                isinstance(event, Frame)
+                and event.type == Type.STARTED
+                and frames.Started.parse(event.payload).id == id_
+            )
         )
 
     async def text(self, part: str) -> None:

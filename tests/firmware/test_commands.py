@@ -68,8 +68,9 @@ async def test_a_command_that_comes_too_late_is_not_executed(peer: Peer) -> None
     assert await peer.do("count") == {"count": 1}
 
 
-async def test_time_counts_while_a_command_waits_on_the_board(peer: Peer) -> None:
+async def test_time_counts_while_a_command_waits_on_the_board(board: EmulatedBoard, peer: Peer) -> None:
     peer.command("block")
+    await board.until(blocking=True)
     late = peer.command("count", ttl_ms=100)
     intime = peer.command("count", ttl_ms=5000)
     assert (await peer.result(late))[0] is Outcome.EXPIRED
@@ -92,15 +93,11 @@ async def test_what_is_known_is_answered_even_if_its_time_is_over(peer: Peer) ->
         ({"ratio": 1.5}, "ratio is out of range"),
     ],
 )
-async def test_the_board_checks_ranges_itself(
-    peer: Peer, wrong: dict[str, float], reason: str
-) -> None:
+async def test_the_board_checks_ranges_itself(peer: Peer, wrong: dict[str, float], reason: str) -> None:
     right = {"number": 1, "ratio": 0.5, "yes": False, "word": "", "pick": "red"}
     index, command = peer._find("echo")
     payload = b"".join(
-        frames.VALUE_FORMATS[value.type].build(
-            0 if value.name == "pick" else {**right, **wrong}[value.name]
-        )
+        frames.VALUE_FORMATS[value.type].build(0 if value.name == "pick" else {**right, **wrong}[value.name])
         for value in command.args
     )
     outcome, data = await _raw(peer, index, payload)

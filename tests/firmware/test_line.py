@@ -59,9 +59,7 @@ async def test_a_damaged_frame_full_of_ctrl_c_does_not_interrupt(peer: Peer) -> 
     assert await peer.do("voltage") == {"voltage": 3.3}
 
 
-async def test_an_unfinished_frame_does_not_swallow_ctrl_c_for_long(
-    board: EmulatedBoard, peer: Peer
-) -> None:
+async def test_an_unfinished_frame_does_not_swallow_ctrl_c_for_long(board: EmulatedBoard, peer: Peer) -> None:
     peer.hush()
     peer.raw(b"\0\x05half a frame")
     await asyncio.sleep(1.2)  # the board gives it up after a second of silence

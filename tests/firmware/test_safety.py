@@ -153,9 +153,7 @@ async def test_motion_that_fails_leaves_outputs_off(board: EmulatedBoard, peer: 
     await board.until(power=0, stopped=True)
 
 
-async def test_robot_code_that_ignores_its_end_is_ended_again(
-    board: EmulatedBoard, peer: Peer
-) -> None:
+async def test_robot_code_that_ignores_its_end_is_ended_again(board: EmulatedBoard, peer: Peer) -> None:
     id_ = peer.command("stubborn")
     await peer.started(id_)
     peer.stop(1)
@@ -165,9 +163,7 @@ async def test_robot_code_that_ignores_its_end_is_ended_again(
     await yielding
 
 
-async def test_a_command_stopped_before_it_could_begin_never_begins(
-    board: EmulatedBoard, peer: Peer
-) -> None:
+async def test_a_command_stopped_before_it_could_begin_never_begins(board: EmulatedBoard, peer: Peer) -> None:
     block = peer.command("block")
     await board.until(blocking=True)
     index, command = peer._find("move")
@@ -200,6 +196,7 @@ async def test_motion_and_live_control_exclude_each_other(board: EmulatedBoard, 
     peer.setpoint(0, 0, 0, SETPOINT)
     await board.until(power=0, stopped=True)
     await move(peer)
+    await board.until(power=100)
     told = len(board.outputs)
     peer.setpoint(0, 0, 500, SETPOINT)
     await peer.do("voltage")

@@ -112,9 +112,9 @@ async def test_heartbeats_are_answered_with_the_clock(peer: Peer) -> None:
 async def test_telemetry_comes_by_itself(peer: Peer) -> None:
     for _ in range(3):
         frame = await peer.until(
-            lambda event: with_kind(event, Kind.DGRAM)
-            and isinstance(event, Frame)
-            and event.type == Type.TELEMETRY
+            lambda event: (
+                with_kind(event, Kind.DGRAM) and isinstance(event, Frame) and event.type == Type.TELEMETRY
+            )
         )
         assert isinstance(frame, Frame)
         assert peer.dictionary is not None

@@ -105,15 +105,16 @@ class Person:
     async def says(self, topic: str, text: str | bytes, *, retain: bool = False) -> None:
         await self._mqtt.publish(topic, text, qos=1, retain=retain)
 
-    async def hears(self, text: str | bytes, within: float = DEADLINE_S) -> aiomqtt.Message:
-        """The first message with these words."""
+    async def hears(self, text: str | bytes, topic: str = "") -> aiomqtt.Message:
+        """The first message with these words, on a topic that ends like this."""
         words = text.encode() if isinstance(text, str) else text
 
         def fitting() -> aiomqtt.Message | None:
-            return next((each for each in self.heard if words in bytes(each.payload)), None)
+            fits = (m for m in self.heard if words in bytes(m.payload) and m.topic.value.endswith(topic))
+            return next(fits, None)
 
         try:
-            found = await until(fitting, str(text), within)
+            found = await until(fitting, str(text))
         except AssertionError as error:
             raise AssertionError(f"{error}; heard {self.texts}") from error
         assert found is not None

@@ -162,9 +162,7 @@ KILLED = """
 
 @pytest.mark.parametrize("frozen", [False, True])
 async def test_a_board_dies_with_the_process_that_emulates_it(frozen: bool) -> None:
-    with subprocess.Popen(
-        [sys.executable, "-c", textwrap.dedent(KILLED)], stdout=subprocess.PIPE
-    ) as process:
+    with subprocess.Popen([sys.executable, "-c", textwrap.dedent(KILLED)], stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
         board = int(await asyncio.to_thread(process.stdout.readline))
         if frozen:

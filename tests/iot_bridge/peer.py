@@ -23,9 +23,7 @@ HELLO = Hello(boot=7, dictionary=b"12345678", uid="c0ffee01", name="rover", firm
 def hello_payload(hello: Hello, host_nonce: int) -> bytes:
     """A board's HELLO; `host_nonce` 0 announces its start."""
     fields = {name: getattr(hello, name) for name in Hello.__slots__}
-    built = frames.HelloBoard.build(
-        {**fields, "boot_nonce": hello.boot, "host_nonce": host_nonce}
-    )
+    built = frames.HelloBoard.build({**fields, "boot_nonce": hello.boot, "host_nonce": host_nonce})
     return bytes(built)
 
 

@@ -71,9 +71,7 @@ async def test_a_board_is_greeted_and_its_dictionary_learned(device: Device) -> 
     assert [command.name for command in device.dictionary.commands] == ["forward", "battery", "blink"]
 
 
-async def test_a_known_dictionary_is_not_fetched_again(
-    board: FakeBoard, cache: DictionaryCache
-) -> None:
+async def test_a_known_dictionary_is_not_fetched_again(board: FakeBoard, cache: DictionaryCache) -> None:
     for _ in range(2):
         async with Device(SerialPort(board.port), cache) as device:
             assert device.dictionary.name == "rover"
@@ -95,9 +93,7 @@ async def test_commands_of_many_callers_do_not_mix(device: Device, board: FakeBo
     assert board.executed == [order.id for order in orders]
 
 
-async def test_a_caller_who_gives_up_leaves_the_session_intact(
-    device: Device, board: FakeBoard
-) -> None:
+async def test_a_caller_who_gives_up_leaves_the_session_intact(device: Device, board: FakeBoard) -> None:
     board.hold = True
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0.05):
@@ -106,9 +102,7 @@ async def test_a_caller_who_gives_up_leaves_the_session_intact(
     assert (await device.command(Order(id=2, index=BLINK, ttl_s=1))).outcome is Outcome.DONE
 
 
-async def test_the_same_id_again_is_answered_and_not_executed(
-    device: Device, board: FakeBoard
-) -> None:
+async def test_the_same_id_again_is_answered_and_not_executed(device: Device, board: FakeBoard) -> None:
     first = await device.command(Order(id=1, index=BATTERY, ttl_s=1))
     again = await device.command(Order(id=1, index=BATTERY, ttl_s=0))
     assert again == first
@@ -135,11 +129,15 @@ async def test_stop_is_confirmed_and_latches(device: Device, board: FakeBoard) -
     assert moving.outcome is Outcome.REJECTED
     await device.rearm(epoch=1)
     assert not board.latched
-    assert await news_until(device, Sent) == [
-        Stopped(1, latched=True),
-        Stopped(1, latched=False),
-        Sent(1),
-    ] or board.executed == []
+    assert (
+        await news_until(device, Sent)
+        == [
+            Stopped(1, latched=True),
+            Stopped(1, latched=False),
+            Sent(1),
+        ]
+        or board.executed == []
+    )
 
 
 async def test_stop_is_repeated_until_confirmed(device: Device, board: FakeBoard) -> None:
@@ -191,9 +189,7 @@ async def test_what_a_board_says_by_itself_comes_as_news(device: Device, board: 
     }
 
 
-async def test_an_unplugged_board_is_noticed_by_all_who_wait(
-    board: FakeBoard, device: Device
-) -> None:
+async def test_an_unplugged_board_is_noticed_by_all_who_wait(board: FakeBoard, device: Device) -> None:
     board.hold = True
     running = asyncio.create_task(device.command(Order(id=1, index=BLINK, ttl_s=1)))
     await news_until(device, Started)
@@ -223,9 +219,7 @@ async def test_a_port_where_nobody_answers_is_told_with_what_it_printed(
 ) -> None:
     monkeypatch.setattr("boardtalk.modules.iot_bridge.device.HELLO_TIMEOUT_S", 0.3)
     board.deaf = True
-    opening = asyncio.create_task(
-        Device(SerialPort(board.port), cache).__aenter__()
-    )
+    opening = asyncio.create_task(Device(SerialPort(board.port), cache).__aenter__())
     await asyncio.sleep(0.05)
     board.say(b"MicroPython v1.25\r\n>>> ")
     with pytest.raises(NoHello, match="MicroPython v1.25"):
@@ -254,9 +248,7 @@ async def test_a_senseless_dictionary_is_a_clear_error(
             pass
 
 
-async def test_a_dictionary_that_is_too_long_is_refused(
-    board: FakeBoard, cache: DictionaryCache
-) -> None:
+async def test_a_dictionary_that_is_too_long_is_refused(board: FakeBoard, cache: DictionaryCache) -> None:
     board.text = b" " * 40_000
     board.restart()
     with pytest.raises(DictionaryError, match="40000"):

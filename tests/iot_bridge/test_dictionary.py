@@ -102,9 +102,7 @@ def test_every_row_survives_packing(values: tuple[Value, ...], data: st.DataObje
 
 
 @given(rows, st.binary(max_size=200))
-def test_values_of_any_bytes_are_unpacked_or_refused(
-    values: tuple[Value, ...], data: bytes
-) -> None:
+def test_values_of_any_bytes_are_unpacked_or_refused(values: tuple[Value, ...], data: bytes) -> None:
     try:
         row = Packing(values).unpack(data)
     except DictionaryError:
@@ -113,9 +111,7 @@ def test_values_of_any_bytes_are_unpacked_or_refused(
 
 
 @given(rows.filter(bool), st.data())
-def test_truncated_or_longer_values_are_refused(
-    values: tuple[Value, ...], data: st.DataObject
-) -> None:
+def test_truncated_or_longer_values_are_refused(values: tuple[Value, ...], data: st.DataObject) -> None:
     packing = Packing(values)
     whole = packing.pack({value.name: data.draw(OF_TYPE[value.type]) for value in values})
     for wrong in (whole[:-1], whole + b"\0"):

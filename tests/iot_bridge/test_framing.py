@@ -18,9 +18,7 @@ kinds = st.sampled_from(Kind)
 bytes_u8 = st.integers(0, 0xFF)
 types = st.integers(0, 0xFFFF)
 payloads = st.binary(max_size=frames.MAX_PAYLOAD)
-a_frame = st.builds(
-    Frame, kinds, types, payloads, seq=bytes_u8, ack=bytes_u8, retry=st.booleans()
-)
+a_frame = st.builds(Frame, kinds, types, payloads, seq=bytes_u8, ack=bytes_u8, retry=st.booleans())
 
 
 def encode(frame: Frame, seed: int = SEED) -> bytes:
@@ -72,9 +70,7 @@ def test_a_frame_costs_thirteen_bytes_beyond_its_payload(frame: Frame) -> None:
 
 
 @given(st.lists(a_frame, max_size=5), st.data())
-def test_the_way_in_which_bytes_are_cut_does_not_matter(
-    sent: list[Frame], data: st.DataObject
-) -> None:
+def test_the_way_in_which_bytes_are_cut_does_not_matter(sent: list[Frame], data: st.DataObject) -> None:
     stream = b"".join(map(encode, sent))
     cuts = sorted(data.draw(st.lists(st.integers(0, len(stream)), max_size=10)))
     deframer = Deframer()

@@ -214,9 +214,7 @@ def test_time_to_live_is_true_at_each_transmission() -> None:
     host.send(Type.COMMAND, bytes(4) + b"rest", expires=line.now + 0.5)
     left = []
     for wait in (0.0, 0.3, 0.9):
-        (frame,) = [
-            each for each in sent_frames(host, line.now + wait) if each.kind is Kind.DATA
-        ]
+        (frame,) = [each for each in sent_frames(host, line.now + wait) if each.kind is Kind.DATA]
         assert frame.payload[4:] == b"rest"
         left.append(int.from_bytes(frame.payload[:4], "little"))
     assert left[0] in {499, 500}
@@ -227,9 +225,7 @@ def test_time_to_live_is_true_at_each_transmission() -> None:
 def test_what_expires_unsent_is_dropped_and_reported() -> None:
     line = an_open_line()
     host = line.ends[0]
-    tokens = [
-        host.send(Type.COMMAND, bytes(200), expires=line.now + 0.01 * number) for number in (9, 9, 1)
-    ]
+    tokens = [host.send(Type.COMMAND, bytes(200), expires=line.now + 0.01 * number) for number in (9, 9, 1)]
     while host.to_send(line.now):
         pass
     assert of(Expired, host.receive(b"", line.now + 0.02)) == [Expired(tokens[2])]

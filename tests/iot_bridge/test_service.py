@@ -41,8 +41,7 @@ async def state(tmp_path: Path) -> AsyncIterator[Path]:
     except ServiceError:
         pass
     if (tmp_path / "link.log").exists():
-        process = Path(f"/proc/{the_pid(tmp_path)}")
-        await until(lambda: not process.exists())
+        await service_client.ended(the_pid(tmp_path))
 
 
 @pytest.fixture
@@ -232,9 +231,7 @@ async def test_c08_a_reset_of_the_board_does_not_clear_a_stop(
     assert board.latched
 
 
-async def test_c08_a_board_that_is_away_is_stopped_as_soon_as_it_is_back(
-    state: Path, tmp_path: Path
-) -> None:
+async def test_c08_a_board_that_is_away_is_stopped_as_soon_as_it_is_back(state: Path, tmp_path: Path) -> None:
     async with (
         FakeBoard(link_to=tmp_path / "port") as board,
         await LinkClient.start(state, [rover(board)]) as client,
@@ -399,9 +396,7 @@ async def test_garbage_and_floods_of_one_board_leave_others_alone(state: Path) -
     async with (
         FakeBoard(uid="bad0", name="bad") as bad,
         FakeBoard() as good,
-        await LinkClient.start(
-            state, [rover(good), api.WantedBoard(name="bad", port=bad.port)]
-        ) as client,
+        await LinkClient.start(state, [rover(good), api.WantedBoard(name="bad", port=bad.port)]) as client,
     ):
         for _ in range(2):
             await changed_to(client, api.BoardState.READY)
@@ -427,15 +422,6 @@ async def endless(board: FakeBoard) -> None:
 
 def resident_kb(pid: int) -> int:
     return int(Path(f"/proc/{pid}/status").read_text().split("VmRSS:")[1].split()[0])
-
-
-# Adoption ---------------------------------------------------------------------------------------
-
-
-async def test_declared_names_are_taken_if_all_may_be_adopted(
-    state: Path, board: FakeBoard, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    ...
 
 
 # The process ------------------------------------------------------------------------------------
@@ -491,9 +477,7 @@ async def test_a_second_link_process_is_refused(client: LinkClient, state: Path)
     assert await client.dictionary("rover")
 
 
-async def test_a_dead_link_process_leaves_a_folder_that_can_be_used(
-    state: Path, board: FakeBoard
-) -> None:
+async def test_a_dead_link_process_leaves_a_folder_that_can_be_used(state: Path, board: FakeBoard) -> None:
     client = await LinkClient.start(state, [rover(board)])
     os.kill(the_pid(state), signal.SIGKILL)
     async for _ in client.events():

@@ -12,9 +12,22 @@ counted = 0
 level = 0
 
 
-@robot.command("query", help="numbers and words back", returns={
-    "number": Arg(int), "ratio": Arg(float), "yes": Arg(bool), "word": Arg(str), "pick": Arg(choices=("red", "blue")),
-}, number=Arg(int, "mm", -5, 5), ratio=Arg(float, "%", 0, 1), yes=Arg(bool), word=Arg(str), pick=Arg(choices=("red", "blue")))
+@robot.command(
+    "query",
+    help="numbers and words back",
+    returns={
+        "number": Arg(int),
+        "ratio": Arg(float),
+        "yes": Arg(bool),
+        "word": Arg(str),
+        "pick": Arg(choices=("red", "blue")),
+    },
+    number=Arg(int, "mm", -5, 5),
+    ratio=Arg(float, "%", 0, 1),
+    yes=Arg(bool),
+    word=Arg(str),
+    pick=Arg(choices=("red", "blue")),
+)
 def echo(number, ratio, yes, word, pick):
     return {"number": number, "ratio": ratio, "yes": yes, "word": word, "pick": pick}
 
@@ -89,6 +102,7 @@ def chatter():
 def block():
     """Holds up everything, as bad robot code does."""
     import time
+
     world.tell(blocking=True)
     time.sleep_ms(300)
 

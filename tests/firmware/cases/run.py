@@ -1,0 +1,6 @@
+"""Runs one function of a file of cases, in MicroPython: `micropython run.py MODULE FUNCTION`."""
+
+import sys
+
+module = __import__(sys.argv[1])
+getattr(module, sys.argv[2])()

