@@ -99,7 +99,7 @@ def _broker() -> Iterator[Finding]:
     from boardtalk.broker import embedded
 
     try:
-        yield Finding(Severity.FINE, f"embedded broker {embedded.binary()}")
+        yield Finding(Severity.FINE, f"embedded broker {embedded.find()}")
     except BoardtalkError as error:
         yield Finding(
             Severity.PROBLEM,

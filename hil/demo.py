@@ -97,7 +97,7 @@ async def gateway(folder: Path, conf: str) -> AsyncIterator[str]:
             stderr=errors,
             start_new_session=True,
         )
-    assert process.stdout is not None
+    assert process.stdout is not None  # noqa: S101 - asked for
     try:
         async with asyncio.timeout(START_TIMEOUT_S):
             line = (await process.stdout.readline()).decode().strip()

@@ -39,7 +39,8 @@ class Link:
     """One end of a line.
 
     `receive` returns the kind of each frame that can't wait, `take` finds the reliable ones in
-    order; both describe the frame by `type`, `buffer`, `at` and `end` (of its payload), `take` also by `arrived`.
+    order; both describe the frame by `type`, `buffer`, `at` and `end` (of its payload), `take` also
+    by `arrived`.
     """
 
     def __init__(self, line):

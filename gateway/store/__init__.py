@@ -186,7 +186,7 @@ class Store:
             "AND row NOT IN (SELECT row FROM inbox)",
             (),
         )
-        return [Open(as_message(rest), state) for state, *rest in found]
+        return [Open(as_message(tuple(rest)), state) for state, *rest in found]
 
     # Audit ------------------------------------------------------------------------------------
 

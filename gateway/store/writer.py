@@ -198,7 +198,8 @@ class Writer(threading.Thread):
         if self._insert(message, at, status):
             return Accepted(message)
         row, then, *same, code, state, detail = self._connection.execute(
-            "SELECT row, at, recipient, body, type, code, state, detail FROM ledger WHERE sender = ? AND mid = ?",
+            "SELECT row, at, recipient, body, type, code, state, detail FROM ledger"
+            " WHERE sender = ? AND mid = ?",
             (message.sender, message.id),
         ).fetchone()
         if at - then > ID_MEMORY_S:

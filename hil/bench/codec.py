@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from boardtalk.hil.bench.rows import Row
 from boardtalk.modules.iot_bridge import frames
 from boardtalk.modules.iot_bridge.frames import CRC_BYTES, Kind, Type
-from boardtalk.modules.iot_bridge.framing import Deframer, encode, stuff, unstuff
+from boardtalk.modules.iot_bridge.link.framing import Deframer, encode, stuff, unstuff
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import socket
 import sys
+from typing import Any
 
 import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion
@@ -15,11 +16,11 @@ from paho.mqtt.enums import CallbackAPIVersion
 def main() -> None:
     """Relay until the end."""
     user, password = sys.stdin.readline().strip(), sys.stdin.readline().strip()
-    client = paho.Client(CallbackAPIVersion.VERSION2, manual_ack=True)
+    client: Any = paho.Client(CallbackAPIVersion.VERSION2, manual_ack=True)
     client.username_pw_set(user, password)
     client.max_inflight_messages_set(0)  # with a limit each acknowledgement walks through all of them
 
-    def relay(_client: paho.Client, _data: object, message: paho.MQTTMessage) -> None:
+    def relay(_client: object, _data: object, message: paho.MQTTMessage) -> None:
         client.publish("chat/bob/in", message.payload, qos=1)
         client.ack(message.mid, message.qos)
 

@@ -11,10 +11,11 @@ import tempfile
 import time
 import tty
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 from paho.mqtt import client as paho
+from paho.mqtt.enums import CallbackAPIVersion
 
 from boardtalk.cli import me
 from boardtalk.events import Delivery
@@ -134,11 +135,11 @@ async def _through_broker(folder: Path, ready: str) -> list[float]:
     """From an ordinary MQTT client over the embedded broker, and back."""
     async with GatewayClient.connect(folder, me()) as client:
         token = (await client.ask(local.ChangeUser("add", "bench", Role.OPERATOR), local.UserChanged)).token
-    host, port = ready.split("mqtt=")[1].split()[0].split(":")
+    host, port = ready.split("mqtt=")[1].split(maxsplit=1)[0].split(":")
     loop = asyncio.get_running_loop()
     answers: asyncio.Queue[str] = asyncio.Queue(100)
     subscribed = asyncio.Event()
-    mqtt = paho.Client(paho.CallbackAPIVersion.VERSION2)
+    mqtt: Any = paho.Client(CallbackAPIVersion.VERSION2)
     mqtt.username_pw_set("bench", token)
     mqtt.on_socket_open = lambda _, __, sock: sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     mqtt.on_connect = lambda *_: mqtt.subscribe("chat/bench/in", qos=1)

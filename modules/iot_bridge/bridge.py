@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, Literal
 
 import msgspec
 
-from boardtalk.modules.iot_bridge import commands
-from boardtalk.modules.iot_bridge import service_api as api
 from boardtalk.modules.iot_bridge.dictionary import Channel, parse
 from boardtalk.modules.iot_bridge.errors import DictionaryError, LinkError
 from boardtalk.modules.iot_bridge.frames import Outcome
+from boardtalk.modules.iot_bridge.language import commands
 from boardtalk.modules.iot_bridge.robots import MAX_LISTENERS, Robot, Running
-from boardtalk.modules.iot_bridge.service_client import LinkClient
+from boardtalk.modules.iot_bridge.service import api
+from boardtalk.modules.iot_bridge.service.client import LinkClient
 from boardtalk.sdk import (
     CONSUMED,
     PASS,
@@ -260,8 +260,8 @@ class IotBridge(Module):
     async def _board_changed(self, board: api.BoardChanged) -> None:
         """Note how a board is now, and learn its dictionary if that is new."""
         if not board.name:
-            self.context.log.info("a board waits for adoption", uid=board.uid, port=board.port,
-                                  declared=board.declared, cure=f"boardtalk boards adopt {board.uid} NAME")  # fmt: skip
+            cure = f"boardtalk boards adopt {board.uid} NAME"
+            self.context.log.info("a board waits for adoption", port=board.port, cure=cure)
             return
         robot = self._robots.get(board.name)
         learned = robot.board.dictionary if robot else ""

@@ -11,8 +11,8 @@ from cyclopts import App, Parameter
 from rich.console import Console
 from rich.table import Table
 
-from boardtalk.modules.iot_bridge import service_api as api
-from boardtalk.modules.iot_bridge.service_client import ask
+from boardtalk.modules.iot_bridge.service import api
+from boardtalk.modules.iot_bridge.service.client import ask
 from boardtalk.sdk import ServiceError
 from boardtalk.sdk.folders import running_folder
 

@@ -110,9 +110,7 @@ def tables() -> dict[str, str]:
     docs = _member_docs()
     result = {}
     for enum in ENUMS.values():
-        rows = [
-            (f"0x{member:02x}", member.name, docs[enum.__name__, member.name]) for member in enum
-        ]
+        rows = [(f"0x{member:02x}", member.name, docs[enum.__name__, member.name]) for member in enum]
         result[enum.__name__] = _table(("value", "name", "meaning"), rows)
     bodies = []
     for name, body in _bodies():
@@ -197,7 +195,7 @@ def _code(field: Construct[Any, Any]) -> str | None:
     if isinstance(inner, FormatField):
         if not inner.fmtstr.startswith("<"):
             raise CodegenError(f"{field.name}: not little-endian")
-        return inner.fmtstr[1:].replace("L", "I").replace("l", "i")
+        return str(inner.fmtstr[1:]).replace("L", "I").replace("l", "i")
     if inner is Flag:
         return "B"
     return f"{inner.length}s" if isinstance(inner, Bytes) else None

@@ -8,7 +8,7 @@
             ...
 
 A `Device` is used once: when the session is lost it is over, and another one is made. What must
-outlive sessions is in :mod:`~boardtalk.modules.iot_bridge.board`.
+outlive sessions is in :mod:`~boardtalk.modules.iot_bridge.service.board`.
 """
 
 from __future__ import annotations
@@ -30,9 +30,10 @@ from boardtalk.modules.iot_bridge.errors import (
 )
 from boardtalk.modules.iot_bridge.feed import Feed
 from boardtalk.modules.iot_bridge.frames import TYPE_BASE_MASK, Kind, Outcome, Type
-from boardtalk.modules.iot_bridge.framing import Frame, Text
 from boardtalk.modules.iot_bridge.limiter import Limiter
-from boardtalk.modules.iot_bridge.link import Delivered, Event, Expired, Opened
+from boardtalk.modules.iot_bridge.link.arq import Delivered, Event, Expired, Opened
+from boardtalk.modules.iot_bridge.link.framing import Frame, Text
+from boardtalk.modules.iot_bridge.link.session import Session
 from boardtalk.modules.iot_bridge.news import (
     BoardEvent,
     Dropped,
@@ -46,14 +47,13 @@ from boardtalk.modules.iot_bridge.news import (
     Telemetry,
     lines,
 )
-from boardtalk.modules.iot_bridge.session import Session
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from types import TracebackType
 
     from boardtalk.modules.iot_bridge.cache import DictionaryCache
-    from boardtalk.modules.iot_bridge.hello import Hello
+    from boardtalk.modules.iot_bridge.link.hello import Hello
     from boardtalk.modules.iot_bridge.transports import Transport
 
 HELLO_TIMEOUT_S: Final = 5.0

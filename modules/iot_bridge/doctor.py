@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Final
 
 from serial.tools import list_ports
 
-from boardtalk.modules.iot_bridge import service_api as api
-from boardtalk.modules.iot_bridge.service_client import ask
+from boardtalk.modules.iot_bridge.service import api
+from boardtalk.modules.iot_bridge.service.client import ask
 from boardtalk.sdk import Finding, ServiceError, Severity
 
 if TYPE_CHECKING:

@@ -3,6 +3,7 @@
 ::
 
     BoardtalkError
+    ├─ DefinitionError           a file in `boards` is not a board definition
     └─ LinkError                 something about a board or the way to it
        ├─ PortError              the port itself
        │  ├─ PortMissing         it is not there
@@ -21,6 +22,10 @@
 from __future__ import annotations
 
 from boardtalk.sdk import BoardtalkError
+
+
+class DefinitionError(BoardtalkError):
+    """A file in `boards` is not a board definition."""
 
 
 class LinkError(BoardtalkError):

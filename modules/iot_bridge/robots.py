@@ -6,8 +6,8 @@ import itertools
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from boardtalk.modules.iot_bridge import commands
-from boardtalk.modules.iot_bridge.service_api import MAX_COMMANDS, BoardChanged, BoardState
+from boardtalk.modules.iot_bridge.language import commands
+from boardtalk.modules.iot_bridge.service.api import MAX_COMMANDS, BoardChanged, BoardState
 from boardtalk.sdk import Code, Contact, Kind, Message, Refused
 
 if TYPE_CHECKING:

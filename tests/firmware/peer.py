@@ -14,9 +14,9 @@ from typing import Any, Self, TypeVar
 from boardtalk.modules.iot_bridge import frames
 from boardtalk.modules.iot_bridge.dictionary import Command, Dictionary, parse
 from boardtalk.modules.iot_bridge.frames import Kind, Outcome, Type
-from boardtalk.modules.iot_bridge.framing import Frame, Text
-from boardtalk.modules.iot_bridge.hello import Hello
-from boardtalk.modules.iot_bridge.link import Event, Link, Opened
+from boardtalk.modules.iot_bridge.link.arq import Event, Link, Opened
+from boardtalk.modules.iot_bridge.link.framing import Frame, Text
+from boardtalk.modules.iot_bridge.link.hello import Hello
 
 WAIT_S = 5.0
 T = TypeVar("T")

@@ -11,7 +11,7 @@ from boardtalk.hil.board import EmulatedBoard
 from boardtalk.hil.line import FaultyLine
 from boardtalk.modules.iot_bridge import frames
 from boardtalk.modules.iot_bridge.frames import Kind, Outcome, Type
-from boardtalk.modules.iot_bridge.framing import encode
+from boardtalk.modules.iot_bridge.link.framing import encode
 
 from .conftest import ROBOTS
 from .peer import Peer

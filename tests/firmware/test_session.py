@@ -6,7 +6,7 @@ from boardtalk.hil.board import EmulatedBoard
 from boardtalk.modules.iot_bridge import frames
 from boardtalk.modules.iot_bridge.dictionary import digest, parse
 from boardtalk.modules.iot_bridge.frames import Kind, ResetCause, Type
-from boardtalk.modules.iot_bridge.framing import Frame, encode
+from boardtalk.modules.iot_bridge.link.framing import Frame, encode
 
 from .peer import Peer, with_kind
 

@@ -120,8 +120,10 @@ async def test_a_stop_word_to_a_person_is_just_a_word(tmp_path: Path) -> None:
     assert delivery.message.body == "stop"
 
 
-@pytest.mark.parametrize("noise", [b"\n", b"{}\n", b'{"op":"dance"}\n', b"\xff\xfe\n", b"[" * 100_000 + b"\n"])
-async def test_noise_costs_its_sender_the_connection_and_nobody_else_anything(tmp_path: Path, noise: bytes) -> None:
+@pytest.mark.parametrize(
+    "noise", [b"\n", b"{}\n", b'{"op":"dance"}\n', b"\xff\xfe\n", b"[" * 100_000 + b"\n"]
+)
+async def test_noise_costs_nobody_but_its_sender(tmp_path: Path, noise: bytes) -> None:
     async with served(tmp_path):
         reader, writer = await asyncio.open_unix_connection(tmp_path / local.SOCKET)
         writer.write(noise)
@@ -129,4 +131,3 @@ async def test_noise_costs_its_sender_the_connection_and_nobody_else_anything(tm
         writer.close()
         async with GatewayClient.connect(tmp_path, "alice") as alice:
             assert await alice.ask(local.Contacts(), local.ContactList)
-

@@ -17,9 +17,8 @@ from boardtalk.hil.board import BoardError, EmulatedBoard
 from boardtalk.hil.line import FaultyLine
 from boardtalk.hil.world import WorldError
 from boardtalk.modules.iot_bridge.frames import Type
-from boardtalk.modules.iot_bridge.link import Ended
-
-from ..firmware.peer import Peer
+from boardtalk.modules.iot_bridge.link.arq import Ended
+from tests.firmware.peer import Peer
 
 
 async def test_the_port_keeps_its_path_through_resets_and_replugs() -> None:

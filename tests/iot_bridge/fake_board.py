@@ -14,8 +14,8 @@ from typing import Any, Self
 from boardtalk.modules.iot_bridge import frames
 from boardtalk.modules.iot_bridge.dictionary import digest
 from boardtalk.modules.iot_bridge.frames import Kind, Outcome, Type
-from boardtalk.modules.iot_bridge.framing import Frame
-from boardtalk.modules.iot_bridge.hello import Hello
+from boardtalk.modules.iot_bridge.link.framing import Frame
+from boardtalk.modules.iot_bridge.link.hello import Hello
 from tests.iot_bridge.peer import BoardLink
 
 DICTIONARY = {

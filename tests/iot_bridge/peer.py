@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from itertools import count
 
 from boardtalk.modules.iot_bridge import frames
-from boardtalk.modules.iot_bridge.framing import Frame
-from boardtalk.modules.iot_bridge.hello import Hello
-from boardtalk.modules.iot_bridge.link import Event, Link, Opened
+from boardtalk.modules.iot_bridge.link.arq import Event, Link, Opened
+from boardtalk.modules.iot_bridge.link.framing import Frame
+from boardtalk.modules.iot_bridge.link.hello import Hello
 
 FRAME = re.compile(rb"\0[^\0]+\0")
 

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from boardtalk.modules.iot_bridge import commands, units, words
-from boardtalk.modules.iot_bridge.commands import BadArgument, CommandError, UnknownCommand
 from boardtalk.modules.iot_bridge.dictionary import Command, Dictionary, Value
+from boardtalk.modules.iot_bridge.language import commands, units, words
+from boardtalk.modules.iot_bridge.language.commands import BadArgument, CommandError, UnknownCommand
 
 DISTANCE = Value(name="distance", type="int", unit="cm", min=1, max=500, help="how far")
 SPEED = Value(name="speed", type="int", unit="%", min=1, max=100, default=50)

@@ -8,9 +8,10 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from boardtalk.modules.iot_bridge import frames, framing
+from boardtalk.modules.iot_bridge import frames
 from boardtalk.modules.iot_bridge.frames import Kind
-from boardtalk.modules.iot_bridge.framing import BadFrame, Deframer, Frame, Text
+from boardtalk.modules.iot_bridge.link import framing
+from boardtalk.modules.iot_bridge.link.framing import BadFrame, Deframer, Frame, Text
 
 SEED = 0x12345678
 

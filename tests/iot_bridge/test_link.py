@@ -10,12 +10,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from boardtalk.modules.iot_bridge import frames
-from boardtalk.modules.iot_bridge import link as link_module
 from boardtalk.modules.iot_bridge.errors import LinkBusy, SessionLost, VersionError
 from boardtalk.modules.iot_bridge.frames import Kind, Type
-from boardtalk.modules.iot_bridge.framing import Deframer, Frame, Text
-from boardtalk.modules.iot_bridge.hello import Hello, parse_hello
-from boardtalk.modules.iot_bridge.link import Delivered, Ended, Event, Expired, Link, Opened
+from boardtalk.modules.iot_bridge.link import arq as link_module
+from boardtalk.modules.iot_bridge.link.arq import Delivered, Ended, Event, Expired, Link, Opened
+from boardtalk.modules.iot_bridge.link.framing import Deframer, Frame, Text
+from boardtalk.modules.iot_bridge.link.hello import Hello, parse_hello
 from tests.iot_bridge.peer import HELLO, BoardLink, Faults, VirtualLine, hello_payload
 
 ON_THE_WIRE_S = 0.005

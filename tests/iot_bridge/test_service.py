@@ -9,17 +9,18 @@ import signal
 import sys
 import time
 from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
 
 import pytest
 
 from boardtalk import stop as stop_door
-from boardtalk.modules.iot_bridge import service_api as api
-from boardtalk.modules.iot_bridge import service_client
 from boardtalk.modules.iot_bridge.errors import LinkError
 from boardtalk.modules.iot_bridge.frames import Kind, Outcome, Type
-from boardtalk.modules.iot_bridge.service_client import LinkClient, ask
+from boardtalk.modules.iot_bridge.service import api
+from boardtalk.modules.iot_bridge.service import client as service_client
+from boardtalk.modules.iot_bridge.service.client import LinkClient, ask
 from boardtalk.sdk import ServiceError
 from tests.iot_bridge.fake_board import BATTERY, BLINK, FORWARD, FakeBoard
 
@@ -36,10 +37,8 @@ async def board() -> AsyncIterator[FakeBoard]:
 async def state(tmp_path: Path) -> AsyncIterator[Path]:
     """A state folder; its link process is ended after the test."""
     yield tmp_path
-    try:
+    with suppress(ServiceError):
         await ask(tmp_path, api.Shutdown())
-    except ServiceError:
-        pass
     if (tmp_path / "link.log").exists():
         await service_client.ended(the_pid(tmp_path))
 

@@ -155,9 +155,7 @@ class Person:
             if name in (status.get("id"), status.get("refid"))
         ]
 
-    def outcome(
-        self, name: str, since: tuple[int, int] = (0, 0), within: float = DEADLINE_S
-    ) -> Outcome:
+    def outcome(self, name: str, since: tuple[int, int] = (0, 0), within: float = DEADLINE_S) -> Outcome:
         """Wait for the end of message `name` and its answer; `since` counts inbox and statuses."""
 
         def ended() -> Outcome | None:

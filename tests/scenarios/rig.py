@@ -133,9 +133,7 @@ def processes(state: Path) -> list[Process]:
             continue
         try:
             if mark in (entry / "environ").read_bytes().split(b"\0"):
-                line = (
-                    (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
-                )
+                line = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
                 found.append(Process(int(entry.name), line))
         except OSError:
             continue

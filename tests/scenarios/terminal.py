@@ -86,9 +86,7 @@ class Terminal:
         deadline = time.monotonic() + within
         while not (found := re.compile(pattern, re.DOTALL).search(self.screen, self._seen)):
             if time.monotonic() > deadline:
-                raise AssertionError(
-                    f"not shown within {within} s: {pattern!r}; but\n{self.screen}"
-                )
+                raise AssertionError(f"not shown within {within} s: {pattern!r}; but\n{self.screen}")
             self._read(0.1)
         self._seen = found.end()
         return found.group()

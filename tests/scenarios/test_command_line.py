@@ -22,9 +22,7 @@ from .rig import Gateway, boardtalk
     ],
     ids=" ".join,
 )
-def test_without_a_gateway_a_command_says_so_and_exits_2(
-    tmp_path: Path, arguments: tuple[str, ...]
-) -> None:
+def test_without_a_gateway_a_command_says_so_and_exits_2(tmp_path: Path, arguments: tuple[str, ...]) -> None:
     answer = boardtalk(*arguments, state=tmp_path / "nobody")
     assert answer.code == 2
     assert answer.err.strip()

@@ -44,9 +44,7 @@ def test_c03_ids_are_each_senders_own(demo: Gateway, join: Join, alice: Person) 
     assert odometer(alice) - before == pytest.approx(15, abs=0.5)
 
 
-def test_c04_what_expires_before_the_board_has_it_is_never_executed(
-    demo: Gateway, alice: Person
-) -> None:
+def test_c04_what_expires_before_the_board_has_it_is_never_executed(demo: Gateway, alice: Person) -> None:
     before = odometer(alice)
     demo.signal(BOARD, signal.SIGSTOP)
     try:
@@ -85,9 +83,7 @@ def test_people_who_were_away_get_what_was_kept_and_not_what_was_for_now(
     assert not [message for message in zoe.inbox if message["body"] == "for now only"]
 
 
-def test_what_was_said_to_the_person_at_the_terminal_is_in_his_history(
-    demo: Gateway, alice: Person
-) -> None:
+def test_what_was_said_to_the_person_at_the_terminal_is_in_his_history(demo: Gateway, alice: Person) -> None:
     alice.say({"to": local_user(), "body": "see you at noon", "id": "noon"})
     alice.wait(lambda: "accepted" in alice.states("noon"), "accepted")
     assert "see you at noon" in demo.cli("history", "alice").text

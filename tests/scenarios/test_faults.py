@@ -14,9 +14,7 @@ BACK_S = 5.0
 """Promised for clients after the broker's death (C20)."""
 
 
-def test_c20_clients_are_back_soon_after_the_broker_was_killed(
-    demo: Gateway, alice: Person
-) -> None:
+def test_c20_clients_are_back_soon_after_the_broker_was_killed(demo: Gateway, alice: Person) -> None:
     sessions = alice.sessions
     killed = demo.process(BROKER)
     demo.signal(BROKER, signal.SIGKILL)
@@ -37,9 +35,7 @@ def test_c20_the_terminal_does_not_need_the_broker(demo: Gateway) -> None:
     assert stopped.code == 0
 
 
-def test_c12_a_killed_link_process_comes_back_and_motion_does_not(
-    own_demo: Gateway, join: Join
-) -> None:
+def test_c12_a_killed_link_process_comes_back_and_motion_does_not(own_demo: Gateway, join: Join) -> None:
     alice = join(own_demo, "alice")
     before = odometer(alice)
     killed = own_demo.process(LINK)

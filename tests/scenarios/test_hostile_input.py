@@ -20,19 +20,13 @@ TOO_LONG = "64|long|large|big"
         pytest.param('{"to": "rover"}', "body", id="without body"),
         pytest.param('{"body": "battery"}', r"\bto\b", id="without recipient"),
         pytest.param('{"to": "rover", "body": "battery", "colour": 1}', "colour", id="unknown key"),
-        pytest.param(
-            '{"to": "rover", "body": "battery", "from": "bob"}', "from", id="another's name"
-        ),
+        pytest.param('{"to": "rover", "body": "battery", "from": "bob"}', "from", id="another's name"),
         pytest.param('{"to": "rover", "body": 5}', "body", id="body is no text"),
         pytest.param('{"to": 5, "body": "battery"}', r"\bto\b", id="recipient is no text"),
         pytest.param('{"to": "rover", "body": "battery", "expiry": "soon"}', "expiry", id="expiry"),
-        pytest.param(
-            '{"to": "rover", "body": "battery", "expiry": -1}', "expiry", id="in the past"
-        ),
+        pytest.param('{"to": "rover", "body": "battery", "expiry": -1}', "expiry", id="in the past"),
         pytest.param('{"to": "rover", "body": "battery", "type": 1e400}', "type|number", id="inf"),
-        pytest.param(
-            json.dumps({"to": "rover", "body": "x", "id": "x" * 65}), r"\bid\b", id="long id"
-        ),
+        pytest.param(json.dumps({"to": "rover", "body": "x", "id": "x" * 65}), r"\bid\b", id="long id"),
         pytest.param('{"to": "rover", "body": "x", "id": 7}', r"\bid\b", id="id is a number"),
         pytest.param('{"to": "Ro/ver #", "body": "battery"}', "address|Ro/ver", id="no address"),
         pytest.param('{"to": "nobody", "body": "battery"}', "nobody", id="unknown recipient"),
@@ -98,9 +92,7 @@ def test_the_terminal_refuses_what_is_no_recipient(demo: Gateway, address: str) 
     assert answer.text
 
 
-def test_hostile_texts_pass_unchanged_between_people(
-    demo: Gateway, join: Join, alice: Person
-) -> None:
+def test_hostile_texts_pass_unchanged_between_people(demo: Gateway, join: Join, alice: Person) -> None:
     bob = join(demo, "bob")
     texts = [
         "<script>alert(1)</script>",

@@ -37,9 +37,7 @@ def test_an_envelope_is_answered_with_its_id_as_refid(alice: Person) -> None:
     assert answer["at"]
 
 
-def test_all_message_parameters_reach_the_recipient(
-    demo: Gateway, join: Join, alice: Person
-) -> None:
+def test_all_message_parameters_reach_the_recipient(demo: Gateway, join: Join, alice: Person) -> None:
     bob = join(demo, "bob")
     sent: Json = {
         "to": "bob",
@@ -55,9 +53,7 @@ def test_all_message_parameters_reach_the_recipient(
     assert {key: got.get(key) for key in sent} == sent
 
 
-def test_people_hear_of_each_other_when_somebody_answers(
-    demo: Gateway, join: Join, alice: Person
-) -> None:
+def test_people_hear_of_each_other_when_somebody_answers(demo: Gateway, join: Join, alice: Person) -> None:
     bob = join(demo, "bob")
     alice.say("bob: are you there?")
     bob.hears("are you there")

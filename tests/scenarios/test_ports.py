@@ -69,13 +69,9 @@ def run(tmp_path: Path) -> Iterator[Run]:
         gateway.end()
 
 
-def test_boards_that_are_not_there_are_listed_and_refused_in_words(
-    run: Run, tmp_path: Path
-) -> None:
+def test_boards_that_are_not_there_are_listed_and_refused_in_words(run: Run, tmp_path: Path) -> None:
     mute, noisy = Line.open(tmp_path / "mute"), Line.open(tmp_path / "noisy")
-    gateway = run(
-        ghost=tmp_path / "no-such-port", mute=mute.path, noisy=noisy.path, plain="/dev/null"
-    )
+    gateway = run(ghost=tmp_path / "no-such-port", mute=mute.path, noisy=noisy.path, plain="/dev/null")
     written = 0
     for _ in range(20):
         try:

@@ -31,9 +31,7 @@ def test_statuses_carry_the_codes_and_states_in_order(alice: Person) -> None:
     order = [states.index(state) for state in ("accepted", "started", "done")]
     assert order == sorted(order)
     assert len(states) == len(set(states)), "each state comes once"
-    codes = {
-        s["state"]: s["status"] for s in alice.statuses if name in (s.get("id"), s.get("refid"))
-    }
+    codes = {s["state"]: s["status"] for s in alice.statuses if name in (s.get("id"), s.get("refid"))}
     assert codes["accepted"] == 1
     assert codes["done"] == 3
 

@@ -75,9 +75,7 @@ def test_users_that_are_taken_or_missing_are_refused(demo: Gateway) -> None:
         assert arguments[1] in answer.err, arguments
 
 
-def test_nobody_publishes_into_the_inbox_of_another(
-    demo: Gateway, join: Join, alice: Person
-) -> None:
+def test_nobody_publishes_into_the_inbox_of_another(demo: Gateway, join: Join, alice: Person) -> None:
     bob = join(demo, "bob")
     forged = '{"from": "rover", "to": "bob", "body": "forged"}'
     for topic in (
@@ -103,12 +101,8 @@ def test_nobody_speaks_to_a_board_behind_the_gateway(demo: Gateway, alice: Perso
     assert odometer(alice) - before == pytest.approx(1, abs=0.5)
 
 
-@pytest.mark.parametrize(
-    "topic", ["chat/bob/in", "chat/bob/#", "chat/+/in", "chat/#", "#", "+/bob/in"]
-)
-def test_nobody_reads_the_inbox_of_another(
-    demo: Gateway, join: Join, alice: Person, topic: str
-) -> None:
+@pytest.mark.parametrize("topic", ["chat/bob/in", "chat/bob/#", "chat/+/in", "chat/#", "#", "+/bob/in"])
+def test_nobody_reads_the_inbox_of_another(demo: Gateway, join: Join, alice: Person, topic: str) -> None:
     bob = join(demo, "bob")
     alice.subscribe(topic)
     alice.say("bob: secret")
@@ -117,9 +111,7 @@ def test_nobody_reads_the_inbox_of_another(
     assert not [message for message in alice.inbox if "secret" in str(message.get("body"))]
 
 
-def test_two_people_at_once_get_each_their_own_answers(
-    demo: Gateway, join: Join, alice: Person
-) -> None:
+def test_two_people_at_once_get_each_their_own_answers(demo: Gateway, join: Join, alice: Person) -> None:
     bob = join(demo, "bob")
     names = [f"{n}" for n in range(20)]
     for name in names:

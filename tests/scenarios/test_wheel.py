@@ -24,9 +24,7 @@ DEPENDENCY_COMMANDS = ("nats-server", "micropython")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Built from a copy: setuptools writes into the tree it builds from."""
     folder = tmp_path_factory.mktemp("wheel")
-    unwanted = shutil.ignore_patterns(
-        ".*", "build", "dist", "tests", "docs", "__pycache__", "*.egg-info"
-    )
+    unwanted = shutil.ignore_patterns(".*", "build", "dist", "tests", "docs", "__pycache__", "*.egg-info")
     shutil.copytree(ROOT, folder / "source", ignore=unwanted)
     build = ["wheel", "--no-deps", "--no-build-isolation", "--wheel-dir", str(folder)]
     subprocess.run([*PIP, *build, str(folder / "source")], check=True, timeout=120)

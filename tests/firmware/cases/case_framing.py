@@ -5,8 +5,9 @@ import os
 import random
 from binascii import unhexlify
 
-from boardtalk.framing import Line
 from stream import Stream
+
+from boardtalk.framing import Line
 
 with open(os.getenv("VECTORS")) as file:
     VECTORS = json.load(file)

@@ -5,9 +5,10 @@ import json
 import os
 from binascii import unhexlify
 
+from stream import Stream
+
 from boardtalk.framing import Line
 from boardtalk.link import Link
-from stream import Stream
 
 with open(os.getenv("VECTORS")) as file:
     VECTORS = {vector["name"]: vector for vector in json.load(file)}

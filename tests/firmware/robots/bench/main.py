@@ -3,8 +3,9 @@
 import asyncio
 import gc
 
-from boardtalk import Arg, Board
 from world import World
+
+from boardtalk import Arg, Board
 
 world = World()
 robot = Board("bench", version="2.5", about="for tests")

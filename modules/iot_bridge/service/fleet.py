@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from boardtalk.modules.iot_bridge import service_api as api
-from boardtalk.modules.iot_bridge.board import STOP_ANSWER_S, Board
 from boardtalk.modules.iot_bridge.cache import DictionaryCache
 from boardtalk.modules.iot_bridge.errors import LinkError, WrongBoard
-from boardtalk.modules.iot_bridge.memory import Memory
-from boardtalk.modules.iot_bridge.slot import Slot
+from boardtalk.modules.iot_bridge.service import api
+from boardtalk.modules.iot_bridge.service.board import STOP_ANSWER_S, Board
+from boardtalk.modules.iot_bridge.service.memory import Memory
+from boardtalk.modules.iot_bridge.service.slot import Slot
 from boardtalk.modules.iot_bridge.transports import discovery
 from boardtalk.sdk import AddressError, check_address
 

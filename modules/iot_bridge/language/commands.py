@@ -14,10 +14,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from boardtalk.modules.iot_bridge import manual, units
-from boardtalk.modules.iot_bridge.arguments import NUMERIC, assign, read_arguments
-from boardtalk.modules.iot_bridge.manual import infos
-from boardtalk.modules.iot_bridge.values import (
+from boardtalk.modules.iot_bridge.language import manual, units
+from boardtalk.modules.iot_bridge.language.arguments import NUMERIC, assign, read_arguments
+from boardtalk.modules.iot_bridge.language.manual import infos
+from boardtalk.modules.iot_bridge.language.values import (
     NUMBER,
     BadArgument,
     CommandError,
@@ -26,7 +26,7 @@ from boardtalk.modules.iot_bridge.values import (
     guess,
     said,
 )
-from boardtalk.modules.iot_bridge.words import line, quoted, show
+from boardtalk.modules.iot_bridge.language.words import line, quoted, show
 from boardtalk.sdk import Completion
 
 if TYPE_CHECKING:

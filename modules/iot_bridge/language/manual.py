@@ -6,9 +6,9 @@ import math
 import textwrap
 from typing import TYPE_CHECKING, Final
 
-from boardtalk.modules.iot_bridge import units
 from boardtalk.modules.iot_bridge.dictionary import MAX_FLOAT
-from boardtalk.modules.iot_bridge.words import exact, limits, line, quoted, unit_suffix, value_text
+from boardtalk.modules.iot_bridge.language import units
+from boardtalk.modules.iot_bridge.language.words import exact, limits, line, quoted, unit_suffix, value_text
 from boardtalk.sdk import ArgumentInfo, CommandInfo
 
 if TYPE_CHECKING:

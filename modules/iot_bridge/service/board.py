@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from boardtalk.modules.iot_bridge import service_api as api
 from boardtalk.modules.iot_bridge.errors import LinkBusy, LinkError, SessionLost
 from boardtalk.modules.iot_bridge.frames import Outcome
 from boardtalk.modules.iot_bridge.news import (
@@ -28,11 +27,12 @@ from boardtalk.modules.iot_bridge.news import (
     Stopped,
     Telemetry,
 )
+from boardtalk.modules.iot_bridge.service import api
 
 if TYPE_CHECKING:
     from boardtalk.modules.iot_bridge.device import Device
     from boardtalk.modules.iot_bridge.feed import Feed
-    from boardtalk.modules.iot_bridge.memory import Memory
+    from boardtalk.modules.iot_bridge.service.memory import Memory
 
 MAX_EPOCH: Final = 0xFFFF
 STOP_ANSWER_S: Final = 1.0

@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 from boardtalk.modules.iot_bridge import frames
 from boardtalk.modules.iot_bridge.errors import LinkBusy, SessionError, SessionLost, VersionError
 from boardtalk.modules.iot_bridge.frames import MAX_PAYLOAD, Kind, Type
-from boardtalk.modules.iot_bridge.framing import NO_SESSION, Deframer, Frame, Text, encode
-from boardtalk.modules.iot_bridge.hello import Hello, parse_hello
-from boardtalk.modules.iot_bridge.window import RTO_MIN_S, Item, ReceiveWindow, SendWindow
+from boardtalk.modules.iot_bridge.link.framing import NO_SESSION, Deframer, Frame, Text, encode
+from boardtalk.modules.iot_bridge.link.hello import Hello, parse_hello
+from boardtalk.modules.iot_bridge.link.window import RTO_MIN_S, Item, ReceiveWindow, SendWindow
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -6,9 +6,9 @@ import re
 from collections import deque
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from boardtalk.modules.iot_bridge import units
-from boardtalk.modules.iot_bridge.manual import example, usage
-from boardtalk.modules.iot_bridge.values import NUMBER, BadArgument, fold, guess, read_value, said
+from boardtalk.modules.iot_bridge.language import units
+from boardtalk.modules.iot_bridge.language.manual import example, usage
+from boardtalk.modules.iot_bridge.language.values import NUMBER, BadArgument, fold, guess, read_value, said
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -19,8 +19,8 @@ from boardtalk.modules.iot_bridge.errors import (
 from boardtalk.modules.iot_bridge.transports.serial import DEFAULT_BAUD, SerialPort
 
 if TYPE_CHECKING:
-    from boardtalk.modules.iot_bridge.board import Board
     from boardtalk.modules.iot_bridge.cache import DictionaryCache
+    from boardtalk.modules.iot_bridge.service.board import Board
 
 BACKOFF_S: Final = (0.1, 0.2, 0.5, 1.0, 2.0)
 """Pauses after one failure after another."""

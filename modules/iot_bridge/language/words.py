@@ -10,7 +10,7 @@ import math
 import re
 from typing import TYPE_CHECKING, Any, Final
 
-from boardtalk.modules.iot_bridge import units
+from boardtalk.modules.iot_bridge.language import units
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

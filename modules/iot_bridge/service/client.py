@@ -8,8 +8,8 @@ import sys
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final, Self
 
-from boardtalk.modules.iot_bridge import service_api as api
 from boardtalk.modules.iot_bridge.errors import LinkError
+from boardtalk.modules.iot_bridge.service import api
 from boardtalk.sdk import ServiceError
 from boardtalk.sdk.channel import Channel
 

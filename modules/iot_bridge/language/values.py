@@ -13,9 +13,9 @@ import re
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Final
 
-from boardtalk.modules.iot_bridge import units
 from boardtalk.modules.iot_bridge.dictionary import INT_RANGE, MAX_FLOAT, MAX_STR_BYTES, Value
-from boardtalk.modules.iot_bridge.words import exact, limits, line
+from boardtalk.modules.iot_bridge.language import units
+from boardtalk.modules.iot_bridge.language.words import exact, limits, line
 from boardtalk.sdk import BoardtalkError
 
 if TYPE_CHECKING:

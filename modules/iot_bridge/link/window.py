@@ -11,7 +11,7 @@ from boardtalk.modules.iot_bridge.frames import OVERHEAD_BYTES, WINDOW
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from boardtalk.modules.iot_bridge.framing import Frame
+    from boardtalk.modules.iot_bridge.link.framing import Frame
 
 RTO_MIN_S: Final = 0.025
 RTO_MAX_S: Final = 5.0

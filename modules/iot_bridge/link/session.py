@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 from boardtalk.modules.iot_bridge.errors import LinkError, PortLost, SessionLost
 from boardtalk.modules.iot_bridge.feed import Feed
-from boardtalk.modules.iot_bridge.link import Ended, Event, Link
+from boardtalk.modules.iot_bridge.link.arq import Ended, Event, Link
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Coroutine

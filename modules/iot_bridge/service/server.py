@@ -1,31 +1,22 @@
-"""The link process: owns ports, sessions, stop and leases; holds no chat and loads no module.
-
-``python -m boardtalk.modules.iot_bridge.service --state DIR`` listens on ``DIR/link.sock``; what is
-said there stands in :mod:`~boardtalk.modules.iot_bridge.service_api`. Whoever may open the socket
-(0600) may stop; one gateway at a time attaches and gets everything that happens. When the gateway
-goes away nothing is renewed any more, so motions end; ports and stops are kept for the next one.
-"""
+"""Serves `link.sock`: whoever may open it may stop boards; one gateway attaches and hears everything."""
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import fcntl
 import logging
 import os
 import signal
-import sys
 from collections import deque
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from boardtalk.modules.iot_bridge import service_api as api
-from boardtalk.modules.iot_bridge.daemon import detach
 from boardtalk.modules.iot_bridge.errors import LinkError
 from boardtalk.modules.iot_bridge.feed import Feed
-from boardtalk.modules.iot_bridge.fleet import Fleet
 from boardtalk.modules.iot_bridge.frames import Outcome
+from boardtalk.modules.iot_bridge.service import api
+from boardtalk.modules.iot_bridge.service.fleet import Fleet
 from boardtalk.sdk import ServiceError
 from boardtalk.sdk.channel import MAX_LINE_BYTES, Channel
 
@@ -271,30 +262,3 @@ def _locked(state: Path) -> Iterator[None]:
         yield
     finally:
         os.close(lock)
-
-
-def main() -> int:
-    """Run as a program; exit code 0 when it ended as it should, else 1."""
-    parser = argparse.ArgumentParser(prog="link process", description="owns the ports of a gateway")
-    parser.add_argument("--state", type=Path, required=True, help="the gateway's state folder")
-    parser.add_argument("--linger", type=float, default=LINGER_S, help="seconds without a gateway")
-    parser.add_argument("--detach", action="store_true", help="return as soon as it listens")
-    options = parser.parse_args()
-    state = options.state.resolve()
-
-    def serve(ready: Callable[[], None]) -> None:
-        asyncio.run(Service(state, options.linger).run(ready))
-
-    if options.detach:
-        return detach(serve, state / "link.log")
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
-    try:
-        serve(lambda: None)
-    except ServiceError as error:
-        sys.stderr.write(f"{error}\n")
-        return 1
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
