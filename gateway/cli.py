@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import getpass
 import re
+import signal
 import sys
 from importlib.metadata import entry_points, version
 from pathlib import Path
@@ -75,7 +76,7 @@ def run_command(arguments: list[str]) -> int:
     except BoardtalkError as error:
         errors.print(f"[red]boardtalk:[/] {_escaped(str(error))}")
         return UNUSABLE
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, asyncio.CancelledError):
         return INTERRUPTED
     except BrokenPipeError:
         return REFUSED
@@ -83,9 +84,16 @@ def run_command(arguments: list[str]) -> int:
 
 
 def await_(work: Coroutine[Any, Any, T]) -> T:
-    """Run a command's coroutine; Ctrl-C cancels it, so that it cleans up."""
+    """Run a command's coroutine; Ctrl-C and SIGTERM cancel it, so that it cleans up."""
+
+    async def terminable() -> T:
+        task = asyncio.current_task()
+        assert task is not None  # noqa: S101 - this is one
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+        return await work
+
     with asyncio.Runner() as runner:
-        return runner.run(work)
+        return runner.run(terminable())
 
 
 def me() -> str:
@@ -188,11 +196,11 @@ async def _one_message(
 
     async with GatewayClient.connect(folder, user) as client:
         contacts = (await client.ask(local.Contacts(), local.ContactList)).contacts
-        robot = any(contact.address == address and contact.kind is Kind.ROBOT for contact in contacts)
+        waits = not any(contact.address == address and contact.kind is not Kind.ROBOT for contact in contacts)
         message_id = client.say(address, text)
         try:
             async with asyncio.timeout(timeout_s):
-                return await _follow(client, message_id, until_done=robot, as_json=as_json)
+                return await _follow(client, message_id, until_done=waits, as_json=as_json)
         except TimeoutError:
             errors.print(
                 f"no final answer within {timeout_s:g} s; `boardtalk history {address}` may know later"

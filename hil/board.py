@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import ctypes
 import os
 import secrets
 import signal
@@ -17,6 +16,7 @@ from boardtalk.hil.interpreter import find_interpreter
 from boardtalk.hil.port import Port
 from boardtalk.hil.world import World
 from boardtalk.sdk import BoardtalkError
+from boardtalk.sdk.leash import leashed
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -29,9 +29,6 @@ HEAP: Final = "96k"
 
 The compiler needs a third of it, for a moment; firmware compiled beforehand runs in 64k.
 """
-
-PR_SET_PDEATHSIG: Final = 1
-"""Linux: the signal that a process gets when its parent ends."""
 
 POWER_ON, HARD = 1, 2
 """Causes of a reset, as `frames.ResetCause` and `sim/machine.py` count."""
@@ -216,7 +213,7 @@ class EmulatedBoard:
         }
         try:
             self._process = await asyncio.create_subprocess_exec(
-                *self._interpreter.command,
+                *leashed(*self._interpreter.command),
                 stdin=line,
                 stdout=line,
                 stderr=line,
@@ -224,21 +221,7 @@ class EmulatedBoard:
                 env=environment,
                 pass_fds=(into, out),
                 start_new_session=True,
-                preexec_fn=_die_with_parent(),
             )
         finally:
             os.close(into)
             os.close(out)
-
-
-def _die_with_parent() -> Any:
-    """What a child does first, so that it can't outlive us, even if we are killed."""
-    libc = ctypes.CDLL(None)
-    parent = os.getpid()
-
-    def prepare() -> None:
-        libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() != parent:
-            os.kill(os.getpid(), signal.SIGKILL)
-
-    return prepare

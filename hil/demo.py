@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import signal
 import sys
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -23,6 +22,8 @@ if TYPE_CHECKING:
 
 START_TIMEOUT_S: Final = 20.0
 STOP_TIMEOUT_S: Final = 10.0
+POLL_S: Final = 0.02
+"""Between two looks whether the rover is there."""
 
 CONF: Final = """\
 # Written by `boardtalk demo`: a free port for the broker, and the simulated rover's pseudo-terminal.
@@ -33,6 +34,7 @@ broker {{
 }}
 
 module iot_bridge {{
+    discover = no
 }}
 
 board rover {{
@@ -64,17 +66,37 @@ async def _demo(folder: Path, *, headless: bool) -> int:
     async with AsyncExitStack() as stack:
         board = await stack.enter_async_context(EmulatedBoard("rover", fallback=True))
         ready = await stack.enter_async_context(gateway(folder, CONF.format(port=board.port)))
+        await _online(folder, "rover")
         if headless:
             print(ready, flush=True)
-            await _interrupted()
-            return 0
-        _introduce(board, ready)
+            await asyncio.Event().wait()  # until Ctrl-C
         from boardtalk.frontends.client import GatewayClient
         from boardtalk.frontends.terminal import Chat
 
+        _introduce(board, ready)
         client = await stack.enter_async_context(GatewayClient.connect(folder, me()))
         await Chat(client).run(folder / "chat-history")
     return 0
+
+
+async def _online(folder: Path, robot: str) -> None:
+    """Wait until the gateway reaches a robot.
+
+    Raises:
+        DemoError: it does not within a reasonable time.
+    """
+    from boardtalk.frontends import local
+    from boardtalk.frontends.client import GatewayClient
+
+    try:
+        async with asyncio.timeout(START_TIMEOUT_S), GatewayClient.connect(folder, me()) as client:
+            while True:
+                contacts = (await client.ask(local.Contacts(), local.ContactList)).contacts
+                if any(contact.address == robot and contact.online for contact in contacts):
+                    return
+                await asyncio.sleep(POLL_S)
+    except TimeoutError as error:
+        raise DemoError(f"{robot} does not answer; `boardtalk doctor` may know why") from error
 
 
 @asynccontextmanager
@@ -119,13 +141,6 @@ async def _end(process: asyncio.subprocess.Process) -> None:
     except TimeoutError:
         process.kill()
         await process.wait()
-
-
-async def _interrupted() -> None:
-    stopping = asyncio.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, stopping.set)
-    await stopping.wait()
 
 
 def _introduce(board: EmulatedBoard, ready: str) -> None:

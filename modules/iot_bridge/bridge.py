@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from itertools import chain, repeat
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, Literal
 
 import msgspec
 
+from boardtalk.modules.iot_bridge.boards import usb_ids
 from boardtalk.modules.iot_bridge.dictionary import Channel, parse
 from boardtalk.modules.iot_bridge.errors import DictionaryError, LinkError
 from boardtalk.modules.iot_bridge.frames import Outcome
@@ -41,6 +43,8 @@ NOW_OR_NEVER_S: Final = 1
 DEFAULT_LEASE_MS: Final = 500
 RENEWALS_PER_LEASE: Final = 5
 """Three of five may be lost before the board stops."""
+RESTART_PAUSES_S: Final = (0.1, 0.5, 1.0, 2.0, 5.0)
+"""Before each attempt to start the link process again."""
 WARNING: Final = 30
 """Log lines of this level and above, and console output (0), are shown in chat."""
 
@@ -94,6 +98,9 @@ class IotBridge(Module):
             Literal["listed", "all"],
             msgspec.Meta(description="`all`: boards without a block need no `boardtalk boards adopt`"),
         ] = "listed"
+        discover: Annotated[
+            bool, msgspec.Meta(description="open USB ports that may be boards; that resets some of them")
+        ] = True
 
     _link: LinkClient
 
@@ -102,14 +109,12 @@ class IotBridge(Module):
         self._robots: dict[str, Robot] = {}
         blocks: Mapping[str, Any] = self.context.blocks("board")
         self._leases: dict[str, int] = {name: block.lease for name, block in blocks.items()}
-        wanted = [
+        self._wanted = [
             api.WantedBoard(name=name, uid=block.uid, port=block.port, baud=block.baud)
             for name, block in blocks.items()
         ]
-        self._link = await LinkClient.start(self.context.state, wanted, adopt_all=self.config.adopt == "all")
-        for board in self._link.boards:
-            await self._board_changed(board)
-        self.context.spawn(self._events(), "events")
+        await self._attach()
+        self.context.spawn(self._keep_link(), "link process")
 
     async def on_cleanup(self) -> None:
         """Leave; the link process ends too when the gateway stops in an orderly way."""
@@ -138,6 +143,40 @@ class IotBridge(Module):
         except ServiceError as error:
             self._end(message, (Code.OFFLINE, State.FAILED), f"the link process is away: {error}")
         return CONSUMED
+
+    # The link process -------------------------------------------------------------------------
+
+    async def _attach(self) -> None:
+        """Find the link process or start it, and learn about the boards.
+
+        Raises:
+            ServiceError: it does not start, or belongs to another gateway.
+            DefinitionError: a board definition is damaged.
+        """
+        self._link = await LinkClient.start(
+            self.context.state,
+            self._wanted,
+            adopt_all=self.config.adopt == "all",
+            usb=usb_ids() if self.config.discover else (),
+        )
+        for board in self._link.boards:
+            await self._board_changed(board)
+
+    async def _keep_link(self) -> None:
+        """Listen to the link process; whenever it goes away, start another one."""
+        while True:
+            await self._listen()
+            self.context.log.error("the link process went away; it is started again")
+            for robot in self._robots.values():
+                self._gone(robot)
+            for pause_s in chain(RESTART_PAUSES_S, repeat(RESTART_PAUSES_S[-1])):
+                await asyncio.sleep(pause_s)
+                try:
+                    await self._attach()
+                except ServiceError as error:
+                    self.context.log.error("no link process", error=str(error))
+                else:
+                    break
 
     # Chat to board ----------------------------------------------------------------------------
 
@@ -228,15 +267,15 @@ class IotBridge(Module):
         self._end(message, (Code.DONE, State.DONE), text)
 
     def _end(self, message: Message, end: tuple[Code, State], text: str) -> None:
-        """Answer a message and report how it ended."""
+        """Report how a message ended, and answer it."""
         code, state = end
         status = Status(code=code, state=state, detail=text if code.failed else "")
-        self.reply(message, text, status)
         self.context.report(message, status)
+        self.reply(message, text, status)
 
     # Board to chat ----------------------------------------------------------------------------
 
-    async def _events(self) -> None:
+    async def _listen(self) -> None:
         """Everything that the link process tells, until it goes away."""
         async for event in self._link.events():
             match event:
@@ -253,9 +292,6 @@ class IotBridge(Module):
                 case api.Dropped():
                     text = f"{event.count} reports and log lines were thrown away: it sends too much"
                     self._say(event.board, self._followers(event.board), text)
-        for robot in self._robots.values():
-            self._gone(robot)
-        self.context.log.error("the link process went away; start the gateway again")
 
     async def _board_changed(self, board: api.BoardChanged) -> None:
         """Note how a board is now, and learn its dictionary if that is new."""

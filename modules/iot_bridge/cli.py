@@ -41,7 +41,8 @@ def list_boards(*, state: StateFolder = None, json: AsJson = False) -> int:
     if not isinstance(answer, api.Boards):
         raise ServiceError(f"the link process did not list its boards: {answer}")
     if json:
-        print(msgspec.json.encode(answer.boards).decode())  # noqa: T201 - the command's output
+        rows = [_row(board) for board in answer.boards]
+        print(msgspec.json.encode(rows).decode())  # noqa: T201 - the command's output
         return 0
     table = Table(box=None)
     for heading in ("address", "uid", "port", "firmware", "state"):
@@ -58,6 +59,19 @@ def list_boards(*, state: StateFolder = None, json: AsJson = False) -> int:
         elif board.detail:
             console.print(f"{board.name or board.uid}: {board.detail}", markup=False)
     return 0
+
+
+def _row(board: api.BoardChanged) -> dict[str, object]:
+    """What programs get."""
+    return {
+        "address": board.name,
+        "uid": board.uid,
+        "port": board.port,
+        "firmware": board.firmware,
+        "state": board.state,
+        "detail": board.detail,
+        "declared": board.declared,
+    }
 
 
 @boards.command

@@ -40,7 +40,9 @@ STOP_ANSWER_S: Final = 1.0
 RESUME_S: Final = 0.1
 """After a new session the board first tells the results that it could not get rid of."""
 LOST_S: Final = 30.0
-"""A command whose board stays away for so long ends as unknown."""
+"""A command that the board has ends as unknown when the board stays away for so long."""
+UNCONFIRMED_S: Final = 1.0
+"""A command that the board never confirmed ends as unknown so long after its time ran out."""
 ANSWER_GRACE_S: Final = 5.0
 """So much later than it may take, a command without a result ends as unknown."""
 HALTED: Final = ("motion", "action")
@@ -77,6 +79,8 @@ class Board:
         self._tasks = tasks
         self._ready = asyncio.Event()
         self._orders: dict[int, Order] = {}
+        self._arrived: set[int] = set()
+        """The orders that the board has."""
         self._stopping: asyncio.Task[bool] | None = None
         self._rearming = False
         self._told: api.BoardChanged | None = None
@@ -272,6 +276,7 @@ class Board:
             self._tell_result(order.id, None, detail=f"a fault in the gateway: {error!r}")
         finally:
             del self._orders[order.id]
+            self._arrived.discard(order.id)
 
     async def _carry_out(self, order: Order) -> None:
         """Send a command and wait for its result, over as many sessions as it takes."""
@@ -279,7 +284,7 @@ class Board:
         deadline = loop.time() + order.ttl_s
         boot: int | None = None
         while True:
-            if not await self._wait_ready(deadline if boot is None else loop.time() + LOST_S):
+            if not await self._wait_ready(self._patience(order, deadline, sent=boot is not None)):
                 late = "the board was away" if boot is None else "the board vanished meanwhile"
                 outcome = Outcome.EXPIRED if boot is None else None
                 self._tell_result(order.id, outcome, detail=late)
@@ -301,6 +306,14 @@ class Board:
                 await asyncio.sleep(RESUME_S)
             else:
                 return
+
+    def _patience(self, order: Order, deadline: float, *, sent: bool) -> float:
+        """Until when a board that is away is waited for."""
+        if not sent:
+            return deadline
+        if order.id not in self._arrived:
+            return deadline + UNCONFIRMED_S
+        return asyncio.get_running_loop().time() + LOST_S
 
     async def _wait_ready(self, deadline: float) -> bool:
         try:
@@ -341,6 +354,8 @@ class Board:
         name = self.name
         match news:
             case Sent(id_):
+                if id_ in self._orders:
+                    self._arrived.add(id_)
                 self._feed.put(api.Progress(board=name, id=id_, stage=api.Stage.SENT))
             case Started(id_):
                 self._feed.put(api.Progress(board=name, id=id_, stage=api.Stage.STARTED))
