@@ -29,7 +29,10 @@ from boardtalk.sdk.folders import default_folder, running_folder
 from boardtalk.state import locked
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
+    from collections.abc import Coroutine, Iterable
+
+    from boardtalk.document import Document
+    from boardtalk.sdk import ConfigError
 
 T = TypeVar("T")
 
@@ -120,6 +123,9 @@ def run(*, conf: ConfFile = None, state: StateFolder = None) -> int:
     from boardtalk import conf as configuration
 
     document = configuration.load(application.find_conf(conf))
+    if found := _problems(document):
+        _show_errors(found)
+        return UNUSABLE
     return await_(application.serve(document, state or default_folder(), local_user=me(), ready=_say_ready))
 
 
@@ -135,22 +141,32 @@ def check(file: Path, /, *, json: AsJson = False) -> int:
     Example: boardtalk check conf/gateway.conf
     """
     from boardtalk import conf as configuration
-    from boardtalk import loader
 
     document = configuration.load(file)
-    modules = loader.available()
-    kinds = {kind: type_ for module in modules.values() for kind, type_ in module.blocks.items()}
-    found = configuration.check(document, {name: module.Config for name, module in modules.items()}, kinds)
+    found = _problems(document)
     if json:
         _print_json({"errors": list(map(str, found)), "warnings": list(map(str, document.warnings))})
         return UNUSABLE if found else DONE
     for warning in document.warnings:
         errors.print(f"[yellow]warning:[/] {_escaped(str(warning))}", soft_wrap=True)
-    for error in found:
-        errors.print(f"[red]error:[/] {_escaped(str(error))}", soft_wrap=True)
+    _show_errors(found)
     if not found:
         console.print(f"{file}: fine, {len(document.blocks)} blocks", soft_wrap=True)
     return UNUSABLE if found else DONE
+
+
+def _problems(document: Document) -> list[ConfigError]:
+    """All that is wrong with a configuration, given the modules that are installed."""
+    from boardtalk import conf, loader
+
+    modules = loader.available()
+    kinds = {kind: type_ for module in modules.values() for kind, type_ in module.blocks.items()}
+    return conf.check(document, {name: module.Config for name, module in modules.items()}, kinds)
+
+
+def _show_errors(found: Iterable[ConfigError]) -> None:
+    for error in found:
+        errors.print(f"[red]error:[/] {_escaped(str(error))}", soft_wrap=True)
 
 
 @app.command

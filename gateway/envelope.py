@@ -101,7 +101,12 @@ class Here(msgspec.Struct, kw_only=True, omit_defaults=True):
     state: Annotated[str, Meta(description="of a robot, in one word")] = ""
 
 
+class _Claim(msgspec.Struct):
+    id: Id = ""
+
+
 _decoder = msgspec.json.Decoder(Envelope)
+_claim_decoder = msgspec.json.Decoder(_Claim)
 _encoder = msgspec.json.Encoder()
 
 
@@ -127,12 +132,13 @@ def read(payload: bytes, sender: str, last: str | None) -> Message:
     return _read_envelope(text, sender) if is_envelope else _read_plain(text.strip(), sender, last)
 
 
-def has_id(payload: bytes) -> bool:
-    """Whether a payload is a message with an id, so that a repetition of it is recognised."""
+def claimed_id(payload: bytes) -> str:
+    """The id of an envelope, even of one that `read` refuses; "" if it has none."""
     try:
-        return bool(read(payload, "", "").id)
-    except Refused:
-        return False
+        claimed = _claim_decoder.decode(payload).id
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return ""
+    return "" if _CONTROL.search(claimed) else claimed
 
 
 def write_message(delivery: Delivery) -> bytes:

@@ -65,7 +65,9 @@ class Intake:
         try:
             message = envelope.read(payload, sender, self._last.get(sender))
         except Refused as refused:
-            self._hub.refuse(Message(sender=sender, to=SYSTEM, body=""), refused)
+            self._hub.refuse(
+                Message(sender=sender, to=SYSTEM, body="", id=envelope.claimed_id(payload)), refused
+            )
             return
         self._last[sender] = message.to
         self.accept(message)

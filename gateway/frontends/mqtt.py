@@ -93,7 +93,7 @@ class MqttDoor:
         user = _user(message.topic)
         if message.retain:
             self._refuse(user, "a retained message is never acted on: publish it again without `retain`")
-        elif message.dup and not envelope.has_id(message.payload):
+        elif message.dup and not envelope.claimed_id(message.payload):
             self._refuse(user, "this may be a repetition, and without an id nobody can tell: say it again")
         else:
             self._intake.receive(user, message.payload)

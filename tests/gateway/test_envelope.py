@@ -193,18 +193,24 @@ def assert_valid(message: Message) -> None:
 
 
 @pytest.mark.parametrize(
-    ("payload", "known"),
+    ("payload", "claimed"),
     [
-        (b"rover: forward 20", False),
-        (b"forward 20", False),
-        (b'{"to": "rover", "body": "x"}', False),
-        (b'{"to": "rover", "body": "x", "id": "m1"}', True),
-        (b'{"to": "rover", "id": "m1"}', False),
-        (b"\xff", False),
+        (b"rover: forward 20", ""),
+        (b"forward 20", ""),
+        (b'{"to": "rover", "body": "x"}', ""),
+        (b'{"to": "rover", "body": "x", "id": "m1"}', "m1"),
+        (b'{"to": "rover", "id": "m1"}', "m1"),
+        (b'{"to": "rover", "body": 7, "id": "m1", "urgent": true}', "m1"),
+        (b'{"to": "rover", "body": "x", "id": "\\u001b[2J"}', ""),
+        (b'{"to": "rover", "body": "x", "id": 7}', ""),
+        (b'{"id": "' + b"x" * 1000 + b'"}', ""),
+        (b"[" * 100_000, ""),
+        (b"\xff", ""),
     ],
+    ids=lambda value: str(value[:40]),
 )
-def test_a_repetition_is_recognised_by_its_id_alone(payload: bytes, known: bool) -> None:
-    assert envelope.has_id(payload) is known
+def test_an_envelope_tells_its_id_even_if_it_is_refused(payload: bytes, claimed: str) -> None:
+    assert envelope.claimed_id(payload) == claimed
 
 
 # ── what comes back ──────────────────────────────────────────────────────────────────────────────

@@ -89,6 +89,22 @@ async def test_users_are_changed_and_the_broker_hears_of_it(tmp_path: Path) -> N
     assert changes == ["changed"]
 
 
+@pytest.mark.parametrize(
+    ("to", "text"),
+    [("bob", ""), ("bob", "x" * 70_000), ("No address", "x")],
+    ids=["empty", "long", "nowhere"],
+)
+async def test_a_refusal_names_the_message(tmp_path: Path, to: str, text: str) -> None:
+    async with served(tmp_path), GatewayClient.connect(tmp_path, "alice") as alice:
+        message_id = alice.say(to, text)
+        update = await until(alice, Update)
+        answer = await until(alice, Delivery)
+    assert isinstance(update, Update)
+    assert (update.message_id, update.status.state) == (message_id, State.REJECTED)
+    assert isinstance(answer, Delivery)
+    assert answer.message.refid == message_id
+
+
 async def test_history_is_answered(tmp_path: Path) -> None:
     async with served(tmp_path), GatewayClient.connect(tmp_path, "alice") as alice:
         alice.say("bob", "hello")

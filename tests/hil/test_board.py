@@ -152,6 +152,7 @@ KILLED = """
 
     async def main():
         async with EmulatedBoard("rover") as board:
+            await board.world(battery=7.5)  # its program runs
             print(board.pid, flush=True)
             await asyncio.sleep(60)
 
