@@ -241,7 +241,7 @@ def _explain(error: Exception) -> str:
 
 
 def _too_long(size: int) -> Refused:
-    return Refused(Code.FAILED, f"the message has {size:,} bytes; {MAX_BODY_BYTES:,} bytes is the most")
+    return Refused(Code.FAILED, f"the message is too long: {size:,} bytes; {MAX_BODY_BYTES:,} is the most")
 
 
 if __name__ == "__main__":

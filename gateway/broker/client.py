@@ -165,6 +165,14 @@ class Publisher(Session):
         self._in_flight[packet_id] = packet
         self._connection.send(packet)
 
+    async def publish_once(self, topic: str, payload: bytes) -> None:
+        """Publish with QoS 0: only who is connected now gets it, if we are."""
+        while self._connection is not None and len(self._in_flight) >= MAX_IN_FLIGHT:
+            self._room.clear()
+            await self._room.wait()
+        if self._connection is not None:
+            self._connection.send(packets.publish_once(topic, payload))
+
     async def _serve(self, connection: Connection) -> None:
         for packet in self._in_flight.values():
             connection.send(packets.again(packet))

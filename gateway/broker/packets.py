@@ -105,6 +105,11 @@ def publish(topic: str, payload: bytes, packet_id: int, *, retain: bool = False)
     return _packet(0x32 | retain, _string(topic) + pack(">H", packet_id) + payload)
 
 
+def publish_once(topic: str, payload: bytes) -> bytes:
+    """3.3: say something with QoS 0: who is away misses it."""
+    return _packet(0x30, _string(topic) + payload)
+
+
 def again(published: bytes) -> bytes:
     """The same PUBLISH, marked as a repetition."""
     return bytes((published[0] | DUP,)) + published[1:]

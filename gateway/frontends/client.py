@@ -88,10 +88,17 @@ class GatewayClient:
         return reply
 
     def say(self, to: str, text: str) -> str:
-        """Send a message; its id, by which statuses and answer name it."""
+        """Send a message; its id, by which statuses and answer name it.
+
+        Raises:
+            Denied: it is no valid text.
+        """
         message_id = secrets.token_hex(6)
-        envelope = {"to": to, "body": text, "id": message_id}
-        self._send(local.Send(msgspec.json.encode(envelope).decode()))
+        try:
+            envelope = msgspec.json.encode({"to": to, "body": text, "id": message_id})
+        except UnicodeEncodeError as error:  # of bytes on the command line that are no UTF-8
+            raise Denied("the message is not UTF-8 text") from error
+        self._send(local.Send(envelope.decode()))
         return message_id
 
     def stop(self, robot: str = "") -> None:

@@ -16,7 +16,7 @@ from boardtalk.broker.client import Publisher, Subscriber
 from boardtalk.broker.packets import Will
 from boardtalk.events import Delivery, Presence, Update
 from boardtalk.hub import SYSTEM
-from boardtalk.sdk import Code, Message, Refused
+from boardtalk.sdk import Code, Flag, Message, Refused
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -131,7 +131,9 @@ class MqttDoor:
     async def _publish(self, event: Event) -> None:
         match event:
             case Delivery():
-                await self._publisher.publish(f"chat/{event.recipient}/in", envelope.write_message(event))
+                now_only = event.message.expiry == 0 or event.message.flags & Flag.TRANSIENT
+                publish = self._publisher.publish_once if now_only else self._publisher.publish
+                await publish(f"chat/{event.recipient}/in", envelope.write_message(event))
             case Update():
                 await self._publisher.publish(f"chat/{event.recipient}/status", envelope.write_status(event))
             case Presence():

@@ -170,8 +170,11 @@ def test_publications_subscriptions_and_acknowledgements_are_what_paho_writes() 
         while client.want_write():
             client.loop_write()
         assert read(wire, len(ours)) == ours
+        client.publish("now", b"or never", 0)
+        ours = packets.publish_once("now", b"or never")
+        assert read(wire, len(ours)) == ours
         client.subscribe([("chat/+/out", 1), ("chat/+/stop", 0)])
-        ours = packets.subscribe(number + 2, [("chat/+/out", 1), ("chat/+/stop", 0)])
+        ours = packets.subscribe(number + 3, [("chat/+/out", 1), ("chat/+/stop", 0)])
         assert read(wire, len(ours)) == ours
 
 

@@ -82,8 +82,8 @@ def test_boards_lists_address_uid_port_firmware_and_state(demo: Gateway) -> None
 def test_listing_and_one_shot_commands_speak_json(demo: Gateway, alice: Person) -> None:
     for arguments in (
         ("boards",),
-        ("history",),
         ("chat", "rover", "battery"),
+        ("history",),
         ("stop", "rover"),
         ("user", "add", "jason"),
         ("user", "role", "jason", "viewer"),

@@ -76,7 +76,7 @@ def test_noise_on_the_stop_lane_is_no_harm(alice: Person) -> None:
 @pytest.mark.parametrize(
     "text",
     [b"", b" ", b"\xff\xfe", b"x" * 100_000, "🤖".encode(), b"{}", b"\x1b[31m"],
-    ids=repr,
+    ids=lambda text: repr(text)[:24],
 )
 def test_the_terminal_refuses_what_is_wrong(demo: Gateway, text: bytes) -> None:
     answer = demo.cli("chat", "rover", text)

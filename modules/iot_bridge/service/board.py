@@ -39,7 +39,7 @@ STOP_ANSWER_S: Final = 1.0
 """Longest that who stopped waits for the board's confirmation; it is asked on and on."""
 RESUME_S: Final = 0.1
 """After a new session the board first tells the results that it could not get rid of."""
-LOST_S: Final = 30.0
+LOST_S: Final = 10.0
 """A command that the board has ends as unknown when the board stays away for so long."""
 UNCONFIRMED_S: Final = 1.0
 """A command that the board never confirmed ends as unknown so long after its time ran out."""
