@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 from boardtalk import policy
 from boardtalk.sdk import Action, Code, Contact, Kind, Refused, Role, check_address
+from boardtalk.sdk.hints import nearest
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -45,8 +45,8 @@ class Directory:
         if kind:
             return kind
         names = sorted(self.names())
-        near = get_close_matches(address, names, n=1)
-        hint = f"did you mean {near[0]}?" if near else f"known: {', '.join(names[:12]) or 'nobody yet'}"
+        near = nearest(address, names)
+        hint = f"did you mean {near}?" if near else f"known: {', '.join(names[:12]) or 'nobody yet'}"
         raise Refused(Code.BAD_ADDRESS, f"there is no {address!r} here; {hint}")
 
     def names(self) -> Iterable[str]:

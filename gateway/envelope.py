@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 import sys
-from difflib import get_close_matches
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import msgspec
@@ -27,6 +26,7 @@ from boardtalk.sdk import (
     check_address,
     iso,
 )
+from boardtalk.sdk.hints import nearest
 
 if TYPE_CHECKING:
     from boardtalk.events import Delivery, Presence, Update
@@ -234,8 +234,8 @@ def _explain(error: Exception) -> str:
     """What msgspec says; for an unknown key with the nearest known one."""
     text = str(error)
     if unknown := _UNKNOWN_KEY.match(text):
-        near = get_close_matches(unknown[1], Envelope.__struct_fields__, n=1)
-        hint = f"did you mean `{near[0]}`?" if near else f"known: {', '.join(Envelope.__struct_fields__)}"
+        near = nearest(unknown[1], Envelope.__struct_fields__)
+        hint = f"did you mean `{near}`?" if near else f"known: {', '.join(Envelope.__struct_fields__)}"
         return f"unknown key `{unknown[1][:40]}`; {hint}"
     return text
 

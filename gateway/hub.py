@@ -257,6 +257,8 @@ class Hub:
         self._push(message.sender, Update(message.sender, message.id, message.to, status, time.time()))
         if answer:
             self._push(message.sender, Delivery(message.sender, answer, time.time(), status))
+        elif status.code.failed:
+            self._say(message, status.detail, status)
 
     def _enter(self, message: Message, start: int, status: Status | None = None) -> None:
         """Let a message into the chain, behind those of its conversation that still wait."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-from difflib import get_close_matches
 from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Final
 
@@ -14,6 +13,7 @@ from boardtalk import conf
 from boardtalk.chain import Chain, Stage
 from boardtalk.sdk import API_VERSION, Config, ModuleError
 from boardtalk.sdk import Module as ModuleBase
+from boardtalk.sdk.hints import nearest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -72,8 +72,8 @@ def plan(document: conf.Document, modules: Mapping[str, type[ModuleBase]]) -> li
     for block in document.of("module"):
         module = modules.get(block.name)
         if module is None:
-            near = get_close_matches(block.name, modules, n=1)
-            hint = f"did you mean {near[0]}?" if near else f"installed: {', '.join(sorted(modules))}"
+            near = nearest(block.name, modules)
+            hint = f"did you mean {near}?" if near else f"installed: {', '.join(sorted(modules))}"
             raise block.error(f"there is no module {block.name!r}; {hint}")
         counts[block.name] = number = counts.get(block.name, 0) + 1
         options, settings = conf.module_settings(block, module.Config)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
@@ -10,6 +9,7 @@ from msgspec import inspect
 
 from boardtalk.document import Block, Item, quoted
 from boardtalk.sdk import Config, ConfigError, ModuleError
+from boardtalk.sdk.hints import nearest
 from boardtalk.values import expected, value
 
 if TYPE_CHECKING:
@@ -56,8 +56,8 @@ def problems(source: Block | Sequence[Item], *types: type[Config]) -> list[Confi
 def suggestion(word: str, known: Iterable[str], what: str) -> str:
     """Help with an unknown word: the nearest known one, and all of them."""
     names = sorted(known)
-    near = get_close_matches(word, names, n=1)
-    guess = f"did you mean {near[0]!r}? " if near else ""
+    near = nearest(word, names)
+    guess = f"did you mean {near!r}? " if near else ""
     return f"{guess}{what}: {', '.join(names) or 'none'}"
 
 

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 START_TIMEOUT_S: Final = 20.0
 STOP_TIMEOUT_S: Final = 10.0
+UID: Final = "b0a7d7a1c0de0001"
+"""Always the same board, so that it is still stopped if it was when the last demo ended."""
 POLL_S: Final = 0.02
 """Between two looks whether the rover is there."""
 
@@ -64,7 +66,7 @@ def demo(
 
 async def _demo(folder: Path, *, headless: bool) -> int:
     async with AsyncExitStack() as stack:
-        board = await stack.enter_async_context(EmulatedBoard("rover", fallback=True))
+        board = await stack.enter_async_context(EmulatedBoard("rover", uid=UID, fallback=True))
         ready = await stack.enter_async_context(gateway(folder, CONF.format(port=board.port)))
         await _online(folder, "rover")
         if headless:

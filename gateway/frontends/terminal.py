@@ -68,7 +68,8 @@ class Chat:
             complete_while_typing=True,
             style=STYLE,
         )
-        with patch_stdout():
+        # Between two prompts the terminal would be in line mode, and swallow keys such as Ctrl-D.
+        with session.input.raw_mode(), patch_stdout():
             events = asyncio.create_task(self._show_events(), name="chat events")
             lines = asyncio.create_task(self._read_lines(session), name="chat lines")
             done, pending = await asyncio.wait({events, lines}, return_when=asyncio.FIRST_COMPLETED)

@@ -58,13 +58,14 @@ def login_works(gateway: Gateway, username: str | None, password: str | None = N
 class Person:
     """A user at an ordinary MQTT client: publishes to `out`, reads `in` and `status`."""
 
-    def __init__(self, gateway: Gateway, address: str, token: str) -> None:
+    def __init__(self, gateway: Gateway, address: str, token: str, *, remembered: bool = False) -> None:
         self.address = address
         self.inbox: list[Json] = []
         self.statuses: list[Json] = []
         self.sessions = 0
         self._news = threading.Condition()
-        self._client = paho.Client(CallbackAPIVersion.VERSION2)
+        name = address if remembered else ""
+        self._client = paho.Client(CallbackAPIVersion.VERSION2, name, clean_session=not remembered)
         self._client.username_pw_set(address, token)
         self._client.reconnect_delay_set(1, 1)
         self._client.max_inflight_messages_set(1000)

@@ -70,17 +70,20 @@ def test_expiry_0_is_executed_now_or_never(demo: Gateway, alice: Person) -> None
     assert odometer(alice) - before == pytest.approx(8, abs=0.5)
 
 
-def test_people_who_were_away_get_what_was_kept_and_not_what_was_for_now(
-    demo: Gateway, join: Join, alice: Person
+def test_whom_the_broker_remembers_gets_what_was_kept_and_not_what_was_for_now(
+    demo: Gateway, alice: Person
 ) -> None:
-    demo.token("zoe")
+    token = demo.token("zoe")
+    with Person(demo, "zoe", token, remembered=True):
+        pass
     alice.say({"to": "zoe", "body": "for now only", "expiry": 0})
-    alice.say({"to": "zoe", "body": "for later"})
-    zoe = join(demo, "zoe")
-    zoe.hears("for later")
-    alice.say("zoe: welcome")
-    zoe.hears("welcome")
-    assert not [message for message in zoe.inbox if message["body"] == "for now only"]
+    alice.say({"to": "zoe", "body": "for later", "id": "later"})
+    alice.wait(lambda: "done" in alice.states("later"), "handed to the broker")
+    with Person(demo, "zoe", token, remembered=True) as zoe:
+        zoe.hears("for later")
+        alice.say("zoe: welcome")
+        zoe.hears("welcome")
+        assert [message["body"] for message in zoe.inbox] == ["for later", "welcome"]
 
 
 def test_what_was_said_to_the_person_at_the_terminal_is_in_his_history(demo: Gateway, alice: Person) -> None:

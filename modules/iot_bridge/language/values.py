@@ -10,13 +10,13 @@
 from __future__ import annotations
 
 import re
-from difflib import get_close_matches
 from typing import TYPE_CHECKING, Final
 
 from boardtalk.modules.iot_bridge.dictionary import INT_RANGE, MAX_FLOAT, MAX_STR_BYTES, Value
 from boardtalk.modules.iot_bridge.language import units
 from boardtalk.modules.iot_bridge.language.words import exact, limits, line
 from boardtalk.sdk import BoardtalkError
+from boardtalk.sdk.hints import nearest
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -59,8 +59,8 @@ def said(text: str) -> str:
 
 def guess(word: str, known: Iterable[str]) -> str:
     """What may have been meant, as a question; or ""."""
-    near = get_close_matches(word[:MAX_ECHO_CHARS], known, n=1)
-    return f"did you mean {line(near[0])}?" if near else ""
+    near = nearest(word, known)
+    return f"did you mean {line(near)}?" if near else ""
 
 
 def read_value(spec: Value, text: str) -> int | float | bool | str:
