@@ -69,15 +69,25 @@ async def serve(
     stopping = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stopping.set)
-    async with AsyncExitStack() as stack:
-        endpoints = await _start(stack, document, folder, local_user)
-        path = folder / "endpoints.json"
-        path.write_bytes(msgspec.json.encode(endpoints))
-        stack.callback(path.unlink, missing_ok=True)
-        ready(endpoints)
-        await stopping.wait()
-        log.info("stopping")
+    try:
+        async with AsyncExitStack() as stack:
+            endpoints = await _start(stack, document, folder, local_user)
+            path = folder / "endpoints.json"
+            path.write_bytes(msgspec.json.encode(endpoints))
+            stack.callback(path.unlink, missing_ok=True)
+            ready(endpoints)
+            await stopping.wait()
+            log.info("stopping")
+    except ExceptionGroup as group:
+        raise _first(group) from group
     return 0
+
+
+def _first(error: Exception) -> Exception:
+    """The error inside the groups that task groups put around it."""
+    while isinstance(error, ExceptionGroup):
+        error = error.exceptions[0]
+    return error
 
 
 async def _start(stack: AsyncExitStack, document: conf.Document, folder: Path, local_user: str) -> Endpoints:

@@ -77,7 +77,7 @@ def run_command(arguments: list[str]) -> int:
         errors.print("`boardtalk COMMAND --help` shows what it takes, with an example.")
         return UNUSABLE
     except BoardtalkError as error:
-        errors.print(f"[red]boardtalk:[/] {_escaped(str(error))}")
+        errors.print(f"[red]boardtalk:[/] {_escaped(str(error))}", soft_wrap=True)
         return UNUSABLE
     except (KeyboardInterrupt, asyncio.CancelledError):
         return INTERRUPTED

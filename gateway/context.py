@@ -80,11 +80,13 @@ class ModuleContext:
         """See the SDK."""
         return random.random()  # noqa: S311 - no secret
 
-    def spawn(self, work: Coroutine[Any, Any, None], name: str) -> None:
+    def spawn(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
         """See the SDK."""
         task = self._tasks.create_task(self._contain(work), name=f"{self.instance} {name}")
         self._running.add(task)
         task.add_done_callback(self._running.discard)
+        task.add_done_callback(lambda _: work.close())  # it may be cancelled before it began
+        return task
 
     def cancel(self) -> None:
         """End what `spawn` started."""

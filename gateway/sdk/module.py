@@ -29,6 +29,7 @@ import msgspec
 from boardtalk.sdk.messages import Message, Status
 
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import Awaitable, Callable, Coroutine, Mapping
 
     from boardtalk.sdk.contacts import Completion, Contact, User
@@ -141,8 +142,8 @@ class Context(Protocol):
         """A random number in [0, 1)."""
         ...
 
-    def spawn(self, work: Coroutine[Any, Any, None], name: str) -> None:
-        """Run a task until it ends or the module is stopped. A failure is logged and counted."""
+    def spawn(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
+        """Run a task until it ends or is cancelled; at the latest after `on_cleanup`. A failure is logged."""
         ...
 
 

@@ -114,10 +114,11 @@ class IotBridge(Module):
             for name, block in blocks.items()
         ]
         await self._attach()
-        self.context.spawn(self._keep_link(), "link process")
+        self._keeper = self.context.spawn(self._keep_link(), "link process")
 
     async def on_cleanup(self) -> None:
         """Leave; the link process ends too when the gateway stops in an orderly way."""
+        self._keeper.cancel()
         await self._link.close()
 
     def on_complete(self, to: str, line: str) -> list[Completion]:

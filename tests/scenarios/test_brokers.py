@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from .people import Join, Person, login_works
-from .rig import Gateway, free_port
+from .rig import Gateway, boardtalk, free_port
 
 CONFIGURATION = """\
 broker mosquitto {{
@@ -32,6 +32,16 @@ def mosquitto(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
     conf.write_text(CONFIGURATION.format(port=port))
     with Gateway(folder / "state", "run", "--conf", str(conf), port=port) as gateway:
         yield gateway
+
+
+def test_a_taken_port_is_refused_in_words(mosquitto: Gateway, tmp_path: Path) -> None:
+    conf = tmp_path / "gateway.conf"
+    conf.write_text(f"broker {{\n  port = {mosquitto.port}\n}}\nmodule iot_bridge {{\n}}\n")
+    refused = boardtalk("run", "--conf", str(conf), state=tmp_path / "state")
+    assert refused.code == 2
+    assert f"127.0.0.1:{mosquitto.port}" in refused.err
+    assert "Warning" not in refused.err
+    assert mosquitto.alive
 
 
 def test_people_talk_over_mosquitto(mosquitto: Gateway, join: Join) -> None:

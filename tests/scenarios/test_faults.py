@@ -103,3 +103,4 @@ def test_a_signal_ends_the_demo_and_leaves_nothing_running(
     alice = join(own_demo, "alice")
     alice.begin("forward 500")
     assert own_demo.end(signum) in (0, 130, 143)
+    assert "[error" not in (own_demo.state / "gateway.log").read_text()
