@@ -3,7 +3,7 @@
 import asyncio
 from binascii import crc32
 from hashlib import sha256
-from struct import pack, unpack_from
+from struct import pack
 from time import ticks_diff, ticks_ms
 
 from micropython import const
@@ -35,21 +35,13 @@ _TYPE_SETPOINT = const(0x20)
 _TYPE_COMMAND = const(0x100)
 _TYPE_EVENT = const(0x300)
 _HELLO_HOST = const("<BBI")
-_HELLO_HOST_BYTES = const(6)
 _HELLO_BOARD = const("<BII8sBIHBBBH")
 _DICTIONARY_GET = const("<H")
-_DICTIONARY_GET_BYTES = const(2)
 _DICTIONARY = const("<HH")
-_DICTIONARY_BYTES = const(4)
 _RENEW = const("<IH")
-_RENEW_BYTES = const(6)
 _CANCEL = const("<I")
-_CANCEL_BYTES = const(4)
 _STOP = const("<H")
-_STOP_BYTES = const(2)
-_STATE_BODY = const("<HB")
 _REARM = const("<H")
-_REARM_BYTES = const(2)
 # end
 
 VERSION = "0.1.0"
@@ -82,9 +74,8 @@ class Client:
     async def run(self, tasks):
         """Serve the gateway, with the robot's own tasks beside."""
         self._link.awake = ticks_ms()
-        self._dictionary.finish()
         hash_ = sha256()
-        for text in self._dictionary.text:
+        for text in self._dictionary.text():
             hash_.update(text)
             self._size += len(text)
         self._digest = hash_.digest()[:8]
@@ -132,36 +123,31 @@ class Client:
         link = self._link
         dispatcher = self.dispatcher
         type_ = link.type
-        buffer = link.buffer
-        at = link.at
-        size = link.end - at
         if type_ & _TYPE_BASE_MASK == _TYPE_COMMAND:
-            dispatcher.command(type_ & 0xFF, buffer, at, link.end)
+            dispatcher.command(type_ & 0xFF)
         elif _TYPE_SETPOINT <= type_ < _TYPE_COMMAND:
-            dispatcher.setpoint(type_ - _TYPE_SETPOINT, buffer, at, link.end)
-        elif type_ == _TYPE_STOP and size == _STOP_BYTES:
-            dispatcher.stop(unpack_from(_STOP, buffer, at)[0])
-            state = pack(_STATE_BODY, dispatcher.epoch, dispatcher.latched)
-            link.send_once(_KIND_URGENT, _TYPE_STOPPED, state)
-        elif type_ == _TYPE_REARM and size == _REARM_BYTES:
-            dispatcher.rearm(unpack_from(_REARM, buffer, at)[0])
-            state = pack(_STATE_BODY, dispatcher.epoch, dispatcher.latched)
-            link.outbox.add(_TYPE_STATE, state)
-        elif type_ == _TYPE_RENEW and size == _RENEW_BYTES:
-            dispatcher.renew(*unpack_from(_RENEW, buffer, at))
-        elif type_ == _TYPE_CANCEL and size == _CANCEL_BYTES:
-            dispatcher.cancel(unpack_from(_CANCEL, buffer, at)[0])
-        elif type_ == _TYPE_DICTIONARY_GET and size == _DICTIONARY_GET_BYTES:
-            offset = unpack_from(_DICTIONARY_GET, buffer, at)[0]
-            piece = self._dictionary.piece(offset, _MAX_PAYLOAD - _DICTIONARY_BYTES)
-            link.outbox.add(_TYPE_DICTIONARY, pack(_DICTIONARY, offset, self._size) + piece)
+            dispatcher.setpoint(type_ - _TYPE_SETPOINT)
+        elif type_ == _TYPE_STOP and (body := link.fields(_STOP)):
+            dispatcher.stop(*body)
+            link.send_once(_KIND_URGENT, _TYPE_STOPPED, dispatcher.state())
+        elif type_ == _TYPE_REARM and (body := link.fields(_REARM)):
+            dispatcher.rearm(*body)
+            link.outbox.add(_TYPE_STATE, dispatcher.state())
+        elif type_ == _TYPE_RENEW and (body := link.fields(_RENEW)):
+            dispatcher.renew(*body)
+        elif type_ == _TYPE_CANCEL and (body := link.fields(_CANCEL)):
+            dispatcher.cancel(*body)
+        elif type_ == _TYPE_DICTIONARY_GET and (body := link.fields(_DICTIONARY_GET)):
+            head = pack(_DICTIONARY, *body, self._size)
+            link.outbox.add(_TYPE_DICTIONARY, head + self._dictionary.piece(*body, _MAX_PAYLOAD - len(head)))
 
     def _greet(self):
         """Answer the gateway's HELLO; a new nonce begins a session."""
         link = self._link
-        if link.type != _TYPE_HELLO or link.end - link.at != _HELLO_HOST_BYTES:
+        body = link.fields(_HELLO_HOST)
+        if link.type != _TYPE_HELLO or not body:
             return
-        oldest, newest, nonce = unpack_from(_HELLO_HOST, link.buffer, link.at)
+        oldest, newest, nonce = body
         if not oldest <= _VERSION <= newest:
             self._hello(0, nonce)
             return

@@ -16,16 +16,15 @@ class Dictionary:
 
     def __init__(self, name, about):
         self.name = name
-        self.entries = self.commands, self.telemetry, self.events, self.controls = [], [], [], []
-        self.text = [json.dumps({"name": name, "about": about})[:-1].encode()]
-        """The text in pieces, since there may be no memory for the whole; complete after `finish`."""
-        self._pieces = [], [], [], []
+        self._entries = self.commands, self.telemetry, self.events, self.controls = [], [], [], []
+        self._head = json.dumps({"name": name, "about": about})[:-1].encode()
+        self._pieces = [], [], [], []  # of the text, one for each entry
         self._returns = self._told = None
 
     def add(self, kind, name, code, args, returns, facts, cls="", limit=0):
         """Add an entry to its kind, where a name can be once. `facts` go into the text."""
         number = KINDS.index(kind)
-        for entry in self.entries[number]:
+        for entry in self._entries[number]:
             if entry.name == name:
                 raise ValueError("'%s' is declared twice" % name)
         facts["name"] = name
@@ -39,26 +38,25 @@ class Dictionary:
             self._returns = returns
             self._told = packing(told)
         entry = Entry(name, code, packing(args), self._told, cls, limit)
-        self.entries[number].append(entry)
+        self._entries[number].append(entry)
         self._pieces[number].append(json.dumps(facts, separators=(",", ":")).encode())
 
-    def finish(self):
-        """Complete the text: nothing more will be declared."""
+    def text(self):
+        """The text, in pieces: there may be no memory for the whole."""
+        yield self._head
         for kind, pieces in zip(KINDS, self._pieces):
-            self.text.append(b',"' + kind.encode() + b'":[')
-            for piece in pieces:
-                self.text.append(piece)
-                self.text.append(b",")
-            if pieces:
-                self.text.pop()
-            self.text.append(b"]")
-        self.text.append(b"}")
-        self._pieces = None
+            yield b',"' + kind.encode() + b'":['
+            for place, piece in enumerate(pieces):
+                if place:
+                    yield b","
+                yield piece
+            yield b"]"
+        yield b"}"
 
     def piece(self, offset, size):
         """At most `size` bytes of the text, from `offset`."""
         data = b""
-        for text in self.text:
+        for text in self.text():
             if offset < len(text):
                 data += text[offset : offset + size - len(data)]
             offset = max(0, offset - len(text))

@@ -1,7 +1,7 @@
 """Runs commands: each id at most once, in time, motion under a lease, and nothing while stopped."""
 
 import asyncio
-from struct import pack, unpack_from
+from struct import pack
 from time import ticks_add, ticks_diff, ticks_ms
 
 from micropython import const
@@ -18,11 +18,10 @@ _OUTCOME_REJECTED = const(0x02)
 _OUTCOME_EXPIRED = const(0x03)
 _OUTCOME_CANCELLED = const(0x04)
 _COMMAND_HEAD = const("<IIHH")
-_COMMAND_HEAD_BYTES = const(12)
+_STATE_BODY = const("<HB")
 _STARTED = const("<I")
 _RESULT_HEAD = const("<IB")
 _SETPOINT_HEAD = const("<HH")
-_SETPOINT_HEAD_BYTES = const(4)
 # end
 
 _RESULTS = const(8)  # kept, in case their commands come again
@@ -50,20 +49,19 @@ class Dispatcher:
         self._results = []  # (id, payload)
         self._complaint = ""
 
-    def command(self, number, buffer, at, end):
-        """Execute a command, or say why not."""
-        head = at + _COMMAND_HEAD_BYTES
-        if end < head:
+    def command(self, number):
+        """Execute the command in the link's frame, or say why not."""
+        link = self._link
+        head = link.fields(_COMMAND_HEAD)
+        if not head or self._answered(head[1]):
             return
-        ttl_ms, id_, epoch, lease_ms = unpack_from(_COMMAND_HEAD, buffer, at)
-        if self._answered(id_):
-            return
+        ttl_ms, id_, epoch, lease_ms = head
         try:
             command = self._admitted(number, epoch, lease_ms)
-            if ticks_diff(ticks_ms(), self._link.arrived) >= ttl_ms:
+            if ticks_diff(ticks_ms(), link.arrived) >= ttl_ms:
                 self._finish(id_, _OUTCOME_EXPIRED, b"it came too late")
                 return
-            row = unpack(command.args, buffer, head, end)
+            row = unpack(command.args, link.buffer, link.at, link.end)
         except (ValueError, IndexError) as error:
             self._finish(id_, _OUTCOME_REJECTED, str(error).encode())
             return
@@ -74,7 +72,7 @@ class Dispatcher:
             value = command.code(**row)
             if hasattr(value, "send"):  # an `async def`; a plain function has done its work
                 self._jobs.append(job)
-                self._link.outbox.add(_TYPE_STARTED, pack(_STARTED, id_))
+                link.outbox.add(_TYPE_STARTED, pack(_STARTED, id_))
                 asyncio.create_task(self._run(job, value))
                 return
             job.done(value)
@@ -98,12 +96,13 @@ class Dispatcher:
                 return
         self._answered(id_)
 
-    def setpoint(self, number, buffer, at, end):
-        """Live values for a control."""
-        values = at + _SETPOINT_HEAD_BYTES
-        if number >= len(self._controls) or end < values:
+    def setpoint(self, number):
+        """Live values for a control, in the link's frame."""
+        link = self._link
+        head = link.fields(_SETPOINT_HEAD)
+        if not head or number >= len(self._controls):
             return
-        epoch, lease_ms = unpack_from(_SETPOINT_HEAD, buffer, at)
+        epoch, lease_ms = head
         if self.latched or epoch < self.epoch or self._moving():
             return
         if not lease_ms:
@@ -111,7 +110,7 @@ class Dispatcher:
             return
         control = self._controls[number]
         try:
-            control.code(**unpack(control.args, buffer, values, end))
+            control.code(**unpack(control.args, link.buffer, link.at, link.end))
             self._held[control.name] = ticks_add(ticks_ms(), min(lease_ms, _MAX_LEASE_MS))
         except Exception as error:
             self.halt()
@@ -130,6 +129,10 @@ class Dispatcher:
         """Let the robot move again, if `epoch` is the one of the last stop."""
         if epoch == self.epoch:
             self.latched = False
+
+    def state(self):
+        """Epoch and latch, for the gateway."""
+        return pack(_STATE_BODY, self.epoch, self.latched)
 
     def halt(self):
         """Take the outputs into the robot's safe state."""

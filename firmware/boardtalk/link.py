@@ -4,7 +4,7 @@ Frames of the kind DATA are numbered and repeated until acknowledged; those that
 wait for the missing ones, which are asked for at once. All other kinds are sent once.
 """
 
-from struct import pack, unpack_from
+from struct import calcsize, pack, unpack_from
 from time import ticks_diff, ticks_ms
 
 from micropython import const
@@ -27,7 +27,6 @@ _KIND_TIME = const(0x06)
 _TYPE_NONE = const(0x00)
 _TYPE_TIME = const(0x0A)
 _ACK_BODY = const("<IH")
-_ACK_BODY_BYTES = const(6)
 # end
 
 _MAX_LOG_BYTES = const(242)
@@ -127,9 +126,8 @@ class Link:
                 self.send_once(_KIND_TIME, _TYPE_TIME, clocks)
             elif kind == _KIND_HELLO or kind > _KIND_HELLO:
                 return kind
-            elif kind != _KIND_DATA and line.end - at >= _ACK_BODY_BYTES:
-                sack = unpack_from(_ACK_BODY, buffer, at)[0]
-                self.outbox.repair(sack, kind == _KIND_NAK, now)
+            elif kind != _KIND_DATA and (body := self.fields(_ACK_BODY)):
+                self.outbox.repair(body[0], kind == _KIND_NAK, now)
         return None
 
     def take(self):
@@ -143,6 +141,15 @@ class Link:
         self._describe(frame, 0, len(frame) - _CRC_BYTES)
         self.arrived = self._arrivals[slot]
         return True
+
+    def fields(self, form):
+        """Take the leading fields of the payload, of `struct` format `form`; None: it is too short."""
+        end = self.at + calcsize(form)
+        if end > self.end:
+            return None
+        fields = unpack_from(form, self.buffer, self.at)
+        self.at = end
+        return fields
 
     def _describe(self, buffer, at, end):
         self.type = buffer[at + 4] | buffer[at + 5] << 8

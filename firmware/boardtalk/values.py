@@ -36,9 +36,10 @@ def Arg(type=str, unit="", min=None, max=None, default=None, choices=(), help=""
     """
     global _made
     _made += 1
-    kind = "choice" if choices else _TYPES[type]
     facts = {"unit": unit, "min": min, "max": max, "default": default, "choices": choices, "help": help}
-    return _made, kind, facts
+    facts = {key: fact for key, fact in facts.items() if fact not in (None, "", ())}
+    facts["type"] = "choice" if choices else _TYPES[type]
+    return _made, facts
 
 
 def described(args):
@@ -48,10 +49,8 @@ def described(args):
     """
     entries = []
     for _, name in sorted([(arg[0], name) for name, arg in args.items()]):
-        _, kind, facts = args[name]
-        entry = {key: fact for key, fact in facts.items() if fact not in (None, "", ())}
+        entry = args[name][1].copy()
         entry["name"] = name
-        entry["type"] = kind
         entries.append(entry)
     return entries
 

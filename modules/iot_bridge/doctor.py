@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -83,6 +84,10 @@ def _boards(state: Path) -> Iterator[Finding]:
                 yield Finding(Severity.WARNING, f"a board waits for a name on {board.port}", cure)
             case api.BoardState.LATCHED:
                 yield Finding(Severity.WARNING, f"{name} is stopped", f"send it `{name}: rearm`")
+            case _ if not board.firmware.startswith(f"boardtalk {version('boardtalk')},"):
+                what = f"{name} runs {board.firmware}, this gateway is boardtalk {version('boardtalk')}"
+                cure = "copy the client of this version to it: docs/board-author.md says how"
+                yield Finding(Severity.WARNING, what, cure)
             case _:
                 yield Finding(Severity.FINE, f"{name} on {board.port}, {board.firmware}")
 

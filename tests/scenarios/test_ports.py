@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import re
 import tty
@@ -110,17 +109,6 @@ def test_two_gateways_cannot_use_one_port(demo: Gateway, run: Run) -> None:
     assert answer.code == 1
     assert re.search("busy|in use|used by|held|lock|another", answer.text + second.log), answer.text
     assert demo.chat("rover", "battery").code == 0
-
-
-def test_a_broker_port_in_use_is_named(demo: Gateway, tmp_path: Path) -> None:
-    conf = tmp_path / "gateway.conf"
-    conf.write_text(CONFIGURATION.format(port=demo.port))
-    second = Gateway(tmp_path / "state", "run", "--conf", str(conf), port=demo.port)
-    with contextlib.suppress(AssertionError):  # it may or may not go on without
-        second.start()
-    until(lambda: str(demo.port) in second.log, "the port is named")
-    if second.alive:
-        second.end()
 
 
 def test_a_gateway_with_a_broken_configuration_does_not_start(tmp_path: Path) -> None:
