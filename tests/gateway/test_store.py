@@ -247,6 +247,7 @@ async def test_a_torn_or_corrupt_file_never_invents_a_message_nor_prevents_the_s
     assert set_aside > 0, "no damage was noticed: the campaign did nothing"
 
 
+@pytest.mark.privileged
 async def test_a_full_disk_refuses_with_the_reason_and_recovers_by_itself(tmp_path: Path) -> None:
     if os.geteuid() != 0:
         pytest.skip("mounting a small file system needs root")
