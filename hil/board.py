@@ -76,6 +76,7 @@ class EmulatedBoard:
     async def __aenter__(self) -> Self:
         folder = self._stack.enter_context(tempfile.TemporaryDirectory(prefix="boardtalk-board-"))
         self._folder = Path(folder)
+        self._interpreter.install(self._folder / "flash")
         self._port = Port(self._folder / "port")
         self._ours, self._boards = socket.socketpair()
         self._ours.setblocking(False)
@@ -206,7 +207,7 @@ class EmulatedBoard:
         line = self._port.near if self._line is None else self._boards.fileno()
         environment = {
             **os.environ,
-            **self._interpreter.environment,
+            "MICROPYPATH": ".frozen",
             "BOARDTALK_UID": self.uid,
             "BOARDTALK_RESET_CAUSE": str(cause),
             "BOARDTALK_WORLD": f"{into},{out}",
@@ -217,7 +218,7 @@ class EmulatedBoard:
                 stdin=line,
                 stdout=line,
                 stderr=line,
-                cwd=self._folder,
+                cwd=self._folder / "flash",
                 env=environment,
                 pass_fds=(into, out),
                 start_new_session=True,

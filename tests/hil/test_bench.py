@@ -1,0 +1,43 @@
+"""`boardtalk bench`: all figures come in one form, for programs too."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import msgspec
+import pytest
+
+from boardtalk.hil.bench.rows import Row
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize(
+    ("name", "figures"),
+    [
+        ("chain", {"chain, 1 modules", "chain, 5 modules", "chain, 10 modules", "chain, memory growth"}),
+        ("codec", {"encode 8 B, hand / interpreted", "encode and decode 128 B, hand / compiled"}),
+        ("command", {"bare echo on a pty, p50", "board hop alone, p50", "through the broker, p99"}),
+        ("broker", {"MQTT door, QoS 1 in and out", "MQTT door, lost", "MQTT door, doubled"}),
+        ("startup", {"start to ready, median", "resident memory, gateway"}),
+    ],
+)
+def test_it_reports_rows(name: str, figures: set[str]) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "boardtalk", "bench", name, "--json"], capture_output=True, check=True
+    )
+    rows = {row.name: row for row in msgspec.json.decode(done.stdout, type=list[Row])}
+    assert figures <= rows.keys()
+    for row in rows.values():
+        assert row.n > 0
+        assert row.unit
+        assert (row.baseline is None) is (row.ratio is None)
+        assert row.ratio is None or row.ratio == pytest.approx(row.value / (row.baseline or 1))
+
+
+def test_an_unknown_one_is_refused_with_the_known_ones() -> None:
+    refused = subprocess.run(
+        [sys.executable, "-m", "boardtalk", "bench", "chian"], capture_output=True, text=True, check=False
+    )
+    assert refused.returncode == 2
+    assert "chain" in refused.stdout + refused.stderr
