@@ -2,11 +2,11 @@
 PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
-COMPILE := $(BIN)/python -m piptools compile --quiet --upgrade --generate-hashes --allow-unsafe --strip-extras \
-	--no-emit-index-url --no-emit-find-links --no-emit-trusted-host --no-header --no-annotate
+LOCK   := $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
+	--no-header --no-annotate --no-emit-index-url --no-emit-find-links
 FOLDERS = gateway modules hil firmware boards conf
 
-.PHONY: setup tools run test lint bench lock clean help
+.PHONY: setup tools run test lint bench picture lock clean help
 
 help:            ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST)
@@ -16,7 +16,7 @@ help:            ## this list
 # import linter see the import name `boardtalk`; a new file or folder installs again.
 $(VENV)/libraries: requirements.lock
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "boardtalk needs Python 3.11 or newer: make PYTHON=python3.11 …")'
-	$(PYTHON) -m venv $(VENV)
+	$(PYTHON) -m venv --clear $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
 	@touch $@
 
@@ -30,6 +30,13 @@ $(VENV)/tools: requirements-dev.lock $(VENV)/project
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
 	@touch $@
 
+# MicroPython's stubs take the place of the standard library's, so they have a folder of their own.
+$(VENV)/typings: requirements-dev.lock $(VENV)/project
+	@rm -rf $@ && awk '/^[^ ]/ { wanted = /^micropython-.*-stubs==/ } wanted' $< > $(VENV)/stubs.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes \
+		--target $@ --requirement $(VENV)/stubs.lock
+	@touch $@
+
 setup: $(VENV)/project   ## make .venv with what `boardtalk` needs
 tools: $(VENV)/tools     ## … and what its developers need
 
@@ -39,18 +46,25 @@ run: setup       ## chat with a simulated rover
 test: tools      ## the tests
 	$(BIN)/python -m pytest $(ARGS)
 
-lint: tools      ## format, style, types, import rules
+lint: tools $(VENV)/typings      ## format, style, types, import rules, generated files
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	MYPYPATH=$$(echo build/__editable__.*) $(BIN)/mypy -p boardtalk
+	$(BIN)/mypy --config-file firmware/mypy.ini --custom-typeshed-dir $(VENV)/typings
 	$(BIN)/lint-imports
+	$(BIN)/python -m boardtalk.modules.iot_bridge.codegen --check
 
 bench: setup     ## all benchmarks, as tables
 	@for name in chain codec command broker startup; do $(BIN)/boardtalk bench $$name || exit 1; done
 
-lock: tools      ## pin the newest versions that pyproject.toml allows
-	$(COMPILE) --extra hil --extra build --output-file requirements.lock pyproject.toml
-	$(COMPILE) --extra hil --extra build --extra dev --constraint requirements.lock \
+picture: tools   ## take the picture of the README anew
+	$(BIN)/python docs/picture.py docs/chat.svg
+
+# uv, because one run of it is for all processors and Python versions; pip-compile locks for the running one.
+lock: setup      ## pin the newest versions that pyproject.toml allows
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+	$(LOCK) --extra hil --extra build --output-file requirements.lock pyproject.toml
+	$(LOCK) --extra hil --extra build --extra dev --constraint requirements.lock \
 		--output-file requirements-dev.lock pyproject.toml
 
 clean:           ## remove what was built

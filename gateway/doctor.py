@@ -11,14 +11,14 @@ import shutil
 import time
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Final
 
 import msgspec
-from cyclopts import Parameter
 from rich.console import Console
 
 from boardtalk.sdk import BoardtalkError, Finding, Severity
 from boardtalk.sdk.folders import running_folder
+from boardtalk.sdk.options import AsJson, StateFolder
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -36,10 +36,8 @@ MARKS: Final = {
 
 def doctor(
     *,
-    state: Annotated[
-        Path | None, Parameter(name="--state", help="Folder where the gateway keeps its state.")
-    ] = None,
-    json: Annotated[bool, Parameter(name="--json", negative="", help="Print JSON, for programs.")] = False,
+    state: StateFolder = None,
+    json: AsJson = False,
 ) -> int:
     """Look for what usually is wrong, and say how to mend it.
 

@@ -24,11 +24,8 @@ if TYPE_CHECKING:
     from boardtalk.hil.line import FaultyLine
     from boardtalk.hil.world import Record
 
-HEAP: Final = "96k"
-"""MicroPython's memory. Pointers have 64 bits here: it is what half of it is on a microcontroller.
-
-The compiler needs a third of it, for a moment; firmware compiled beforehand runs in 64k.
-"""
+HEAP: Final = "64k"
+"""MicroPython's memory. Pointers have 64 bits here: it is what half of it is on a microcontroller."""
 
 POWER_ON, HARD = 1, 2
 """Causes of a reset, as `frames.ResetCause` and `sim/machine.py` count."""

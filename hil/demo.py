@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Annotated, Final
 from cyclopts import Parameter
 from rich.console import Console
 
-from boardtalk.cli import StateFolder, await_, me
+from boardtalk.cli.common import await_, me
 from boardtalk.hil.board import EmulatedBoard
 from boardtalk.sdk import BoardtalkError
 from boardtalk.sdk.folders import demo_folder
 from boardtalk.sdk.leash import leashed
+from boardtalk.sdk.options import StateFolder
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

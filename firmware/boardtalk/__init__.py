@@ -13,6 +13,7 @@
 """
 
 import asyncio
+import gc
 
 from boardtalk import hal
 from boardtalk.client import Client
@@ -49,10 +50,7 @@ class Board:
             returns: what it returns, a dictionary of `Arg`.
             args: its arguments, each an `Arg`.
         """
-        facts = {"class": cls, "help": help}
-        if limit != 10:
-            facts["limit"] = limit
-        return self._declare("commands", args, returns, facts, cls, limit)
+        return self._declare("commands", args, returns, help, limit, cls)
 
     def telemetry(self, unit="", rate=0, type=float, help="", **values):
         """Declare a function without arguments as a channel of telemetry, and as a query.
@@ -68,14 +66,14 @@ class Board:
 
         def declare(code):
             told = values or {code.__name__: Arg(type, unit)}
-            self._declare("telemetry", {}, told, {"help": help, "rate": rate}, "", rate)(code)
+            self._declare("telemetry", {}, told, help, rate)(code)
             return self.command("query", help, returns=told)(code)
 
         return declare
 
     def event(self, name, help="", **values):
         """Declare an event, with the values that come with it, each an `Arg`."""
-        self._dictionary.add("events", name, None, {}, values, {"help": help})
+        self._dictionary.add("events", name, None, {}, values, help)
 
     def control(self, help="", lease=500, **args):
         """Declare a function as a live control: it gets set-points as they come.
@@ -85,7 +83,7 @@ class Board:
             lease: outputs go off if no set-point comes for so long, ms, 200 to 2000.
             args: its arguments, each an `Arg`.
         """
-        return self._declare("controls", args, {}, {"help": help, "lease": lease})
+        return self._declare("controls", args, {}, help, lease)
 
     def on_stop(self, code):
         """Declare the function that takes all outputs into a safe state, at once."""
@@ -99,6 +97,8 @@ class Board:
 
     def run(self):
         """Obey the gateway until Ctrl-C; then outputs are off."""
+        gc.collect()
+        gc.threshold(gc.mem_free() // 4)
         try:
             asyncio.run(self._client.run(self._tasks))
         except KeyboardInterrupt:
@@ -107,9 +107,9 @@ class Board:
             self._client.close()
             asyncio.new_event_loop()  # else MicroPython goes on with the tasks of this one
 
-    def _declare(self, kind, args, returns, facts, cls="", limit=0):
+    def _declare(self, kind, args, returns, help, limit, cls=""):
         def declare(code):
-            self._dictionary.add(kind, code.__name__, code, args, returns, facts, cls, limit)
+            self._dictionary.add(kind, code.__name__, code, args, returns, help, limit, cls)
             return code
 
         return declare

@@ -68,7 +68,7 @@ class Client:
         self._digest = b""
         self._boot_nonce = hal.nonce()
         self._host_nonce = 0
-        self._announced = 0
+        self._announced = ticks_ms()
         self._quiet_ms = 0
 
     async def run(self, tasks):

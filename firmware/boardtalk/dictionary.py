@@ -3,53 +3,55 @@
 import json
 from collections import namedtuple
 
-from boardtalk.values import described, packing
+from boardtalk.values import described, ordered
 
-KINDS = ("commands", "telemetry", "events", "controls")
+KINDS = (
+    ("commands", "limit", "returns"),
+    ("telemetry", "rate", "values"),
+    ("events", "rate", "values"),
+    ("controls", "lease", ""),
+)
+"""What can be declared, and what the gateway calls an entry's `limit` and `returns` there."""
 
-Entry = namedtuple("Entry", ("name", "code", "args", "returns", "cls", "limit"))
+Entry = namedtuple("Entry", ("name", "code", "args", "returns", "help", "limit", "cls"))
 """Something declared. `returns` is also what a report or event tells, `limit` also a rate."""
 
 
 class Dictionary:
-    """All entries, each kind in the order of declaration, and the JSON text about them."""
+    """All entries, each kind in the order of declaration."""
 
     def __init__(self, name, about):
         self.name = name
-        self._entries = self.commands, self.telemetry, self.events, self.controls = [], [], [], []
-        self._head = json.dumps({"name": name, "about": about})[:-1].encode()
-        self._pieces = [], [], [], []  # of the text, one for each entry
-        self._returns = self._told = None
+        self.about = about
+        self.commands = []
+        self.telemetry = []
+        self.events = []
+        self.controls = []
 
-    def add(self, kind, name, code, args, returns, facts, cls="", limit=0):
-        """Add an entry to its kind, where a name can be once. `facts` go into the text."""
-        number = KINDS.index(kind)
-        for entry in self._entries[number]:
+    def add(self, kind, name, code, args, returns, help="", limit=0, cls=""):
+        """Add an entry to its kind, where a name can be once."""
+        entries = getattr(self, kind)
+        for entry in entries:
             if entry.name == name:
                 raise ValueError("'%s' is declared twice" % name)
-        facts["name"] = name
-        args = described(args)
-        told = described(returns)
-        if args:
-            facts["args"] = args
-        if told:
-            facts["returns" if kind == "commands" else "values"] = told
-        if returns is not self._returns:  # the same are often declared several times
-            self._returns = returns
-            self._told = packing(told)
-        entry = Entry(name, code, packing(args), self._told, cls, limit)
-        self._entries[number].append(entry)
-        self._pieces[number].append(json.dumps(facts, separators=(",", ":")).encode())
+        entries.append(Entry(name, code, ordered(args), ordered(returns), help, limit, cls))
 
     def text(self):
-        """The text, in pieces: there may be no memory for the whole."""
-        yield self._head
-        for kind, pieces in zip(KINDS, self._pieces):
-            yield b',"' + kind.encode() + b'":['
-            for place, piece in enumerate(pieces):
-                if place:
-                    yield b","
-                yield piece
+        """The JSON text, made piece by piece: there may be no memory for the whole."""
+        yield json.dumps({"name": self.name, "about": self.about})[:-1].encode()
+        for kind, limit, returns in KINDS:
+            yield (',"%s":[' % kind).encode()
+            comma = ""
+            for entry in getattr(self, kind):
+                facts = {"name": entry.name, "help": entry.help, limit: entry.limit}
+                if entry.cls:
+                    facts["class"] = entry.cls
+                if entry.args:
+                    facts["args"] = described(entry.args)
+                if entry.returns:
+                    facts[returns] = described(entry.returns)
+                yield (comma + json.dumps(facts, separators=(",", ":"))).encode()
+                comma = ","
             yield b"]"
         yield b"}"
 
@@ -59,5 +61,7 @@ class Dictionary:
         for text in self.text():
             if offset < len(text):
                 data += text[offset : offset + size - len(data)]
+            if len(data) == size:
+                break
             offset = max(0, offset - len(text))
         return data

@@ -1,11 +1,16 @@
 """The hardware, as far as this client needs it. The only file that imports `machine`."""
 
+import gc
 import os
 import sys
-from asyncio import core
+from asyncio import core  # type: ignore[attr-defined]
 from binascii import hexlify
 
 import machine
+
+# Until the robot runs, garbage goes after so many bytes: else what stays, modules and declarations,
+# lies scattered between garbage, and the free memory is in pieces too small for anything.
+gc.threshold(4096)
 
 _CAUSES = ("", "PWRON_RESET", "HARD_RESET", "WDT_RESET", "DEEPSLEEP_RESET", "SOFT_RESET")
 """What MicroPython calls the causes of a reset, in the order of the wire format."""

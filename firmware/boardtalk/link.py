@@ -44,19 +44,19 @@ class Link:
 
     def __init__(self, line):
         self.type = 0
-        self.buffer = None
+        self.buffer = b""
         self.at = 0
         self.end = 0
-        self.arrived = 0
+        self.arrived = ticks_ms()
         """When it came at the earliest, in ticks."""
-        self.awake = 0
+        self.awake = ticks_ms()
         """When the board last looked at its clock. What comes after a pause may be as old."""
         self.outbox = Outbox(line)
         self._line = line
-        self._heard = 0
+        self._heard = ticks_ms()
         # Frames from number `_taken` on are held, in the slot that is the number modulo the window.
-        self._held = [None] * _WINDOW
-        self._arrivals = [0] * _WINDOW
+        self._held: list = [None] * _WINDOW
+        self._arrivals = [self.awake] * _WINDOW
         self._taken = 0
         self._nak_due = False
 
@@ -122,7 +122,7 @@ class Link:
                 self.outbox.acknowledged(buffer[at + 2], now)
             at = self._describe(buffer, at, line.end)
             if kind == _KIND_TIME:
-                clocks = bytes(buffer[at : at + 4]) + pack("<I", now & 0xFFFFFFFF)
+                clocks = bytes(buffer[at : at + 4]) + pack("<I", now & 0xFFFFFFFF)  # type: ignore[operator]
                 self.send_once(_KIND_TIME, _TYPE_TIME, clocks)
             elif kind == _KIND_HELLO or kind > _KIND_HELLO:
                 return kind

@@ -35,7 +35,8 @@ class Reporter:
                 continue
             try:
                 payload = packed(channel.returns, channel.code())
-                if channel.limit or payload != last or now % _AGAIN_MS < _ON_CHANGE_MS:
+                again = now % _AGAIN_MS < _ON_CHANGE_MS  # type: ignore[operator]
+                if channel.limit or payload != last or again:
                     self._link.send_once(_KIND_DGRAM, _TYPE_TELEMETRY | number, payload)
             except Exception as error:
                 self._dispatcher.complain(channel.name, error)

@@ -13,13 +13,14 @@ _VALUE_CHOICE = const("<B")
 # end
 
 _TYPES = {int: "int", float: "float", bool: "bool", str: "str"}
-_CODES = {"int": _VALUE_INT, "float": _VALUE_FLOAT, "bool": _VALUE_BOOL, "choice": _VALUE_CHOICE}
+_CODES = {"int": _VALUE_INT, "float": _VALUE_FLOAT, "bool": _VALUE_BOOL, "choice": _VALUE_CHOICE, "str": ""}
 _MAX_TEXT_BYTES = const(120)
+_FACTS = ("type", "unit", "min", "max", "default", "choices", "help")
 
 _made = 0
 
-Value = namedtuple("Value", ("name", "code", "min", "max", "choices"))
-"""What is needed to pack a value; `code` is for `struct`, "" for text."""
+Value = namedtuple("Value", ("made",) + _FACTS)  # type: ignore[misc]
+"""A declared value. `made` counts up."""
 
 
 def Arg(type=str, unit="", min=None, max=None, default=None, choices=(), help=""):
@@ -36,33 +37,26 @@ def Arg(type=str, unit="", min=None, max=None, default=None, choices=(), help=""
     """
     global _made
     _made += 1
-    facts = {"unit": unit, "min": min, "max": max, "default": default, "choices": choices, "help": help}
-    facts = {key: fact for key, fact in facts.items() if fact not in (None, "", ())}
-    facts["type"] = "choice" if choices else _TYPES[type]
-    return _made, facts
+    kind = "choice" if choices else _TYPES[type]
+    return Value(_made, kind, unit, min, max, default, choices, help)  # type: ignore[call-arg]
 
 
-def described(args):
-    """Entries of the dictionary for keyword arguments, in the order of their making.
+def ordered(args):
+    """Keyword arguments as pairs of name and value, in the order of their making.
 
     MicroPython forgets the order in which keyword arguments are written.
     """
+    return tuple(sorted(args.items(), key=lambda pair: pair[1].made))
+
+
+def described(values):
+    """Pairs of name and value, for the dictionary's text."""
     entries = []
-    for _, name in sorted([(arg[0], name) for name, arg in args.items()]):
-        entry = args[name][1].copy()
+    for name, value in values:
+        entry = {key: fact for key, fact in zip(_FACTS, value[1:]) if fact not in (None, "", ())}
         entry["name"] = name
         entries.append(entry)
     return entries
-
-
-def packing(entries):
-    """What packs the values of these entries."""
-    values = []
-    for entry in entries:
-        code = _CODES.get(entry["type"], "")
-        limits = entry.get("min"), entry.get("max")
-        values.append(Value(entry["name"], code, *limits, entry.get("choices")))
-    return tuple(values)
 
 
 def clip(text, size):
@@ -77,23 +71,27 @@ def clip(text, size):
 def unpack(values, buffer, at, end):
     """The values in buffer[at:end], by name. Raises ValueError or IndexError if they don't fit."""
     row = {}
-    for value in values:
-        code = value.code
+    for name, value in values:
+        code = _CODES[value.type]
         size = calcsize(code) if code else 1 + buffer[at]
         if at + size > end:
-            raise ValueError("%s is missing" % value.name)
-        it = unpack_from(code, buffer, at)[0] if code else bytes(buffer[at + 1 : at + size]).decode()
+            raise ValueError("%s is missing" % name)
+        if not code:
+            row[name] = bytes(buffer[at + 1 : at + size]).decode()
+            at += size
+            continue
+        it = unpack_from(code, buffer, at)[0]
         if value.choices:
             it = value.choices[it]
-        elif code == _VALUE_BOOL:
+        elif value.type == "bool":
             it = it != 0
-        elif code and (  # infinite, no number, or out of range
+        elif (  # infinite, no number, or out of range
             it - it != 0
             or (value.min is not None and it < value.min)
             or (value.max is not None and it > value.max)
         ):
-            raise ValueError("%s is out of range" % value.name)
-        row[value.name] = it
+            raise ValueError("%s is out of range" % name)
+        row[name] = it
         at += size
     if at != end:
         raise ValueError("too many values")
@@ -105,9 +103,9 @@ def packed(values, given):
     if not isinstance(given, (dict, tuple, list)):
         given = (given,)
     data = b""
-    for place, value in enumerate(values):
-        it = given[value.name if isinstance(given, dict) else place]
-        code = value.code
+    for place, (name, value) in enumerate(values):
+        it = given[name if isinstance(given, dict) else place]
+        code = _CODES[value.type]
         if not code:
             it = clip(str(it), _MAX_TEXT_BYTES)
             data += bytes([len(it)]) + it

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from importlib import import_module
-from typing import TYPE_CHECKING, Annotated, Final, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 import msgspec
-from cyclopts import Parameter
 from rich.console import Console
 from rich.table import Table
+
+from boardtalk.sdk.options import AsJson
 
 if TYPE_CHECKING:
     from boardtalk.hil.bench.rows import Row
@@ -27,7 +28,7 @@ def bench(
     name: Name,
     /,
     *,
-    json: Annotated[bool, Parameter(name="--json", negative="", help="Print JSON, for programs.")] = False,
+    json: AsJson = False,
 ) -> int:
     """Measure a part and print the figures.
 

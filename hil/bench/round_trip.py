@@ -17,7 +17,7 @@ import msgspec
 from paho.mqtt import client as paho
 from paho.mqtt.enums import CallbackAPIVersion
 
-from boardtalk.cli import me
+from boardtalk.cli.common import me
 from boardtalk.events import Delivery
 from boardtalk.frontends import local
 from boardtalk.frontends.client import GatewayClient

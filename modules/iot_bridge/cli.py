@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from pathlib import Path
-from typing import Annotated, Final
+from typing import Final
 
 import msgspec
-from cyclopts import App, Parameter
+from cyclopts import App
 from rich.console import Console
 from rich.table import Table
 
@@ -15,6 +14,7 @@ from boardtalk.modules.iot_bridge.service import api
 from boardtalk.modules.iot_bridge.service.client import ask
 from boardtalk.sdk import ServiceError
 from boardtalk.sdk.folders import running_folder
+from boardtalk.sdk.options import AsJson, StateFolder
 
 STYLES: Final = {
     api.BoardState.READY: "green",
@@ -22,11 +22,6 @@ STYLES: Final = {
     api.BoardState.WAITING: "cyan",
     api.BoardState.OFFLINE: "red",
 }
-
-StateFolder = Annotated[
-    Path | None, Parameter(name="--state", help="Folder where the gateway keeps its state.")
-]
-AsJson = Annotated[bool, Parameter(name="--json", negative="", help="Print JSON, for programs.")]
 
 boards = App(name="boards", help="Boards: address, uid, port, firmware and state.")
 

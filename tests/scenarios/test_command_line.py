@@ -59,6 +59,14 @@ def test_every_command_explains_itself(command: str) -> None:
     assert len(answer.out.splitlines()) > 3
 
 
+@pytest.mark.parametrize("arguments", [(), ("--help",)], ids=str)
+def test_the_overview_says_what_each_command_is_for(arguments: tuple[str, ...]) -> None:
+    shown = boardtalk(*arguments)
+    assert shown.code == 0
+    assert "Chat with a simulated rover" in shown.text
+    assert "Stop a robot" in shown.text
+
+
 def test_version() -> None:
     answer = boardtalk("--version")
     assert answer.code == 0

@@ -1,0 +1,76 @@
+"""`boardtalk run` and `boardtalk check`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.markup import escape
+
+from boardtalk import app, loader
+from boardtalk import conf as configuration
+from boardtalk.cli.common import (
+    DONE,
+    UNUSABLE,
+    ConfFile,
+    await_,
+    console,
+    errors,
+    me,
+    print_json,
+)
+from boardtalk.sdk.folders import default_folder
+from boardtalk.sdk.options import AsJson, StateFolder
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from boardtalk.document import Document
+    from boardtalk.sdk import ConfigError
+
+
+def run(*, conf: ConfFile = None, state: StateFolder = None) -> int:
+    """Run the gateway with the boards that are plugged in.
+
+    Example: boardtalk run --conf gateway.conf
+    """
+    document = configuration.load(app.find_conf(conf))
+    if found := _problems(document):
+        _show_errors(found)
+        return UNUSABLE
+    return await_(app.serve(document, state or default_folder(), local_user=me(), ready=_say_ready))
+
+
+def _say_ready(endpoints: app.Endpoints) -> None:
+    where = f"mqtt={endpoints.mqtt} " if endpoints.mqtt else ""
+    print(f"ready {where}modules={','.join(endpoints.modules)}", flush=True)
+
+
+def check(file: Path, /, *, json: AsJson = False) -> int:
+    """Check a configuration file and say what is wrong with it, and where.
+
+    Example: boardtalk check conf/gateway.conf
+    """
+    document = configuration.load(file)
+    found = _problems(document)
+    if json:
+        print_json({"errors": list(map(str, found)), "warnings": list(map(str, document.warnings))})
+        return UNUSABLE if found else DONE
+    for warning in document.warnings:
+        errors.print(f"[yellow]warning:[/] {escape(str(warning))}", soft_wrap=True)
+    _show_errors(found)
+    if not found:
+        console.print(f"{file}: fine, {len(document.blocks)} blocks", soft_wrap=True)
+    return UNUSABLE if found else DONE
+
+
+def _problems(document: Document) -> list[ConfigError]:
+    """All that is wrong with a configuration, given the modules that are installed."""
+    modules = loader.available()
+    kinds = {kind: type_ for module in modules.values() for kind, type_ in module.blocks.items()}
+    return configuration.check(document, {name: module.Config for name, module in modules.items()}, kinds)
+
+
+def _show_errors(found: Iterable[ConfigError]) -> None:
+    for error in found:
+        errors.print(f"[red]error:[/] {escape(str(error))}", soft_wrap=True)

@@ -1,0 +1,155 @@
+"""`boardtalk chat`, `boardtalk stop` and `boardtalk history`."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+from rich.markup import escape
+
+from boardtalk import envelope
+from boardtalk import stop as stopping
+from boardtalk.cli.common import (
+    DONE,
+    REFUSED,
+    UNUSABLE,
+    AsUser,
+    await_,
+    console,
+    errors,
+    me,
+    print_json,
+)
+from boardtalk.events import Delivery, Update
+from boardtalk.frontends import local
+from boardtalk.frontends.client import GatewayClient
+from boardtalk.sdk import Code, Kind, State, Status
+from boardtalk.sdk.folders import running_folder
+from boardtalk.sdk.options import AsJson, StateFolder
+
+
+def chat(
+    address: str | None = None,
+    text: str | None = None,
+    /,
+    *,
+    user: AsUser = None,
+    state: StateFolder = None,
+    json: AsJson = False,
+    timeout: float = 60.0,
+) -> int:
+    """Chat in the terminal, or send one message to a running gateway and print what becomes of it.
+
+    Example: boardtalk chat rover "forward 20"
+
+    Args:
+        address: the robot, person or group to talk to; without it, an interactive chat opens.
+        text: the message; without it, an interactive chat opens.
+        timeout: seconds to wait for the end of a command.
+    """
+    folder, who = state or running_folder(), user or me()
+    if address is None or text is None:
+        return await_(_interactive(folder, who))
+    return await_(_one_message(folder, who, address, text, as_json=json, timeout_s=timeout))
+
+
+async def _interactive(folder: Path, user: str) -> int:
+    from boardtalk.frontends.terminal import Chat
+
+    async with GatewayClient.connect(folder, user) as client:
+        await Chat(client).run(folder / f"chat-history-{user}")
+    return DONE
+
+
+async def _one_message(
+    folder: Path, user: str, address: str, text: str, *, as_json: bool, timeout_s: float
+) -> int:
+    async with GatewayClient.connect(folder, user) as client:
+        contacts = (await client.ask(local.Contacts(), local.ContactList)).contacts
+        waits = not any(contact.address == address and contact.kind is not Kind.ROBOT for contact in contacts)
+        message_id = client.say(address, text)
+        try:
+            async with asyncio.timeout(timeout_s):
+                return await _follow(client, message_id, until_done=waits, as_json=as_json)
+        except TimeoutError:
+            later = f"`boardtalk history {address}` may know later"
+            errors.print(f"no final answer within {timeout_s:g} s; {later}", soft_wrap=True)
+            return REFUSED
+
+
+async def _follow(client: GatewayClient, message_id: str, *, until_done: bool, as_json: bool) -> int:
+    """Print what becomes of a message; the exit code that it deserves."""
+    ended: Code | None = None
+    answered = False
+    async for event in client.events():
+        match event:
+            case Update(message_id=name, status=status) if name == message_id:
+                _print_event(event, status.state, _color(status), as_json=as_json)
+                if status.state.terminal or (not until_done and status.state is State.ACCEPTED):
+                    ended = status.code
+            case Delivery(message=message) if message.refid == message_id:
+                _print_event(event, f"{message.sender}: {message.body}", "default", as_json=as_json)
+                answered = True
+        if ended is not None and (answered or not (until_done or ended.failed)):
+            return REFUSED if ended.failed else DONE
+    errors.print("the gateway went away")
+    return UNUSABLE
+
+
+def _print_event(event: Delivery | Update, text: str, style: str, *, as_json: bool) -> None:
+    """Print a line for a person, or the same JSON that MQTT clients get."""
+    if not as_json:
+        console.print(text, style=style, markup=False, soft_wrap=True)
+        return
+    write: Any = envelope.write_message if isinstance(event, Delivery) else envelope.write_status
+    print(write(event).decode(), flush=True)
+
+
+def _color(status: Status) -> str:
+    if status.code.failed:
+        return "red"
+    return "green" if status.state is State.DONE else "dim"
+
+
+def stop(robot: str = "", /, *, user: AsUser = None, state: StateFolder = None, json: AsJson = False) -> int:
+    """Stop a robot, or all of them, at once; works even while the gateway hangs.
+
+    Example: boardtalk stop rover
+
+    Args:
+        robot: the robot's address; without it, all stop.
+    """
+    stopped = await_(stopping.stop(state or running_folder(), robot or None, user or me()))
+    if json:
+        print_json(stopped)
+    else:
+        console.print(stopping.describe(stopped))
+    return DONE if all(each.confirmed for each in stopped) else REFUSED
+
+
+def history(
+    other: str = "",
+    /,
+    *,
+    limit: int = 20,
+    user: AsUser = None,
+    state: StateFolder = None,
+    json: AsJson = False,
+) -> int:
+    """Show what was said, newest last.
+
+    Example: boardtalk history rover --limit 50
+    """
+    return await_(_history(state or running_folder(), user or me(), other, limit, as_json=json))
+
+
+async def _history(folder: Path, user: str, other: str, limit: int, *, as_json: bool) -> int:
+    async with GatewayClient.connect(folder, user) as client:
+        past = await client.ask(local.History(other, limit), local.Past)
+    if as_json:
+        print_json(past.entries)
+        return DONE
+    for entry in past.entries:
+        console.print(escape(f"{entry['at']} {entry['sender']} → {entry['to']}: {entry['body']}"))
+    return DONE

@@ -1,0 +1,92 @@
+"""`boardtalk user`: users, their roles and tokens."""
+
+from __future__ import annotations
+
+import getpass
+import sys
+from pathlib import Path
+from typing import Any
+
+from cyclopts import App
+
+from boardtalk.cli.common import DONE, await_, console, me, print_json
+from boardtalk.frontends import local
+from boardtalk.frontends.client import GatewayClient, NoGateway
+from boardtalk.sdk import Role
+from boardtalk.sdk.folders import running_folder
+from boardtalk.sdk.options import AsJson, StateFolder
+from boardtalk.state import locked
+from boardtalk.users import Users
+
+users = App(name="user", help="Users, their roles and tokens.")
+
+
+def _change_user(action: str, address: str, state: Path | None, *, as_json: bool, **more: Any) -> int:
+    changed = await_(_change_running_or_stored(state or running_folder(), action, address, more))
+    if as_json:
+        print_json(changed)
+        return DONE
+    console.print(f"{changed.address}: {'removed' if action == 'remove' else changed.role}")
+    if changed.token:
+        console.print(
+            f"MQTT user {changed.address}, password (shown only now): {changed.token}",
+            soft_wrap=True,
+        )
+    return DONE
+
+
+async def _change_running_or_stored(folder: Path, action: str, address: str, more: dict[str, Any]) -> Any:
+    """Ask the running gateway, which tells the broker at once; if none runs, change the stored users."""
+    try:
+        async with GatewayClient.connect(folder, me()) as client:
+            return await client.ask(local.ChangeUser(action, address, **more), local.UserChanged)
+    except NoGateway:
+        with locked(folder):
+            return Users.load(folder / "secrets").change(action, address, **more)
+
+
+@users.command
+def add(name: str, /, *, role: Role = Role.OPERATOR, state: StateFolder = None, json: AsJson = False) -> int:
+    """Add a user and print his MQTT token.
+
+    Example: boardtalk user add alice --role operator
+    """
+    return _change_user("add", name, state, as_json=json, role=role)
+
+
+@users.command
+def remove(name: str, /, *, state: StateFolder = None, json: AsJson = False) -> int:
+    """Remove a user. Example: boardtalk user remove alice."""
+    return _change_user("remove", name, state, as_json=json)
+
+
+@users.command
+def passwd(name: str, /, *, state: StateFolder = None, json: AsJson = False) -> int:
+    """Set a user's password; asks for it, or reads a line from standard input.
+
+    Example: boardtalk user passwd alice
+    """
+    password = (
+        getpass.getpass(f"New password for {name}: ")
+        if sys.stdin.isatty()
+        else sys.stdin.readline().rstrip("\n")
+    )
+    return _change_user("passwd", name, state, as_json=json, password=password)
+
+
+@users.command
+def token(name: str, /, *, state: StateFolder = None, json: AsJson = False) -> int:
+    """Give a user a new MQTT token; the old one stops working.
+
+    Example: boardtalk user token alice
+    """
+    return _change_user("token", name, state, as_json=json)
+
+
+@users.command
+def role(name: str, role: Role, /, *, state: StateFolder = None, json: AsJson = False) -> int:
+    """Change a user's role: viewer, operator or admin.
+
+    Example: boardtalk user role alice viewer
+    """
+    return _change_user("role", name, state, as_json=json, role=role)
