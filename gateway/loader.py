@@ -18,7 +18,7 @@ from boardtalk.sdk.hints import nearest
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    from boardtalk.sdk import Context
+    from boardtalk.sdk import ConfigError, Context
 
 GROUP: Final = "boardtalk.modules"
 """Entry-point group: the modules that come with boardtalk use the same door as everybody's."""
@@ -59,6 +59,13 @@ def _checked(name: str, module: object) -> type[ModuleBase]:
     if module.name != name:
         raise ModuleError(f"module {name!r} calls itself {module.name!r}: entry point and `name` must agree")
     return module
+
+
+def problems(document: conf.Document) -> list[ConfigError]:
+    """All that is wrong with a configuration, given the modules that are installed."""
+    modules = available()
+    kinds = {kind: type_ for module in modules.values() for kind, type_ in module.blocks.items()}
+    return conf.check(document, {name: module.Config for name, module in modules.items()}, kinds)
 
 
 def plan(document: conf.Document, modules: Mapping[str, type[ModuleBase]]) -> list[Instance]:

@@ -16,9 +16,9 @@ import msgspec
 from msgspec import inspect
 
 from boardtalk import loader
-from boardtalk.blocks import BROKERS, KINDS, Gateway, Listen, ModuleOptions, RemoteBroker
-from boardtalk.settings import fields
-from boardtalk.values import expected
+from boardtalk.conf.blocks import BROKERS, KINDS, Gateway, Listen, ModuleOptions, RemoteBroker
+from boardtalk.conf.settings import fields
+from boardtalk.conf.values import expected
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

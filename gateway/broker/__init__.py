@@ -11,17 +11,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from boardtalk.blocks import MosquittoBroker, RemoteBroker
 from boardtalk.broker.base import Broker, BrokerError, Endpoint, Login, LoginRefused
 from boardtalk.broker.embedded import NatsServer
 from boardtalk.broker.external import External
 from boardtalk.broker.mosquitto import Mosquitto
+from boardtalk.conf.blocks import MosquittoBroker, RemoteBroker
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-    from boardtalk.blocks import BrokerBlock
+    from boardtalk.conf.blocks import BrokerBlock
 
 __all__ = ["Broker", "BrokerError", "Endpoint", "Login", "LoginRefused", "create"]
 

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from types import TracebackType
 
-    from boardtalk.blocks import RemoteBroker
     from boardtalk.broker.base import Login
+    from boardtalk.conf.blocks import RemoteBroker
 
 log = structlog.get_logger()
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import TracebackType
 
-    from boardtalk.blocks import LocalBroker
+    from boardtalk.conf.blocks import LocalBroker
 
 TOKEN_BYTES: Final = 24
 """192 bit for the gateway's own login, new at each start."""

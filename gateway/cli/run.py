@@ -25,7 +25,6 @@ from boardtalk.sdk.options import AsJson, StateFolder
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from boardtalk.document import Document
     from boardtalk.sdk import ConfigError
 
 
@@ -35,7 +34,7 @@ def run(*, conf: ConfFile = None, state: StateFolder = None) -> int:
     Example: boardtalk run --conf gateway.conf
     """
     document = configuration.load(app.find_conf(conf))
-    if found := _problems(document):
+    if found := loader.problems(document):
         _show_errors(found)
         return UNUSABLE
     return await_(app.serve(document, state or default_folder(), local_user=me(), ready=_say_ready))
@@ -52,7 +51,7 @@ def check(file: Path, /, *, json: AsJson = False) -> int:
     Example: boardtalk check conf/gateway.conf
     """
     document = configuration.load(file)
-    found = _problems(document)
+    found = loader.problems(document)
     if json:
         print_json({"errors": list(map(str, found)), "warnings": list(map(str, document.warnings))})
         return UNUSABLE if found else DONE
@@ -62,13 +61,6 @@ def check(file: Path, /, *, json: AsJson = False) -> int:
     if not found:
         console.print(f"{file}: fine, {len(document.blocks)} blocks", soft_wrap=True)
     return UNUSABLE if found else DONE
-
-
-def _problems(document: Document) -> list[ConfigError]:
-    """All that is wrong with a configuration, given the modules that are installed."""
-    modules = loader.available()
-    kinds = {kind: type_ for module in modules.values() for kind, type_ in module.blocks.items()}
-    return configuration.check(document, {name: module.Config for name, module in modules.items()}, kinds)
 
 
 def _show_errors(found: Iterable[ConfigError]) -> None:

@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from boardtalk import broker
-from boardtalk.blocks import EmbeddedBroker
 from boardtalk.broker import Endpoint, Login
 from boardtalk.broker.client import Publisher, Subscriber
+from boardtalk.conf.blocks import EmbeddedBroker
 from boardtalk.hil.bench.rows import Row
 from boardtalk.hil.demo import gateway
 from boardtalk.sdk.leash import leashed

@@ -15,9 +15,9 @@ import aiomqtt
 import pytest
 
 from boardtalk import broker
-from boardtalk.blocks import BrokerBlock, EmbeddedBroker, MosquittoBroker, RemoteBroker
 from boardtalk.broker import Broker, Endpoint, Login
 from boardtalk.broker.hosted import Hosted
+from boardtalk.conf.blocks import BrokerBlock, EmbeddedBroker, MosquittoBroker, RemoteBroker
 
 T = TypeVar("T")
 

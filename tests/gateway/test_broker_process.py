@@ -15,10 +15,10 @@ from pathlib import Path
 import pytest
 
 from boardtalk import broker
-from boardtalk.blocks import EmbeddedBroker, MosquittoBroker
 from boardtalk.broker import BrokerError, Endpoint, embedded, mosquitto, supervisor
 from boardtalk.broker.client import Publisher, Subscriber
 from boardtalk.broker.supervisor import Supervisor
+from boardtalk.conf.blocks import EmbeddedBroker, MosquittoBroker
 
 from .brokers import HOSTED, TOKENS, hosted, logins, person, until
 
@@ -55,7 +55,7 @@ async def test_no_broker_outlives_a_killed_gateway(kind: str, tmp_path: Path) ->
         import asyncio
         from pathlib import Path
         from boardtalk import broker
-        from boardtalk.blocks import EmbeddedBroker, MosquittoBroker
+        from boardtalk.conf.blocks import EmbeddedBroker, MosquittoBroker
 
         async def main():
             folder = Path({str(tmp_path)!r})

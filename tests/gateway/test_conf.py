@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from boardtalk import conf
-from boardtalk.conf import Document, check, load, parse
+from boardtalk import conf, loader
+from boardtalk.conf import Document, check, files, load, parse
 from boardtalk.sdk import Config, ConfigError, Role
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ MODULES: dict[str, type[Config]] = {"filter": FilterConfig, "iot_bridge": Config
 BLOCKS: dict[str, type[Config]] = {"board": BoardConfig}
 SHIPPED = Path(__file__).parents[2] / "conf" / "gateway.conf"
 
-MAX = conf.MAX_FILE_BYTES
+MAX = files.MAX_FILE_BYTES
 
 
 def errors(text: str) -> list[str]:
@@ -167,7 +167,7 @@ def test_the_shipped_files_examples_are_right_too() -> None:
     assert {block.kind for block in document.blocks} == {
         "broker", "module", "board", "user", "group", "listen",
     }  # fmt: skip
-    assert {error.reason[:15] for error in check(document, MODULES, BLOCKS)} == {"a second broker"}
+    assert {error.reason[:15] for error in loader.problems(document)} == {"a second broker"}
 
 
 def test_the_shipped_file_cut_short_anywhere_is_read_or_refused_with_a_place(tmp_path) -> None:

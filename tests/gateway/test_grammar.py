@@ -7,8 +7,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from boardtalk.document import Block, Document, Item
-from boardtalk.grammar import MAX_LINES, parse, render
+from boardtalk.conf.document import Block, Document, Item
+from boardtalk.conf.grammar import MAX_LINES, parse, render
 from boardtalk.sdk import ConfigError
 
 

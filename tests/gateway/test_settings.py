@@ -11,11 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from boardtalk.document import Block
-from boardtalk.grammar import parse
+from boardtalk.conf.document import Block
+from boardtalk.conf.grammar import parse
+from boardtalk.conf.settings import fields, problems, settings, shared_settings
+from boardtalk.conf.values import value
 from boardtalk.sdk import Config, ConfigError, ModuleError
-from boardtalk.settings import fields, problems, settings, shared_settings
-from boardtalk.values import value
 
 
 class Tone(StrEnum):

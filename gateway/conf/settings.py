@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import msgspec
 from msgspec import inspect
 
-from boardtalk.document import Block, Item, quoted
+from boardtalk.conf.document import Block, Item, quoted
+from boardtalk.conf.values import expected, value
 from boardtalk.sdk import Config, ConfigError, ModuleError
 from boardtalk.sdk.hints import nearest
-from boardtalk.values import expected, value
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

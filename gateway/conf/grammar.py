@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING, Any, Final
 from lark import Lark, Token, Transformer
 from lark.exceptions import UnexpectedInput
 
-from boardtalk.document import Block, Document, Item, quoted
+from boardtalk.conf.document import Block, Document, Item, quoted
 from boardtalk.sdk import ConfigError
 
 if TYPE_CHECKING:

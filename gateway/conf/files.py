@@ -1,14 +1,4 @@
-"""The configuration: its files, and what is wrong with them.
-
-::
-
-    document = load(Path("gateway.conf"))           # with conf.d/*.conf beside it
-    gateway = settings(document.globals, Gateway)
-    users = {block.name: settings(block, UserBlock) for block in document.of("user")}
-
-The text is the business of `boardtalk.grammar`, keys that of `boardtalk.settings`; what the
-gateway's own blocks take stands in `boardtalk.blocks`, what modules take in the modules.
-"""
+"""The configuration files, and all that is wrong with them."""
 
 from __future__ import annotations
 
@@ -16,48 +6,23 @@ import stat
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from boardtalk.blocks import (
+from boardtalk.conf.blocks import (
     BROKERS,
     KINDS,
     BrokerBlock,
     EmbeddedBroker,
     Gateway,
-    GroupBlock,
     Listen,
     ModuleOptions,
-    MosquittoBroker,
     RemoteBroker,
-    UserBlock,
 )
-from boardtalk.document import Block, Document, Item, quoted
-from boardtalk.grammar import parse, render
+from boardtalk.conf.document import Block, Document, quoted
+from boardtalk.conf.grammar import parse
+from boardtalk.conf.settings import problems, settings, shared_settings, suggestion
 from boardtalk.sdk import AddressError, Config, ConfigError, check_address
-from boardtalk.settings import problems, settings, shared_settings, suggestion
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-__all__ = [
-    "Block",
-    "BrokerBlock",
-    "Document",
-    "EmbeddedBroker",
-    "Gateway",
-    "GroupBlock",
-    "Item",
-    "Listen",
-    "ModuleOptions",
-    "MosquittoBroker",
-    "RemoteBroker",
-    "UserBlock",
-    "broker_settings",
-    "check",
-    "load",
-    "module_settings",
-    "parse",
-    "render",
-    "settings",
-]
 
 MAX_FILE_BYTES: Final = 1 << 20
 """A larger file is no configuration."""

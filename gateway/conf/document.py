@@ -1,4 +1,4 @@
-"""What a configuration says, as plain data; `boardtalk.grammar` reads and writes it."""
+"""What a configuration says, as plain data; `boardtalk.conf.grammar` reads and writes it."""
 
 from __future__ import annotations
 

@@ -1,0 +1,49 @@
+"""The configuration.
+
+::
+
+    document = load(Path("gateway.conf"))           # with conf.d/*.conf beside it
+    gateway = settings(document.globals, Gateway)
+    users = {block.name: settings(block, UserBlock) for block in document.of("user")}
+
+The text is the business of `grammar`, keys that of `settings`; what the gateway's own blocks take
+stands in `blocks`, what modules take in the modules.
+"""
+
+from boardtalk.conf.blocks import (
+    BrokerBlock,
+    EmbeddedBroker,
+    Gateway,
+    GroupBlock,
+    Listen,
+    ModuleOptions,
+    MosquittoBroker,
+    RemoteBroker,
+    UserBlock,
+)
+from boardtalk.conf.document import Block, Document, Item
+from boardtalk.conf.files import broker_settings, check, load, module_settings
+from boardtalk.conf.grammar import parse, render
+from boardtalk.conf.settings import settings
+
+__all__ = [
+    "Block",
+    "BrokerBlock",
+    "Document",
+    "EmbeddedBroker",
+    "Gateway",
+    "GroupBlock",
+    "Item",
+    "Listen",
+    "ModuleOptions",
+    "MosquittoBroker",
+    "RemoteBroker",
+    "UserBlock",
+    "broker_settings",
+    "check",
+    "load",
+    "module_settings",
+    "parse",
+    "render",
+    "settings",
+]
