@@ -50,7 +50,7 @@ lint: tools $(VENV)/typings      ## format, style, types, import rules, generate
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	MYPYPATH=$$(echo build/__editable__.*) $(BIN)/mypy -p boardtalk
-	$(BIN)/mypy --config-file firmware/mypy.ini --custom-typeshed-dir $(VENV)/typings
+	VENV=$(VENV) $(BIN)/mypy --config-file firmware/mypy.ini --custom-typeshed-dir $(VENV)/typings
 	$(BIN)/lint-imports
 	$(BIN)/python -m boardtalk.modules.iot_bridge.codegen --check
 

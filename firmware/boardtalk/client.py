@@ -61,9 +61,8 @@ class Client:
         self._version = version
         self._stream = stream
         self._line = Line(stream)
-        self._link = Link(self._line)
-        self.dispatcher = Dispatcher(dictionary, self._link)
-        self.log = self._link.log
+        self.link = Link(self._line)
+        self.dispatcher = Dispatcher(dictionary, self.link)
         self._size = 0  # of the dictionary's text
         self._digest = b""
         self._boot_nonce = hal.nonce()
@@ -73,21 +72,22 @@ class Client:
 
     async def run(self, tasks):
         """Serve the gateway, with the robot's own tasks beside."""
-        self._link.awake = ticks_ms()
+        self.link.awake = ticks_ms()
         hash_ = sha256()
         for text in self._dictionary.text():
-            hash_.update(text)
-            self._size += len(text)
+            piece = text.encode()
+            hash_.update(piece)
+            self._size += len(piece)
         self._digest = hash_.digest()[:8]
         self._hello(_VERSION, 0)
         kept = [asyncio.create_task(task()) for task in [self._clock] + tasks]
         while kept:
             await self._stream.readable()
             self._read()
-            while self._link.take():
+            while self.link.take():
                 self._obey()
                 self._read()  # what can't wait goes before what is queued
-            self._link.flush()
+            self.link.flush()
 
     def close(self):
         """Outputs off; the console back to the REPL."""
@@ -99,9 +99,9 @@ class Client:
         for number, event in enumerate(self._dictionary.events):
             if event.name == name:
                 payload = packed(event.returns, values)
-                if self._link.outbox.crowded() or not self._link.connected():
+                if self.link.outbox.crowded() or not self.link.connected():
                     return False
-                self._link.outbox.add(_TYPE_EVENT | number, payload)
+                self.link.outbox.add(_TYPE_EVENT | number, payload)
                 return True
         raise ValueError("the event '%s' is not declared" % name)
 
@@ -109,7 +109,7 @@ class Client:
         """Read what has come, and do at once what can't wait."""
         if self._line.fill():
             self._quiet_ms = 0
-        while (kind := self._link.receive()) is not None:
+        while (kind := self.link.receive()) is not None:
             if kind == _KIND_HELLO:
                 self._greet()
             elif kind >= 0:
@@ -120,7 +120,7 @@ class Client:
             self._heed_interrupt()
 
     def _obey(self):
-        link = self._link
+        link = self.link
         dispatcher = self.dispatcher
         type_ = link.type
         if type_ & _TYPE_BASE_MASK == _TYPE_COMMAND:
@@ -143,7 +143,7 @@ class Client:
 
     def _greet(self):
         """Answer the gateway's HELLO; a new nonce begins a session."""
-        link = self._link
+        link = self.link
         body = link.fields(_HELLO_HOST)
         if link.type != _TYPE_HELLO or not body:
             return
@@ -176,15 +176,15 @@ class Client:
         for text in (hal.uid(), self._dictionary.name, client):
             data = clip(text, _MAX_NAME_BYTES)
             payload += bytes([len(data)]) + data
-        self._link.send_once(_KIND_HELLO, _TYPE_HELLO, payload)
+        self.link.send_once(_KIND_HELLO, _TYPE_HELLO, payload)
 
     async def _clock(self):
-        reporter = Reporter(self._dictionary.telemetry, self._link, self.dispatcher)
+        reporter = Reporter(self._dictionary.telemetry, self.link, self.dispatcher)
         while True:
             await asyncio.sleep_ms(_TICK_MS)
-            self._link.awake = ticks_ms()
+            self.link.awake = ticks_ms()
             self.dispatcher.tick()
-            self._link.flush()
+            self.link.flush()
             reporter.tick()
             self._quiet_ms += _TICK_MS
             self._heed_interrupt()

@@ -37,31 +37,34 @@ class Dictionary:
         entries.append(Entry(name, code, ordered(args), ordered(returns), help, limit, cls))
 
     def text(self):
-        """The JSON text, made piece by piece: there may be no memory for the whole."""
-        yield json.dumps({"name": self.name, "about": self.about})[:-1].encode()
+        """The JSON text, made in small pieces: there may be no memory for larger ones."""
+        yield json.dumps({"name": self.name, "about": self.about})[:-1]
         for kind, limit, returns in KINDS:
-            yield (',"%s":[' % kind).encode()
+            yield ',"%s":[' % kind
             comma = ""
             for entry in getattr(self, kind):
                 facts = {"name": entry.name, "help": entry.help, limit: entry.limit}
                 if entry.cls:
                     facts["class"] = entry.cls
-                if entry.args:
-                    facts["args"] = described(entry.args)
-                if entry.returns:
-                    facts[returns] = described(entry.returns)
-                yield (comma + json.dumps(facts, separators=(",", ":"))).encode()
+                yield comma + json.dumps(facts)[:-1]
                 comma = ","
-            yield b"]"
-        yield b"}"
+                for key, values in (("args", entry.args), (returns, entry.returns)):
+                    start = ',"%s":[' % key
+                    for value in values:
+                        yield start + json.dumps(described(*value))
+                        start = ","
+                    yield "]" if values else ""
+                yield "}"
+            yield "]"
+        yield "}"
 
     def piece(self, offset, size):
         """At most `size` bytes of the text, from `offset`."""
         data = b""
         for text in self.text():
-            if offset < len(text):
-                data += text[offset : offset + size - len(data)]
+            piece = text.encode()
+            data += piece[offset : offset + size - len(data)]
             if len(data) == size:
                 break
-            offset = max(0, offset - len(text))
+            offset = max(0, offset - len(piece))
         return data

@@ -49,14 +49,11 @@ def ordered(args):
     return tuple(sorted(args.items(), key=lambda pair: pair[1].made))
 
 
-def described(values):
-    """Pairs of name and value, for the dictionary's text."""
-    entries = []
-    for name, value in values:
-        entry = {key: fact for key, fact in zip(_FACTS, value[1:]) if fact not in (None, "", ())}
-        entry["name"] = name
-        entries.append(entry)
-    return entries
+def described(name, value):
+    """A value's facts, for the dictionary's text."""
+    facts = {key: fact for key, fact in zip(_FACTS, value[1:]) if fact not in (None, "", ())}
+    facts["name"] = name
+    return facts
 
 
 def clip(text, size):

@@ -1,7 +1,7 @@
 """MQTT 3.1.1 packets of a client that speaks QoS 0 and 1: bytes in, packets out. No I/O.
 
 Source: OASIS MQTT 3.1.1, whose section numbers stand at the packets. Why not paho-mqtt: to take a
-message in and send it on costs six times the processor time there (`docs/decisions.md`). It is the
+message in and send it on costs eight times the processor time there (`docs/decisions.md`). It is the
 oracle of the tests.
 """
 

@@ -13,6 +13,7 @@ import pytest
 from boardtalk.hil.board import EmulatedBoard
 from boardtalk.hil.interpreter import SIM, find_interpreter
 from boardtalk.modules.iot_bridge import codegen
+from boardtalk.modules.iot_bridge.frames import ResetCause
 
 from .compiler import cross_compile
 from .peer import Peer
@@ -70,6 +71,14 @@ def test_only_hal_knows_the_hardware(path: Path) -> None:
         for alias in node.names
     }
     assert "machine" not in imported or path.name == "hal.py"
+
+
+def test_causes_of_a_reset_are_counted_as_on_the_wire() -> None:
+    source = ast.parse((FIRMWARE / "boardtalk" / "hal.py").read_text())
+    [names] = [ast.literal_eval(node.value) for node in source.body if isinstance(node, ast.Assign)]
+    words = {"PWRON": "POWER_ON", "WDT": "WATCHDOG"}
+    causes = [name.removesuffix("_RESET") or "UNKNOWN" for name in names]
+    assert [words.get(cause, cause) for cause in causes] == [cause.name for cause in ResetCause]
 
 
 def test_the_client_has_the_version_of_the_gateway() -> None:

@@ -155,7 +155,7 @@ async def test_motion_that_fails_leaves_outputs_off(board: EmulatedBoard, peer: 
 
 async def test_robot_code_that_ignores_its_end_is_ended_again(board: EmulatedBoard, peer: Peer) -> None:
     id_ = peer.command("stubborn")
-    await peer.started(id_)
+    await board.until(power=100)
     peer.stop(1)
     await board.until(power=0, stopped=True)
     yielding = asyncio.create_task(board.world(**{"yield": True}))

