@@ -118,8 +118,7 @@ async def _start(stack: AsyncExitStack, document: conf.Document, folder: Path, l
         stack.callback(context.cancel)
         return context
 
-    chain, started = await loader.start(instances, context_for)
-    stack.push_async_callback(loader.stop, started)
+    chain, started = await stack.enter_async_context(loader.running(instances, context_for))
     hub.load(chain, started)
     running = await _start_broker(stack, document, folder, users)
     if running:

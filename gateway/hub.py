@@ -30,7 +30,7 @@ from boardtalk.sdk import (
 from boardtalk.store import Accepted, Conflict, Duplicate, NotStored, Store
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Coroutine, Iterator
+    from collections.abc import AsyncIterator, Coroutine, Iterator, Mapping
     from types import TracebackType
 
     from boardtalk.directory import Directory
@@ -97,7 +97,7 @@ class Hub:
         self.store = store
         self.directory = directory
         self.chain = Chain(())
-        self._modules: dict[str, Module] = {}
+        self._modules: Mapping[str, Module] = {}
         self._sessions: dict[str | None, set[Session]] = {}
         self._waiting: dict[tuple[str, str], deque[tuple[Message, int, Status | None]]] = {}
         self._module_sent: OrderedDict[tuple[str, str], str] = OrderedDict()
@@ -120,7 +120,7 @@ class Hub:
             session.close()
         await self._tasks.__aexit__(kind, error, trace)
 
-    def load(self, chain: Chain, modules: dict[str, Module]) -> None:
+    def load(self, chain: Chain, modules: Mapping[str, Module]) -> None:
         """Put a chain into service; `modules` are its instances, by instance name."""
         self.chain = chain
         self._modules = modules

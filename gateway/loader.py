@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import inspect
+from contextlib import asynccontextmanager
 from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Final
 
@@ -16,7 +16,7 @@ from boardtalk.sdk import Module as ModuleBase
 from boardtalk.sdk.hints import nearest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 
     from boardtalk.sdk import ConfigError, Context
 
@@ -105,38 +105,46 @@ def module_blocks(
     }
 
 
-async def start(
+@asynccontextmanager
+async def running(
     instances: Sequence[Instance], context_for: Callable[[str, int], Context]
-) -> tuple[Chain, dict[str, ModuleBase]]:
-    """Make and start the instances in order; the chain of those that started.
+) -> AsyncIterator[tuple[Chain, Mapping[str, ModuleBase]]]:
+    """The instances started in order, and the chain of those that did; cleaned up in reverse.
 
     Raises:
         ModuleError: one that is `required` did not start.
     """
     stages: list[Stage] = []
     started: dict[str, ModuleBase] = {}
-    for instance in instances:
-        module = instance.module(context_for(instance.name, len(stages)), instance.settings)
-        try:
-            result = module.on_start()
-            if result is not None:
-                await result
-        except Exception as error:
-            log.exception("module did not start", module=instance.name, error=str(error))
-            if instance.options.required:
-                raise ModuleError(f"required module {instance.name!r} did not start: {error}") from error
-            continue
-        started[instance.name] = module
-        stages.append(Stage(instance.name, module.on_message, on_fail=instance.options.on_fail))
-    return Chain(stages), started
+    try:
+        for instance in instances:
+            module = instance.module(context_for(instance.name, len(stages)), instance.settings)
+            if await _started(instance, module):
+                started[instance.name] = module
+                stages.append(Stage(instance.name, module.on_message, on_fail=instance.options.on_fail))
+        yield Chain(stages), started
+    finally:
+        for name, module in reversed(started.items()):
+            await _clean_up(name, module)
 
 
-async def stop(modules: Mapping[str, ModuleBase]) -> None:
-    """Call `on_cleanup` of all, in reverse order; failures are reported and don't stop the others."""
-    for name, module in reversed(list(modules.items())):
-        try:
-            result = module.on_cleanup()
-            if inspect.isawaitable(result):
-                await result
-        except Exception as error:
-            log.exception("module did not clean up", module=name, error=str(error))
+async def _started(instance: Instance, module: ModuleBase) -> bool:
+    try:
+        result = module.on_start()
+        if result is not None:
+            await result
+    except Exception as error:
+        log.exception("module did not start", module=instance.name, error=str(error))
+        if instance.options.required:
+            raise ModuleError(f"required module {instance.name!r} did not start: {error}") from error
+        return False
+    return True
+
+
+async def _clean_up(name: str, module: ModuleBase) -> None:
+    try:
+        result = module.on_cleanup()
+        if result is not None:
+            await result
+    except Exception as error:
+        log.exception("module did not clean up", module=name, error=str(error))

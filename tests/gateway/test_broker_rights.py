@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -184,7 +185,8 @@ def listening(pid: int) -> set[tuple[str, int]]:
     """Addresses that a process listens on, IPv4 as usual, IPv6 as the kernel writes it."""
     inodes = set()
     for entry in Path(f"/proc/{pid}/fd").iterdir():
-        inodes.add(str(entry.readlink()).removeprefix("socket:[").removesuffix("]"))
+        with contextlib.suppress(FileNotFoundError):  # closed meanwhile
+            inodes.add(str(entry.readlink()).removeprefix("socket:[").removesuffix("]"))
     found = set()
     for table in ("tcp", "tcp6"):
         for line in Path(f"/proc/{pid}/net/{table}").read_text().splitlines()[1:]:
