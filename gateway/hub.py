@@ -102,11 +102,12 @@ class Hub:
         self._waiting: dict[tuple[str, str], deque[tuple[Message, int, Status | None]]] = {}
         self._module_sent: OrderedDict[tuple[str, str], str] = OrderedDict()
         self._tasks = asyncio.TaskGroup()
+        self._running: set[asyncio.Task[None]] = set()
 
     async def __aenter__(self) -> Self:
         await self._tasks.__aenter__()
         await self._close_unfinished()
-        self._acceptor = self._tasks.create_task(self._dispatch_committed(), name="hub acceptor")
+        self._spawn(self._dispatch_committed(), "hub acceptor")
         return self
 
     async def __aexit__(
@@ -115,7 +116,9 @@ class Hub:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._acceptor.cancel()
+        await asyncio.sleep(0)  # those that are new begin, or there would be nothing to clean up after them
+        for task in self._running:
+            task.cancel()
         for session in [session for group in self._sessions.values() for session in group]:
             session.close()
         await self._tasks.__aexit__(kind, error, trace)
@@ -135,7 +138,7 @@ class Hub:
         first = address is not None and len(self._sessions[address]) == 1
         if address is not None and first:
             self._announce(address, online=True)
-            self._tasks.create_task(self._hand_over_held(address), name=f"held for {address}")
+            self._spawn(self._hand_over_held(address), f"held for {address}")
         try:
             yield session
         finally:
@@ -270,9 +273,7 @@ class Hub:
                 self._leave(message, outcome, status)
                 return
             self._waiting[key] = deque()
-            self._tasks.create_task(
-                self._wait(key, message, outcome, status), name=f"conversation {key[0]}→{key[1]}"
-            )
+            self._spawn(self._wait(key, message, outcome, status), f"conversation {key[0]}→{key[1]}")
         elif len(waiting) >= MAX_WAITING:
             self.refuse(
                 message,
@@ -379,7 +380,13 @@ class Hub:
             log.exception("module callback failed", module=instance, callback=callback.__name__)
             return
         if result is not None:
-            self._tasks.create_task(_contained(instance, result), name=f"{instance} {callback.__name__}")
+            self._spawn(_contained(instance, result), f"{instance} {callback.__name__}")
+
+    def _spawn(self, work: Coroutine[Any, Any, None], name: str) -> None:
+        """Run a task until it ends, at the latest until the hub does: a hung module holds up no end."""
+        task = self._tasks.create_task(work, name=name)
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
 
 
 async def _contained(instance: str, work: Any) -> None:

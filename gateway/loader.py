@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import asynccontextmanager
 from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Final
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
 
 GROUP: Final = "boardtalk.modules"
 """Entry-point group: the modules that come with boardtalk use the same door as everybody's."""
+
+CLEANUP_S: Final = 5.0
+"""A module that takes longer to clean up is left as it is: the others and their robots wait."""
 
 log = structlog.get_logger()
 
@@ -145,6 +149,7 @@ async def _clean_up(name: str, module: ModuleBase) -> None:
     try:
         result = module.on_cleanup()
         if result is not None:
-            await result
+            async with asyncio.timeout(CLEANUP_S):
+                await result
     except Exception as error:
-        log.exception("module did not clean up", module=name, error=str(error))
+        log.exception("module did not clean up", module=name, error=str(error) or type(error).__name__)

@@ -281,6 +281,18 @@ async def test_modules_are_told_of_logins_and_a_failing_one_hurts_nobody(tmp_pat
     assert seen[:2] == [("alice", True), ("alice", False)]
 
 
+async def test_a_module_that_hangs_does_not_hold_up_the_end(tmp_path: Path) -> None:
+    class Hung(Module):
+        name = "hung"
+
+        async def on_login(self, user: User) -> None:
+            await asyncio.Event().wait()
+
+    async with asyncio.timeout(5), gateway(tmp_path, Hung) as hub:
+        with hub.attach("alice"):
+            await asyncio.sleep(0)
+
+
 async def test_order_within_a_conversation_is_kept_while_another_one_waits(tmp_path: Path) -> None:
     gate = asyncio.Event()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from importlib.metadata import EntryPoint
 from typing import Any, ClassVar
 
@@ -44,7 +45,14 @@ class Sloppy(Diary):
         raise RuntimeError("the broom is broken")
 
 
-MODULES = {module.name: module for module in (Diary, Lame, Sloppy)}
+class Slow(Diary):
+    name = "slow"
+
+    async def on_cleanup(self) -> None:
+        await asyncio.Event().wait()
+
+
+MODULES = {module.name: module for module in (Diary, Lame, Sloppy, Slow)}
 
 
 @pytest.fixture(autouse=True)
@@ -68,6 +76,15 @@ async def test_modules_start_in_order_and_are_cleaned_up_in_reverse(said: list[s
         assert [stage.name for stage in chain.stages] == list(started) == ["diary", "sloppy", "diary#2"]
         said.clear()
     assert said == ["cleanup diary#2", "cleanup sloppy", "cleanup diary"]
+
+
+async def test_a_module_that_never_finishes_its_clean_up_does_not_hold_up_the_others(
+    said: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loader, "CLEANUP_S", 0.05)
+    async with loader.running(instances("module diary { }\nmodule slow { }"), name_only):
+        said.clear()
+    assert said == ["cleanup diary"]
 
 
 async def test_the_chain_goes_on_without_a_module_that_does_not_start(said: list[str]) -> None:
