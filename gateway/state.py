@@ -25,6 +25,8 @@ def locked(folder: Path) -> Iterator[Path]:
     Raises:
         StateError: it can't be made or written, or another gateway has it.
     """
+    if folder.exists() and not folder.is_dir():
+        raise StateError(f"{folder}: is a file; --state names a folder")
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         (folder / "secrets").mkdir(mode=0o700, exist_ok=True)

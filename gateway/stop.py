@@ -17,6 +17,7 @@ from boardtalk.sdk import ServiceError
 from boardtalk.sdk.channel import Channel
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 ALL: Final = ""
@@ -24,7 +25,16 @@ ALL: Final = ""
 ANSWER_TIMEOUT_S: Final = 2.0
 """Longest wait for the boards' own confirmation; the link process goes on repeating after that."""
 
-_STOP_LINE = re.compile(r"\s*(?:([a-z0-9][a-z0-9_-]{0,31})\s*:)?\s*stop(\s+all)?\s*[.!]*\s*", re.IGNORECASE)
+_STOP_LINE = re.compile(
+    r"\s*(?:([a-z0-9][a-z0-9_-]{0,31})\s*:)?\s*(?:stop|halt)(\s+all)?\s*[.!]*\s*", re.IGNORECASE
+)
+_WORD = re.compile(r"[^\W_][\w'-]*")
+_STOP_WORDS: Final = frozenset({"stop", "halt"})
+_EVERYBODY: Final = frozenset({"all", "everything", "everybody", "everyone", "robots"})
+_FILLERS: Final = frozenset(
+    "please now it immediately right away at once the robot emergency moving".split()  # noqa: SIM905
+)
+"""What people say around it."""
 
 
 class StopRequest(msgspec.Struct, tag_field="op", tag="stop"):
@@ -64,6 +74,25 @@ def target(line: str) -> str | None:
         return None
     address, everything = match.groups()
     return ALL if everything or not address else address.lower()
+
+
+def meant(text: str, to: str, is_robot: Callable[[str], bool]) -> str | None:
+    """Whom a text to the robot `to` stops, however it is put: an address or `ALL`; None: it is no stop.
+
+    In doubt it is one: whatever begins with the word, and whatever says no more than that and who,
+    such as ``please stop`` or ``rover, stop!``.
+    """
+    words = _WORD.findall(text.lower())
+    if not _STOP_WORDS.intersection(words):
+        return None
+    others = [word for word in words if word not in _STOP_WORDS | _FILLERS]
+    named = {word for word in others if word in _EVERYBODY or is_robot(word)}
+    if words[0] not in _STOP_WORDS and named != set(others):
+        return None
+    if not named:
+        return to
+    name = named.pop()
+    return ALL if named or name in _EVERYBODY else name
 
 
 async def stop(state: Path, board: str | None, by: str) -> tuple[Stopped, ...]:

@@ -18,7 +18,7 @@ import msgspec
 from boardtalk.sdk import BoardtalkError, Role, check_address
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
 MIN_PASSWORD_CHARS: Final = 8
 TOKEN_BYTES: Final = 24
@@ -74,9 +74,10 @@ def hash_password(password: str, salt: bytes | None = None) -> str:
 class Users:
     """All accounts, by address. Changes are written at once."""
 
-    def __init__(self, path: Path, accounts: dict[str, Account]) -> None:
+    def __init__(self, path: Path, accounts: dict[str, Account], declared: Iterable[str]) -> None:
         self._path = path
         self._accounts = accounts
+        self._declared = frozenset(declared)
 
     @classmethod
     def load(cls, secrets_folder: Path, declared: Mapping[str, Role] | None = None) -> Users:
@@ -86,9 +87,10 @@ class Users:
             UserError: the file is damaged, or others may read it.
         """
         path = secrets_folder / "users.json"
-        users = cls(path, {account.address: account for account in _read(path)})
+        declared = declared or {}
+        users = cls(path, {account.address: account for account in _read(path)}, declared)
         changed = False
-        for address, role in (declared or {}).items():
+        for address, role in declared.items():
             account = users._accounts.setdefault(address, Account(address=address))
             changed |= not account.token or account.role is not role
             account.role = role
@@ -150,14 +152,14 @@ class Users:
 
     def remove(self, address: str) -> Account:
         """Remove a user with all his rights."""
-        account = self._find(address)
+        account = self._undeclared(address)
         del self._accounts[address]
         self._save()
         return account
 
     def set_role(self, address: str, role: Role) -> Account:
         """Change a role."""
-        account = self._find(address)
+        account = self._undeclared(address)
         account.role = role
         self._save()
         return account
@@ -190,6 +192,13 @@ class Users:
             known = ", ".join(sorted(self._accounts)) or "nobody yet"
             raise UserError(f"there is no user {address!r}; known: {known}")
         return account
+
+    def _undeclared(self, address: str) -> Account:
+        if address in self._declared:
+            raise UserError(
+                f"{address!r} stands in the configuration, or runs this gateway: a change here would not last"
+            )
+        return self._find(address)
 
     def _save(self) -> None:
         self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)

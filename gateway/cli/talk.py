@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
+from cyclopts import Parameter
+from cyclopts.validators import Number
 from rich.markup import escape
 
 from boardtalk import envelope
@@ -30,10 +33,9 @@ from boardtalk.sdk.options import AsJson, StateFolder
 
 
 def chat(
-    address: str | None = None,
-    text: str | None = None,
+    address: str = "",
     /,
-    *,
+    *text: str,
     user: AsUser = None,
     state: StateFolder = None,
     json: AsJson = False,
@@ -44,21 +46,24 @@ def chat(
     Example: boardtalk chat rover "forward 20"
 
     Args:
-        address: the robot, person or group to talk to; without it, an interactive chat opens.
+        address: the robot, person or group to talk to.
         text: the message; without it, an interactive chat opens.
         timeout: seconds to wait for the end of a command.
     """
     folder, who = state or running_folder(), user or me()
-    if address is None or text is None:
-        return await_(_interactive(folder, who))
-    return await_(_one_message(folder, who, address, text, as_json=json, timeout_s=timeout))
+    if text:
+        return await_(_one_message(folder, who, address, " ".join(text), as_json=json, timeout_s=timeout))
+    if not sys.stdin.isatty():
+        errors.print('the chat needs a terminal; without one: boardtalk chat ADDRESS "TEXT"', soft_wrap=True)
+        return UNUSABLE
+    return await_(_interactive(folder, who, address))
 
 
-async def _interactive(folder: Path, user: str) -> int:
+async def _interactive(folder: Path, user: str, address: str) -> int:
     from boardtalk.frontends.terminal import Chat
 
     async with GatewayClient.connect(folder, user) as client:
-        await Chat(client).run(folder / f"chat-history-{user}")
+        await Chat(client, address).run(folder / f"chat-history-{user}")
     return DONE
 
 
@@ -121,6 +126,8 @@ def stop(robot: str = "", /, *, user: AsUser = None, state: StateFolder = None, 
         robot: the robot's address; without it, all stop.
     """
     stopped = await_(stopping.stop(state or running_folder(), robot or None, user or me()))
+    if robot and robot not in (each.board for each in stopped):
+        errors.print(f"there is no robot {robot!r}: all were stopped", markup=False)
     if json:
         print_json(stopped)
     else:
@@ -132,7 +139,7 @@ def history(
     other: str = "",
     /,
     *,
-    limit: int = 20,
+    limit: Annotated[int, Parameter(validator=Number(gte=1))] = 20,
     user: AsUser = None,
     state: StateFolder = None,
     json: AsJson = False,
@@ -140,6 +147,10 @@ def history(
     """Show what was said, newest last.
 
     Example: boardtalk history rover --limit 50
+
+    Args:
+        other: only what was said to and by this address.
+        limit: so many messages at most.
     """
     return await_(_history(state or running_folder(), user or me(), other, limit, as_json=json))
 

@@ -56,9 +56,7 @@ class GatewayClient:
         try:
             channel: Channel[local.Reply] = await Channel.connect(folder / local.SOCKET, local.Reply)
         except ServiceError as error:
-            raise NoGateway(
-                f"no gateway runs on {folder}; `boardtalk demo` or `boardtalk run` starts one"
-            ) from error
+            raise NoGateway(str(error)) from error
         client = cls(channel)
         reader = asyncio.create_task(client._read(), name="control.sock reader")
         try:

@@ -58,9 +58,12 @@ class Intake:
         Never raises: refusals go to `sender`.
         """
         if len(payload) <= MAX_STOP_BYTES:
-            target = stop.target(payload.decode("utf-8", "replace"))
+            text = payload.decode("utf-8", "replace")
+            target = stop.target(text)
+            if target is None and sender not in self._last:
+                target = stop.meant(text, stop.ALL, self._is_robot)
             if target is not None and self._is_stop(target):
-                self.stop(sender, payload)
+                self._stop_known(sender, target)
                 return
         try:
             message = envelope.read(payload, sender, self._last.get(sender))
@@ -74,10 +77,11 @@ class Intake:
 
     def accept(self, message: Message) -> None:
         """Take a message that has been read already."""
-        short = len(message.body) <= MAX_STOP_BYTES
-        if short and stop.target(message.body) is not None and self._is_stop(message.to):
-            self._start_stop(message)
-            return
+        if len(message.body) <= MAX_STOP_BYTES and self._is_stop(message.to):
+            target = stop.meant(message.body, message.to, self._is_robot)
+            if target is not None:
+                self._start_stop(message.with_(to=target or SYSTEM))
+                return
         try:
             self._hub.accept(message)
         except Refused as refused:
@@ -85,9 +89,11 @@ class Intake:
 
     def stop(self, sender: str, payload: bytes) -> None:
         """Take a payload of the stop lane: whatever it says, it stops; an address in it narrows that down."""
-        target = stop.target(payload.decode("utf-8", "replace"))
-        known = target if target and self._hub.directory.kind(target) is Kind.ROBOT else stop.ALL
-        self._start_stop(Message(sender=sender, to=known or SYSTEM, body="stop"))
+        self._stop_known(sender, stop.target(payload.decode("utf-8", "replace")) or stop.ALL)
+
+    def _stop_known(self, sender: str, target: str) -> None:
+        to = target if self._is_robot(target) else SYSTEM
+        self._start_stop(Message(sender=sender, to=to, body="stop"))
 
     def _is_stop(self, target: str) -> bool:
         """Whether a stop word to `target` is one: said to a person or a group it is just a word.
@@ -95,6 +101,9 @@ class Intake:
         To a name that nobody has it stops everything: in doubt, stop.
         """
         return self._hub.directory.kind(target) not in (Kind.USER, Kind.GROUP)
+
+    def _is_robot(self, address: str) -> bool:
+        return self._hub.directory.kind(address) is Kind.ROBOT
 
     def _start_stop(self, message: Message) -> None:
         if len(self._stops) >= MAX_STOPS:
@@ -106,7 +115,7 @@ class Intake:
     async def _stop(self, message: Message) -> None:
         """Stop now; tell sender, history and audit afterwards."""
         began = time.monotonic()
-        robot = message.to if self._hub.directory.kind(message.to) is Kind.ROBOT else None
+        robot = message.to if self._is_robot(message.to) else None
         try:
             stopped = await stop.stop(self._state, robot, message.sender)
             text = stop.describe(stopped)

@@ -40,28 +40,33 @@ WORDS: Final = {
     "/who": "robots, people and groups",
     "/history": "what was said",
     "/help": "this list",
-    "/quit": "leave (so does Ctrl-D)",
+    "/quit": "leave (so do Ctrl-D, and Ctrl-C on an empty line)",
     "stop": "stop every robot at once",
 }
+LEAVING: Final = frozenset({"exit", "quit", "bye"})
+"""What people type who want to leave; but a robot may have such a command."""
 GREETING: Final = (
     "Type `{robot}: help` for its commands, `stop` to stop everything, /help for more. Ctrl-D leaves."
 )
 
 
 class Chat:
-    """One interactive session."""
+    """One interactive session, with `address` or else the first robot as the one talked to."""
 
-    def __init__(self, client: GatewayClient) -> None:
+    def __init__(self, client: GatewayClient, address: str = "") -> None:
         self._client = client
         self.contacts: dict[str, Contact] = {}
-        self.talking_to = ""
+        self.talking_to = address
 
     async def run(self, history: Path) -> None:
         """Read lines until the user leaves or the gateway goes away."""
         await self.refresh()
         robots = [name for name, contact in self.contacts.items() if contact.kind is Kind.ROBOT]
-        self.talking_to = robots[0] if robots else ""
-        show("hint", GREETING.format(robot=self.talking_to or "NAME"))
+        if self.talking_to not in self.contacts:
+            if self.talking_to:
+                show("bad", f"there is no {self.talking_to!r} here; /who lists who is")
+            self.talking_to = robots[0] if robots else ""
+        show("hint", GREETING.format(robot=robots[0] if robots else "NAME"))
         session: PromptSession[str] = PromptSession(
             history=FileHistory(str(history)),
             completer=ChatCompleter(self),
@@ -92,12 +97,16 @@ class Chat:
     async def _read_lines(self, session: PromptSession[str]) -> None:
         while True:
             try:
-                line = (await session.prompt_async(self._prompt)).strip()
-            except (EOFError, KeyboardInterrupt):
+                text = await session.prompt_async(self._prompt)
+            except KeyboardInterrupt:
+                if session.default_buffer.text:
+                    continue  # as in a shell: away with what was typed
                 return
-            if line == "/quit":
+            except EOFError:
                 return
-            if line:
+            for line in filter(None, map(str.strip, text.splitlines())):  # several may have been pasted
+                if line == "/quit":
+                    return
                 await self._take(line)
 
     def _prompt(self) -> FormattedText:
@@ -114,7 +123,12 @@ class Chat:
             if not to:
                 show("bad", "to whom? begin with an address, as in `rover: help`")
                 return
-            self.talking_to = to
+            if text in LEAVING:
+                show("hint", f"`{text}` is said to {to}; to leave: /quit or Ctrl-D")
+            if to not in self.contacts:
+                await self.refresh()
+            if to in self.contacts:  # else the gateway says what it may have meant
+                self.talking_to = to
             self._client.say(to, text)
 
     def split(self, line: str) -> tuple[str, str]:
@@ -141,7 +155,9 @@ class Chat:
                         "hint",
                         f"  {entry['at']} {entry['sender']} → {entry['to']}: {entry['body']}",
                     )
-            case _:
+            case [word, *_]:
+                if word not in WORDS:
+                    show("bad", f"there is no {word}; there is:")
                 for word, meaning in WORDS.items():
                     show("hint", f"  {word:<10} {meaning}")
 
@@ -186,6 +202,8 @@ class ChatCompleter(Completer):
             except (Denied, NoGateway, TimeoutError):
                 return
             for name, hint in found:
+                if name in WORDS and text == line:
+                    continue  # without an address it is our word, not the robot's
                 yield Completion(name, -len(text.split(" ")[-1]), display_meta=hint)
 
 

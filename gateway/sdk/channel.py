@@ -43,7 +43,7 @@ class Channel(Generic[T]):
 
     @classmethod
     async def connect(cls, path: Path, incoming: Any) -> Channel[T]:
-        """Connect to a listening socket.
+        """Connect to a socket of a gateway.
 
         Raises:
             ServiceError: nothing listens there.
@@ -51,7 +51,10 @@ class Channel(Generic[T]):
         try:
             reader, writer = await asyncio.open_unix_connection(path, limit=MAX_LINE_BYTES)
         except OSError as error:
-            raise ServiceError(f"{path}: nothing answers there ({error.strerror or error})") from error
+            raise ServiceError(
+                f"no gateway runs on {path.parent}; `boardtalk run` or `boardtalk demo` starts one "
+                f"({path.name}: {error.strerror or error})"
+            ) from error
         return cls(reader, writer, incoming)
 
     def send(self, value: object) -> None:

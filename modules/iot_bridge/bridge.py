@@ -69,6 +69,11 @@ OWN_WORDS: Final = (
 """What the bridge itself understands, for every robot."""
 
 
+STOP_WORDS: Final = frozenset({"stop", "halt"})
+NOT_STOPPED: Final = "\nNOTHING WAS STOPPED: type `stop` alone"
+"""Said of a text with such a word that was no stop: its author may believe it was."""
+
+
 class BoardBlock(Config):
     """A board that this gateway knows, and what it is called here."""
 
@@ -126,6 +131,9 @@ class IotBridge(Module):
         robot = self._robots.get(to)
         if robot is None or robot.dictionary is None:
             return []
+        word, space, begun = line.partition(" ")
+        if space and word in ("watch", "unwatch"):
+            return commands.complete_channel(begun, robot.dictionary)
         own = [word for word in OWN_WORDS if word.text.startswith(line)]
         return own + commands.complete(line, robot.dictionary)
 
@@ -137,7 +145,9 @@ class IotBridge(Module):
         try:
             self._take(robot, message)
         except (commands.CommandError, DictionaryError) as error:
-            self._end(message, (Code.FAILED, State.REJECTED), str(error))
+            wanted_stop = not STOP_WORDS.isdisjoint(message.body.lower().split())
+            text = f"{error}{NOT_STOPPED if wanted_stop else ''}"
+            self._end(message, (Code.FAILED, State.REJECTED), text)
         except Refused as refused:
             state = State.EXPIRED if refused.code is Code.EXPIRED else State.REJECTED
             self._end(message, (refused.code, state), refused.reason)
@@ -194,9 +204,9 @@ class IotBridge(Module):
             case ["rearm"]:
                 self._allow(message, "rearm")
                 self.context.spawn(self._rearm(robot, message), f"rearm {robot.name}")
-            case [("watch" | "unwatch") as word, channel]:
+            case [("watch" | "unwatch") as word, *channels] if len(channels) <= 1:
                 self._allow(message, "query")
-                self._watch(robot, message, channel, start=word == "watch")
+                self._watch(robot, message, "".join(channels), start=word == "watch")
             case _ if commands.is_help(message.body):
                 self._allow(message, "query")
                 self._end(message, (Code.DONE, State.DONE), commands.help_for(message.body, dictionary))
@@ -252,14 +262,16 @@ class IotBridge(Module):
         except (LinkError, ServiceError) as error:
             self._end(message, (Code.FAILED, State.FAILED), str(error))
         else:
-            self._end(message, (Code.DONE, State.DONE), f"{robot.name} is armed: it moves again")
+            self._end(message, (Code.DONE, State.DONE), "armed: it may move again")
 
     def _watch(self, robot: Robot, message: Message, name: str, *, start: bool) -> None:
         """Show a telemetry channel to the sender as it comes, or no longer."""
         if robot.channel(name) is None:
             known = ", ".join(channel.name for channel in robot.require_dictionary().telemetry)
-            raise Refused(Code.FAILED, f"{robot.name} reports no {name!r}; it reports: {known or 'nothing'}")
+            problem = f"{robot.name} reports no {name!r}" if name else "which channel?"
+            raise Refused(Code.FAILED, f"{problem}; it reports: {known or 'nothing'}")
         watchers = robot.watchers.setdefault(name, set())
+        robot.shown.pop(name, None)  # the next report is shown, also if it is like the last
         if not start:
             watchers.discard(message.sender)
         elif len(watchers) < MAX_LISTENERS:
@@ -311,7 +323,12 @@ class IotBridge(Module):
             except (DictionaryError, LinkError, ServiceError) as error:
                 robot.dictionary = None
                 self.context.log.error("no usable dictionary", board=board.name, error=str(error))
-        self.context.register(robot.contact)
+        try:
+            self.context.register(robot.contact)
+        except Refused as refused:
+            del self._robots[board.name]  # what is said to this address is for somebody else
+            cure = f"remove that user or group, or call the board (uid {board.uid}) otherwise"
+            self.context.log.error("a board has no address", reason=refused.reason, cure=cure)
 
     def _progress(self, event: api.Progress) -> None:
         running = self._running(event.board, event.id)
@@ -350,7 +367,8 @@ class IotBridge(Module):
         except DictionaryError as error:
             self.context.log.warning("report not understood", board=robot.name, error=str(error))
             return
-        self._say(robot.name, listeners, f"{channel.name}: {text}" if text else channel.name)
+        if not telemetry or robot.is_news(channel.name, text, self.context.now()):
+            self._say(robot.name, listeners, f"{channel.name}: {text}" if text else channel.name)
 
     def _say(self, robot: str, listeners: Iterable[str], text: str) -> None:
         """Say something in a robot's name; not stored, and only to who is there."""

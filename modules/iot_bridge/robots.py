@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 MAX_LISTENERS: Final = 100
 """People told of one robot's events, or of one telemetry channel."""
+WATCH_PAUSE_S: Final = 1.0
+"""Between two reports of one channel: chat is for people, who read no faster."""
 UNSTORED: Final = 1 << 31
 """Added to the ids of commands that are not in the ledger."""
 
@@ -42,6 +44,8 @@ class Robot:
     """Who talked to it: they hear its events and log lines."""
     watchers: dict[str, set[str]] = field(default_factory=dict)
     """Who asked for telemetry, by channel."""
+    shown: dict[str, tuple[str, float]] = field(default_factory=dict)
+    """By channel, the last text shown to them, and when."""
     _unstored: Iterator[int] = field(default_factory=lambda: itertools.cycle(range(UNSTORED)))
 
     @property
@@ -93,6 +97,14 @@ class Robot:
         """Tell a user of events and log lines from now on."""
         if len(self.followers) < MAX_LISTENERS:
             self.followers.add(user)
+
+    def is_news(self, channel: str, text: str, now: float) -> bool:
+        """Whether telemetry is worth showing to people at `now`, monotonic seconds; if so, it is noted."""
+        last, at = self.shown.get(channel, ("", -WATCH_PAUSE_S))
+        if text == last or now - at < WATCH_PAUSE_S:
+            return False
+        self.shown[channel] = text, now
+        return True
 
     def channel(self, name: str) -> Channel | None:
         """A telemetry channel, by name."""

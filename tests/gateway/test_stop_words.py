@@ -10,7 +10,7 @@ from boardtalk import stop
 
 
 @pytest.mark.parametrize(
-    "line", ["stop", "stop all", "STOP", " stop ", "stop!", "Stop all!!!", "rover: stop all"]
+    "line", ["stop", "stop all", "STOP", " stop ", "stop!", "Stop all!!!", "rover: stop all", "Halt!"]
 )
 def test_stop_without_a_robot_stops_all(line: str) -> None:
     assert stop.target(line) == stop.ALL
@@ -28,7 +28,36 @@ def test_other_lines_are_no_stop_words(line: str) -> None:
     assert stop.target(line) is None
 
 
+ROBOTS = {"rover", "arm"}
+
+
+@pytest.mark.parametrize(
+    ("text", "target"),
+    [
+        ("stop", "rover"),
+        ("stop now", "rover"),
+        ("stop 5", "rover"),
+        ("please stop!", "rover"),
+        ("Halt!!", "rover"),
+        ("rover stop", "rover"),
+        ("rover, stop it now", "rover"),
+        ("stop the arm", "arm"),
+        ("STOP ARM PLEASE", "arm"),
+        ("stop all", stop.ALL),
+        ("everything stop", stop.ALL),
+        ("stop rover and arm", stop.ALL),
+    ],
+)
+def test_said_to_a_robot_a_stop_may_be_put_in_many_ways(text: str, target: str) -> None:
+    assert stop.meant(text, "rover", ROBOTS.__contains__) == target
+
+
+@pytest.mark.parametrize("text", ["", "forward 20", "don't stop", "say stop", "nonstop", "belt stop"])
+def test_other_texts_to_a_robot_stop_nothing(text: str) -> None:
+    assert stop.meant(text, "rover", ROBOTS.__contains__) is None
+
+
 @given(st.text(max_size=80))
-def test_any_text_is_looked_at_without_harm(line: str) -> None:
+def test_any_text_text_is_looked_at_without_harm(line: str) -> None:
     target = stop.target(line)
-    assert target is None or "stop" in line.lower()
+    assert target is None or "stop" in line.lower() or "halt" in line.lower()

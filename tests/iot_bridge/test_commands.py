@@ -196,8 +196,8 @@ USAGE = "usage: forward DISTANCE(1 to 500 cm) [SPEED(1 to 100 %, 50)]\nexample: 
 @pytest.mark.parametrize(
     ("line", "words"),
     [
-        ("fowrard 20", "rover knows no 'fowrard'; did you mean forward?"),
-        ("xyzzy", "rover knows no 'xyzzy'; `rover: help` lists what it knows"),
+        ("fowrard 20", "there is no command 'fowrard'; did you mean forward?"),
+        ("xyzzy", "there is no command 'xyzzy'; `rover: help` lists what it knows"),
         ("", "nothing to do; `rover: help` lists what it knows"),
         ("/", "nothing to do; `rover: help` lists what it knows"),
         ("forward", f"distance is missing\n{USAGE}"),

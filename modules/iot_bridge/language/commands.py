@@ -40,6 +40,7 @@ __all__ = [
     "Order",
     "UnknownCommand",
     "complete",
+    "complete_channel",
     "help_for",
     "help_text",
     "infos",
@@ -118,6 +119,12 @@ def complete(text: str, dictionary: Dictionary) -> list[Completion]:
     return [each for each in found if each.text.lower().startswith(last.lower())]
 
 
+def complete_channel(begun: str, dictionary: Dictionary) -> list[Completion]:
+    """Telemetry whose name begins like this."""
+    channels = (channel for channel in dictionary.telemetry if channel.name.startswith(begun))
+    return [Completion(channel.name, line(channel.help)) for channel in channels]
+
+
 def _split(text: str) -> tuple[str, str]:
     """The command's name, and the rest as it was typed."""
     words = text.strip().removeprefix("/").split(maxsplit=1)
@@ -133,7 +140,7 @@ def _find(name: str, dictionary: Dictionary) -> tuple[int, Command]:
     if found:
         return found
     robot = line(dictionary.name)
-    what = f"{robot} knows no {said(name)}" if name else "nothing to do"
+    what = f"there is no command {said(name)}" if name else "nothing to do"
     raise UnknownCommand(
         f"{what}; {guess(name, dictionary.by_name) or f'`{robot}: help` lists what it knows'}"
     )

@@ -176,9 +176,12 @@ class Fleet:
     # Stop ---------------------------------------------------------------------------------------
 
     async def stop(self, name: str | None) -> tuple[api.BoardStopped, ...]:
-        """Stop a board, or all (None). All are told before the first answer is waited for."""
-        names = list(self._boards) if name is None else [name]
-        stopping = [(each, self._boards[each].stop() if each in self._boards else None) for each in names]
+        """Stop a board, or all (None; or a name that nobody has: in doubt, stop).
+
+        All are told before the first answer is waited for.
+        """
+        names = [name] if name in self._boards else list(self._boards)
+        stopping = [(each, self._boards[each].stop()) for each in names]
         return tuple(await asyncio.gather(*(_answer(each, task) for each, task in stopping)))
 
 
