@@ -22,10 +22,12 @@ from boardtalk.hub import Hub
 from boardtalk.sdk import Role
 from boardtalk.state import locked
 from boardtalk.store import Store
-from boardtalk.users import Users
+from boardtalk.users import UserError, Users
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
+
+    from boardtalk.sdk import Config
 
 log = structlog.get_logger()
 
@@ -102,6 +104,7 @@ async def _start(stack: AsyncExitStack, document: conf.Document, folder: Path, l
 
     stack.enter_context(locked(folder))
     users = Users.load(folder / "secrets", _declared_users(document, local_user))
+    _check_names(document, blocks, users)
     directory = Directory(users, _groups(document))
     store = await stack.enter_async_context(
         Store.open(folder / "store.db", history_days=settings.history_days)
@@ -130,6 +133,21 @@ async def _start(stack: AsyncExitStack, document: conf.Document, folder: Path, l
 
     await stack.enter_async_context(LocalDoor(hub, intake, users, users_changed).listening(folder))
     return Endpoints(mqtt=str(running.endpoint) if running else None, modules=list(started))
+
+
+def _check_names(document: conf.Document, blocks: Mapping[str, Mapping[str, Config]], users: Users) -> None:
+    """See that no user has the name of a board or group of the configuration.
+
+    Raises:
+        UserError: one has.
+    """
+    named = [(kind, name) for kind, found in blocks.items() for name in found]
+    for kind, name in (*named, *(("group", block.name) for block in document.of("group"))):
+        if users.get(name):
+            raise UserError(
+                f"{name!r} is a user, and a {kind} in the configuration: "
+                f"`boardtalk user remove {name}`, or call the {kind} otherwise"
+            )
 
 
 async def _start_broker(

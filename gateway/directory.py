@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from boardtalk import policy
-from boardtalk.sdk import Action, Code, Contact, Kind, Refused, Role, check_address
+from boardtalk.sdk import Action, Code, Contact, Kind, Refused, Role, check_name
 from boardtalk.sdk.hints import nearest
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ class Directory:
         Raises:
             Refused: not an address, or somebody else's.
         """
-        check_address(contact.address)
+        check_name(contact.address)
         known = self._robots.get(contact.address)
         if (known and known[0] != owner) or (not known and self.kind(contact.address)):
             raise Refused(Code.BAD_ADDRESS, f"{contact.address!r} is somebody else's address")

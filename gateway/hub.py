@@ -16,6 +16,7 @@ import structlog
 from boardtalk.chain import Chain, Outcome
 from boardtalk.events import Delivery, Event, Presence, Update
 from boardtalk.sdk import (
+    SYSTEM,
     Code,
     Completion,
     Flag,
@@ -35,8 +36,6 @@ if TYPE_CHECKING:
 
     from boardtalk.directory import Directory
 
-SYSTEM: Final = "gateway"
-"""Address that the gateway itself speaks from."""
 MAX_SESSION_EVENTS: Final = 10_000
 """A front-end that leaves more events than this unread is cut off."""
 MAX_WAITING: Final = 1_000

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from boardtalk.sdk import BoardtalkError, Role, check_address
+from boardtalk.sdk import BoardtalkError, Role, check_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -37,7 +37,7 @@ class Account(msgspec.Struct, kw_only=True, omit_defaults=True):
     """What is kept of one user."""
 
     address: str
-    role: Role = Role.OPERATOR
+    role: Role = Role.VIEWER
     token: str = ""
     """For MQTT; generated, never a person's password."""
     password: str = ""
@@ -119,7 +119,7 @@ class Users:
         """
         match action:
             case "add":
-                account = self.add(address, role or Role.OPERATOR)
+                account = self.add(address, role or Role.VIEWER)
                 return Change(address, account.role, account.token)
             case "token":
                 account = self.renew_token(address)
@@ -140,7 +140,7 @@ class Users:
             AddressError: not a valid address.
             UserError: there is one of this name.
         """
-        check_address(address)
+        check_name(address)
         if address in self._accounts:
             raise UserError(
                 f"there is a user {address!r} already; `boardtalk user role {address} …` changes the role"

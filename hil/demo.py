@@ -62,6 +62,8 @@ def demo(
     Args:
         headless: print one line beginning with `ready` and wait, instead of opening a chat.
     """
+    if not headless and not sys.stdin.isatty():
+        raise DemoError("the chat needs a terminal; without one: `boardtalk demo --headless`")
     return await_(_demo(state or demo_folder(), headless=headless))
 
 
@@ -127,7 +129,9 @@ async def gateway(folder: Path, conf: str) -> AsyncIterator[str]:
         async with asyncio.timeout(START_TIMEOUT_S):
             line = (await process.stdout.readline()).decode().strip()
         if not line.startswith("ready"):
-            raise DemoError(f"the gateway did not start:\n{log.read_text(errors='replace').strip()}")
+            await process.wait()
+            said = log.read_text(errors="replace").strip().removeprefix("boardtalk: ")
+            raise DemoError(f"the gateway did not start: {said}")
         yield line
     except TimeoutError as error:
         raise DemoError(f"the gateway did not start within {START_TIMEOUT_S:g} s") from error
@@ -151,7 +155,9 @@ def _introduce(board: EmulatedBoard, ready: str) -> None:
     console.print(f"A simulated rover runs in [bold]{board.interpreter}[/] on {board.port}")
     fields = dict(part.split("=", 1) for part in ready.split() if "=" in part)
     if "mqtt" in fields:
-        console.print(f"MQTT: {fields['mqtt']}, `boardtalk user token {me()}` makes a password")
+        console.print(f"MQTT: {fields['mqtt']}; in another terminal, for a password:")
+        program = "python -m boardtalk" if sys.argv[0].endswith("__main__.py") else sys.argv[0]
+        console.print(f"  {program} user token {me()}", soft_wrap=True)
     console.print(
         "[dim]A software stop is no emergency stop: give real machines a switch that cuts motor power.[/]"
     )

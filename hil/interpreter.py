@@ -75,7 +75,7 @@ def _micropython() -> tuple[str, tuple[str, ...]] | None:
 def _files(robot: str | Path) -> tuple[Path, ...]:
     """The client, the simulated hardware and the robot's program; of the same name, the last counts."""
     firmware = Path(str(files("boardtalk.firmware").joinpath("boardtalk"))).parent
-    folders = [robot] if isinstance(robot, Path) else [firmware / "examples" / robot, SIM / robot]
+    folders = [robot.resolve()] if isinstance(robot, Path) else [firmware / "examples" / robot, SIM / robot]
     found = {"boardtalk": firmware / "boardtalk"}
     for folder in (SIM, *folders):
         modules = [*folder.glob("*.py"), *folder.glob("*.mpy"), *folder.glob("boardtalk/")]

@@ -171,7 +171,7 @@ class Dispatcher:
             if known == id_:
                 self._link.outbox.add(_TYPE_RESULT, payload)
                 return True
-        return False
+        return self._link.outbox.holds(_TYPE_RESULT, pack(_STARTED, id_))  # else it comes anyway
 
     def _admitted(self, number, epoch, lease_ms):
         """The command, if it may run now. Raises ValueError if not."""

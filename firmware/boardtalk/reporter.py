@@ -31,7 +31,8 @@ class Reporter:
         now = ticks_ms()
         for number, channel in enumerate(self._channels):
             due, last = self._reports[number]
-            if ticks_diff(due, now) > 0:
+            period = int(1000 / channel.limit) if channel.limit else _ON_CHANGE_MS
+            if 0 < ticks_diff(due, now) <= period:  # later: the clock has wrapped in a long silence
                 continue
             try:
                 payload = packed(channel.returns, channel.code())
@@ -41,5 +42,4 @@ class Reporter:
             except Exception as error:
                 self._dispatcher.complain(channel.name, error)
                 payload = last
-            period = int(1000 / channel.limit) if channel.limit else _ON_CHANGE_MS
             self._reports[number] = ticks_add(now, period), payload

@@ -15,6 +15,7 @@ _VALUE_CHOICE = const("<B")
 _TYPES = {int: "int", float: "float", bool: "bool", str: "str"}
 _CODES = {"int": _VALUE_INT, "float": _VALUE_FLOAT, "bool": _VALUE_BOOL, "choice": _VALUE_CHOICE, "str": ""}
 _MAX_TEXT_BYTES = const(120)
+_MAX_ROW_BYTES = const(238)  # what RESULT leaves of a payload
 _FACTS = ("type", "unit", "min", "max", "default", "choices", "help")
 
 _made = 0
@@ -110,4 +111,6 @@ def packed(values, given):
         if value.choices:
             it = value.choices.index(it)
         data += pack(code, it if code == _VALUE_FLOAT else round(it))
+    if len(data) > _MAX_ROW_BYTES:
+        raise ValueError("too long: %d bytes of values" % len(data))
     return data

@@ -19,13 +19,12 @@ from boardtalk.cli.common import (
     me,
     print_json,
 )
+from boardtalk.sdk import ConfigError
 from boardtalk.sdk.folders import default_folder
 from boardtalk.sdk.options import AsJson, StateFolder
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-
-    from boardtalk.sdk import ConfigError
 
 
 def run(*, conf: ConfFile = None, state: StateFolder = None) -> int:
@@ -50,17 +49,24 @@ def check(file: Path, /, *, json: AsJson = False) -> int:
 
     Example: boardtalk check conf/gateway.conf
     """
-    document = configuration.load(file)
-    found = loader.problems(document)
+    try:
+        document = configuration.load(file)
+        found, warnings = loader.problems(document), document.warnings
+    except ConfigError as error:  # what can't be read can't be looked at further
+        found, warnings = [error], []
     if json:
-        print_json({"errors": list(map(str, found)), "warnings": list(map(str, document.warnings))})
+        print_json({"errors": list(map(_row, found)), "warnings": list(map(_row, warnings))})
         return UNUSABLE if found else DONE
-    for warning in document.warnings:
+    for warning in warnings:
         errors.print(f"[yellow]warning:[/] {escape(str(warning))}", soft_wrap=True)
     _show_errors(found)
     if not found:
         console.print(f"{file}: fine, {len(document.blocks)} blocks", soft_wrap=True)
     return UNUSABLE if found else DONE
+
+
+def _row(error: ConfigError) -> dict[str, object]:
+    return {"file": error.path, "line": error.line, "column": error.column, "reason": error.reason}
 
 
 def _show_errors(found: Iterable[ConfigError]) -> None:

@@ -12,7 +12,7 @@ from cyclopts import App
 from boardtalk.cli.common import DONE, await_, console, me, print_json
 from boardtalk.frontends import local
 from boardtalk.frontends.client import GatewayClient, NoGateway
-from boardtalk.sdk import Role
+from boardtalk.sdk import Kind, Role
 from boardtalk.sdk.folders import running_folder
 from boardtalk.sdk.options import AsJson, StateFolder
 from boardtalk.state import locked
@@ -45,8 +45,33 @@ async def _change_running_or_stored(folder: Path, action: str, address: str, mor
             return Users.load(folder / "secrets").change(action, address, **more)
 
 
+@users.command(name="list")
+def list_users(*, state: StateFolder = None, json: AsJson = False) -> int:
+    """List the users and their roles.
+
+    Example: boardtalk user list
+    """
+    found = await_(_running_or_stored(state or running_folder()))
+    if json:
+        print_json([{"address": address, "role": role} for address, role in found])
+        return DONE
+    for address, role in found:
+        console.print(f"{address:<32} {role}", markup=False)
+    return DONE
+
+
+async def _running_or_stored(folder: Path) -> list[tuple[str, str]]:
+    """Addresses and roles that the running gateway knows; if none runs, those stored."""
+    try:
+        async with GatewayClient.connect(folder, me()) as client:
+            contacts = (await client.ask(local.Contacts(), local.ContactList)).contacts
+            return [(each.address, each.about) for each in contacts if each.kind is Kind.USER]
+    except NoGateway:
+        return [(account.address, account.role) for account in Users.load(folder / "secrets")]
+
+
 @users.command
-def add(name: str, /, *, role: Role = Role.OPERATOR, state: StateFolder = None, json: AsJson = False) -> int:
+def add(name: str, /, *, role: Role = Role.VIEWER, state: StateFolder = None, json: AsJson = False) -> int:
     """Add a user and print his MQTT token.
 
     Example: boardtalk user add alice --role operator
@@ -62,7 +87,7 @@ def remove(name: str, /, *, state: StateFolder = None, json: AsJson = False) -> 
 
 @users.command
 def passwd(name: str, /, *, state: StateFolder = None, json: AsJson = False) -> int:
-    """Set a user's password; asks for it, or reads a line from standard input.
+    """Set the password that a person logs in with; asks for it, or reads a line from standard input.
 
     Example: boardtalk user passwd alice
     """

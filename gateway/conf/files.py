@@ -19,7 +19,7 @@ from boardtalk.conf.blocks import (
 from boardtalk.conf.document import Block, Document, quoted
 from boardtalk.conf.grammar import parse
 from boardtalk.conf.settings import problems, settings, shared_settings, suggestion
-from boardtalk.sdk import AddressError, Config, ConfigError, check_address
+from boardtalk.sdk import AddressError, Config, ConfigError, check_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -137,7 +137,7 @@ def _listen_problems(block: Block) -> list[ConfigError]:
 
 def _name_problems(block: Block, first: Block) -> list[ConfigError]:
     try:
-        check_address(block.name)
+        check_name(block.name)
     except AddressError as error:
         what = f"`{block.kind}` needs a name" if not block.name else str(error)
         return [block.error(what)]

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Final, Self
 import structlog
 
 from boardtalk import envelope, stop
-from boardtalk.hub import SYSTEM
-from boardtalk.sdk import Code, Kind, Message, Refused, ServiceError, State, Status
+from boardtalk.sdk import SYSTEM, Code, Kind, Message, Refused, ServiceError, State, Status
 
 if TYPE_CHECKING:
     from pathlib import Path

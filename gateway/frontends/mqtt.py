@@ -15,8 +15,7 @@ from boardtalk import envelope
 from boardtalk.broker.client import Publisher, Subscriber
 from boardtalk.broker.packets import Will
 from boardtalk.events import Delivery, Presence, Update
-from boardtalk.hub import SYSTEM
-from boardtalk.sdk import Code, Flag, Message, Refused
+from boardtalk.sdk import SYSTEM, Code, Flag, Message, Refused
 
 if TYPE_CHECKING:
     from types import TracebackType

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import re
+import sys
 from typing import TYPE_CHECKING, Final
 
 from prompt_toolkit import PromptSession, print_formatted_text
 from prompt_toolkit.completion import Completer, Completion
 from prompt_toolkit.formatted_text import FormattedText
 from prompt_toolkit.history import FileHistory
+from prompt_toolkit.input.vt100 import Vt100Input
 from prompt_toolkit.patch_stdout import patch_stdout
 from prompt_toolkit.styles import Style
 
@@ -21,6 +23,7 @@ from boardtalk.sdk import Contact, Kind, State
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Iterable
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
     from prompt_toolkit.completion import CompleteEvent
@@ -68,19 +71,21 @@ class Chat:
             self.talking_to = robots[0] if robots else ""
         show("hint", GREETING.format(robot=robots[0] if robots else "NAME"))
         session: PromptSession[str] = PromptSession(
+            input=RawInput(sys.stdin),
             history=FileHistory(str(history)),
             completer=ChatCompleter(self),
             complete_while_typing=True,
             style=STYLE,
         )
-        # Between two prompts the terminal would be in line mode, and swallow keys such as Ctrl-D.
         with session.input.raw_mode(), patch_stdout():
             events = asyncio.create_task(self._show_events(), name="chat events")
             lines = asyncio.create_task(self._read_lines(session), name="chat lines")
-            done, pending = await asyncio.wait({events, lines}, return_when=asyncio.FIRST_COMPLETED)
-            for task in pending:
-                task.cancel()
-            await asyncio.gather(*pending, return_exceptions=True)
+            try:
+                done, _ = await asyncio.wait({events, lines}, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                events.cancel()
+                lines.cancel()
+                await asyncio.gather(events, lines, return_exceptions=True)
             for task in done:
                 task.result()
 
@@ -168,6 +173,14 @@ class Chat:
             for style, text in describe(event):
                 show(style, text)
         raise NoGateway("the gateway went away")
+
+
+class RawInput(Vt100Input):
+    """Keys, also while something is printed or no prompt is up: in line mode Ctrl-D would be swallowed."""
+
+    def cooked_mode(self) -> AbstractContextManager[None]:
+        """No line mode."""
+        return self.raw_mode()
 
 
 class ChatCompleter(Completer):

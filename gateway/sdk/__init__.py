@@ -17,12 +17,14 @@ from boardtalk.sdk.errors import (
 from boardtalk.sdk.messages import (
     MAX_BODY_BYTES,
     MAX_ID_CHARS,
+    SYSTEM,
     Code,
     Flag,
     Message,
     State,
     Status,
     check_address,
+    check_name,
     iso,
 )
 from boardtalk.sdk.module import (
@@ -43,6 +45,7 @@ __all__ = [
     "MAX_BODY_BYTES",
     "MAX_ID_CHARS",
     "PASS",
+    "SYSTEM",
     "Action",
     "AddressError",
     "ArgumentInfo",
@@ -70,5 +73,6 @@ __all__ = [
     "User",
     "Verdict",
     "check_address",
+    "check_name",
     "iso",
 ]

@@ -21,6 +21,11 @@ MAX_BODY_BYTES: Final = 64 * 1024
 MAX_ID_CHARS: Final = 64
 """Longest message id that a sender may choose."""
 
+SYSTEM: Final = "gateway"
+"""Address that the gateway itself speaks from."""
+RESERVED: Final = frozenset({SYSTEM, "all", "everybody", "stop", "halt", "help"})
+"""Addresses that nobody can have: they would be taken for the gateway, or for a word."""
+
 _ADDRESS = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}")
 
 
@@ -36,6 +41,17 @@ def check_address(text: str) -> str:
         f"{text[:40]!r} is not an address: use 1 to 32 of a-z, 0-9, '-' and '_', "
         "beginning with a letter or digit"
     )
+
+
+def check_name(text: str) -> str:
+    """Return `text` if somebody can be called so: an address that is not reserved.
+
+    Raises:
+        AddressError: nobody can.
+    """
+    if text in RESERVED:
+        raise AddressError(f"{text!r} means something else in chat: choose another name")
+    return check_address(text)
 
 
 class Flag(IntFlag):

@@ -19,6 +19,7 @@ from boardtalk.modules.iot_bridge.service.client import LinkClient
 from boardtalk.sdk import (
     CONSUMED,
     PASS,
+    AddressError,
     Code,
     Completion,
     Config,
@@ -60,6 +61,8 @@ PROGRESS: Final = {
     api.Stage.SENT: Status(code=Code.DELIVERED, state=State.SENT),
     api.Stage.STARTED: Status(code=Code.DELIVERED, state=State.STARTED),
 }
+MEANT_FOR_PEOPLE: Final = "ValueError: "
+"""How a reason begins that a robot's program gives on purpose; other exceptions keep their names."""
 OWN_WORDS: Final = (
     Completion("help", "what it can do"),
     Completion("stop", "stop at once, until rearm"),
@@ -119,6 +122,8 @@ class IotBridge(Module):
             for name, block in blocks.items()
         ]
         await self._attach()
+        if not self._link.boards:
+            self.context.log.info("no board yet: plug one in; `boardtalk boards` lists what is found")
         self._keeper = self.context.spawn(self._keep_link(), "link process")
 
     async def on_cleanup(self) -> None:
@@ -202,6 +207,7 @@ class IotBridge(Module):
         dictionary = robot.require_dictionary()
         match message.body.lower().split():
             case ["rearm"]:
+                robot.require_newer(message)
                 self._allow(message, "rearm")
                 self.context.spawn(self._rearm(robot, message), f"rearm {robot.name}")
             case [("watch" | "unwatch") as word, *channels] if len(channels) <= 1:
@@ -222,6 +228,9 @@ class IotBridge(Module):
 
     def _command(self, robot: Robot, message: Message, order: commands.Order) -> None:
         """Send a command on its way."""
+        asks = order.command.cls == "query"  # that does no harm, and may well be typed right after a stop
+        if not asks:
+            robot.require_newer(message)
         robot.require_ready()
         ttl_s = self._time_left(message, order)
         motion = order.command.cls == "motion"
@@ -234,6 +243,7 @@ class IotBridge(Module):
                 index=order.index,
                 ttl_ms=int(ttl_s * 1000),
                 lease_ms=lease_ms,
+                epoch=None if asks else robot.board.epoch,
                 args=order.command.args_format.pack(order.args),
             )
         )
@@ -263,6 +273,7 @@ class IotBridge(Module):
             self._end(message, (Code.FAILED, State.FAILED), str(error))
         else:
             self._end(message, (Code.DONE, State.DONE), "armed: it may move again")
+            self._say(robot.name, robot.followers - {message.sender}, f"armed by {message.sender}")
 
     def _watch(self, robot: Robot, message: Message, name: str, *, start: bool) -> None:
         """Show a telemetry channel to the sender as it comes, or no longer."""
@@ -302,6 +313,10 @@ class IotBridge(Module):
                     self._report(event)
                 case api.LogLine() if event.level in (0, *range(WARNING, 256)):
                     self._say(event.board, self._followers(event.board), event.text)
+                case api.StopNotice():
+                    for board in event.stopped:
+                        others = self._followers(board.board) - {event.by}
+                        self._say(board.board, others, f"stopped by {event.by}")
                 case api.Dropped():
                     text = f"{event.count} reports and log lines were thrown away: it sends too much"
                     self._say(event.board, self._followers(event.board), text)
@@ -316,6 +331,8 @@ class IotBridge(Module):
         learned = robot.board.dictionary if robot else ""
         if robot is None:
             robot = self._robots[board.name] = Robot(board)
+        if board.epoch != robot.board.epoch:
+            robot.stopped = self.context.now()
         robot.board = board
         if board.dictionary and (board.dictionary != learned or robot.dictionary is None):
             try:
@@ -325,10 +342,10 @@ class IotBridge(Module):
                 self.context.log.error("no usable dictionary", board=board.name, error=str(error))
         try:
             self.context.register(robot.contact)
-        except Refused as refused:
+        except (Refused, AddressError) as error:
             del self._robots[board.name]  # what is said to this address is for somebody else
             cure = f"remove that user or group, or call the board (uid {board.uid}) otherwise"
-            self.context.log.error("a board has no address", reason=refused.reason, cure=cure)
+            self.context.log.error("a board has no address", reason=str(error), cure=cure)
 
     def _progress(self, event: api.Progress) -> None:
         running = self._running(event.board, event.id)
@@ -340,7 +357,7 @@ class IotBridge(Module):
         if running is None:
             return
         del self._robots[event.board].running[event.id]
-        text = event.detail
+        text = event.detail.removeprefix(MEANT_FOR_PEOPLE)
         if event.outcome is Outcome.DONE:
             try:
                 values = running.command.returns_format.unpack(event.data)

@@ -8,6 +8,7 @@ from typing import Final
 import msgspec
 from cyclopts import App
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from boardtalk.modules.iot_bridge.service import api
@@ -41,13 +42,18 @@ def list_boards(*, state: StateFolder = None, json: AsJson = False) -> int:
         return 0
     table = Table(box=None)
     for heading in ("address", "uid", "port", "firmware", "state"):
-        table.add_column(heading, overflow="fold")
+        table.add_column(heading, no_wrap=True, overflow="ignore")
     for board in answer.boards:
         name = board.name or f"({board.declared or 'unnamed'})"
         state_text = f"[{STYLES[board.state]}]{board.state}[/]"
-        table.add_row(name, board.uid, board.port, board.firmware, state_text)
+        table.add_row(*map(escape, (name, board.uid, board.port, board.firmware)), state_text)
     console = Console(highlight=False)
-    console.print(table)
+    if not answer.boards:
+        Console(stderr=True, highlight=False).print(
+            "no boards: plug one in; `boardtalk doctor` says why one is not found"
+        )
+        return 0
+    console.print(table, crop=False)
     for board in answer.boards:
         if board.state is api.BoardState.WAITING:
             console.print(f"`boardtalk boards adopt {board.uid} NAME` gives that board an address")
@@ -74,6 +80,10 @@ def adopt(uid: str, name: str, /, *, state: StateFolder = None) -> int:
     """Give a board that waits an address.
 
     Example: boardtalk boards adopt e6614c311b7e6f2c rover
+
+    Args:
+        uid: the board's unique id, as `boardtalk boards` shows it.
+        name: its address from now on.
     """
     answer = asyncio.run(ask(state or running_folder(), api.Adopt(uid=uid, name=name, re=1)))
     if isinstance(answer, api.Refused):

@@ -153,6 +153,7 @@ class Device:
         Raises:
             SessionLost: before the result came; nobody knows whether it was executed.
             LinkBusy: too much waits for the line.
+            TooLong: the arguments don't fit into a frame.
         """
         head = {"ttl_ms": 0, "id": order.id, "epoch": order.epoch, "lease_ms": order.lease_ms}
         payload = _COMMAND.build(head) + order.args

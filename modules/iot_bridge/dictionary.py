@@ -37,6 +37,8 @@ INT_RANGE: Final = (-(2**31), 2**31 - 1)
 MAX_FLOAT: Final = 3.4e38
 """Floats have 32 bits on the line."""
 MAX_STR_BYTES: Final = 120
+MAX_REASON_CHARS: Final = 300
+"""Of what is wrong with a dictionary."""
 
 
 class Value(msgspec.Struct, frozen=True, kw_only=True):
@@ -159,7 +161,9 @@ def parse(data: bytes) -> Dictionary:
     try:
         return msgspec.json.decode(data, type=Dictionary)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise DictionaryError(f"the board's dictionary is not valid: {error}") from error
+        # The reason may quote what the board sent, and stands on people's terminals.
+        reason = "".join(char for char in str(error)[:MAX_REASON_CHARS] if char.isprintable())
+        raise DictionaryError(f"the board's dictionary is not valid: {reason}") from error
 
 
 def digest(data: bytes) -> bytes:

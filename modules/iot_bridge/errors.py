@@ -16,6 +16,7 @@
        │  ├─ WrongBoard          another board than the one expected
        │  └─ SessionLost         the board restarted, fell silent or answers nonsense
        ├─ LinkBusy               too much waits for the line already
+       ├─ TooLong                more than fits into a frame
        └─ DictionaryError        its dictionary makes no sense, or a value does not fit it
 """
 
@@ -74,6 +75,10 @@ class SessionLost(SessionError):
 
 class LinkBusy(LinkError):
     """Too much waits for the line already."""
+
+
+class TooLong(LinkError):
+    """More than fits into a frame."""
 
 
 class DictionaryError(LinkError):

@@ -95,6 +95,11 @@ News: TypeAlias = Sent | Started | Result | Telemetry | BoardEvent | LogLine | S
 def lines(text: str) -> Iterator[str]:
     """The lines of what a board says, without control characters, blank ones left out."""
     for line in text.splitlines():
-        clean = "".join(char if char.isprintable() else " " for char in line[:MAX_LINE_CHARS])
+        clean = printable(line)
         if clean.strip():
             yield clean.rstrip()
+
+
+def printable(text: str) -> str:
+    """What a board says, as one line of limited length that does nothing to a terminal."""
+    return "".join(char if char.isprintable() else " " for char in text[:MAX_LINE_CHARS])

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from boardtalk.modules.iot_bridge.language import commands
-from boardtalk.modules.iot_bridge.service.api import MAX_COMMANDS, BoardChanged, BoardState
+from boardtalk.modules.iot_bridge.language.words import line
+from boardtalk.modules.iot_bridge.service.api import MAX_COMMANDS, STOPPED_FIRST, BoardChanged, BoardState
 from boardtalk.sdk import Code, Contact, Kind, Message, Refused
 
 if TYPE_CHECKING:
@@ -39,6 +40,8 @@ class Robot:
 
     board: BoardChanged
     dictionary: Dictionary | None = None
+    stopped: float = 0.0
+    """When its epoch rose last, by a stop or a restart; the clock of `Message.accepted`."""
     running: dict[int, Running] = field(default_factory=dict)
     followers: set[str] = field(default_factory=set)
     """Who talked to it: they hear its events and log lines."""
@@ -61,7 +64,7 @@ class Robot:
             address=self.name,
             kind=Kind.ROBOT,
             online=self.board.state in (BoardState.READY, BoardState.LATCHED),
-            about=known.about or known.name if known else self.board.detail,
+            about=line(known.about or known.name) if known else self.board.detail,
             state=self.board.state,
             commands=commands.infos(known) if known else (),
         )
@@ -88,6 +91,15 @@ class Robot:
             raise Refused(
                 Code.BUSY, f"{self.name} has {MAX_COMMANDS} commands under way; try again in a moment"
             )
+
+    def require_newer(self, message: Message) -> None:
+        """See that no stop came after a message, which may have waited for a slow module.
+
+        Raises:
+            Refused: one did; what was said before it is not done, whatever became of the stop.
+        """
+        if message.accepted < self.stopped:
+            raise Refused(Code.FAILED, STOPPED_FIRST)
 
     def command_id(self, message: Message) -> int:
         """The id of a message's command on the wire: its ledger row's low 32 bits."""

@@ -62,6 +62,24 @@ async def test_the_last_eight_results_are_kept(peer: Peer) -> None:
         assert returned == {"count": id_ - 99}
 
 
+async def test_what_was_executed_is_known_until_its_result_has_arrived(
+    board: EmulatedBoard, peer: Peer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many there are: the gateway asks again for all that it has no result of."""
+    monkeypatch.setattr(peer.link, "_on_data", lambda frame, now: [])  # the results get lost
+    ids = range(100, 114)
+    for id_ in ids:
+        peer.command("count", id_=id_)
+    await board.until(counted=len(ids))
+    await peer.hello()
+    for id_ in ids:
+        peer.command("count", id_=id_)
+    monkeypatch.undo()
+    for id_ in ids:
+        assert await peer.returned("count", id_) == {"count": id_ - 99}
+    assert await peer.do("count") == {"count": len(ids) + 1}
+
+
 async def test_a_command_that_comes_too_late_is_not_executed(peer: Peer) -> None:
     outcome, reason = await peer.result(peer.command("count", ttl_ms=0))
     assert (outcome, reason) == (Outcome.EXPIRED, b"it came too late")
@@ -135,6 +153,12 @@ async def test_a_result_that_does_not_fit_its_declaration_is_a_failure(peer: Pee
     outcome, data = await peer.result(peer.command("nonsense"))
     assert outcome is Outcome.FAILED
     assert b"Error" in data
+
+
+async def test_a_result_that_fits_into_no_frame_is_a_failure_and_the_board_goes_on(peer: Peer) -> None:
+    outcome, reason = await peer.result(peer.command("essay"))
+    assert (outcome, b"too long" in reason) == (Outcome.FAILED, True)
+    assert await peer.do("count") == {"count": 1}
 
 
 async def test_a_command_can_be_cancelled(peer: Peer) -> None:

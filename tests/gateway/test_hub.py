@@ -14,10 +14,11 @@ from boardtalk.chain import Chain, Stage
 from boardtalk.context import ModuleContext
 from boardtalk.directory import Directory
 from boardtalk.events import Delivery, Event, Update
-from boardtalk.hub import SYSTEM, Hub, Session
+from boardtalk.hub import Hub, Session
 from boardtalk.sdk import (
     CONSUMED,
     PASS,
+    SYSTEM,
     Code,
     Contact,
     Flag,

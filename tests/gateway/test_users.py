@@ -73,6 +73,14 @@ def test_mistakes_are_explained(tmp_path: Path, action: str, address: str, words
         users.change(action, address, Role.VIEWER)
 
 
+def test_who_is_declared_is_changed_in_the_configuration_only(tmp_path: Path) -> None:
+    users = Users.load(tmp_path, {"alice": Role.VIEWER})
+    for action in ("remove", "role"):
+        with pytest.raises(UserError, match="'alice' stands in the configuration"):
+            users.change(action, "alice", Role.ADMIN)
+    assert users.role("alice") is Role.VIEWER
+
+
 def test_short_passwords_and_bad_names_are_refused(tmp_path: Path) -> None:
     users = Users.load(tmp_path)
     users.change("add", "alice")

@@ -39,9 +39,15 @@ class FakeBoard:
         link_to: a symbolic link to the port, as udev makes them; survives `unplug` and `plug`.
     """
 
-    def __init__(self, uid: str = "c0ffee01", name: str = "rover", link_to: Path | None = None) -> None:
+    def __init__(
+        self,
+        uid: str = "c0ffee01",
+        name: str = "rover",
+        firmware: str = "fake 1",
+        link_to: Path | None = None,
+    ) -> None:
         self.text = json.dumps(DICTIONARY).encode()
-        self.uid, self.name = uid, name
+        self.uid, self.name, self.firmware = uid, name, firmware
         self.boot = 0
         self.epoch, self.latched = 0, False
         self.executed: list[int] = []
@@ -147,7 +153,7 @@ class FakeBoard:
             dictionary=digest(self.text),
             uid=self.uid,
             name=self.name,
-            firmware="fake 1",
+            firmware=self.firmware,
             epoch=self.epoch,
             latched=self.latched,
         )

@@ -80,6 +80,15 @@ def test_any_bytes_are_a_dictionary_or_a_clear_error(data: bytes) -> None:
         parse(data)
 
 
+def test_an_error_does_nothing_to_a_terminal() -> None:
+    with pytest.raises(DictionaryError) as caught:
+        parse(
+            json.dumps({"name": "x", "commands": [{"name": "a", "class": "\x1b[2J" + 9999 * "x"}]}).encode()
+        )
+    assert str(caught.value).isprintable()
+    assert len(str(caught.value)) < 500
+
+
 def test_deep_nesting_is_a_clear_error() -> None:
     with pytest.raises(DictionaryError):
         parse(b'{"name": "x", "other": ' + b"[" * 30_000)

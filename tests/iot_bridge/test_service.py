@@ -16,10 +16,13 @@ from typing import TypeVar
 import pytest
 
 from boardtalk import stop as stop_door
+from boardtalk.modules.iot_bridge import frames
+from boardtalk.modules.iot_bridge.cli import list_boards
 from boardtalk.modules.iot_bridge.errors import LinkError
 from boardtalk.modules.iot_bridge.frames import Kind, Outcome, Type
 from boardtalk.modules.iot_bridge.service import api
 from boardtalk.modules.iot_bridge.service import client as service_client
+from boardtalk.modules.iot_bridge.service.board import RESUME_S
 from boardtalk.modules.iot_bridge.service.client import LinkClient, ask
 from boardtalk.sdk import ServiceError
 from tests.iot_bridge.fake_board import BATTERY, BLINK, FORWARD, FakeBoard
@@ -98,6 +101,20 @@ async def test_a_board_is_described(client: LinkClient, board: FakeBoard) -> Non
     assert await client.dictionary("rover") == board.text
 
 
+async def test_what_a_board_says_of_itself_does_nothing_to_a_terminal(
+    state: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    async with (
+        FakeBoard(name="\x1b]0;mine\x07", firmware="[/bold]\x1b[2J") as board,
+        await LinkClient.start(state, [rover(board)]) as client,
+    ):
+        await changed(client, api.BoardState.READY)
+        assert await asyncio.to_thread(list_boards, state=state) == 0
+    out = capfd.readouterr().out
+    assert "[/bold]" in out
+    assert "\x1b" not in out
+
+
 async def test_a_command_is_sent_started_and_done(client: LinkClient, board: FakeBoard) -> None:
     client.command(a_command(1))
     assert (await event(client, api.Progress)).stage is api.Stage.SENT
@@ -113,6 +130,41 @@ async def test_commands_to_nobody_are_refused(client: LinkClient) -> None:
     client.command(a_command(2, index=99))
     result = await event(client, api.Result)
     assert (result.outcome, "no such command" in result.detail) == (Outcome.REJECTED, True)
+
+
+async def test_a_command_that_fits_into_no_frame_is_refused_and_the_session_goes_on(
+    client: LinkClient, board: FakeBoard
+) -> None:
+    client.command(
+        api.Command(board="rover", id=1, index=BATTERY, ttl_ms=1000, args=bytes(frames.MAX_PAYLOAD))
+    )
+    result = await event(client, api.Result)
+    assert (result.outcome, "fewer words" in result.detail) == (Outcome.REJECTED, True)
+    client.command(a_command(2))
+    assert (await event(client, api.Result)).outcome is Outcome.DONE
+    assert board.executed == [2]
+
+
+async def test_a_result_that_comes_first_in_a_new_session_is_told_once(
+    client: LinkClient, board: FakeBoard
+) -> None:
+    board.hold = True
+    client.command(a_command(1, FORWARD, ttl_ms=5000, lease_ms=200))
+    await event(client, api.Progress, lambda progress: progress.stage is api.Stage.STARTED)
+    board.deaf = True
+    await changed_to(client, api.BoardState.OFFLINE)
+    board.deaf = False
+    await changed_to(client, api.BoardState.READY)
+    board.finish(1)
+    board.hold = False
+    assert (await event(client, api.Result)).id == 1
+    await asyncio.sleep(2 * RESUME_S)  # then it would be asked again
+    client.command(a_command(2))
+    assert (await event(client, api.Result)).id == 2
+    asked = [
+        frames.CommandHead.parse(frame.payload).id for frame in board.asked if frame.type >= Type.COMMAND
+    ]
+    assert asked == [1, 2]
 
 
 async def test_too_many_commands_are_refused_as_busy(client: LinkClient, board: FakeBoard) -> None:
@@ -267,9 +319,9 @@ async def test_rearm_needs_a_board_that_agrees(client: LinkClient, board: FakeBo
     assert (await event(client, api.Result)).outcome is Outcome.REJECTED
 
 
-async def test_stopping_an_unknown_board_is_not_reported_as_done(client: LinkClient, state: Path) -> None:
+async def test_stopping_an_unknown_board_stops_all(client: LinkClient, state: Path) -> None:
     (stopped,) = await stop_door.stop(state, "nosuch", "alice")
-    assert not stopped.confirmed
+    assert (stopped.board, stopped.confirmed) == ("rover", True)
 
 
 # Leases -----------------------------------------------------------------------------------------

@@ -103,6 +103,18 @@ def test_listing_and_one_shot_commands_speak_json(demo: Gateway, alice: Person) 
         assert answer.rows, arguments
 
 
+def test_a_message_needs_no_quotes(demo: Gateway) -> None:
+    demo.chat("rover", "rearm")
+    assert demo.cli("chat", "rover", "forward", "1", "cm").code == 0
+
+
+def test_stop_with_a_misspelt_name_stops_all(demo: Gateway) -> None:
+    answer = demo.cli("stop", "rvoer")
+    assert answer.code == 0
+    assert "no robot 'rvoer': all were stopped" in answer.err
+    assert "rover stopped" in answer.out
+
+
 def test_refusals_are_json_too(demo: Gateway, alice: Person) -> None:
     answer = demo.chat("rover", "forward 900", "--json")
     assert answer.code == 1

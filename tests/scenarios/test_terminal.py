@@ -92,11 +92,54 @@ def test_tab_completes_addresses_commands_and_arguments(chat: Terminal) -> None:
     chat.type("\x15")
 
 
-def test_words_to_an_unknown_address_are_answered_and_the_chat_goes_on(chat: Terminal) -> None:
+def test_words_to_an_unknown_address_are_answered_and_the_chat_goes_on_with_the_last_one(
+    chat: Terminal,
+) -> None:
     chat.type("nobody: hello" + ENTER)
     chat.sees(r"nobody.*(unknown|no |there is)")
-    chat.type("rover: battery" + ENTER)
+    chat.type("battery" + ENTER)
     chat.sees(VOLTS.pattern)
+
+
+def test_several_pasted_lines_are_several_messages(chat: Terminal) -> None:
+    chat.type("\x1b[200~battery\nfowrard 20\n\x1b[201~" + ENTER)
+    chat.sees(rf"{VOLTS.pattern}.*did you mean forward|did you mean forward.*{VOLTS.pattern}")
+
+
+def test_ctrl_c_clears_the_line_first(chat: Terminal) -> None:
+    chat.type("battery")
+    chat.sees("battery")
+    chat.type(CTRL_C)
+    chat.prompted()
+    chat.type("/nosuch" + ENTER)
+    chat.sees(r"there is no /nosuch; there is:.*/quit")
+    assert "8." not in chat.screen
+
+
+def test_a_stop_in_other_words_stops_too(chat: Terminal) -> None:
+    chat.type("forward 500" + ENTER)
+    chat.sees("started")
+    chat.type("please stop now!" + ENTER)
+    chat.sees("rover stopped")
+    chat.type("don't stop" + ENTER)
+    chat.sees("NOTHING WAS STOPPED")
+
+
+def test_others_are_told_who_stopped_their_robot(chat: Terminal, demo: Gateway, join: Join) -> None:
+    chat.type("battery" + ENTER)
+    chat.sees(VOLTS.pattern)
+    alice = join(demo, "alice")
+    alice.say("rover: stop")
+    chat.sees("rover: stopped by alice")
+    alice.say("rover: rearm")
+    chat.sees("rover: armed by alice")
+
+
+def test_the_chat_needs_a_terminal(demo: Gateway) -> None:
+    for command in (("chat",), ("demo",)):
+        refused = boardtalk(*command, state=demo.state)
+        assert refused.code == 2
+        assert "needs a terminal" in refused.err
 
 
 def test_another_persons_message_is_shown_while_a_line_is_being_typed(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from .people import Join, Person, login_works, odometer
-from .rig import Gateway, until
+from .rig import Gateway, local_user, until
 
 
 def test_nobody_comes_in_without_credentials(demo: Gateway) -> None:
@@ -73,6 +73,27 @@ def test_users_that_are_taken_or_missing_are_refused(demo: Gateway) -> None:
         answer = demo.cli("user", *arguments)
         assert answer.code in (1, 2), arguments
         assert arguments[1] in answer.err, arguments
+
+
+@pytest.mark.parametrize("name", ["gateway", "all", "stop", "help"])
+def test_names_that_mean_something_else_are_refused(demo: Gateway, name: str) -> None:
+    answer = demo.cli("user", "add", name)
+    assert answer.code == 2
+    assert "another name" in answer.err
+
+
+def test_users_are_listed_with_their_roles(demo: Gateway) -> None:
+    demo.token("alice")
+    roles = {row["address"]: row["role"] for row in demo.cli("user", "list", "--json").rows}
+    assert roles["alice"] == "operator"
+    assert roles[local_user()] == "admin"
+    assert "alice" in demo.cli("user", "list").out
+
+
+def test_nobody_locks_out_the_owner_of_the_gateway(demo: Gateway) -> None:
+    for change in (("remove", local_user()), ("role", local_user(), "viewer")):
+        assert "runs this gateway" in demo.cli("user", *change).err
+    assert demo.chat("rover", "battery").code == 0
 
 
 def test_nobody_publishes_into_the_inbox_of_another(demo: Gateway, join: Join, alice: Person) -> None:

@@ -9,6 +9,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from typing import TYPE_CHECKING, Final
 
@@ -21,6 +22,8 @@ from boardtalk.sdk.hints import nearest
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+ROUNDING: Final = 0.01
+"""A value in another unit may be rounded to a whole number by so much of it: 1 rad is 57°."""
 MAX_ECHO_CHARS: Final = 40
 """Of what somebody typed, in an error."""
 SWITCH: Final = {
@@ -116,6 +119,9 @@ def _number(spec: Value, text: str) -> int | float:
     lowest, highest = INT_RANGE if spec.type == "int" else (-MAX_FLOAT, MAX_FLOAT)
     if not lowest <= value <= highest:
         raise BadArgument(f"{spec.name}: {line(text, MAX_ECHO_CHARS)} is too large for a board")
+    converted = value != float(found[1])
+    if spec.type == "int" and converted and math.isclose(value, round(value), rel_tol=ROUNDING):
+        value = float(round(value))
     if spec.type == "int" and not value.is_integer():
         raise BadArgument(f"{spec.name}: {exact(spec, value)} is not a whole number")
     _check_limits(spec, value)

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
 from boardtalk.modules.iot_bridge import frames
-from boardtalk.modules.iot_bridge.errors import LinkBusy, SessionError, SessionLost, VersionError
+from boardtalk.modules.iot_bridge.errors import LinkBusy, SessionError, SessionLost, TooLong, VersionError
 from boardtalk.modules.iot_bridge.frames import MAX_PAYLOAD, Kind, Type
 from boardtalk.modules.iot_bridge.link.framing import NO_SESSION, Deframer, Frame, Text, encode
 from boardtalk.modules.iot_bridge.link.hello import Hello, parse_hello
@@ -169,7 +169,9 @@ class Link:
         Raises:
             LinkBusy: too many wait already.
             SessionLost: there is no session.
+            TooLong: the payload is.
         """
+        _check_size(payload)
         if not self.is_open:
             raise SessionLost("there is no session with the board")
         if len(self._sending.queue) >= QUEUE_FRAMES:
@@ -179,7 +181,8 @@ class Link:
         return self._token
 
     def send_datagram(self, type_: int, payload: bytes, kind: Kind = Kind.DGRAM) -> None:
-        """Queue a frame that may be lost."""
+        """Queue a frame that may be lost. Raises TooLong."""
+        _check_size(payload)
         if len(self._datagrams) == DATAGRAMS:
             self.counters.overboard += 1
         self._datagrams.append((kind, type_, payload))
@@ -393,3 +396,8 @@ class Link:
         self._ack_at = None
         ack = self._receiving.expected
         return encode(kind, type_, payload, seq=seq, ack=ack, retry=again, seed=self._seed)
+
+
+def _check_size(payload: bytes) -> None:
+    if len(payload) > MAX_PAYLOAD:
+        raise TooLong(f"{len(payload)} bytes on the line, but only {MAX_PAYLOAD} fit: say it in fewer words")

@@ -9,6 +9,7 @@ from typing import Final
 from construct import ConstructError
 
 from boardtalk.modules.iot_bridge.frames import VERSION, WINDOW, HelloBoard, ResetCause
+from boardtalk.modules.iot_bridge.news import printable
 
 _UID: Final = re.compile(r"[0-9a-f]{2,64}")
 
@@ -53,8 +54,8 @@ def parse_hello(payload: bytes) -> Hello | None:
         boot=fields.boot_nonce,
         dictionary=fields.dictionary,
         uid=fields.uid,
-        name=fields.name,
-        firmware=fields.firmware,
+        name=printable(fields.name),
+        firmware=printable(fields.firmware),
         version=fields.version,
         host_nonce=fields.host_nonce,
         reset_cause=fields.reset_cause,

@@ -19,6 +19,9 @@ SOCKET: Final = "link.sock"
 MAX_COMMANDS: Final = 50
 """Commands under way per board; more are refused as busy."""
 
+STOPPED_FIRST: Final = "a stop, or a restart of the board, came first"
+"""Why a command of an older epoch comes to nothing."""
+
 
 class BoardState(StrEnum):
     """How things stand with a board."""
@@ -183,7 +186,7 @@ class BoardChanged(Answer, tag="board"):
     name: str
     """Its address; "" while it waits for adoption."""
     uid: str
-    """"" if never met."""
+    """"" if not known."""
     port: str
     firmware: str
     state: BoardState

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from boardtalk.modules.iot_bridge.errors import LinkBusy, LinkError, SessionLost
+from boardtalk.modules.iot_bridge.errors import LinkBusy, LinkError, SessionLost, TooLong
 from boardtalk.modules.iot_bridge.frames import Outcome
 from boardtalk.modules.iot_bridge.news import (
     BoardEvent,
@@ -47,7 +47,6 @@ ANSWER_GRACE_S: Final = 5.0
 """So much later than it may take, a command without a result ends as unknown."""
 HALTED: Final = ("motion", "action")
 """Classes of commands that a stopped board does not take."""
-STOPPED_FIRST: Final = "a stop, or a restart of the board, came first"
 
 log = logging.getLogger(__name__)
 
@@ -57,13 +56,14 @@ class Board:
 
     Args:
         name: its address; "" while nobody has adopted it.
+        uid: its unique id, if that is known before it is met.
         feed: where everything about it is told.
         memory: keeps the latch.
         tasks: runs the commands under way.
     """
 
     def __init__(
-        self, name: str, feed: Feed[api.AnyAnswer], memory: Memory, tasks: asyncio.TaskGroup
+        self, name: str, uid: str, feed: Feed[api.AnyAnswer], memory: Memory, tasks: asyncio.TaskGroup
     ) -> None:
         self.name = name
         self.port = ""
@@ -73,6 +73,7 @@ class Board:
         """The session, while there is one."""
         self.met: Device | None = None
         """The last session: who the board is, and what it understands."""
+        self._expected_uid = uid
         self._detail = "not seen yet"
         self._feed = feed
         self._memory = memory
@@ -87,8 +88,8 @@ class Board:
 
     @property
     def uid(self) -> str:
-        """The board's unique id; "" if it was never met."""
-        return self.met.hello.uid if self.met else ""
+        """The board's unique id; "" if it is not known."""
+        return self.met.hello.uid if self.met else self._expected_uid
 
     @property
     def dictionary_text(self) -> bytes:
@@ -258,7 +259,7 @@ class Board:
     def _refusal(self, order: Order) -> str:
         """Why a command can't be sent; "" if it can."""
         if order.epoch < self.epoch:
-            return STOPPED_FIRST
+            return api.STOPPED_FIRST
         if self.met is None:
             return f"{self.name} was never here: {self._detail}"
         commands = self.met.dictionary.commands
@@ -275,7 +276,7 @@ class Board:
             log.exception("command %d of %s", order.id, self.name)
             self._tell_result(order.id, None, detail=f"a fault in the gateway: {error!r}")
         finally:
-            del self._orders[order.id]
+            self._orders.pop(order.id, None)
             self._arrived.discard(order.id)
 
     async def _carry_out(self, order: Order) -> None:
@@ -284,7 +285,12 @@ class Board:
         deadline = loop.time() + order.ttl_s
         boot: int | None = None
         while True:
-            if not await self._wait_ready(self._patience(order, deadline, sent=boot is not None)):
+            ready = await self._wait_ready(self._patience(order, deadline, sent=boot is not None))
+            if boot is not None:
+                await asyncio.sleep(RESUME_S)
+            if order.id not in self._orders:
+                return  # its result has come by itself
+            if not ready:
                 late = "the board was away" if boot is None else "the board vanished meanwhile"
                 outcome = Outcome.EXPIRED if boot is None else None
                 self._tell_result(order.id, outcome, detail=late)
@@ -303,9 +309,8 @@ class Board:
             try:
                 self._on_result(order, await self._ask(device, msgspec.structs.replace(order, ttl_s=left)))
             except SessionLost:
-                await asyncio.sleep(RESUME_S)
-            else:
-                return
+                continue
+            return
 
     def _patience(self, order: Order, deadline: float, *, sent: bool) -> float:
         """Until when a board that is away is waited for."""
@@ -333,6 +338,8 @@ class Board:
             return None
         except LinkBusy as error:
             return Result(order.id, Outcome.REJECTED, f"busy: {error}".encode())
+        except TooLong as error:
+            return Result(order.id, Outcome.REJECTED, str(error).encode())
 
     # What is told -------------------------------------------------------------------------------
 
@@ -342,7 +349,7 @@ class Board:
         elif result.outcome is Outcome.DONE:
             self._tell_result(order.id, Outcome.DONE, data=result.data)
         elif result.outcome is Outcome.EXPIRED and order.epoch < self.epoch:
-            self._tell_result(order.id, Outcome.REJECTED, detail=STOPPED_FIRST)
+            self._tell_result(order.id, Outcome.REJECTED, detail=api.STOPPED_FIRST)
         else:
             self._tell_result(order.id, result.outcome, detail=result.reason)
 
@@ -360,6 +367,7 @@ class Board:
             case Started(id_):
                 self._feed.put(api.Progress(board=name, id=id_, stage=api.Stage.STARTED))
             case Result():
+                self._orders.pop(news.id, None)
                 done = news.outcome is Outcome.DONE
                 data, detail = (news.data, "") if done else (b"", news.reason)
                 self._tell_result(news.id, news.outcome, data=data, detail=detail)

@@ -16,7 +16,7 @@ from boardtalk.modules.iot_bridge.service.board import STOP_ANSWER_S, Board
 from boardtalk.modules.iot_bridge.service.memory import Memory
 from boardtalk.modules.iot_bridge.service.slot import Slot
 from boardtalk.modules.iot_bridge.transports import discovery
-from boardtalk.sdk import AddressError, check_address
+from boardtalk.sdk import AddressError, check_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -68,13 +68,14 @@ class Fleet:
         self._adopt_all = attach.adopt_all
         for name in [name for name, board in self._boards.items() if self._forgotten(name, board)]:
             del self._boards[name]
-        for name in self._wanted:
-            self._board(name)
+        for name in (*self._memory.names(), *self._wanted):
+            self._board(name)  # so that it can be stopped before it comes
         self._open_ports([wanted for wanted in attach.boards if wanted.port != AUTO])
         self._look_for(frozenset(attach.usb))
 
     def _forgotten(self, name: str, board: Board) -> bool:
-        return name not in self._wanted and board.device is None
+        known = name in self._wanted or name in self._memory.names()
+        return not known and board.device is None
 
     def _open_ports(self, wanted: Iterable[api.WantedBoard]) -> None:
         keys = {(each.port, each.baud, each.uid.lower(), each.name) for each in wanted}
@@ -113,21 +114,28 @@ class Fleet:
             board: the one whose port it is, if it has one of its own.
 
         Raises:
-            WrongBoard: it is connected already.
+            WrongBoard: it is connected already, or another one has its name.
         """
         hello = device.hello
         for other in (*self._boards.values(), *self._waiting):
             if other.device is not None and other.uid == hello.uid:
                 raise WrongBoard(f"{device.port}: board {hello.uid} is connected at {other.port} already")
         self._waiting = [other for other in self._waiting if other.device is not None]
-        if board is not None:
-            return board
-        name = self._name(hello.uid, hello.name)
+        name = board.name if board else self._name(hello.uid, hello.name)
         if name:
-            return self._board(name)
-        stranger = Board("", self._feed, self._memory, self._tasks)
+            return self._free(name, device)
+        stranger = Board("", hello.uid, self._feed, self._memory, self._tasks)
         self._waiting.append(stranger)
         return stranger
+
+    def _free(self, name: str, device: Device) -> Board:
+        """The board of this name, which no other may be now. Raises WrongBoard."""
+        board = self._board(name)
+        if board.device is not None:
+            raise WrongBoard(
+                f"{device.port}: board {device.hello.uid} would be {name}, but {board.uid} at {board.port} is"
+            )
+        return board
 
     def adopt(self, uid: str, name: str) -> None:
         """Give a board that waits a name, for good.
@@ -139,7 +147,7 @@ class Fleet:
         if not waiting:
             raise LinkError(f"no board {uid!r} waits for adoption")
         try:
-            check_address(name)
+            check_name(name)
         except AddressError as error:
             raise LinkError(str(error)) from error
         if name in self._boards:
@@ -154,7 +162,9 @@ class Fleet:
 
     def _board(self, name: str) -> Board:
         if name not in self._boards:
-            self._boards[name] = Board(name, self._feed, self._memory, self._tasks)
+            wanted = self._wanted.get(name)
+            uid = wanted.uid.lower() if wanted else self._memory.names().get(name, "")
+            self._boards[name] = Board(name, uid, self._feed, self._memory, self._tasks)
         return self._boards[name]
 
     def _name(self, uid: str, declared: str) -> str:
@@ -165,13 +175,17 @@ class Fleet:
         if given := self._memory.get(uid).name:
             return given
         name = re.sub(r"[^a-z0-9_-]+", "-", declared.lower())[:27].strip("-_") or "board"
-        block = self._wanted.get(name)
-        if block is not None and block.port == AUTO and not block.uid:
+        block, known = self._wanted.get(name), self._boards.get(name)
+        if block is not None and block.port == AUTO and not block.uid and (not known or not known.device):
             return name
         if not self._adopt_all:
             return ""
-        taken = name in self._wanted or (name in self._boards and self._boards[name].uid != uid)
+        taken = block is not None or (known is not None and known.uid != uid)
         return f"{name}-{uid[-4:]}" if taken else name
+
+    async def save(self) -> None:
+        """Write what must be remembered, before the end: who is stopped may have changed just now."""
+        await self._memory.save()
 
     # Stop ---------------------------------------------------------------------------------------
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -38,6 +39,10 @@ class Memory:
         """What is known of a board."""
         return self._boards.get(uid, Known())
 
+    def names(self) -> dict[str, str]:
+        """The names given by adoption, and the uids of the boards that have them."""
+        return {known.name: uid for uid, known in self._boards.items() if known.name}
+
     def put(self, uid: str, known: Known) -> None:
         """Note something about a board; `save` follows."""
         self._boards[uid] = known
@@ -64,5 +69,8 @@ class Memory:
     def _write(self, data: bytes) -> None:
         self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         passing = self._path.with_suffix(".new")
-        passing.write_bytes(data)
+        with passing.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
         passing.replace(self._path)

@@ -73,6 +73,7 @@ class Service:
                         log.info("link process %d listens", os.getpid())
                         ready()
                         await self._until_unneeded()
+                        await self._fleet.save()
                     finally:
                         server.close()
                     raise Ended

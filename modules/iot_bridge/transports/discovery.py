@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
 
 POLL_S: Final = 0.25
 """How soon a new port is noticed. One look at /dev takes some 50 µs."""
+
+log = logging.getLogger(__name__)
 
 UsbId = tuple[int, int]
 """Vendor and product."""
@@ -41,10 +44,16 @@ def find(ids: Collection[UsbId]) -> list[FoundPort]:
 
 async def watch(ids: Collection[UsbId]) -> AsyncIterator[list[FoundPort]]:
     """The ports as `find` sees them, now and after each change in /dev."""
-    before: set[str] | None = None
+    before: set[tuple[str, int]] | None = None
     while True:
-        now = {name for name in os.listdir("/dev") if name.startswith("tty")}  # noqa: PTH208 - only names
+        with os.scandir("/dev") as entries:  # another device under the same name has another inode
+            now = {(entry.name, entry.inode()) for entry in entries if entry.name.startswith("tty")}
         if now != before:
-            before = now
-            yield await asyncio.to_thread(find, ids)
+            try:
+                found = await asyncio.to_thread(find, ids)
+            except (OSError, TypeError, ValueError) as error:  # a device vanished under pyserial's eyes
+                log.warning("ports were not listed, once more: %r", error)
+            else:
+                before = now
+                yield found
         await asyncio.sleep(POLL_S)

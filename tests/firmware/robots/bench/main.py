@@ -93,6 +93,12 @@ def nonsense():
     return "not a number"
 
 
+@robot.command("query", returns={"one": Arg(str), "other": Arg(str)})
+def essay():
+    """More than fits into a frame."""
+    return 120 * "x", 120 * "y"
+
+
 @robot.command("query")
 def chatter():
     for line in range(50):

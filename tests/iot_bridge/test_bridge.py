@@ -1,0 +1,141 @@
+"""The bridge, as the chain and the link process see it."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import structlog
+
+from boardtalk.modules.iot_bridge.bridge import BoardBlock, IotBridge
+from boardtalk.modules.iot_bridge.service import api
+from boardtalk.modules.iot_bridge.service.client import ask
+from boardtalk.sdk import CONSUMED, PASS, Code, Config, Contact, Message, Refused, State, Status, check_name
+from tests.iot_bridge.fake_board import FakeBoard
+
+
+class Gateway:
+    """What the bridge gets from its gateway: the `Context`. All of it is kept."""
+
+    instance = "iot_bridge"
+
+    def __init__(self, state: Path, boards: Mapping[str, Config], tasks: asyncio.TaskGroup) -> None:
+        self.state = self.folder = state
+        self.log = structlog.get_logger()
+        self.contacts: dict[str, Contact] = {}
+        self.taken = ""
+        """Address of somebody else."""
+        self.ends: dict[str, Status] = {}
+        """How messages ended, by id."""
+        self._boards = boards
+        self._tasks = tasks
+
+    def send(self, message: Message, status: Status | None = None) -> None: ...
+
+    def report(self, message: Message, status: Status) -> None:
+        if status.state not in (State.SENT, State.STARTED):
+            assert message.id not in self.ends
+            self.ends[message.id] = status
+
+    def register(self, contact: Contact) -> None:
+        check_name(contact.address)
+        if contact.address == self.taken:
+            raise Refused(Code.BAD_ADDRESS, f"{contact.address!r} is somebody else's address")
+        self.contacts[contact.address] = contact
+
+    def unregister(self, address: str) -> None: ...
+
+    def allowed(self, sender: str, action: Any, to: str) -> bool:
+        return True
+
+    def blocks(self, kind: str) -> Mapping[str, Config]:
+        return self._boards
+
+    def now(self) -> float:
+        return time.monotonic()
+
+    def random(self) -> float:
+        return 0.5
+
+    def spawn(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
+        return self._tasks.create_task(work, name=name)
+
+    async def state_of(self, robot: str, state: str) -> None:
+        await until(lambda: robot in self.contacts and self.contacts[robot].state == state)
+
+    async def end(self, id_: str) -> State:
+        await until(lambda: id_ in self.ends)
+        return self.ends[id_].state
+
+
+@asynccontextmanager
+async def bridge(
+    state: Path, taken: str = "", **boards: FakeBoard
+) -> AsyncIterator[tuple[IotBridge, Gateway]]:
+    """A bridge whose boards are these, wired to ports of their own; one address is `taken` by others."""
+    async with asyncio.TaskGroup() as tasks:
+        blocks = {name: BoardBlock(port=board.port) for name, board in boards.items()}
+        gateway = Gateway(state, blocks, tasks)
+        gateway.taken = taken
+        module = IotBridge(gateway, IotBridge.Config(discover=False))
+        await module.on_start()
+        try:
+            yield module, gateway
+        finally:
+            await module.on_cleanup()
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(10):
+        while not condition():
+            await asyncio.sleep(0.01)
+
+
+def a_message(body: str, *, id_: str, row: int) -> Message:
+    """A message that the gateway accepts now."""
+    return Message(sender="alice", to="rover", body=body, id=id_, row=row, accepted=time.monotonic())
+
+
+@pytest.fixture
+async def board() -> AsyncIterator[FakeBoard]:
+    async with FakeBoard() as board:
+        yield board
+
+
+async def test_what_was_accepted_before_a_stop_is_not_done_after_it(tmp_path: Path, board: FakeBoard) -> None:
+    """Even if it was held up by another module, and the robot was re-armed meanwhile."""
+    async with bridge(tmp_path, rover=board) as (module, gateway):
+        await gateway.state_of("rover", "ready")
+        old_command = a_message("blink", id_="old command", row=1)
+        old_rearm = a_message("rearm", id_="old rearm", row=2)
+        await ask(tmp_path, api.Stop(board="rover", by="alice", re=1))
+        await gateway.state_of("rover", "latched")
+        assert module.on_message(old_rearm) is CONSUMED
+        assert await gateway.end("old rearm") is State.REJECTED
+        module.on_message(a_message("rearm", id_="rearm", row=3))
+        assert await gateway.end("rearm") is State.DONE
+        module.on_message(old_command)
+        assert await gateway.end("old command") is State.REJECTED
+        module.on_message(a_message("blink", id_="command", row=4))
+        assert await gateway.end("command") is State.DONE
+        assert board.executed == [4]
+
+
+@pytest.mark.parametrize("name", ["alice", "help"])
+async def test_a_robot_that_can_not_have_its_address_leaves_the_others_in_peace(
+    tmp_path: Path, board: FakeBoard, name: str
+) -> None:
+    async with (
+        FakeBoard("bb02") as other,
+        bridge(tmp_path, taken="alice", rover=board, **{name: other}) as (module, gateway),
+    ):
+        await gateway.state_of("rover", "ready")
+        assert module.on_message(a_message("blink", id_="to the person", row=1).with_(to=name)) is PASS
+        other.unplug()
+        board.unplug()
+        await gateway.state_of("rover", "offline")

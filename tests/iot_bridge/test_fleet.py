@@ -1,0 +1,124 @@
+"""Boards found by themselves: which ports are opened for them, and what each one is called."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+from serial.tools import list_ports
+from serial.tools.list_ports_common import ListPortInfo
+
+from boardtalk.modules.iot_bridge.feed import Feed
+from boardtalk.modules.iot_bridge.service import api
+from boardtalk.modules.iot_bridge.service.fleet import Fleet
+from tests.iot_bridge.fake_board import FakeBoard
+
+PICO = (0x2E8A, 0x0005)
+ROVER = api.WantedBoard(name="rover")
+
+
+class Ended(Exception):
+    """The test has seen what it wanted."""
+
+
+class Usb:
+    """What is plugged in, as pyserial lists it."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.ports: list[ListPortInfo] = []
+        self.failures = 0
+        """So often the list fails, as when a device vanishes while it is made."""
+        monkeypatch.setattr(list_ports, "comports", self._list)
+
+    def plug(self, board: FakeBoard, usb: tuple[int, int] = PICO) -> None:
+        port = ListPortInfo(board.port)
+        port.vid, port.pid = usb
+        self.ports.append(port)
+
+    def _list(self) -> list[ListPortInfo]:
+        if self.failures:
+            self.failures -= 1
+            raise TypeError("int() argument must be a string, not 'NoneType'")
+        return list(self.ports)
+
+
+@pytest.fixture
+def usb(monkeypatch: pytest.MonkeyPatch) -> Usb:
+    return Usb(monkeypatch)
+
+
+@asynccontextmanager
+async def fleet(folder: Path, *boards: api.WantedBoard, adopt_all: bool = False) -> AsyncIterator[Fleet]:
+    try:
+        async with asyncio.TaskGroup() as tasks:
+            fleet = Fleet(folder, Feed(), tasks)
+            fleet.configure(api.Attach(boards=boards, adopt_all=adopt_all, usb=(PICO,)))
+            yield fleet
+            raise Ended
+    except* Ended:
+        pass
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(10):
+        while not condition():
+            await asyncio.sleep(0.01)
+
+
+def states(fleet: Fleet) -> dict[str, tuple[str, str]]:
+    """Name and state of the boards that were met, by uid."""
+    return {board.uid: (board.name, board.state) for board in fleet.describe() if board.uid}
+
+
+async def test_only_listed_usb_devices_are_opened(usb: Usb, tmp_path: Path) -> None:
+    async with FakeBoard("aa01") as listed, FakeBoard("bb02") as other:
+        usb.plug(listed)
+        usb.plug(other, (0x1234, 0x5678))
+        async with fleet(tmp_path, adopt_all=True) as boards:
+            await until(lambda: states(boards) == {"aa01": ("rover", "ready")})
+        assert listed.asked
+        assert not other.link.is_open
+
+
+async def test_of_two_boards_of_one_name_the_second_waits_for_adoption(usb: Usb, tmp_path: Path) -> None:
+    async with FakeBoard("aa01") as one, FakeBoard("bb02") as two:
+        usb.plug(one)
+        usb.plug(two)
+        async with fleet(tmp_path, ROVER) as boards:
+            await until(lambda: len(states(boards)) == 2)
+            assert sorted(states(boards).values()) == [("", "waiting"), ("rover", "ready")]
+
+
+@pytest.mark.parametrize("block", [None, api.WantedBoard(name="rover", uid="AA01")])
+async def test_c08_a_board_that_was_stopped_before_it_came_is_stopped_when_it_comes(
+    usb: Usb, tmp_path: Path, block: api.WantedBoard | None
+) -> None:
+    """Also if the link process ends in between: it goes by the board's uid."""
+    wanted = [block] if block else []
+    async with FakeBoard("aa01") as board:
+        if not block:
+            usb.plug(board)
+            async with fleet(tmp_path) as boards:
+                await until(lambda: "aa01" in states(boards))
+                boards.adopt("aa01", "rover")
+                await boards.save()
+            usb.ports.clear()
+        async with fleet(tmp_path, *wanted) as boards:
+            (answer,) = await boards.stop(None)
+            assert (answer.board, answer.confirmed) == ("rover", False)
+            await boards.save()
+        usb.plug(board)
+        async with fleet(tmp_path, *wanted) as boards:
+            await until(lambda: states(boards).get("aa01") == ("rover", "latched"))
+        assert board.latched
+
+
+async def test_a_device_that_vanishes_while_ports_are_listed_is_no_matter(usb: Usb, tmp_path: Path) -> None:
+    async with FakeBoard("aa01") as board:
+        usb.plug(board)
+        usb.failures = 1
+        async with fleet(tmp_path, ROVER) as boards:
+            await until(lambda: states(boards) == {"aa01": ("rover", "ready")})
