@@ -9,7 +9,6 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter
 from cyclopts.validators import Number
-from rich.markup import escape
 
 from boardtalk import envelope
 from boardtalk import stop as stopping
@@ -162,5 +161,6 @@ async def _history(folder: Path, user: str, other: str, limit: int, *, as_json: 
         print_json(past.entries)
         return DONE
     for entry in past.entries:
-        console.print(escape(f"{entry['at']} {entry['sender']} → {entry['to']}: {entry['body']}"))
+        line = f"{entry['at']} {entry['sender']} → {entry['to']}: {entry['body']}"
+        console.print(line, markup=False, soft_wrap=True)
     return DONE

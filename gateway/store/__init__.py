@@ -8,6 +8,7 @@ Transient messages are never written: the hub does not put them.
 from __future__ import annotations
 
 import asyncio
+import secrets
 import sqlite3
 import threading
 import time
@@ -58,6 +59,9 @@ __all__ = [
 
 MAX_PENDING: Final = 10_000
 """Messages that may wait for the disk; more are refused as busy."""
+MAX_FIRST_ROW: Final = 1 << 30
+"""A new ledger begins anywhere below: boards remember the last commands by numbers that are made of
+rows, and would take those of a second ledger for repetitions."""
 DAY_S: Final = 24 * 3600.0
 PRUNE_EVERY_S: Final = 3600.0
 DELIVERED: Final = Status(code=Code.DELIVERED, state=State.DONE)
@@ -70,7 +74,8 @@ class Store:
         self._reader = reader
         self._reading = threading.Lock()
         self._history_days = history_days
-        self._next_row = (connection.execute("SELECT max(row) FROM ledger").fetchone()[0] or 0) + 1
+        last = connection.execute("SELECT max(row) FROM ledger").fetchone()[0]
+        self._next_row = (last or secrets.randbelow(MAX_FIRST_ROW)) + 1
         self._pending = 0
         self._results: deque[list[Result]] = deque()
         self._have_results = asyncio.Event()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import secrets
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
@@ -49,7 +50,7 @@ class Robot:
     """Who asked for telemetry, by channel."""
     shown: dict[str, tuple[str, float]] = field(default_factory=dict)
     """By channel, the last text shown to them, and when."""
-    _unstored: Iterator[int] = field(default_factory=lambda: itertools.cycle(range(UNSTORED)))
+    _unstored: Iterator[int] = field(default_factory=lambda: itertools.count(secrets.randbelow(UNSTORED)))
 
     @property
     def name(self) -> str:
@@ -103,7 +104,7 @@ class Robot:
 
     def command_id(self, message: Message) -> int:
         """The id of a message's command on the wire: its ledger row's low 32 bits."""
-        return message.row & 0xFFFF_FFFF or UNSTORED + next(self._unstored)
+        return message.row & 0xFFFF_FFFF or UNSTORED + next(self._unstored) % UNSTORED
 
     def follow(self, user: str) -> None:
         """Tell a user of events and log lines from now on."""

@@ -54,6 +54,17 @@ async def test_messages_are_accepted_in_order_with_rising_rows(tmp_path: Path) -
     assert rows == sorted(set(rows))
 
 
+async def test_a_new_ledger_begins_at_other_rows_than_the_last_one(tmp_path: Path) -> None:
+    """A board that is still powered remembers the commands that were made of those rows."""
+    rows = set()
+    for name in ("old", "new"):
+        (tmp_path / name).mkdir()
+        async with opened(tmp_path / name) as store:
+            results = await put(store, say("one"), say("two"))
+            rows |= {result.message.row for result in results}  # type: ignore[attr-defined]
+    assert len(rows) == 4
+
+
 async def test_history_survives_a_restart_newest_last(tmp_path: Path) -> None:
     async with opened(tmp_path) as store:
         await put(store, say("one"), say("two"), say("other", to="carol"))
