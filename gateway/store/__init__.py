@@ -10,9 +10,9 @@ from __future__ import annotations
 import asyncio
 import secrets
 import sqlite3
-import threading
 import time
 from collections import deque
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -72,7 +72,7 @@ class Store:
 
     def __init__(self, connection: sqlite3.Connection, reader: sqlite3.Connection, history_days: int) -> None:
         self._reader = reader
-        self._reading = threading.Lock()
+        self._reading = ThreadPoolExecutor(1, thread_name_prefix="store reader")
         self._history_days = history_days
         last = connection.execute("SELECT max(row) FROM ledger").fetchone()[0]
         self._next_row = (last or secrets.randbelow(MAX_FIRST_ROW)) + 1
@@ -102,9 +102,7 @@ class Store:
             yield store
         finally:
             pruner.cancel()
-            await asyncio.to_thread(store._writer.end)
-            reader.close()
-            connection.close()
+            await asyncio.to_thread(store._close)
 
     # Messages ---------------------------------------------------------------------------------
 
@@ -230,10 +228,15 @@ class Store:
 
     async def _read(self, query: str, values: tuple[object, ...]) -> list[tuple]:  # type: ignore[type-arg]
         def read() -> list[tuple]:  # type: ignore[type-arg]
-            with self._reading:
-                return self._reader.execute(query, values).fetchall()
+            return self._reader.execute(query, values).fetchall()
 
-        return await asyncio.to_thread(read)
+        return await self._loop.run_in_executor(self._reading, read)
+
+    def _close(self) -> None:
+        """Each connection is closed by the thread that uses it: a cancelled read still runs in its own."""
+        self._writer.end()
+        self._reading.submit(self._reader.close)
+        self._reading.shutdown()
 
     async def _prune(self) -> None:
         while True:

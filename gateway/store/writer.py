@@ -7,6 +7,7 @@ import sqlite3
 import threading
 import time
 from collections import deque
+from contextlib import closing
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import structlog
@@ -95,7 +96,7 @@ class Writer(threading.Thread):
     """Writes what is given to `submit`; tells the results of puts in batches, in order.
 
     Args:
-        connection: used by this thread alone.
+        connection: used by this thread alone, which closes it at its end.
         boot: of the machine, noted with each message.
         done: called in this thread after each transaction, with the results of its puts.
     """
@@ -126,6 +127,10 @@ class Writer(threading.Thread):
 
     def run(self) -> None:
         """Write until `end`."""
+        with closing(self._connection):
+            self._serve()
+
+    def _serve(self) -> None:
         while True:
             with self._wake:
                 while not self._jobs and not self._ending:

@@ -297,3 +297,15 @@ async def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="nowhere"):
         async with opened(tmp_path / "nowhere"):
             pass
+
+
+async def test_a_store_closes_while_reads_that_nobody_waits_for_any_more_still_run(tmp_path: Path) -> None:
+    """SQLite crashes the process when a connection is closed in the middle of a query."""
+    for _ in range(20):
+        async with opened(tmp_path) as store:
+            reads = [asyncio.create_task(store.history("alice")) for _ in range(20)]
+            await asyncio.sleep(0)
+            for read in reads:
+                read.cancel()
+        ended = await asyncio.gather(*reads, return_exceptions=True)
+        assert all(isinstance(end, asyncio.CancelledError) for end in ended)
