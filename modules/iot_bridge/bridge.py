@@ -327,10 +327,9 @@ class IotBridge(Module):
             cure = f"boardtalk boards adopt {board.uid} NAME"
             self.context.log.info("a board waits for adoption", port=board.port, cure=cure)
             return
-        robot = self._robots.get(board.name)
-        learned = robot.board.dictionary if robot else ""
-        if robot is None:
-            robot = self._robots[board.name] = Robot(board)
+        known = self._robots.get(board.name)
+        learned = known.board.dictionary if known else ""
+        robot = known or Robot(board)
         if board.epoch != robot.board.epoch:
             robot.stopped = self.context.now()
         robot.board = board
@@ -343,9 +342,11 @@ class IotBridge(Module):
         try:
             self.context.register(robot.contact)
         except (Refused, AddressError) as error:
-            del self._robots[board.name]  # what is said to this address is for somebody else
+            self._robots.pop(board.name, None)  # what is said to this address is for somebody else
             cure = f"remove that user or group, or call the board (uid {board.uid}) otherwise"
             self.context.log.error("a board has no address", reason=str(error), cure=cure)
+        else:
+            self._robots[board.name] = robot
 
     def _progress(self, event: api.Progress) -> None:
         running = self._running(event.board, event.id)
