@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 from contextlib import AsyncExitStack
+from functools import partial
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,21 +14,19 @@ import msgspec
 import structlog
 
 from boardtalk import broker, conf, loader, logs
+from boardtalk.configuration import Configuration, check_names, declared_users, groups
 from boardtalk.context import ModuleContext
 from boardtalk.directory import Directory
 from boardtalk.frontends.intake import Intake
 from boardtalk.frontends.local import LocalDoor
 from boardtalk.frontends.mqtt import MqttDoor
 from boardtalk.hub import Hub
-from boardtalk.sdk import Role
 from boardtalk.state import locked
 from boardtalk.store import Store
-from boardtalk.users import UserError, Users
+from boardtalk.users import Users
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-
-    from boardtalk.sdk import Config
+    from collections.abc import Callable
 
 log = structlog.get_logger()
 
@@ -51,18 +50,20 @@ def find_conf(given: Path | None) -> Path:
 
 
 async def serve(
-    document: conf.Document,
+    source: Callable[[], conf.Document],
     folder: Path,
     *,
     local_user: str,
+    watch: bool = False,
     ready: Callable[[Endpoints], None],
 ) -> int:
-    """Run a gateway until SIGINT or SIGTERM.
+    """Run a gateway until SIGINT or SIGTERM; SIGHUP has it read its configuration again.
 
     Args:
-        document: the configuration.
+        source: reads the configuration.
         folder: the state folder.
-        local_user: address of the person at this machine; becomes an operator if unknown.
+        local_user: address of the person at this machine; an admin.
+        watch: whether modules start anew when their code changes.
         ready: called once when everything works.
 
     Raises:
@@ -73,7 +74,7 @@ async def serve(
         asyncio.get_running_loop().add_signal_handler(number, stopping.set)
     try:
         async with AsyncExitStack() as stack:
-            endpoints = await _start(stack, document, folder, local_user)
+            endpoints = await _start(stack, source, folder, local_user, watch=watch)
             path = folder / "endpoints.json"
             path.write_bytes(msgspec.json.encode(endpoints))
             stack.callback(path.unlink, missing_ok=True)
@@ -92,62 +93,60 @@ def _first(error: Exception) -> Exception:
     return error
 
 
-async def _start(stack: AsyncExitStack, document: conf.Document, folder: Path, local_user: str) -> Endpoints:
+async def _start(
+    stack: AsyncExitStack,
+    source: Callable[[], conf.Document],
+    folder: Path,
+    local_user: str,
+    *,
+    watch: bool,
+) -> Endpoints:
     """Start the parts in the order in which data needs them; `stack` ends them in reverse."""
-    modules = loader.available()
+    document = source()
     settings = conf.settings(document.globals, conf.Gateway)
     logs.configure(settings.log_level)
     for warning in document.warnings:
         log.warning("configuration", where=str(warning))
-    instances = loader.plan(document, modules)
-    blocks = loader.module_blocks(document, modules.values())
+    plan = loader.plan(document)
 
     stack.enter_context(locked(folder))
-    users = Users.load(folder / "secrets", _declared_users(document, local_user))
-    _check_names(document, blocks, users)
-    directory = Directory(users, _groups(document))
+    users = Users.load(folder / "secrets", declared_users(document, local_user))
+    check_names(document, plan, users)
     store = await stack.enter_async_context(
         Store.open(folder / "store.db", history_days=settings.history_days)
     )
     tasks = await stack.enter_async_context(asyncio.TaskGroup())
-    hub = await stack.enter_async_context(Hub(store, directory))
+    hub = await stack.enter_async_context(Hub(store, Directory(users, groups(document))))
     intake = await stack.enter_async_context(Intake(hub, folder))
 
-    contexts: list[ModuleContext] = []
-
-    def context_for(instance: str, position: int) -> ModuleContext:
-        context = ModuleContext(hub, tasks, instance=instance, position=position, state=folder, blocks=blocks)
-        contexts.append(context)
-        stack.callback(context.cancel)
-        return context
-
-    chain, started = await stack.enter_async_context(loader.running(instances, context_for))
-    hub.load(chain, started)
+    context_for = partial(ModuleContext, hub, tasks, folder)
+    runner = await stack.enter_async_context(loader.Runner(context_for))
+    configuration = Configuration(source, document, local_user, hub=hub, users=users, runner=runner)
+    await configuration.start(plan)
+    _keep_current(stack, tasks, configuration, watch=watch)
     running = await _start_broker(stack, document, folder, users)
     if running:
         await stack.enter_async_context(MqttDoor(running.endpoint, hub, intake))
-
-    def users_changed() -> None:
-        if running:
-            running.reload(_logins(users))
-
-    await stack.enter_async_context(LocalDoor(hub, intake, users, users_changed).listening(folder))
-    return Endpoints(mqtt=str(running.endpoint) if running else None, modules=list(started))
+        users.subscribe(lambda: running.reload(_logins(users)))
+    door = LocalDoor(hub, intake, users, configuration)
+    await stack.enter_async_context(door.listening(folder))
+    return Endpoints(mqtt=str(running.endpoint) if running else None, modules=list(runner.modules))
 
 
-def _check_names(document: conf.Document, blocks: Mapping[str, Mapping[str, Config]], users: Users) -> None:
-    """See that no user has the name of a board or group of the configuration.
+def _keep_current(
+    stack: AsyncExitStack, tasks: asyncio.TaskGroup, configuration: Configuration, *, watch: bool
+) -> None:
+    """Have SIGHUP read the configuration again and, if asked to, changed code start anew."""
 
-    Raises:
-        UserError: one has.
-    """
-    named = [(kind, name) for kind, found in blocks.items() for name in found]
-    for kind, name in (*named, *(("group", block.name) for block in document.of("group"))):
-        if users.get(name):
-            raise UserError(
-                f"{name!r} is a user, and a {kind} in the configuration: "
-                f"`boardtalk user remove {name}`, or call the {kind} otherwise"
-            )
+    def hang_up() -> None:
+        tasks.create_task(configuration.reload_or_log(), name="reload")
+
+    loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGHUP, hang_up)
+    stack.callback(loop.remove_signal_handler, signal.SIGHUP)
+    if watch:
+        watcher = tasks.create_task(configuration.watch(), name="watch")
+        stack.callback(watcher.cancel)
 
 
 async def _start_broker(
@@ -163,14 +162,3 @@ async def _start_broker(
 
 def _logins(users: Users) -> list[broker.Login]:
     return [broker.Login(account.address, account.token) for account in users]
-
-
-def _declared_users(document: conf.Document, local_user: str) -> dict[str, Role]:
-    """The users of the configuration, and the person at this machine."""
-    declared = {block.name: conf.settings(block, conf.UserBlock).role for block in document.of("user")}
-    return {local_user: Role.ADMIN, **declared}
-
-
-def _groups(document: conf.Document) -> dict[str, tuple[str, ...]]:
-    blocks = {block.name: conf.settings(block, conf.GroupBlock) for block in document.of("group")}
-    return {name: tuple(block.members) for name, block in blocks.items()}

@@ -7,64 +7,119 @@ dawdles is noticed here and hurts nobody else.
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
-from dataclasses import dataclass, field
-from time import perf_counter_ns
-from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
+from time import monotonic, perf_counter_ns
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
-import structlog
-
-from boardtalk.sdk import CONSUMED, PASS, Message, Verdict
+from boardtalk.health import HARD_DEADLINE_NS, RECENT, SOFT_DEADLINE_NS, Health, OnFail
+from boardtalk.sdk import CONSUMED, PASS, Code, Message, Refused, Verdict
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Coroutine, Sequence
+    from collections.abc import Awaitable, Callable, Coroutine, Generator, Sequence
 
-SOFT_DEADLINE_NS: Final = 250_000_000
-"""A callback that takes longer is counted and reported."""
-HARD_DEADLINE_S: Final = 1.0
-"""An asynchronous callback that takes longer is cancelled; an inline one can't be."""
+Outcome: TypeAlias = Message | Refused | None
+"""The message that came out at the end of the chain, or why not; None: a module consumed it."""
 
-OnFail = Literal["skip", "drop"]
-"""What becomes of a message whose module failed: `skip` the module, or `drop` the message."""
-
-Outcome: TypeAlias = Message | None
-"""The message that came out at the end of the chain, or None: a module consumed it."""
-
-log = structlog.get_logger()
+LAST: Final = RECENT - 1
+"""Mask that makes the number of a call an index into the last ones."""
+Handler: TypeAlias = "Callable[[Message], Verdict | Awaitable[Verdict]]"
 
 
-@dataclass(slots=True)
+class Held:
+    """Stands in for the verdict of a module that is being replaced: the message waits."""
+
+    def __init__(self) -> None:
+        self.over = asyncio.Event()
+
+    def __await__(self) -> Generator[Any, None, bool]:
+        return self.over.wait().__await__()
+
+
 class Stage:
-    """One module instance in the chain, with its counts."""
+    """One place in the chain, and the module instance that fills it."""
 
-    name: str
-    handle: Callable[[Message], Verdict | Awaitable[Verdict]]
-    on_fail: OnFail = "skip"
-    calls: int = 0
-    busy_ns: int = 0
-    """Time spent inside the callback; of asynchronous ones, until they first wait."""
-    slow: int = 0
-    verdicts: Counter[str] = field(default_factory=Counter)
-    """Everything but PASS: consumed, replaced, failed."""
-    last_error: str = ""
+    __slots__ = ("_handler", "_held", "_idle", "_waiting", "handle", "health", "name", "on_fail")
 
-    def failed(self, error: Exception, message: Message) -> Verdict:
-        """Count and report a failure; the verdict that stands in for the missing one."""
-        self.verdicts["failed"] += 1
-        self.last_error = f"{type(error).__name__}: {error}"
-        name = message.id or message.row
-        log.error("module failed", module=self.name, message=name, policy=self.on_fail, exc_info=error)
-        return PASS if self.on_fail == "skip" else CONSUMED
-
-    def dawdled(self, elapsed_ns: int) -> None:
-        """Count and report a callback that took longer than the soft deadline."""
-        self.slow += 1
-        log.warning("module slow", module=self.name, ms=elapsed_ns // 1_000_000)
+    def __init__(self, name: str, handler: Handler, on_fail: OnFail = "skip") -> None:
+        self.name = name
+        self.on_fail = on_fail
+        self.health = Health(name)
+        self.handle: Callable[[Message], Any] = handler
+        """What the chain calls: the module, or what is in its place for now."""
+        self._handler = handler
+        self._held = Held()
+        self._waiting = 0
+        self._idle = asyncio.Event()
 
     @property
-    def passed(self) -> int:
-        """Messages that this module let go on unchanged."""
-        return self.calls - sum(self.verdicts.values())
+    def rests(self) -> bool:
+        """Whether the module failed too often and is left alone for now."""
+        return self.handle == self._rest and monotonic() < self.health.breaker.until
+
+    def failed(self, error: Exception, message: Message) -> Message | Refused:
+        """Note a failure; what stands in for the missing verdict."""
+        self.health.verdicts["failed"] += 1
+        self.tripped(error, message)
+        return self._without(message)
+
+    def tripped(self, error: Exception, message: Message) -> None:
+        """Note an error, whatever the verdict; after too many the module rests."""
+        if self.health.tripped(error, message) and self.handle == self._handler:
+            self.handle = self._rest
+
+    def hold(self) -> None:
+        """Let messages wait from now on, until `take` or `leave`."""
+        self.handle = lambda _: self._held
+
+    def take(self, handler: Handler, on_fail: OnFail) -> None:
+        """Give the place to a new instance of the module."""
+        self.health = Health(self.name)
+        self._handler = self.handle = handler
+        self.on_fail = on_fail
+        self._go_on()
+
+    def leave(self) -> None:
+        """Call the module no more: the place is empty from now on."""
+        self.handle = lambda _: PASS
+        self._go_on()
+
+    async def idle(self) -> None:
+        """Wait until the module has answered all that it was asked."""
+        while self._waiting:
+            self._idle.clear()
+            await self._idle.wait()
+
+    async def verdict(self, answer: Awaitable[Any]) -> Any:
+        """What an asynchronous module answers in time; otherwise the error."""
+        self._waiting += 1
+        try:
+            async with asyncio.timeout(HARD_DEADLINE_NS / 1e9):
+                return await answer
+        except Exception as error:  # noqa: BLE001 - whatever a module raises is its own failure
+            return error
+        finally:
+            self._waiting -= 1
+            if not self._waiting:
+                self._idle.set()
+
+    def _go_on(self) -> None:
+        held, self._held = self._held, Held()
+        held.over.set()
+
+    def _rest(self, message: Message) -> Any:
+        """In place of a module that failed too often, until its time is over."""
+        if monotonic() < self.health.breaker.until:
+            without = self._without(message)
+            if isinstance(without, Refused):
+                return without
+            self.health.verdicts["rested"] += 1
+            return PASS
+        self.handle = self._handler
+        return self._handler(message)
+
+    def _without(self, message: Message) -> Message | Refused:
+        if self.on_fail == "skip":
+            return message
+        return Refused(Code.FAILED, f"the module {self.name} failed, and nothing passes without it")
 
 
 class Chain:
@@ -72,6 +127,11 @@ class Chain:
 
     def __init__(self, stages: Sequence[Stage]) -> None:
         self.stages = tuple(stages)
+        self._places = {stage.name: place for place, stage in enumerate(self.stages)}
+
+    def behind(self, name: str) -> int:
+        """Where a message starts that the module of this name sent: it can't meet itself."""
+        return self._places.get(name, -1) + 1
 
     def run(self, message: Message, start: int = 0) -> Outcome | Coroutine[Any, Any, Outcome]:
         """Send a message through the stages from `start` on.
@@ -83,55 +143,65 @@ class Chain:
         began = perf_counter_ns()
         for index in range(start, len(stages)):
             stage = stages[index]
-            stage.calls += 1
             try:
-                verdict = stage.handle(message)
+                verdict: Any = stage.handle(message)
             except Exception as error:  # noqa: BLE001 - whatever a module raises is its own failure
-                verdict = stage.failed(error, message)
+                verdict = error
             ended = perf_counter_ns()
             elapsed = ended - began
-            stage.busy_ns += elapsed
             began = ended
-            if elapsed > SOFT_DEADLINE_NS:
-                stage.dawdled(elapsed)
-            if verdict is PASS:
+            health = stage.health
+            health.took_ns[health.calls & LAST] = elapsed
+            health.calls += 1
+            if verdict is PASS and elapsed < SOFT_DEADLINE_NS:
                 continue
             if hasattr(verdict, "__await__"):
-                return self._wait(verdict, message, index)
-            settled = self._settle(stage, verdict, message)
-            if settled is None:
-                return None
-            message = settled
+                return self._wait(verdict, message, index, ended)
+            outcome = self._settle(stage, verdict, message, elapsed)
+            if not isinstance(outcome, Message):
+                return outcome
+            message = outcome
         return message
 
-    async def _wait(self, verdict: Any, message: Message, index: int) -> Outcome:
+    async def _wait(self, answer: Any, message: Message, index: int, began: int) -> Outcome:
         """The rest of `run` when the stage at `index` takes its time."""
         stage = self.stages[index]
-        began = perf_counter_ns()
-        try:
-            async with asyncio.timeout(HARD_DEADLINE_S):
-                verdict = await verdict
-        except Exception as error:  # noqa: BLE001 - as in `run`; a timeout is a failure too
-            verdict = stage.failed(error, message)
+        health = stage.health
+        if isinstance(answer, Held):
+            await answer
+            health.calls -= 1
+            return await self._rest_of(message, index)
+        verdict = await stage.verdict(answer)
         elapsed = perf_counter_ns() - began
-        if elapsed > SOFT_DEADLINE_NS:
-            stage.dawdled(elapsed)
-        rest = self._settle(stage, verdict, message)
-        if rest is None:
-            return None
-        outcome = self.run(rest, index + 1)
-        return outcome if outcome is None or isinstance(outcome, Message) else await outcome
+        health.took_ns[(health.calls - 1) & LAST] = elapsed
+        outcome = self._settle(stage, verdict, message, elapsed)
+        return await self._rest_of(outcome, index + 1) if isinstance(outcome, Message) else outcome
+
+    async def _rest_of(self, message: Message, start: int) -> Outcome:
+        outcome = self.run(message, start)
+        return outcome if outcome is None or isinstance(outcome, Message | Refused) else await outcome
 
     @staticmethod
-    def _settle(stage: Stage, verdict: Any, message: Message) -> Message | None:
-        """Count a verdict; the message that goes on, if any."""
+    def _settle(stage: Stage, verdict: Any, message: Message, elapsed_ns: int) -> Outcome:
+        """Count a verdict, and whether it came in time; what follows from it."""
+        health = stage.health
+        if elapsed_ns >= SOFT_DEADLINE_NS:
+            health.dawdled(elapsed_ns)
+        if isinstance(verdict, Refused):
+            health.verdicts["refused"] += 1
+            return verdict
+        if isinstance(verdict, Exception):
+            return stage.failed(verdict, message)
+        if elapsed_ns >= HARD_DEADLINE_NS:  # what it said counts, and so does that nobody else got a turn
+            stage.tripped(TimeoutError(), message)
         if verdict is PASS:
             return message
         if verdict is CONSUMED:
-            stage.verdicts["consumed"] += 1
+            health.verdicts["consumed"] += 1
             return None
         if isinstance(verdict, Message):
-            stage.verdicts["replaced"] += 1
+            health.verdicts["replaced"] += 1
             return verdict
-        nonsense = TypeError(f"on_message returned {verdict!r}; PASS, CONSUMED or a Message is expected")
-        return message if stage.failed(nonsense, message) is PASS else None
+        return stage.failed(
+            TypeError(f"on_message returned {verdict!r}; PASS, CONSUMED or a Message is expected"), message
+        )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import structlog
 
@@ -26,10 +26,8 @@ class ModuleContext:
         self,
         hub: Hub,
         tasks: asyncio.TaskGroup,
-        *,
-        instance: str,
-        position: int,
         state: Path,
+        instance: str,
         blocks: Mapping[str, Mapping[str, Config]],
     ) -> None:
         self.instance = instance
@@ -39,7 +37,6 @@ class ModuleContext:
         self.log = structlog.get_logger(module=instance)
         self._hub = hub
         self._tasks = tasks
-        self._position = position
         self._blocks = blocks
         self._running: set[asyncio.Task[None]] = set()
 
@@ -48,7 +45,7 @@ class ModuleContext:
         owner = self._hub.directory.owner(message.sender)
         if owner is not None and owner != self.instance:
             raise Refused(Code.DENIED, f"{message.sender!r} belongs to the module {owner}")
-        self._hub.submit(self.instance, message, self._position, status)
+        self._hub.submit(self.instance, message, status)
 
     def report(self, message: Message, status: Status) -> None:
         """See the SDK."""
@@ -88,10 +85,15 @@ class ModuleContext:
         task.add_done_callback(lambda _: work.close())  # it may be cancelled before it began
         return task
 
-    def cancel(self) -> None:
-        """End what `spawn` started."""
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """End what `spawn` started; nobody answers for the instance's addresses any more."""
         for task in self._running:
             task.cancel()
+        for address in self._hub.directory.owned_by(self.instance):
+            self.unregister(address)
 
     async def _contain(self, work: Coroutine[Any, Any, None]) -> None:
         try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from boardtalk import policy
 from boardtalk.sdk import Action, Code, Contact, Kind, Refused, Role, check_name
@@ -14,12 +14,22 @@ if TYPE_CHECKING:
     from boardtalk.users import Users
 
 
+class Group(NamedTuple):
+    """One address for several."""
+
+    members: tuple[str, ...]
+    owner: str | None = None
+    one_by_one: bool = False
+    """Of each message, one member gets it, in turn."""
+
+
 class Directory:
     """Users and groups from the configuration, robots from the modules that answer for them."""
 
-    def __init__(self, users: Users, groups: Mapping[str, tuple[str, ...]]) -> None:
+    def __init__(self, users: Users, groups: Mapping[str, Group]) -> None:
         self._users = users
         self._groups = dict(groups)
+        self._turns: dict[str, int] = {}
         self._robots: dict[str, tuple[str, Contact]] = {}
         self._online: set[str] = set()
 
@@ -71,9 +81,31 @@ class Directory:
         ]
         return robots + groups + users
 
+    def set_groups(self, groups: Mapping[str, Group]) -> bool:
+        """Have these groups in place of the known ones; whether that changed anything."""
+        changed = self._groups != groups
+        self._groups = dict(groups)
+        return changed
+
     def members(self, group: str) -> tuple[str, ...]:
         """Members of a group."""
-        return self._groups[group]
+        return self._groups[group].members
+
+    def recipients(self, group: str, sender: str) -> list[str]:
+        """Who gets a message to a group; of one that takes turns, the next, if possible one who is online."""
+        others = [member for member in self._groups[group].members if member != sender]
+        if not (self._groups[group].one_by_one and others):
+            return others
+        turn = self._turns.get(group, -1) + 1
+        in_turn = others[turn % len(others) :] + others[: turn % len(others)]
+        chosen = next((member for member in in_turn if self.is_online(member)), in_turn[0])
+        self._turns[group] = others.index(chosen)
+        return [chosen]
+
+    def is_online(self, address: str) -> bool:
+        """Whether a user is logged in, or a robot answers."""
+        known = self._robots.get(address)
+        return known[1].online if known else address in self._online
 
     def register(self, owner: str, contact: Contact) -> None:
         """Enter or update an address that module instance `owner` answers for.
@@ -96,6 +128,10 @@ class Directory:
         """The module instance that answers for an address, or None."""
         known = self._robots.get(address)
         return known[0] if known else None
+
+    def owned_by(self, owner: str) -> list[str]:
+        """The addresses that a module instance answers for."""
+        return [address for address, (known, _) in self._robots.items() if known == owner]
 
     def role(self, address: str) -> Role | None:
         """A user's role."""

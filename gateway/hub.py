@@ -97,6 +97,8 @@ class Hub:
         self.directory = directory
         self.chain = Chain(())
         self._modules: Mapping[str, Module] = {}
+        self._early: list[tuple[str, Message, Status | None]] | None = []
+        """What modules said before there was a chain."""
         self._sessions: dict[str | None, set[Session]] = {}
         self._waiting: dict[tuple[str, str], deque[tuple[Message, int, Status | None]]] = {}
         self._module_sent: OrderedDict[tuple[str, str], str] = OrderedDict()
@@ -126,6 +128,9 @@ class Hub:
         """Put a chain into service; `modules` are its instances, by instance name."""
         self.chain = chain
         self._modules = modules
+        early, self._early = self._early or [], None
+        for instance, message, status in early:
+            self._enter(message, chain.behind(instance), status)
 
     # Front-ends -------------------------------------------------------------------------------
 
@@ -184,15 +189,19 @@ class Hub:
 
     # Modules ----------------------------------------------------------------------------------
 
-    def submit(self, instance: str, message: Message, after: int, status: Status | None) -> None:
-        """Take a message from a module; it enters the chain after stage `after`."""
+    def submit(self, instance: str, message: Message, status: Status | None) -> None:
+        """Take a message from a module; it enters the chain behind that module."""
         if message.id:
             self._module_sent[message.sender, message.id] = instance
             while len(self._module_sent) > MAX_REMEMBERED:
                 self._module_sent.popitem(last=False)
         if not message.flags & (Flag.TRANSIENT | Flag.PRESENCE):
             message = self.store.record(message, status)
-        self._enter(message.with_(accepted=time.monotonic()), after + 1, status)
+        message = message.with_(accepted=time.monotonic())
+        if self._early is None:
+            self._enter(message, self.chain.behind(instance), status)
+        else:
+            self._early.append((instance, message, status))
 
     def tell(self, message: Message, status: Status) -> None:
         """Record a status change of a message and tell its sender."""
@@ -268,7 +277,7 @@ class Hub:
         waiting = self._waiting.get(key) if self._waiting else None
         if waiting is None:
             outcome = self.chain.run(message, start)
-            if outcome is None or isinstance(outcome, Message):
+            if outcome is None or isinstance(outcome, Message | Refused):
                 self._leave(message, outcome, status)
                 return
             self._waiting[key] = deque()
@@ -295,7 +304,7 @@ class Hub:
             while waiting:
                 message, start, status = waiting.popleft()
                 result = self.chain.run(message, start)
-                if not (result is None or isinstance(result, Message)):
+                if not (result is None or isinstance(result, Message | Refused)):
                     result = await result
                 self._leave(message, result, status)
         finally:
@@ -304,6 +313,9 @@ class Hub:
     def _leave(self, original: Message, outcome: Outcome, status: Status | None) -> None:
         """Route what came out of the chain."""
         if outcome is None:
+            return
+        if isinstance(outcome, Refused):
+            self.refuse(original, outcome)
             return
         try:
             self._route(outcome, status)
@@ -320,9 +332,8 @@ class Hub:
         members = self.directory.members(message.to)
         if message.sender not in members and self.directory.kind(message.sender) is Kind.USER:
             raise Refused(Code.DENIED, f"{message.sender} is not a member of {message.to}")
-        for member in members:
-            if member != message.sender:
-                self._deliver(member, message.with_(groupid=message.to), status)
+        for member in self.directory.recipients(message.to, message.sender):
+            self._deliver(member, message.with_(groupid=message.to), status)
 
     def _deliver(self, user: str, message: Message, status: Status | None) -> None:
         """Hand a message to a user, or keep it until he comes."""

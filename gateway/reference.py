@@ -16,14 +16,14 @@ import msgspec
 from msgspec import inspect
 
 from boardtalk import loader
-from boardtalk.conf.blocks import BROKERS, KINDS, Gateway, Listen, ModuleOptions, RemoteBroker
+from boardtalk.conf.blocks import BROKERS, KINDS, AllowBlock, Gateway, Listen, ModuleOptions, RemoteBroker
 from boardtalk.conf.settings import fields
 from boardtalk.conf.values import expected
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from boardtalk.sdk import Config, Module
+    from boardtalk.sdk import Config
 
 OWN: Final[Mapping[str, type[Config]]] = {
     "global": Gateway,
@@ -31,6 +31,7 @@ OWN: Final[Mapping[str, type[Config]]] = {
     **{f"broker {name}": type_ for name, type_ in BROKERS.items()},
     "broker url": RemoteBroker,
     "listen": Listen,
+    "allow": AllowBlock,
     **KINDS,
 }
 """The settings that the gateway itself reads, by the name of their table."""
@@ -38,11 +39,13 @@ OWN: Final[Mapping[str, type[Config]]] = {
 _TABLE: Final = re.compile(r"(<!-- keys: (.+?) -->\n).*?(?=<!-- end -->)", re.DOTALL)
 
 
-def known_tables(modules: Mapping[str, type[Module]]) -> dict[str, type[Config]]:
-    """All settings, by the name of their table: our own, those of modules and of their blocks."""
+def known_tables() -> dict[str, type[Config]]:
+    """All settings, by the name of their table: the gateway's, those of its modules and of their blocks."""
     tables = dict(OWN)
-    for name, module in modules.items():
-        tables |= {f"module {name}": module.Config, **module.blocks}
+    for name, source in loader.find().items():
+        if source.is_ours:
+            module = source.load()
+            tables |= {f"module {name}": module.Config, **module.blocks}
     return tables
 
 
@@ -92,4 +95,4 @@ def _as_text(value: Any) -> str:
 
 if __name__ == "__main__":
     document = Path(sys.argv[1])
-    document.write_text(updated(document.read_text(), known_tables(loader.available())))
+    document.write_text(updated(document.read_text(), known_tables()))

@@ -18,7 +18,7 @@ import msgspec
 from boardtalk.sdk import BoardtalkError, Role, check_name
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Mapping
 
 MIN_PASSWORD_CHARS: Final = 8
 TOKEN_BYTES: Final = 24
@@ -74,10 +74,11 @@ def hash_password(password: str, salt: bytes | None = None) -> str:
 class Users:
     """All accounts, by address. Changes are written at once."""
 
-    def __init__(self, path: Path, accounts: dict[str, Account], declared: Iterable[str]) -> None:
+    def __init__(self, path: Path, accounts: dict[str, Account]) -> None:
         self._path = path
         self._accounts = accounts
-        self._declared = frozenset(declared)
+        self._declared: frozenset[str] = frozenset()
+        self._subscribers: list[Callable[[], None]] = []
 
     @classmethod
     def load(cls, secrets_folder: Path, declared: Mapping[str, Role] | None = None) -> Users:
@@ -87,17 +88,30 @@ class Users:
             UserError: the file is damaged, or others may read it.
         """
         path = secrets_folder / "users.json"
-        declared = declared or {}
-        users = cls(path, {account.address: account for account in _read(path)}, declared)
-        changed = False
+        users = cls(path, {account.address: account for account in _read(path)})
+        users.declare(declared or {})
+        return users
+
+    def declare(self, declared: Mapping[str, Role]) -> list[str]:
+        """Add users that the configuration declares, with its roles; those that are new or changed.
+
+        Users that it no longer declares stay, as if `boardtalk user add` had added them.
+        """
+        self._declared = frozenset(declared)
+        changed = []
         for address, role in declared.items():
-            account = users._accounts.setdefault(address, Account(address=address))
-            changed |= not account.token or account.role is not role
+            account = self._accounts.setdefault(address, Account(address=address))
+            if not account.token or account.role is not role:
+                changed.append(address)
             account.role = role
             account.token = account.token or new_token()
         if changed:
-            users._save()
-        return users
+            self._save()
+        return changed
+
+    def subscribe(self, changed: Callable[[], None]) -> None:
+        """Have `changed` called after each change, as the broker must know who may log in."""
+        self._subscribers.append(changed)
 
     def __iter__(self):  # type: ignore[no-untyped-def]
         return iter(self._accounts.values())
@@ -209,6 +223,8 @@ class Users:
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(self._path)
+        for changed in self._subscribers:
+            changed()
 
 
 def _read(path: Path) -> list[Account]:

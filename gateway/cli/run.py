@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
+from cyclopts import Parameter
 from rich.markup import escape
 
 from boardtalk import app, loader
@@ -27,16 +29,26 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 
-def run(*, conf: ConfFile = None, state: StateFolder = None) -> int:
+def run(
+    *,
+    conf: ConfFile = None,
+    state: StateFolder = None,
+    watch: Annotated[bool, Parameter(negative="")] = False,
+) -> int:
     """Run the gateway with the boards that are plugged in.
 
     Example: boardtalk run --conf gateway.conf
+
+    Args:
+        watch: start a module anew whenever its code changes; for whoever writes one.
     """
-    document = configuration.load(app.find_conf(conf))
-    if found := loader.problems(document):
+    source = partial(configuration.load, app.find_conf(conf))
+    if found := loader.problems(source()):
         _show_errors(found)
         return UNUSABLE
-    return await_(app.serve(document, state or default_folder(), local_user=me(), ready=_say_ready))
+    return await_(
+        app.serve(source, state or default_folder(), local_user=me(), watch=watch, ready=_say_ready)
+    )
 
 
 def _say_ready(endpoints: app.Endpoints) -> None:

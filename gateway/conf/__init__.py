@@ -11,6 +11,7 @@ stands in `blocks`, what modules take in the modules.
 """
 
 from boardtalk.conf.blocks import (
+    AllowBlock,
     BrokerBlock,
     EmbeddedBroker,
     Gateway,
@@ -27,6 +28,7 @@ from boardtalk.conf.grammar import parse, render
 from boardtalk.conf.settings import settings
 
 __all__ = [
+    "AllowBlock",
     "Block",
     "BrokerBlock",
     "Document",

@@ -46,6 +46,9 @@ class Gateway(Config):
         Literal["debug", "info", "warning", "error"],
         Meta(description="what is logged: this and what is worse"),
     ] = "info"
+    module_folders: Annotated[
+        tuple[Path, ...], Meta(description="where further modules lie, as `NAME.py` or `NAME/__init__.py`")
+    ] = ()
     history_days: Annotated[int, Meta(ge=1, le=3650, description="messages are kept for so many days")] = 30
 
 
@@ -114,7 +117,24 @@ class GroupBlock(Config):
     """`group NAME`: one address for several; the name is the address."""
 
     members: Annotated[list[Address], Meta(description="who gets what is sent to the group")]
+    delivery: Annotated[
+        Literal["all", "one"],
+        Meta(description="who gets a message: all members, or one, in turn, of those who are online"),
+    ] = "all"
     owner: Annotated[Address | None, Meta(description="who may change it, beside admins")] = None
+
+
+class AllowBlock(Config):
+    """`allow NAME`: a module that may be loaded. With one such block, others from elsewhere may not."""
+
+    sha256: Annotated[
+        str,
+        Meta(
+            pattern="^[0-9a-f]{64}$",
+            title="64 hex digits, as `boardtalk modules digest NAME` tells them",
+            description="of its files",
+        ),
+    ]
 
 
 KINDS: Final[Mapping[str, type[Config]]] = {"user": UserBlock, "group": GroupBlock}

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 from boardtalk.conf.blocks import (
     BROKERS,
     KINDS,
+    AllowBlock,
     BrokerBlock,
     EmbeddedBroker,
     Gateway,
@@ -66,14 +67,14 @@ def broker_settings(block: Block) -> BrokerBlock:
 
 def check(
     document: Document,
-    module_types: Mapping[str, type[Config]],
+    module_types: Mapping[str, type[Config] | None],
     block_types: Mapping[str, type[Config]],
 ) -> list[ConfigError]:
     """All errors of a configuration, in its order.
 
     Args:
         document: the configuration.
-        module_types: the settings of each installed module.
+        module_types: the settings of each module that there is; None if they are not known.
         block_types: the settings of each kind of block that modules declare.
 
     Raises:
@@ -92,19 +93,22 @@ def check(
                 errors += _broker_problems(block, brokers[0])
             case "listen":
                 errors += _listen_problems(block)
+            case "allow":
+                errors += problems(block, AllowBlock)
             case kind if kind in kinds:
                 errors += _name_problems(block, first[block.name])
                 errors += problems(block, kinds[kind])
             case kind:
-                hint = suggestion(kind, ("module", "broker", "listen", *kinds), "known kinds")
+                hint = suggestion(kind, ("module", "broker", "listen", "allow", *kinds), "known kinds")
                 errors.append(block.error(f"there is no kind of block {quoted(kind)}; {hint}"))
     return errors
 
 
-def _module_problems(block: Block, known: Mapping[str, type[Config]]) -> list[ConfigError]:
+def _module_problems(block: Block, known: Mapping[str, type[Config] | None]) -> list[ConfigError]:
     if block.name in known:
-        return problems(block, ModuleOptions, known[block.name])
-    hint = suggestion(block.name, known, "installed")
+        type_ = known[block.name]
+        return problems(block, ModuleOptions, type_) if type_ else []
+    hint = suggestion(block.name, known, "there are")
     what = f"there is no module {quoted(block.name)}" if block.name else "`module` needs a name"
     return [block.error(f"{what}; {hint}")]
 

@@ -13,15 +13,18 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 import structlog
 
+from boardtalk import loader
 from boardtalk.events import Delivery, Presence, Update
-from boardtalk.sdk import Completion, Contact, Kind, Refused, Role, ServiceError
+from boardtalk.health import Report
+from boardtalk.sdk import Completion, ConfigError, Contact, Kind, Refused, Role, ServiceError
 from boardtalk.sdk.channel import MAX_LINE_BYTES, Channel
 from boardtalk.users import Change, UserError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator
     from pathlib import Path
 
+    from boardtalk.configuration import Configuration
     from boardtalk.frontends.intake import Intake
     from boardtalk.hub import Hub
     from boardtalk.store import HistoryEntry
@@ -77,7 +80,15 @@ class ChangeUser(msgspec.Struct, tag_field="op", tag="user"):
     password: str = ""
 
 
-Request = Login | Send | Stop | Contacts | Complete | History | ChangeUser
+class Modules(msgspec.Struct, tag_field="op", tag="modules"):
+    """Ask how the modules are."""
+
+
+class Reload(msgspec.Struct, tag_field="op", tag="reload"):
+    """Read the configuration again and bring the gateway in line with it."""
+
+
+Request = Login | Send | Stop | Contacts | Complete | History | ChangeUser | Modules | Reload
 
 
 class Welcome(msgspec.Struct, tag="welcome"):
@@ -114,17 +125,41 @@ class UserChanged(Change, frozen=True, tag="user"):
     """Answers `ChangeUser`."""
 
 
-Reply = Welcome | Failure | ContactList | Completions | Past | UserChanged | Delivery | Update | Presence
+class ModuleReports(msgspec.Struct, tag="modules"):
+    """Answers `Modules`."""
+
+    modules: list[Report]
+
+
+class Reloaded(msgspec.Struct, tag="reloaded"):
+    """Answers `Reload`."""
+
+    changes: list[loader.Change]
+
+
+Reply = (
+    Welcome
+    | Failure
+    | ContactList
+    | Completions
+    | Past
+    | UserChanged
+    | ModuleReports
+    | Reloaded
+    | Delivery
+    | Update
+    | Presence
+)
 
 
 class LocalDoor:
     """Serves the socket while `serve` runs."""
 
-    def __init__(self, hub: Hub, intake: Intake, users: Users, users_changed: Callable[[], None]) -> None:
+    def __init__(self, hub: Hub, intake: Intake, users: Users, configuration: Configuration) -> None:
         self._hub = hub
         self._intake = intake
         self._users = users
-        self._users_changed = users_changed
+        self._configuration = configuration
         self._connections: set[asyncio.Task[None]] = set()
 
     @asynccontextmanager
@@ -190,7 +225,7 @@ class LocalDoor:
             await self._intake.room()
             try:
                 reply = await self._answer(request, user)
-            except (UserError, Refused, ValueError) as error:
+            except (ConfigError, UserError, Refused, ValueError) as error:
                 reply = Failure(str(error))
             if reply is not None:
                 channel.send(reply)
@@ -212,6 +247,10 @@ class LocalDoor:
                 return Past([_plain(entry) for entry in entries])
             case ChangeUser():
                 return self._change_user(request)
+            case Modules():
+                return ModuleReports(self._configuration.runner.reports())
+            case Reload():
+                return Reloaded(await self._configuration.reload())
             case Login():
                 return Failure("already logged in")
 
@@ -220,7 +259,6 @@ class LocalDoor:
         if request.action == "add" and taken not in (None, Kind.USER):
             raise UserError(f"{request.address!r} is the address of a {taken}")
         change = self._users.change(request.action, request.address, request.role, request.password)
-        self._users_changed()
         return UserChanged(change.address, change.role, change.token)
 
 

@@ -170,8 +170,19 @@ class Module:
     def on_start(self) -> Awaitable[None] | None:
         """Called once before the first message. Raise to refuse to start; the text is reported."""
 
+    def on_config(self, config: Any) -> Awaitable[None] | None:
+        """Take new settings, checked like the first ones, in place of `self.config`.
+
+        Raise to refuse them; the text is reported, and the instance keeps those that it has. A module
+        that does not override this is started anew with new settings.
+        """
+
     def on_message(self, message: Message) -> Verdict | Awaitable[Verdict]:
-        """Decide about a message on its way."""
+        """Decide about a message on its way.
+
+        Raises:
+            Refused: it is not to go on, and its sender is told why. (Any other error is the module's.)
+        """
         return PASS
 
     def on_message_status(self, message: Message, status: Status) -> Awaitable[None] | None:

@@ -5,15 +5,16 @@ from __future__ import annotations
 import asyncio
 import inspect
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from boardtalk import chain as chain_module
+from boardtalk import health as health_module
 from boardtalk.chain import Chain, Outcome, Stage
-from boardtalk.sdk import CONSUMED, PASS, Message, Verdict
+from boardtalk.sdk import CONSUMED, PASS, Code, Message, Refused, Verdict
 
 HELLO = Message(sender="alice", to="bob", body="hello")
 Handler = Callable[[Message], Verdict | Awaitable[Verdict]]
@@ -25,6 +26,15 @@ async def through(
     chain = Chain([Stage(f"m{index}", handler, on_fail=on_fail) for index, handler in enumerate(handlers)])
     outcome = chain.run(message, start)
     return await outcome if inspect.isawaitable(outcome) else outcome
+
+
+def body(outcome: Outcome) -> str:
+    assert isinstance(outcome, Message)
+    return outcome.body
+
+
+def add_stage(letter: str) -> Stage:
+    return Stage(letter, add(letter))
 
 
 def add(letter: str) -> Handler:
@@ -58,31 +68,26 @@ async def test_modules_see_the_message_in_order_whether_inline_or_asynchronous(
     steps: list[tuple[str, bool]],
 ) -> None:
     handlers = [add_later(letter) if slow else add(letter) for letter, slow in steps]
-    outcome = await through(*handlers)
-    assert outcome is not None
-    assert outcome.body == "hello" + "".join(letter for letter, _ in steps)
+    assert body(await through(*handlers)) == "hello" + "".join(letter for letter, _ in steps)
 
 
 async def test_a_replacement_of_any_length_goes_on() -> None:
     outcome = await through(lambda message: message.with_(body="x" * 60_000), add("!"))
-    assert outcome is not None
-    assert len(outcome.body) == 60_001
+    assert len(body(outcome)) == 60_001
 
 
 async def test_a_message_sent_by_a_module_starts_behind_it() -> None:
-    outcome = await through(add("0"), add("1"), add("2"), start=2)
-    assert outcome is not None
-    assert outcome.body == "hello2"
+    assert body(await through(add("0"), add("1"), add("2"), start=2)) == "hello2"
 
 
 @pytest.mark.parametrize("failing", [explode, lambda _: "nonsense", lambda _: None])
 async def test_a_failing_module_is_skipped_or_drops_the_message_as_configured(
     failing: Handler,
 ) -> None:
-    skipped = await through(failing, add("!"), on_fail="skip")
-    assert skipped is not None
-    assert skipped.body == "hello!"
-    assert await through(failing, add("!"), on_fail="drop") is None
+    assert body(await through(failing, add("!"), on_fail="skip")) == "hello!"
+    dropped = await through(failing, add("!"), on_fail="drop")
+    assert isinstance(dropped, Refused)
+    assert "m0 failed" in dropped.reason
 
 
 async def test_an_asynchronous_module_that_fails_is_contained_too() -> None:
@@ -90,15 +95,13 @@ async def test_an_asynchronous_module_that_fails_is_contained_too() -> None:
         await asyncio.sleep(0)
         raise RuntimeError("boom")
 
-    outcome = await through(later, add("!"))
-    assert outcome is not None
-    assert outcome.body == "hello!"
+    assert body(await through(later, add("!"))) == "hello!"
 
 
 async def test_a_module_that_hangs_is_cancelled_at_the_hard_deadline(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(chain_module, "HARD_DEADLINE_S", 0.01)
+    monkeypatch.setattr(chain_module, "HARD_DEADLINE_NS", 10_000_000)
     cancelled = []
 
     async def hang(_: Message) -> Verdict:
@@ -109,9 +112,7 @@ async def test_a_module_that_hangs_is_cancelled_at_the_hard_deadline(
             raise
         return PASS
 
-    outcome = await through(hang, add("!"))
-    assert outcome is not None
-    assert outcome.body == "hello!"
+    assert body(await through(hang, add("!"))) == "hello!"
     assert cancelled == [True]
 
 
@@ -122,11 +123,12 @@ def test_every_verdict_is_counted() -> None:
     for _ in range(4):
         chain.run(HELLO)
     chain.run(HELLO)
-    assert stage.calls == 5
-    assert stage.passed == 2
-    assert stage.verdicts == {"consumed": 1, "replaced": 1, "failed": 1}
-    assert "StopIteration" in stage.last_error
-    assert stage.busy_ns > 0
+    health = stage.health
+    assert health.calls == 5
+    assert health.passed == 2
+    assert health.verdicts == {"consumed": 1, "replaced": 1, "failed": 1}
+    assert "StopIteration" in health.last_error
+    assert 0 < health.percentile_ms(50) <= health.percentile_ms(99)
 
 
 def test_a_slow_module_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -134,4 +136,133 @@ def test_a_slow_module_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(chain_module, "perf_counter_ns", lambda: next(ticks))
     stage = Stage("m", lambda _: PASS)
     Chain([stage]).run(HELLO)
-    assert stage.slow == 1
+    assert stage.health.slow == 1
+
+
+def exploding(calls: list[int]) -> Handler:
+    def handler(_: Message) -> Verdict:
+        calls.append(len(calls))
+        raise RuntimeError("boom")
+
+    return handler
+
+
+def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The one element is the time that modules are given rest by."""
+    now = [100.0]
+    monkeypatch.setattr(chain_module, "monotonic", lambda: now[0])
+    monkeypatch.setattr(health_module, "monotonic", lambda: now[0])
+    return now
+
+
+def test_a_module_that_fails_three_times_in_five_seconds_is_left_alone_for_a_second_and_then_tried(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now, calls = clock(monkeypatch), list[int]()
+    stage = Stage("m", exploding(calls))
+    chain = Chain([stage])
+    for _ in range(10):
+        chain.run(HELLO)
+    assert len(calls) == 3
+    assert stage.rests
+    rests = []
+    for _ in range(9):
+        until = stage.health.breaker.until
+        now[0] = until - 0.01
+        chain.run(HELLO)
+        rests.append(until - now[0])
+        now[0] = until
+        chain.run(HELLO)
+        rests[-1] = stage.health.breaker.until - until
+    assert len(calls) == 3 + 9  # one trial each time
+    assert rests == [2, 4, 8, 16, 32, 60, 60, 60, 60]
+    assert stage.health.verdicts["rested"] == 7 + 9
+
+
+def test_three_failures_in_more_than_five_seconds_are_no_reason_to_rest(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now, calls = clock(monkeypatch), list[int]()
+    stage = Stage("m", exploding(calls))
+    for _ in range(20):
+        Chain([stage]).run(HELLO)
+        now[0] += 2.6
+    assert len(calls) == 20
+    assert not stage.rests
+
+
+def test_nothing_goes_past_a_module_that_rests_and_must_not_be_skipped(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    clock(monkeypatch)
+    chain = Chain([Stage("filter", explode, on_fail="drop")])
+    outcomes = [chain.run(HELLO) for _ in range(5)]
+    assert all(isinstance(outcome, Refused) for outcome in outcomes)
+
+
+def test_a_module_that_recovered_is_in_service_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    now, broken = clock(monkeypatch), [True]
+    stage = Stage("m", lambda message: explode(message) if broken[0] else CONSUMED)
+    chain = Chain([stage])
+    for _ in range(3):
+        chain.run(HELLO)
+    broken[0] = False
+    assert chain.run(HELLO) is HELLO
+    now[0] += 1
+    assert chain.run(HELLO) is None
+    assert not stage.rests
+
+
+def test_a_refusal_is_no_failure() -> None:
+    def refuse(_: Message) -> Verdict:
+        raise Refused(Code.DENIED, "not this word")
+
+    stage = Stage("m", refuse)
+    outcomes = [Chain([stage]).run(HELLO) for _ in range(5)]
+    assert all(isinstance(outcome, Refused) and outcome.reason == "not this word" for outcome in outcomes)
+    assert stage.health.verdicts == {"refused": 5}
+
+
+async def test_messages_wait_while_a_module_is_replaced_and_meet_the_new_one() -> None:
+    stage = Stage("m", add("old"))
+    chain = Chain([add_stage("<"), stage, add_stage(">")])
+    stage.hold()
+    waiting = [asyncio.ensure_future(cast("Any", chain.run(HELLO))) for _ in range(3)]
+    await asyncio.sleep(0.01)
+    assert not any(task.done() for task in waiting)
+    await stage.idle()
+    stage.take(add("new"), "skip")
+    assert [body(await task) for task in waiting] == ["hello<new>"] * 3
+    assert stage.health.calls == 3
+
+
+async def test_a_module_is_idle_once_it_has_answered() -> None:
+    go_on = asyncio.Event()
+
+    async def later(_: Message) -> Verdict:
+        await go_on.wait()
+        return CONSUMED
+
+    stage = Stage("m", later)
+    answer = asyncio.ensure_future(cast("Any", Chain([stage]).run(HELLO)))
+    idle = asyncio.create_task(stage.idle())
+    await asyncio.sleep(0.01)
+    assert not idle.done()
+    go_on.set()
+    assert await answer is None
+    await asyncio.wait_for(idle, 1)
+
+
+async def test_a_message_on_its_way_passes_by_a_module_that_has_left() -> None:
+    go_on = asyncio.Event()
+
+    async def later(message: Message) -> Verdict:
+        await go_on.wait()
+        return PASS
+
+    last = Stage("last", explode)
+    answer = asyncio.ensure_future(cast("Any", Chain([Stage("m", later), last]).run(HELLO)))
+    await asyncio.sleep(0)
+    last.leave()
+    go_on.set()
+    assert await answer is HELLO

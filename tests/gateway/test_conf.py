@@ -231,8 +231,8 @@ def test_a_user_has_the_fewest_rights_unless_told() -> None:
 # Check ----------------------------------------------------------------------------------------
 
 ADDRESS = "is not an address: use 1 to 32 of a-z, 0-9, '-' and '_', beginning with a letter or digit"
-KINDS = "known kinds: board, broker, group, listen, module, user"
-MODULE_NAMES = "installed: filter, iot_bridge"
+KINDS = "known kinds: allow, board, broker, group, listen, module, user"
+MODULE_NAMES = "there are: filter, iot_bridge"
 BROKER_NAMES = "known brokers: embedded, mosquitto; any other: `broker { url = … }`"
 URL = "expected mqtt://HOST, mqtts://HOST (encrypted), or either with :PORT"
 HOST = "expected a host name or address, such as 127.0.0.1"
@@ -242,7 +242,7 @@ LIST = "expected a list with commas, each"
 @pytest.mark.parametrize(
     ("text", "error"),
     [
-        ("zebra = 1", "1:1: unknown key 'zebra'; known keys: history_days, log_level"),
+        ("zebra = 1", "1:1: unknown key 'zebra'; known keys: history_days, log_level, module_folders"),
         ("log_level = all", "1:1: log_level = 'all': expected one of debug, error, info, warning"),
         ("history_days = 0", "1:1: history_days = '0': expected a whole number from 1 to 3650"),
         ("\n modul x", f"2:2: there is no kind of block 'modul'; did you mean 'module'? {KINDS}"),

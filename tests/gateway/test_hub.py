@@ -12,7 +12,7 @@ import pytest
 
 from boardtalk.chain import Chain, Stage
 from boardtalk.context import ModuleContext
-from boardtalk.directory import Directory
+from boardtalk.directory import Directory, Group
 from boardtalk.events import Delivery, Event, Update
 from boardtalk.hub import Hub, Session
 from boardtalk.sdk import (
@@ -45,14 +45,11 @@ async def gateway(folder: Path, *modules: type[Module]) -> AsyncIterator[Hub]:
         store = await stack.enter_async_context(Store.open(folder / "store.db"))
         tasks = await stack.enter_async_context(asyncio.TaskGroup())
         hub = await stack.enter_async_context(
-            Hub(store, Directory(users, {"team": ("alice", "bob", "carol")}))
+            Hub(store, Directory(users, {"team": Group(("alice", "bob", "carol"))}))
         )
         started: dict[str, Module] = {}
-        for position, module in enumerate(modules):
-            context = ModuleContext(
-                hub, tasks, instance=module.name, position=position, state=folder, blocks={}
-            )
-            stack.callback(context.cancel)
+        for module in modules:
+            context = stack.enter_context(ModuleContext(hub, tasks, folder, module.name, {}))
             started[module.name] = module(context, module.Config())
             result = started[module.name].on_start()
             if result:
@@ -142,7 +139,7 @@ async def test_a_duplicate_is_answered_alike_and_not_done_again(tmp_path: Path) 
                 found = await events(alice, delivered(1))
                 assert bodies(found) == ["did hello"]
         assert len([entry for entry in await hub.store.history("rover") if entry.to == "rover"]) == 1
-        assert hub.chain.stages[0].calls == 1
+        assert hub.chain.stages[0].health.calls == 1
 
 
 async def test_the_same_id_with_another_text_is_rejected(tmp_path: Path) -> None:
@@ -152,7 +149,7 @@ async def test_the_same_id_with_another_text_is_rejected(tmp_path: Path) -> None
             hub.accept(hello(to="rover", body="other"))
             found = await events(alice, delivered(2))
         assert "choose a new id" in bodies(found)[1]
-        assert hub.chain.stages[0].calls == 1
+        assert hub.chain.stages[0].health.calls == 1
 
 
 async def test_an_answer_tells_what_it_answers_and_how_that_ended(tmp_path: Path) -> None:
@@ -211,7 +208,7 @@ async def test_a_group_message_passes_the_chain_once_and_reaches_every_other_mem
                 ]
                 assert delivery.message.groupid == "team"
             assert delivered(1)(list(alice._events)) is False
-        assert hub.chain.stages[0].calls == 1
+        assert hub.chain.stages[0].health.calls == 1
 
 
 async def test_what_a_module_sends_enters_the_chain_behind_it(tmp_path: Path) -> None:
@@ -327,7 +324,7 @@ async def test_commands_under_way_when_the_gateway_died_are_not_carried_out_late
             hub.accept(hello())
             await events(alice, lambda found: State.ACCEPTED in states(found))
     async with gateway(tmp_path, Silent) as hub:
-        assert hub.chain.stages[0].calls == 0
+        assert hub.chain.stages[0].health.calls == 0
         (entry,) = await hub.store.history("alice")
     async with gateway(tmp_path, Silent) as hub:
         (entry,) = await hub.store.history("alice")

@@ -1,106 +1,43 @@
-"""Modules start in the order of the file, and end in reverse; one that does not start hurts nobody."""
+"""Which modules there are, and which of them a configuration may have."""
 
 from __future__ import annotations
 
-import asyncio
+import sys
+from collections.abc import Iterator
 from importlib.metadata import EntryPoint
-from typing import Any, ClassVar
+from pathlib import Path
 
 import pytest
-from structlog.testing import capture_logs
 
 from boardtalk import conf, loader
-from boardtalk.sdk import Module, ModuleError
+from boardtalk.loader import finder
+from boardtalk.sdk import ConfigError, Module, ModuleError
+
+GREETER = """
+from boardtalk.sdk import Config, Message, Module, Verdict
+
+class Greeter(Module):
+    name = "greeter"
+
+    class Config(Config):
+        word: str = "hello"
+
+    def on_message(self, message: Message) -> Verdict:
+        return message.with_(body=self.config.word)
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Iterator[Path]:
+    folder = tmp_path / "modules"
+    folder.mkdir()
+    yield folder
+    for name in [name for name in sys.modules if name.startswith(finder.FOLDER_PREFIX)]:
+        del sys.modules[name]
 
 
 class Diary(Module):
-    """Notes what is done with it."""
-
     name = "diary"
-    said: ClassVar[list[str]] = []
-
-    def __init__(self, context: Any, config: Any) -> None:
-        super().__init__(context, config)
-        self.instance = context
-
-    def on_start(self) -> None:
-        self.said.append(f"start {self.instance}")
-
-    async def on_cleanup(self) -> None:
-        self.said.append(f"cleanup {self.instance}")
-
-
-class Lame(Module):
-    name = "lame"
-
-    async def on_start(self) -> None:
-        raise OSError("no leg to stand on")
-
-
-class Sloppy(Diary):
-    name = "sloppy"
-
-    async def on_cleanup(self) -> None:
-        await super().on_cleanup()
-        raise RuntimeError("the broom is broken")
-
-
-class Slow(Diary):
-    name = "slow"
-
-    async def on_cleanup(self) -> None:
-        await asyncio.Event().wait()
-
-
-MODULES = {module.name: module for module in (Diary, Lame, Sloppy, Slow)}
-
-
-@pytest.fixture(autouse=True)
-def said() -> list[str]:
-    Diary.said.clear()
-    return Diary.said
-
-
-def instances(text: str) -> list[loader.Instance]:
-    return loader.plan(conf.parse(text, "gateway.conf"), MODULES)
-
-
-def name_only(instance: str, _position: int) -> Any:
-    return instance
-
-
-async def test_modules_start_in_order_and_are_cleaned_up_in_reverse(said: list[str]) -> None:
-    three = instances("module diary { }\nmodule sloppy { }\nmodule diary { }")
-    async with loader.running(three, name_only) as (chain, started):
-        assert said == ["start diary", "start sloppy", "start diary#2"]
-        assert [stage.name for stage in chain.stages] == list(started) == ["diary", "sloppy", "diary#2"]
-        said.clear()
-    assert said == ["cleanup diary#2", "cleanup sloppy", "cleanup diary"]
-
-
-async def test_a_module_that_never_finishes_its_clean_up_does_not_hold_up_the_others(
-    said: list[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(loader, "CLEANUP_S", 0.05)
-    async with loader.running(instances("module diary { }\nmodule slow { }"), name_only):
-        said.clear()
-    assert said == ["cleanup diary"]
-
-
-async def test_the_chain_goes_on_without_a_module_that_does_not_start(said: list[str]) -> None:
-    three = instances("module diary { }\nmodule lame { }\nmodule diary { }")
-    async with loader.running(three, name_only) as (chain, _):
-        assert [stage.name for stage in chain.stages] == ["diary", "diary#2"]
-
-
-async def test_without_a_required_module_nothing_runs_and_what_had_started_is_cleaned_up(
-    said: list[str],
-) -> None:
-    two = instances("module diary { }\nmodule lame { required = yes }")
-    with pytest.raises(ModuleError, match="required module 'lame' did not start: no leg to stand on"):
-        async with loader.running(two, name_only):
-            pytest.fail("it runs")
-    assert said == ["start diary", "cleanup diary"]
 
 
 class Elsewhere(Module):
@@ -112,17 +49,108 @@ class Ancient(Module):
     api_version = 0
 
 
-def test_modules_that_do_not_fit_are_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    wrong = {
-        "ancient": ("Ancient", "is written for module API 0"),
-        "elsewhere": ("Elsewhere", "calls itself 'somebody'"),
-        "text": ("MODULES", "is no subclass of boardtalk.sdk.Module"),
-        "gone": ("Gone", "has no attribute 'Gone'"),
-    }
-    places = {"diary": "Diary"} | {name: place for name, (place, _) in wrong.items()}
-    points = [EntryPoint(name, f"{__name__}:{place}", loader.GROUP) for name, place in places.items()]
-    monkeypatch.setattr(loader, "entry_points", lambda **_: points)
-    with capture_logs() as told:
-        assert loader.available() == {"diary": Diary}
-    reasons = {line["module"]: line["error"] for line in told}
-    assert all(reason in reasons[name] for name, (_, reason) in wrong.items())
+DIARIES = (Diary,)
+
+
+@pytest.mark.parametrize(
+    ("name", "place", "reason"),
+    [
+        ("ancient", "Ancient", "is written for module API 0"),
+        ("elsewhere", "Elsewhere", "calls itself 'somebody'"),
+        ("text", "DIARIES", "is no subclass of boardtalk.sdk.Module"),
+        ("gone", "Gone", "has no attribute 'Gone'"),
+    ],
+)
+def test_a_module_that_does_not_fit_says_why(
+    monkeypatch: pytest.MonkeyPatch, name: str, place: str, reason: str
+) -> None:
+    points = [
+        EntryPoint(each, f"{__name__}:{at}", finder.GROUP) for each, at in (("diary", "Diary"), (name, place))
+    ]
+    monkeypatch.setattr(finder, "entry_points", lambda **_: points)
+    sources = loader.find()
+    assert sources["diary"].load() is Diary
+    with pytest.raises(ModuleError, match=reason):
+        sources[name].load()
+    error = only_problem(f"module diary {{ }}\nmodule {name} {{ }}")
+    assert (error.line, reason in error.reason) == (2, True)
+
+
+def only_problem(text: str) -> ConfigError:
+    [error] = loader.problems(conf.parse(text, "gateway.conf"))
+    return error
+
+
+def test_a_folder_of_the_configuration_holds_files_and_packages(folder: Path) -> None:
+    (folder / "greeter.py").write_text(GREETER)
+    package = folder / "polite"
+    package.mkdir()
+    (package / "words.py").write_text("WORD = 'good day'\n")
+    polite = GREETER.replace('"greeter"', '"polite"').replace('"hello"', "WORD")
+    (package / "__init__.py").write_text(f"from .words import WORD\n{polite}")
+    text = f"module_folders = {folder}\nmodule greeter {{ }}\nmodule polite {{ }}"
+    document = conf.parse(text)
+    assert loader.problems(document) == []
+    greeter, other = loader.plan(document).instances
+    assert (greeter.name, other.name) == ("greeter", "polite")
+    assert other.settings.word == "good day"  # type: ignore[attr-defined]
+    assert {path.name for path in other.source.files()} == {"__init__.py", "words.py"}
+
+
+def test_a_module_of_a_folder_can_t_stand_in_for_a_library(folder: Path) -> None:
+    (folder / "json.py").write_text(GREETER.replace('"greeter"', '"json"'))
+    loader.plan(conf.parse(f"module_folders = {folder}\nmodule json {{ }}"))
+    import json
+
+    assert json.loads("1") == 1
+
+
+@pytest.mark.parametrize(
+    ("code", "reason"),
+    [
+        ("raise RuntimeError('boom')", "RuntimeError: boom"),
+        ("def x(:", "SyntaxError"),
+        ("import no_such_library", "No module named 'no_such_library'"),
+        ("x = 1", "defines no Module with `name = 'greeter'`"),
+        (GREETER.replace('"greeter"', '"other"'), "but 'other'"),
+    ],
+)
+def test_code_that_can_t_be_loaded_is_named_with_its_place_in_the_configuration(
+    folder: Path, code: str, reason: str
+) -> None:
+    (folder / "greeter.py").write_text(code)
+    error = only_problem(f"module_folders = {folder}\nmodule greeter {{ }}")
+    assert error.line == 2
+    assert reason in error.reason
+    assert "greeter.py" in error.reason
+
+
+def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
+    error = only_problem(f"module_folders = {tmp_path / 'nowhere'}")
+    assert (error.line, "nowhere: No such file" in error.reason) == (1, True)
+
+
+def test_code_that_nobody_asked_for_does_not_run(folder: Path) -> None:
+    (folder / "greeter.py").write_text("raise SystemExit('it ran')")
+    (folder / "not a module.py").write_text("raise SystemExit('it ran')")
+    assert loader.problems(conf.parse(f"module_folders = {folder}")) == []
+    assert "greeter" in loader.find([folder])
+
+
+def test_an_allow_list_lets_in_what_it_has_as_long_as_that_stays_the_same(folder: Path) -> None:
+    module = folder / "greeter.py"
+    module.write_text(GREETER)
+    text = f"module_folders = {folder}\nmodule greeter {{ }}\nmodule iot_bridge {{ }}\n"
+    digest = loader.find([folder])["greeter"].digest()
+    allowed = f"{text}allow greeter {{ sha256 = {digest} }}"
+    assert loader.problems(conf.parse(allowed)) == []
+    assert "is not on the allow-list" in only_problem(f"{text}allow other {{ sha256 = {'0' * 64} }}").reason
+    module.write_text(GREETER + "# harmless\n")
+    changed = only_problem(allowed).reason
+    assert "has changed since it was allowed" in changed
+    assert loader.find([folder])["greeter"].digest() in changed
+
+
+def test_settings_of_a_module_that_is_switched_off_are_still_checked() -> None:
+    assert loader.problems(conf.parse("board rover { }")) == []
+    assert "unknown key" in only_problem("board rover { colour = red }").reason

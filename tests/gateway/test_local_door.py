@@ -7,19 +7,27 @@ import stat
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from boardtalk.directory import Directory
+from boardtalk import conf
+from boardtalk.configuration import Configuration
+from boardtalk.directory import Directory, Group
 from boardtalk.events import Delivery, Event, Update
 from boardtalk.frontends import local
 from boardtalk.frontends.client import Denied, GatewayClient, NoGateway
 from boardtalk.frontends.intake import Intake
 from boardtalk.frontends.local import LocalDoor
 from boardtalk.hub import Hub
+from boardtalk.loader import Runner
 from boardtalk.sdk import Code, Role, State
 from boardtalk.store import Store
 from boardtalk.users import Users
+
+
+def no_context(*_: object) -> Any:
+    raise AssertionError("no module is started here")
 
 
 @asynccontextmanager
@@ -29,9 +37,13 @@ async def served(folder: Path) -> AsyncIterator[list[str]]:
     async with AsyncExitStack() as stack:
         users = Users.load(folder / "secrets", {"alice": Role.ADMIN, "bob": Role.OPERATOR})
         store = await stack.enter_async_context(Store.open(folder / "store.db"))
-        hub = await stack.enter_async_context(Hub(store, Directory(users, {"team": ("alice", "bob")})))
+        hub = await stack.enter_async_context(Hub(store, Directory(users, {"team": Group(("alice", "bob"))})))
         intake = await stack.enter_async_context(Intake(hub, folder))
-        door = LocalDoor(hub, intake, users, lambda: changes.append("changed"))
+        users.subscribe(lambda: changes.append("changed"))
+        runner = await stack.enter_async_context(Runner(no_context))
+        empty = conf.parse("")
+        configuration = Configuration(lambda: empty, empty, "alice", hub=hub, users=users, runner=runner)
+        door = LocalDoor(hub, intake, users, configuration)
         await stack.enter_async_context(door.listening(folder))
         yield changes
 

@@ -15,7 +15,7 @@ import pytest
 
 from boardtalk.broker import Endpoint, Login, packets
 from boardtalk.broker.client import Publisher
-from boardtalk.directory import Directory
+from boardtalk.directory import Directory, Group
 from boardtalk.frontends.intake import Intake
 from boardtalk.frontends.mqtt import MqttDoor
 from boardtalk.hub import Hub
@@ -32,7 +32,7 @@ MESSAGES = 3_000
 async def gateway(folder: Path, users: Users, at: Endpoint) -> AsyncIterator[MqttDoor]:
     async with (
         Store.open(folder / "store.db") as store,
-        Hub(store, Directory(users, {"team": ("alice", "bob")})) as hub,
+        Hub(store, Directory(users, {"team": Group(("alice", "bob"))})) as hub,
         Intake(hub, folder) as intake,
         MqttDoor(at, hub, intake) as door,
     ):

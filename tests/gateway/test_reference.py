@@ -9,7 +9,6 @@ from typing import Annotated
 import msgspec
 import pytest
 
-from boardtalk import loader
 from boardtalk.reference import OWN, known_tables, table, updated
 from boardtalk.sdk import Config
 
@@ -20,7 +19,7 @@ NAMES = re.findall("<!-- keys: (.+?) -->", TEXT)
 
 @pytest.mark.parametrize("name", NAMES)
 def test_each_table_of_the_document_is_current(name: str) -> None:
-    tables = known_tables(loader.available())
+    tables = known_tables()
     assert name in tables, "the module that reads it is not installed"
     assert f"<!-- keys: {name} -->\n{table(tables[name])}<!-- end -->" in TEXT, (
         "run: python -m boardtalk.reference docs/configuration.md"
@@ -28,7 +27,7 @@ def test_each_table_of_the_document_is_current(name: str) -> None:
 
 
 def test_every_block_has_its_table() -> None:
-    assert set(NAMES) >= set(known_tables(loader.available()))
+    assert set(NAMES) >= set(known_tables())
     assert set(NAMES) >= set(OWN)
 
 

@@ -1,0 +1,177 @@
+"""A configuration in service: its modules, users and groups, at the start and whenever it changes."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Final
+
+import structlog
+
+from boardtalk import conf, loader, logs
+from boardtalk.directory import Group
+from boardtalk.loader import Change, What
+from boardtalk.sdk import ConfigError, Role
+from boardtalk.users import UserError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from boardtalk.hub import Hub
+    from boardtalk.loader import Plan, Runner
+    from boardtalk.users import Users
+
+LOOK_EVERY_S: Final = 0.5
+"""Between two looks whether the code of a module changed, for `watch`."""
+
+log = structlog.get_logger()
+
+
+class InvalidConfigError(ConfigError):
+    """A new configuration is wrong; the text has all that is, and the old one stays in service."""
+
+    def __init__(self, problems: Sequence[ConfigError]) -> None:
+        super().__init__("\n".join(map(str, problems)) + "\nnothing was changed")
+
+
+class Configuration:
+    """What a gateway was told by its configuration, and how it takes another.
+
+    Args:
+        source: reads the configuration.
+        document: what it read at the start.
+        local_user: the person at this machine, always an admin.
+    """
+
+    def __init__(
+        self,
+        source: Callable[[], conf.Document],
+        document: conf.Document,
+        local_user: str,
+        *,
+        hub: Hub,
+        users: Users,
+        runner: Runner,
+    ) -> None:
+        self._source = source
+        self._document = document
+        self._local_user = local_user
+        self._hub = hub
+        self._users = users
+        self.runner = runner
+        self._changing = asyncio.Lock()
+
+    async def start(self, plan: Plan) -> None:
+        """Start the modules.
+
+        Raises:
+            ModuleError: a required one did not start.
+        """
+        await self.runner.start(plan.instances)
+        self._hub.load(self.runner.chain, self.runner.modules)
+
+    async def reload(self) -> list[Change]:
+        """Read the configuration again and bring the gateway in line with it, losing no message.
+
+        Raises:
+            ConfigError, UserError: it is wrong; nothing was changed.
+        """
+        async with self._changing:
+            document = await asyncio.to_thread(self._source)
+            if problems := loader.problems(document):
+                raise InvalidConfigError(problems)
+            plan = loader.plan(document)
+            check_names(document, plan, self._users)
+            settings = conf.settings(document.globals, conf.Gateway)
+            changes = self._later(document)
+            logs.configure(settings.log_level)
+            if users := self._users.declare(declared_users(document, self._local_user)):
+                changes.append(Change("users", What.RECONFIGURED, ", ".join(users)))
+            if self._hub.directory.set_groups(groups(document)):
+                changes.append(Change("groups", What.RECONFIGURED))
+            changes += await self.runner.apply(plan.instances)
+            self._hub.load(self.runner.chain, self.runner.modules)
+            await self.runner.retire()
+            self._document = document
+            for change in changes:
+                log.info("configuration", part=change.name, what=change.what, detail=change.detail)
+            return changes
+
+    async def reload_or_log(self) -> None:
+        """`reload`, for whoever has nobody to tell."""
+        try:
+            await self.reload()
+        except (ConfigError, UserError) as error:
+            log.error("configuration not reloaded", error=str(error))
+
+    async def watch(self) -> None:
+        """For ever: when files of a module change, start that module anew from them."""
+        seen: dict[Path, float] = {}
+        while True:
+            for source in {each.source.name: each.source for each in self.runner.instances}.values():
+                ages = _ages(source.files())
+                changed = [path for path, age in ages.items() if seen.get(path, age) != age]
+                seen |= ages
+                if changed:
+                    await self._renew(source, changed)
+            await asyncio.sleep(LOOK_EVERY_S)
+
+    async def _renew(self, source: loader.Source, changed: Sequence[Path]) -> None:
+        log.info("code changed", module=source.name, files=[path.name for path in changed])
+        forgotten = source.forget()
+        try:
+            for change in await self.reload():
+                log.warning("reloaded", part=change.name, what=change.what, detail=change.detail)
+        except (ConfigError, UserError) as error:
+            source.remember(forgotten)
+            log.error("not reloaded", error=str(error))
+
+    def _later(self, document: conf.Document) -> list[Change]:
+        """What changed and waits for the next start."""
+        parts = {kind: (self._document.of(kind), document.of(kind)) for kind in ("broker", "listen")}
+        changed = [kind for kind, (old, new) in parts.items() if old != new]
+        old, new = (conf.settings(each.globals, conf.Gateway) for each in (self._document, document))
+        if old.history_days != new.history_days:
+            changed.append("history_days")
+        return [Change(name, What.KEPT, "takes effect when the gateway starts again") for name in changed]
+
+
+def declared_users(document: conf.Document, local_user: str) -> dict[str, Role]:
+    """The users of the configuration, and the person at this machine."""
+    declared = {block.name: conf.settings(block, conf.UserBlock).role for block in document.of("user")}
+    return {local_user: Role.ADMIN, **declared}
+
+
+def groups(document: conf.Document) -> dict[str, Group]:
+    """The groups of the configuration."""
+    blocks = {block.name: conf.settings(block, conf.GroupBlock) for block in document.of("group")}
+    return {
+        name: Group(tuple(block.members), block.owner, one_by_one=block.delivery == "one")
+        for name, block in blocks.items()
+    }
+
+
+def check_names(document: conf.Document, plan: Plan, users: Users) -> None:
+    """See that no user has the name of a board or group of the configuration.
+
+    Raises:
+        UserError: one has.
+    """
+    named = [(kind, name) for kind, found in plan.blocks.items() for name in found]
+    for kind, name in (*named, *(("group", block.name) for block in document.of("group"))):
+        if users.get(name):
+            raise UserError(
+                f"{name!r} is a user, and a {kind} in the configuration: "
+                f"`boardtalk user remove {name}`, or call the {kind} otherwise"
+            )
+
+
+def _ages(files: Sequence[Path]) -> dict[Path, float]:
+    """When files were changed; those that are gone just now (an editor may replace them) are left out."""
+    ages = {}
+    for path in files:
+        try:
+            ages[path] = path.stat().st_mtime
+        except OSError:
+            continue
+    return ages

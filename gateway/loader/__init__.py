@@ -1,0 +1,11 @@
+"""Modules: found, checked against the configuration, started, and replaced while messages go on.
+
+`finder` says which modules there are, `plan` which instances a configuration asks for, `runner` has
+them in service.
+"""
+
+from boardtalk.loader.finder import Source, find
+from boardtalk.loader.plan import Instance, Plan, plan, problems
+from boardtalk.loader.runner import Change, Runner, What
+
+__all__ = ["Change", "Instance", "Plan", "Runner", "Source", "What", "find", "plan", "problems"]

@@ -1,0 +1,214 @@
+"""Where modules come from: installed packages, and folders that the configuration names.
+
+A module is imported only when a configuration asks for it: code that nobody asked for does not run.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import sys
+from importlib.machinery import ModuleSpec
+from importlib.metadata import EntryPoint, entry_points
+from importlib.util import find_spec, module_from_spec, spec_from_file_location
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import structlog
+
+from boardtalk.sdk import API_VERSION, Module, ModuleError, check_address
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from types import ModuleType
+
+GROUP: Final = "boardtalk.modules"
+"""Entry-point group: the modules that come with boardtalk use the same door as everybody's."""
+OURS: Final = "boardtalk."
+"""What is imported under this name came with the gateway itself."""
+OUR_MODULES: Final = "boardtalk.modules"
+FOLDER_PREFIX: Final = "boardtalk_folder_"
+"""Modules from folders are imported under this and their name: they can't stand in for a library."""
+
+log = structlog.get_logger()
+
+
+class Source:
+    """One module that could be loaded; `name` is what a configuration calls it."""
+
+    def __init__(self, name: str, origin: str, package: str) -> None:
+        self.name = name
+        self.origin = origin
+        """For people: the entry point, or the file."""
+        self.package = package
+        """What belongs to it in `sys.modules`: this name and all below it."""
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether it came with the gateway."""
+        return self.package.startswith(OURS)
+
+    def load(self) -> type[Module]:
+        """Import it.
+
+        Raises:
+            ModuleError: it can't be imported, or is no module for this gateway.
+        """
+        try:
+            return _checked(self.name, self._import())
+        except ModuleError:
+            raise
+        except Exception as error:
+            raise ModuleError(
+                f"module {self.name!r} ({self.origin}): {type(error).__name__}: {error}"
+            ) from error
+
+    def forget(self) -> dict[str, ModuleType]:
+        """Have the next `load` import it anew, from its files as they are then; what was imported."""
+        importlib.invalidate_caches()
+        return {name: sys.modules.pop(name) for name in list(sys.modules) if self._owns(name)}
+
+    def remember(self, forgotten: dict[str, ModuleType]) -> None:
+        """Take a `forget` back."""
+        self.forget()
+        sys.modules.update(forgotten)
+
+    def files(self) -> list[Path]:
+        """The files of it that are imported by now."""
+        found = [
+            getattr(module, "__file__", None) for name, module in sys.modules.items() if self._owns(name)
+        ]
+        return sorted(Path(file) for file in found if file)
+
+    def digest(self) -> str:
+        """SHA-256 over names and contents of its files, in hex; nothing is imported for that.
+
+        Raises:
+            ModuleError: there are no files to look at.
+        """
+        spec = self._spec()
+        if spec is None or not spec.origin:
+            raise ModuleError(f"module {self.name!r} ({self.origin}): no file of it can be found")
+        root = Path(spec.origin)
+        files = [root]
+        if spec.submodule_search_locations:
+            root = root.parent
+            files = sorted(
+                path for path in root.rglob("*") if path.is_file() and "__pycache__" not in path.parts
+            )
+        digest = hashlib.sha256()
+        for path in files:
+            data = path.read_bytes()
+            digest.update(f"{path.relative_to(root.parent)}\0{len(data)}\0".encode() + data)
+        return digest.hexdigest()
+
+    def _owns(self, name: str) -> bool:
+        return name == self.package or name.startswith(f"{self.package}.")
+
+    def _spec(self) -> ModuleSpec | None:
+        raise NotImplementedError
+
+    def _import(self) -> object:
+        raise NotImplementedError
+
+
+class Installed(Source):
+    """A module of an installed package."""
+
+    def __init__(self, point: EntryPoint) -> None:
+        parent = point.module.rpartition(".")[0]
+        # "package.part:Class" belongs to "package", but "boardtalk.modules.part:Class" to itself
+        package = parent if parent and parent != OUR_MODULES else point.module
+        super().__init__(point.name, point.value, package)
+        self._point = point
+
+    def _spec(self) -> ModuleSpec | None:
+        return find_spec(self.package.partition(".")[0])  # of the parent: a child's would import that
+
+    def _import(self) -> object:
+        return self._point.load()
+
+
+class InFolder(Source):
+    """A module in a folder of the configuration: ``NAME.py``, or ``NAME/__init__.py``."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path.stem, str(path), FOLDER_PREFIX + path.stem)
+        self._file = path / "__init__.py" if path.is_dir() else path
+        self._is_package = path.is_dir()
+
+    def _spec(self) -> ModuleSpec | None:
+        inside = [str(self._file.parent)] if self._is_package else None
+        return spec_from_file_location(self.package, self._file, submodule_search_locations=inside)
+
+    def _import(self) -> object:
+        spec = self._spec()
+        if spec is None or spec.loader is None:
+            raise ModuleError(f"module {self.name!r}: {self._file} is no Python file")
+        code = sys.modules[self.package] = module_from_spec(spec)
+        try:
+            spec.loader.exec_module(code)
+        except BaseException:
+            self.forget()
+            raise
+        return self._class_in(code)
+
+    def _class_in(self, code: ModuleType) -> object:
+        classes = [
+            value
+            for value in vars(code).values()
+            if isinstance(value, type) and issubclass(value, Module) and self._owns(value.__module__)
+        ]
+        for found in classes:
+            if getattr(found, "name", "") == self.name:
+                return found
+        names = ", ".join(repr(getattr(found, "name", found.__name__)) for found in classes)
+        raise ModuleError(
+            f"module {self.name!r}: {self._file} defines no Module with `name = {self.name!r}`"
+            + (f", but {names}" if names else "")
+        )
+
+
+def find(folders: Iterable[Path] = ()) -> dict[str, Source]:
+    """All modules that could be loaded, by name.
+
+    Of several that have one name, that in the last folder counts, then the gateway's own.
+
+    Raises:
+        ModuleError: a folder can't be read.
+    """
+    installed = sorted(
+        (Installed(point) for point in entry_points(group=GROUP)), key=lambda each: each.is_ours
+    )
+    found: dict[str, Source] = {source.name: source for source in installed}
+    for folder in folders:
+        for path in _in(folder):
+            found[path.stem] = InFolder(path)
+    return found
+
+
+def _in(folder: Path) -> Iterator[Path]:
+    try:
+        paths = sorted(folder.iterdir())
+    except OSError as error:
+        raise ModuleError(f"folder of modules {folder}: {error.strerror}") from error
+    for path in paths:
+        if (path.suffix == ".py" and path.stem != "__init__") or (path / "__init__.py").is_file():
+            try:
+                check_address(path.stem)
+            except ValueError:
+                log.warning("not a module's name", file=str(path), allowed="a-z, 0-9, '_' and '-'")
+            else:
+                yield path
+
+
+def _checked(name: str, module: object) -> type[Module]:
+    if not (isinstance(module, type) and issubclass(module, Module)):
+        raise ModuleError(f"module {name!r}: its entry point is no subclass of boardtalk.sdk.Module")
+    if module.api_version != API_VERSION:
+        raise ModuleError(
+            f"module {name!r} is written for module API {module.api_version}; this gateway has {API_VERSION}"
+        )
+    if module.name != name:
+        raise ModuleError(f"module {name!r} calls itself {module.name!r}: entry point and `name` must agree")
+    return module

@@ -1,0 +1,142 @@
+"""Which module instances a configuration asks for, in its order, with checked settings."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from boardtalk import conf
+from boardtalk.loader.finder import Source, find
+from boardtalk.sdk import Config, ConfigError, ModuleError
+from boardtalk.sdk.hints import nearest
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from boardtalk.sdk import Module
+
+
+@dataclass(frozen=True, slots=True)
+class Instance:
+    """A module to be loaded once: its class, its settings and how the chain treats it."""
+
+    name: str
+    """The module's name, with ``#2`` and so on for further instances."""
+    module: type[Module]
+    settings: Config
+    options: conf.ModuleOptions
+    blocks: Mapping[str, Mapping[str, Config]]
+    """The further blocks that it reads, by kind and name."""
+    source: Source
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """All instances of a configuration, and what is wrong with it."""
+
+    instances: tuple[Instance, ...]
+    blocks: Mapping[str, Mapping[str, Config]]
+    """The further blocks of all modules, by kind and name."""
+
+
+def problems(document: conf.Document) -> list[ConfigError]:
+    """All that is wrong with a configuration, given the modules that there are."""
+    sources, errors = _sources(document)
+    modules = {}
+    for block in document.of("module"):
+        if block.name in sources and block.name not in modules:
+            try:
+                modules[block.name] = _load(document, block, sources)
+            except ConfigError as error:
+                errors.append(error)
+    configs = {name: modules[name].Config if name in modules else None for name in sources}
+    kinds = _kinds(modules)
+    if any(block.kind not in kinds for block in document.blocks):  # of a module that is switched off?
+        ours = {name: source.load() for name, source in sources.items() if source.is_ours}
+        kinds = _kinds(ours) | kinds
+    return [*errors, *conf.check(document, configs, kinds)]
+
+
+def plan(document: conf.Document) -> Plan:
+    """What a configuration asks for. The modules that it names are imported.
+
+    Raises:
+        ConfigError: an unknown module, settings that it does not take, or one that can't be imported.
+    """
+    sources, errors = _sources(document)
+    if errors:
+        raise errors[0]
+    modules: dict[str, type[Module]] = {}
+    for block in document.of("module"):
+        modules[block.name] = modules.get(block.name) or _load(document, block, sources)
+    kinds = _kinds(modules)
+    blocks = {
+        kind: {block.name: conf.settings(block, type_) for block in document.of(kind)}
+        for kind, type_ in kinds.items()
+    }
+    instances = []
+    counts: dict[str, int] = {}
+    for block in document.of("module"):
+        module = modules[block.name]
+        counts[block.name] = number = counts.get(block.name, 0) + 1
+        options, settings = conf.module_settings(block, module.Config)
+        instances.append(
+            Instance(
+                name=block.name if number == 1 else f"{block.name}#{number}",
+                module=module,
+                settings=settings,
+                options=options,
+                blocks={kind: blocks[kind] for kind in module.blocks},
+                source=sources[block.name],
+            )
+        )
+    return Plan(tuple(instances), blocks)
+
+
+def _sources(document: conf.Document) -> tuple[dict[str, Source], list[ConfigError]]:
+    """The modules that there are, and what is wrong with where they are looked for."""
+    try:
+        folders = conf.settings(document.globals, conf.Gateway).module_folders
+        return find(folders), []
+    except ConfigError:  # is found by the check of the global keys too
+        return find(), []
+    except ModuleError as error:
+        item = next(item for item in document.globals if item.key == "module_folders")
+        return find(), [item.error(str(error))]
+
+
+def _load(document: conf.Document, block: conf.Block, sources: Mapping[str, Source]) -> type[Module]:
+    if block.name not in sources:
+        near = nearest(block.name, sources)
+        hint = f"did you mean {near}?" if near else f"there are: {', '.join(sorted(sources))}"
+        raise block.error(f"there is no module {block.name!r}; {hint}")
+    try:
+        return _allowed(document, sources[block.name]).load()
+    except ModuleError as error:
+        raise block.error(str(error)) from error
+
+
+def _allowed(document: conf.Document, source: Source) -> Source:
+    """A source that may be imported: one of ours, or one that the allow-list has, if there is one.
+
+    Raises:
+        ModuleError: it must not be.
+    """
+    listed = {
+        block.name: next((item.value for item in block.items if item.key == "sha256"), "")
+        for block in document.of("allow")
+    }
+    if source.is_ours or not listed:
+        return source
+    digest = source.digest()
+    if listed.get(source.name) == digest:
+        return source
+    what = "has changed since it was allowed" if source.name in listed else "is not on the allow-list"
+    raise ModuleError(
+        f"module {source.name!r} ({source.origin}) {what}; if you trust it as it is now: "
+        f"allow {source.name} {{ sha256 = {digest} }}"
+    )
+
+
+def _kinds(modules: Mapping[str, type[Module]]) -> dict[str, type[Config]]:
+    return {kind: type_ for module in modules.values() for kind, type_ in module.blocks.items()}

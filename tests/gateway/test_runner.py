@@ -1,0 +1,292 @@
+"""Modules start in the order of the file and end in reverse; each change touches only what it is about."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Iterator
+from contextlib import contextmanager
+from types import SimpleNamespace
+from typing import Any, ClassVar, cast
+
+import pytest
+
+from boardtalk import conf
+from boardtalk.health import Condition
+from boardtalk.loader import Instance, Runner, Source, What, runner
+from boardtalk.sdk import PASS, Config, Message, Module, ModuleError, Verdict
+
+HELLO = Message(sender="alice", to="bob", body="hello")
+
+
+class Diary(Module):
+    """Notes what is done with it."""
+
+    name = "diary"
+    said: ClassVar[list[str]] = []
+
+    class Config(Config):
+        word: str = ""
+
+    def on_start(self) -> None:
+        if self.config.word == "bad":
+            raise OSError("not this word")
+        self.say("start")
+
+    def on_message(self, message: Message) -> Verdict | Awaitable[Verdict]:
+        return message.with_(body=message.body + self.config.word)
+
+    async def on_cleanup(self) -> None:
+        self.say("cleanup")
+
+    def say(self, what: str) -> None:
+        self.said.append(f"{what} {self.context.instance}")
+
+
+class Pliable(Diary):
+    """Takes new settings as it is."""
+
+    name = "pliable"
+
+    def on_config(self, config: Any) -> None:
+        if config.word == "bad":
+            raise ValueError("not this word")
+        self.say(f"{self.config.word} → {config.word}")
+
+
+class Lame(Module):
+    name = "lame"
+
+    async def on_start(self) -> None:
+        raise OSError("no leg to stand on")
+
+
+class Sloppy(Diary):
+    name = "sloppy"
+
+    async def on_cleanup(self) -> None:
+        await super().on_cleanup()
+        raise RuntimeError("the broom is broken")
+
+
+class Slow(Diary):
+    name = "slow"
+
+    async def on_cleanup(self) -> None:
+        await asyncio.Event().wait()
+
+
+class Sleeper(Diary):
+    name = "sleeper"
+
+    async def on_start(self) -> None:
+        await asyncio.Event().wait()
+
+
+class Thinker(Diary):
+    """Answers when it is let."""
+
+    name = "thinker"
+    go_on: ClassVar[asyncio.Event]
+
+    async def on_message(self, message: Message) -> Verdict:
+        await self.go_on.wait()
+        self.say("answer")
+        return PASS
+
+
+class Boards(Diary):
+    name = "boards"
+    blocks = {"thing": Diary.Config}  # noqa: RUF012 - as in any module
+
+
+MODULES = {each.name: each for each in (Diary, Pliable, Lame, Sloppy, Slow, Sleeper, Thinker, Boards)}
+
+
+@pytest.fixture(autouse=True)
+def said() -> list[str]:
+    Diary.said.clear()
+    return Diary.said
+
+
+def instances(text: str) -> list[Instance]:
+    document = conf.parse(text, "gateway.conf")
+    things = {block.name: conf.settings(block, Diary.Config) for block in document.of("thing")}
+    found: list[Instance] = []
+    for block in document.of("module"):
+        options, settings = conf.module_settings(block, MODULES[block.name].Config)
+        number = 1 + sum(each.module is MODULES[block.name] for each in found)
+        name = block.name if number == 1 else f"{block.name}#{number}"
+        blocks = {"thing": things} if block.name == "boards" else {}
+        source = Source(block.name, "test", "test")
+        found.append(Instance(name, MODULES[block.name], settings, options, blocks, source))
+    return found
+
+
+@contextmanager
+def context(name: str, _blocks: object) -> Iterator[Any]:
+    yield SimpleNamespace(instance=name)
+
+
+def fresh() -> Runner:
+    return Runner(context)
+
+
+async def running(text: str) -> Runner:
+    runner = fresh()
+    await runner.start(instances(text))
+    return runner
+
+
+async def through(runner: Runner) -> str:
+    outcome = runner.chain.run(HELLO)
+    if not isinstance(outcome, Message):
+        outcome = await cast("Any", outcome)
+    assert isinstance(outcome, Message)
+    return outcome.body
+
+
+async def change(runner: Runner, text: str) -> dict[str, str]:
+    changes = await runner.apply(instances(text))
+    await runner.retire()
+    return {change.name: change.what for change in changes}
+
+
+# Start and end --------------------------------------------------------------------------------
+
+
+async def test_modules_start_in_order_and_are_cleaned_up_in_reverse(said: list[str]) -> None:
+    async with fresh() as runner:
+        await runner.start(instances("module diary { }\nmodule sloppy { }\nmodule diary { }"))
+        assert said == ["start diary", "start sloppy", "start diary#2"]
+        assert list(runner.modules) == ["diary", "sloppy", "diary#2"]
+        said.clear()
+    assert said == ["cleanup diary#2", "cleanup sloppy", "cleanup diary"]
+
+
+async def test_a_module_that_never_finishes_its_clean_up_does_not_hold_up_the_others(
+    said: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runner, "CLEANUP_S", 0.05)
+    async with await running("module diary { }\nmodule slow { }"):
+        said.clear()
+    assert said == ["cleanup diary"]
+
+
+async def test_the_chain_goes_on_without_a_module_that_does_not_start_and_its_reason_is_kept() -> None:
+    async with await running("module diary { }\nmodule lame { }\nmodule diary { }") as runner:
+        assert [stage.name for stage in runner.chain.stages] == ["diary", "diary#2"]
+        reports = {report.name: report for report in runner.reports()}
+    assert reports["lame"].condition is Condition.FAILED
+    assert reports["lame"].last_error == "no leg to stand on"
+    assert (reports["diary#2"].condition, reports["diary#2"].position) == (Condition.RUNNING, 2)
+
+
+async def test_a_module_that_does_not_come_to_an_end_of_its_start_is_left_out(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(runner, "START_S", 0.05)
+    async with await running("module sleeper { }\nmodule diary { }") as found:
+        assert list(found.modules) == ["diary"]
+        assert found.reports()[-1].last_error == "not within 0.05 s"
+
+
+async def test_without_a_required_module_nothing_runs_and_what_had_started_is_cleaned_up(
+    said: list[str],
+) -> None:
+    with pytest.raises(ModuleError, match="required module 'lame' did not start: no leg to stand on"):
+        async with fresh() as runner:
+            await runner.start(instances("module diary { }\nmodule lame { required = yes }"))
+    assert said == ["start diary", "cleanup diary"]
+
+
+# Changes --------------------------------------------------------------------------------------
+
+
+async def test_what_stays_the_same_is_left_alone(said: list[str]) -> None:
+    text = "module diary { word = a }\nmodule pliable { word = b }"
+    async with await running(text) as runner:
+        said.clear()
+        assert await change(runner, text) == {}
+        assert said == []
+
+
+async def test_a_module_that_can_takes_new_settings_in_place(said: list[str]) -> None:
+    async with await running("module pliable { word = a }") as runner:
+        said.clear()
+        assert await change(runner, "module pliable { word = b }") == {"pliable": What.RECONFIGURED}
+        assert said == ["a → b pliable"]
+        assert await through(runner) == "hellob"
+
+
+async def test_a_module_that_can_t_is_started_anew(said: list[str]) -> None:
+    async with await running("module diary { word = a }") as runner:
+        said.clear()
+        assert await change(runner, "module diary { word = b }") == {"diary": What.RESTARTED}
+        assert said == ["cleanup diary", "start diary"]
+        assert await through(runner) == "hellob"
+
+
+@pytest.mark.parametrize("name", ["diary", "pliable"])
+async def test_bad_new_settings_never_replace_good_ones(name: str) -> None:
+    async with await running(f"module {name} {{ word = a }}") as runner:
+        changes = await runner.apply(instances(f"module {name} {{ word = bad }}"))
+        assert [(each.what, each.detail) for each in changes] == [(What.KEPT, "not this word")]
+        assert await through(runner) == "helloa"
+        assert await change(runner, f"module {name} {{ word = c }}") != {}
+        assert await through(runner) == "helloc"
+
+
+async def test_a_change_tells_keys_but_no_values_which_may_be_secret() -> None:
+    async with await running("module diary { word = hush }") as runner:
+        changes = await runner.apply(instances("module diary { word = quiet }"))
+    assert [each.detail for each in changes] == ["word"]
+
+
+async def test_instances_come_and_go_and_change_their_order(said: list[str]) -> None:
+    async with await running("module diary { word = a }\nmodule pliable { word = b }") as runner:
+        said.clear()
+        text = "module sloppy { word = c }\nmodule pliable { word = b }"
+        assert await change(runner, text) == {"sloppy": What.STARTED, "diary": What.REMOVED}
+        assert await through(runner) == "hellocb"
+        assert said == ["start sloppy", "cleanup diary"]
+        text = "module pliable { word = b }\nmodule sloppy { word = c }"
+        assert await change(runner, text) == {"chain": What.MOVED}
+        assert await through(runner) == "hellobc"
+
+
+async def test_a_module_reads_its_changed_blocks_by_a_start_anew() -> None:
+    async with await running("module boards { }\nthing x { word = a }") as runner:
+        assert await change(runner, "module boards { }\nthing x { word = b }") == {"boards": What.RESTARTED}
+        assert await change(runner, "module boards { }\nthing x { word = b }") == {}
+
+
+async def test_what_becomes_of_messages_that_it_fails_on_is_changed_in_place(said: list[str]) -> None:
+    async with await running("module diary { }") as runner:
+        said.clear()
+        await change(runner, "module diary { on_fail = drop }")
+        assert runner.reports()[0].on_fail == "drop"
+        assert said == []
+
+
+async def test_a_module_that_did_not_start_is_tried_again() -> None:
+    async with await running("module diary { word = bad }") as runner:
+        assert await change(runner, "module diary { word = a }") == {"diary": What.STARTED}
+        assert [report.condition for report in runner.reports()] == [Condition.RUNNING]
+
+
+@pytest.mark.parametrize("text", ["module thinker { word = new }", ""])
+async def test_a_module_answers_what_it_was_asked_before_it_is_replaced_or_removed(
+    said: list[str], text: str
+) -> None:
+    Thinker.go_on = asyncio.Event()
+    async with await running("module thinker { }") as runner:
+        said.clear()
+        answer = asyncio.create_task(through(runner))
+        await asyncio.sleep(0.01)
+        changing = asyncio.create_task(change(runner, text))
+        await asyncio.sleep(0.01)
+        assert said == []
+        Thinker.go_on.set()
+        assert await answer == "hello"
+        await changing
+        assert said[:2] == ["answer thinker", "cleanup thinker"]
