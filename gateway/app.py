@@ -16,11 +16,13 @@ import structlog
 from boardtalk import broker, conf, loader, logs
 from boardtalk.configuration import Configuration, check_names, declared_users, groups
 from boardtalk.context import ModuleContext
+from boardtalk.desk import Desk
 from boardtalk.directory import Directory
 from boardtalk.frontends.intake import Intake
 from boardtalk.frontends.local import LocalDoor
 from boardtalk.frontends.mqtt import MqttDoor
 from boardtalk.hub import Hub
+from boardtalk.sdk import SYSTEM
 from boardtalk.state import locked
 from boardtalk.store import Store
 from boardtalk.users import Users
@@ -122,6 +124,9 @@ async def _start(
     context_for = partial(ModuleContext, hub, tasks, folder)
     runner = await stack.enter_async_context(loader.Runner(context_for))
     configuration = Configuration(source, document, local_user, hub=hub, users=users, runner=runner)
+    desk = Desk(stack.enter_context(context_for(SYSTEM, {})), configuration)
+    desk.on_start()
+    configuration.answer_with(desk)
     await configuration.start(plan)
     _keep_current(stack, tasks, configuration, watch=watch)
     running = await _start_broker(stack, document, folder, users)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 import structlog
 
 from boardtalk import conf, loader, logs
+from boardtalk.chain import Chain, Stage
 from boardtalk.directory import Group
 from boardtalk.loader import Change, What
 from boardtalk.sdk import ConfigError, Role
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
     from boardtalk.hub import Hub
     from boardtalk.loader import Plan, Runner
+    from boardtalk.sdk import Module
     from boardtalk.users import Users
 
 LOOK_EVERY_S: Final = 0.5
@@ -60,6 +62,7 @@ class Configuration:
         self._users = users
         self.runner = runner
         self._changing = asyncio.Lock()
+        self._desk: Module | None = None
 
     async def start(self, plan: Plan) -> None:
         """Start the modules.
@@ -68,7 +71,11 @@ class Configuration:
             ModuleError: a required one did not start.
         """
         await self.runner.start(plan.instances)
-        self._hub.load(self.runner.chain, self.runner.modules)
+        self._put_in_service()
+
+    def answer_with(self, desk: Module) -> None:
+        """Have a module of the gateway's own at the end of each chain; before `start`."""
+        self._desk = desk
 
     async def reload(self) -> list[Change]:
         """Read the configuration again and bring the gateway in line with it, losing no message.
@@ -90,11 +97,11 @@ class Configuration:
             if self._hub.directory.set_groups(groups(document)):
                 changes.append(Change("groups", What.RECONFIGURED))
             changes += await self.runner.apply(plan.instances)
-            self._hub.load(self.runner.chain, self.runner.modules)
+            self._put_in_service()
             await self.runner.retire()
             self._document = document
             for change in changes:
-                log.info("configuration", part=change.name, what=change.what, detail=change.detail)
+                log.info("configuration", part=change.name, what=change.what.value, detail=change.detail)
             return changes
 
     async def reload_or_log(self) -> None:
@@ -121,10 +128,17 @@ class Configuration:
         forgotten = source.forget()
         try:
             for change in await self.reload():
-                log.warning("reloaded", part=change.name, what=change.what, detail=change.detail)
+                log.warning("reloaded", part=change.name, what=change.what.value, detail=change.detail)
         except (ConfigError, UserError) as error:
             source.remember(forgotten)
             log.error("not reloaded", error=str(error))
+
+    def _put_in_service(self) -> None:
+        stages, modules = self.runner.stages, self.runner.modules
+        if self._desk:
+            stages.append(Stage(self._desk.name, self._desk.on_message))
+            modules[self._desk.name] = self._desk
+        self._hub.load(Chain(stages), modules)
 
     def _later(self, document: conf.Document) -> list[Change]:
         """What changed and waits for the next start."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from boardtalk import policy
-from boardtalk.sdk import Action, Code, Contact, Kind, Refused, Role, check_name
+from boardtalk.sdk import SYSTEM, Action, Code, Contact, Kind, Refused, Role, check_name
 from boardtalk.sdk.hints import nearest
 
 if TYPE_CHECKING:
@@ -24,19 +24,19 @@ class Group(NamedTuple):
 
 
 class Directory:
-    """Users and groups from the configuration, robots from the modules that answer for them."""
+    """Users and groups from the configuration, robots and services from the modules that answer for them."""
 
     def __init__(self, users: Users, groups: Mapping[str, Group]) -> None:
         self._users = users
         self._groups = dict(groups)
         self._turns: dict[str, int] = {}
-        self._robots: dict[str, tuple[str, Contact]] = {}
+        self._answered: dict[str, tuple[str, Contact]] = {}
         self._online: set[str] = set()
 
     def kind(self, address: str) -> Kind | None:
         """What stands behind an address, or None."""
-        if address in self._robots:
-            return Kind.ROBOT
+        if address in self._answered:
+            return self._answered[address][1].kind
         if address in self._groups:
             return Kind.GROUP
         return Kind.USER if self._users.get(address) else None
@@ -61,14 +61,14 @@ class Directory:
 
     def names(self) -> Iterable[str]:
         """All addresses."""
-        yield from self._robots
+        yield from self._answered
         yield from self._groups
         for account in self._users:
             yield account.address
 
     def contacts(self) -> list[Contact]:
         """All entries, robots first."""
-        robots = [contact for _, contact in self._robots.values()]
+        robots = [contact for _, contact in self._answered.values()]
         groups = [Contact(address=name, kind=Kind.GROUP, online=True) for name in self._groups]
         users = [
             Contact(
@@ -104,7 +104,7 @@ class Directory:
 
     def is_online(self, address: str) -> bool:
         """Whether a user is logged in, or a robot answers."""
-        known = self._robots.get(address)
+        known = self._answered.get(address)
         return known[1].online if known else address in self._online
 
     def register(self, owner: str, contact: Contact) -> None:
@@ -113,25 +113,26 @@ class Directory:
         Raises:
             Refused: not an address, or somebody else's.
         """
-        check_name(contact.address)
-        known = self._robots.get(contact.address)
+        if (owner, contact.address) != (SYSTEM, SYSTEM):
+            check_name(contact.address)
+        known = self._answered.get(contact.address)
         if (known and known[0] != owner) or (not known and self.kind(contact.address)):
             raise Refused(Code.BAD_ADDRESS, f"{contact.address!r} is somebody else's address")
-        self._robots[contact.address] = (owner, contact)
+        self._answered[contact.address] = (owner, contact)
 
     def unregister(self, owner: str, address: str) -> None:
         """Remove an address of `owner`'s."""
         if self.owner(address) == owner:
-            del self._robots[address]
+            del self._answered[address]
 
     def owner(self, address: str) -> str | None:
         """The module instance that answers for an address, or None."""
-        known = self._robots.get(address)
+        known = self._answered.get(address)
         return known[0] if known else None
 
     def owned_by(self, owner: str) -> list[str]:
         """The addresses that a module instance answers for."""
-        return [address for address, (known, _) in self._robots.items() if known == owner]
+        return [address for address, (known, _) in self._answered.items() if known == owner]
 
     def role(self, address: str) -> Role | None:
         """A user's role."""

@@ -212,7 +212,8 @@ class Hub:
             self._call_status(instance, message, status)
             return
         quiet = status is ACCEPTED or status is DELIVERED
-        if not message.id and quiet and self.directory.kind(message.to) is not Kind.ROBOT:
+        kind = self.directory.kind(message.to)
+        if not message.id and quiet and (kind is None or kind.is_people):
             return
         name = message.id or f"~{message.row}"
         self._push(message.sender, Update(message.sender, name, message.to, status, time.time()))
@@ -324,7 +325,7 @@ class Hub:
 
     def _route(self, message: Message, status: Status | None) -> None:
         kind = self.directory.require(message.to)
-        if kind is Kind.ROBOT:
+        if not kind.is_people:
             raise Refused(Code.OFFLINE, f"no module answers for {message.to!r} just now")
         if kind is Kind.USER:
             self._deliver(message.to, message, status)

@@ -67,10 +67,8 @@ def reload(*, state: StateFolder = None, json: AsJson = False) -> int:
         print_json(changes)
         return REFUSED if bad else DONE
     for change in changes:
-        color = "red" if change in bad else "green"
-        console.print(f"{change.name}: [{color}]{change.what}[/]", end=" " if change.detail else "\n")
-        if change.detail:
-            console.print(f"({change.detail})", markup=False, soft_wrap=True)
+        style = "red" if change in bad else "default"
+        console.print(str(change), style=style, markup=False, soft_wrap=True)
     if not changes:
         console.print("nothing has changed")
     return REFUSED if bad else DONE

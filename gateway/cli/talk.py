@@ -26,7 +26,7 @@ from boardtalk.cli.common import (
 from boardtalk.events import Delivery, Update
 from boardtalk.frontends import local
 from boardtalk.frontends.client import GatewayClient
-from boardtalk.sdk import Code, Kind, State, Status
+from boardtalk.sdk import Code, State, Status
 from boardtalk.sdk.folders import running_folder
 from boardtalk.sdk.options import AsJson, StateFolder
 
@@ -71,7 +71,7 @@ async def _one_message(
 ) -> int:
     async with GatewayClient.connect(folder, user) as client:
         contacts = (await client.ask(local.Contacts(), local.ContactList)).contacts
-        waits = not any(contact.address == address and contact.kind is not Kind.ROBOT for contact in contacts)
+        waits = not any(contact.address == address and contact.kind.is_people for contact in contacts)
         message_id = client.say(address, text)
         try:
             async with asyncio.timeout(timeout_s):

@@ -99,7 +99,8 @@ class Intake:
 
         To a name that nobody has it stops everything: in doubt, stop.
         """
-        return self._hub.directory.kind(target) not in (Kind.USER, Kind.GROUP)
+        kind = self._hub.directory.kind(target)
+        return kind is None or not kind.is_people
 
     def _is_robot(self, address: str) -> bool:
         return self._hub.directory.kind(address) is Kind.ROBOT

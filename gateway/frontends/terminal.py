@@ -19,7 +19,7 @@ from boardtalk import stop
 from boardtalk.events import Delivery, Event, Presence, Update
 from boardtalk.frontends import local
 from boardtalk.frontends.client import Denied, GatewayClient, NoGateway
-from boardtalk.sdk import Contact, Kind, State
+from boardtalk.sdk import SYSTEM, Contact, Kind, State
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Iterable
@@ -42,6 +42,7 @@ STYLE: Final = Style.from_dict(
 WORDS: Final = {
     "/who": "robots, people and groups",
     "/history": "what was said",
+    "/modules": "the modules that messages pass",
     "/help": "this list",
     "/quit": "leave (so do Ctrl-D, and Ctrl-C on an empty line)",
     "stop": "stop every robot at once",
@@ -160,6 +161,8 @@ class Chat:
                         "hint",
                         f"  {entry['at']} {entry['sender']} → {entry['to']}: {entry['body']}",
                     )
+            case ["/modules"]:
+                self._client.say(SYSTEM, "modules")
             case [word, *_]:
                 if word not in WORDS:
                     show("bad", f"there is no {word}; there is:")

@@ -142,6 +142,9 @@ class InFolder(Source):
         return spec_from_file_location(self.package, self._file, submodule_search_locations=inside)
 
     def _import(self) -> object:
+        known = sys.modules.get(self.package)
+        if known and known.__file__ == str(self._file):
+            return self._class_in(known)
         spec = self._spec()
         if spec is None or spec.loader is None:
             raise ModuleError(f"module {self.name!r}: {self._file} is no Python file")

@@ -95,14 +95,11 @@ def plan(document: conf.Document) -> Plan:
 
 def _sources(document: conf.Document) -> tuple[dict[str, Source], list[ConfigError]]:
     """The modules that there are, and what is wrong with where they are looked for."""
+    items = [item for item in document.globals if item.key == "module_folders"]
     try:
-        folders = conf.settings(document.globals, conf.Gateway).module_folders
-        return find(folders), []
-    except ConfigError:  # is found by the check of the global keys too
-        return find(), []
+        return find(conf.settings(items, conf.Gateway).module_folders), []
     except ModuleError as error:
-        item = next(item for item in document.globals if item.key == "module_folders")
-        return find(), [item.error(str(error))]
+        return find(), [items[0].error(str(error))]
 
 
 def _load(document: conf.Document, block: conf.Block, sources: Mapping[str, Source]) -> type[Module]:

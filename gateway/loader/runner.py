@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Final, Self
 import msgspec
 import structlog
 
-from boardtalk.chain import Chain, Stage
+from boardtalk.chain import Stage
 from boardtalk.health import Condition, Report
-from boardtalk.sdk import Module, ModuleError
+from boardtalk.sdk import BoardtalkError, Module, ModuleError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -60,6 +60,9 @@ class Change(msgspec.Struct, frozen=True):
     what: What
     detail: str = ""
 
+    def __str__(self) -> str:
+        return f"{self.name}: {self.what}{f' ({self.detail})' if self.detail else ''}"
+
 
 @dataclass(slots=True)
 class _Running:
@@ -98,9 +101,9 @@ class Runner:
             await _clean_up(each)
 
     @property
-    def chain(self) -> Chain:
-        """A chain of the instances in service."""
-        return Chain([each.stage for each in self._running.values()])
+    def stages(self) -> list[Stage]:
+        """The places of the instances in service, in the order of the chain."""
+        return [each.stage for each in self._running.values()]
 
     @property
     def modules(self) -> dict[str, Module]:
@@ -142,7 +145,7 @@ class Runner:
                 raise ModuleError(f"required module {name!r} did not start: {reason}")
 
     async def apply(self, instances: Sequence[Instance]) -> list[Change]:
-        """Bring what runs in line with these instances. Put `chain` into service, then call `retire`."""
+        """Bring what runs in line with these instances. Put `stages` into service, then call `retire`."""
         async with self._changing:
             before = dict(self._running)
             places = list(before)
@@ -201,7 +204,7 @@ class Runner:
         except Exception as error:
             context.close()
             reason = f"not within {START_S:g} s" if isinstance(error, TimeoutError) else _words(error)
-            log.exception("module did not start", module=instance.name, error=reason)
+            _tell("module did not start", instance, reason, error)
             raise ModuleError(reason) from error
         except BaseException:
             context.close()
@@ -237,7 +240,7 @@ class Runner:
                 async with asyncio.timeout(START_S):
                     await result
         except Exception as error:
-            log.exception("module refuses its new settings", module=instance.name, error=_words(error))
+            _tell("module refuses its new settings", instance, _words(error), error)
             return Change(instance.name, What.KEPT, _words(error))
         detail = _differences(running.instance, instance)
         running.instance = instance
@@ -275,7 +278,7 @@ async def _clean_up(running: _Running) -> None:
                 async with asyncio.timeout(CLEANUP_S):
                     await result
         except Exception as error:
-            log.exception("module did not clean up", module=running.instance.name, error=_words(error))
+            _tell("module did not clean up", running.instance, _words(error), error)
 
 
 def _report(running: _Running, position: int) -> Report:
@@ -303,6 +306,12 @@ def _differences(old: Instance, new: Instance) -> str:
     before, after = msgspec.structs.asdict(old.settings), msgspec.structs.asdict(new.settings)
     keys = [key for key in after if before.get(key) != after[key]]
     return ", ".join(keys + [kind for kind in new.blocks if new.blocks[kind] != old.blocks.get(kind)])
+
+
+def _tell(event: str, instance: Instance, reason: str, error: Exception) -> None:
+    """Log a failure; where in the code it was matters only if nobody meant it to happen."""
+    meant = isinstance(error, BoardtalkError | TimeoutError)
+    log.error(event, module=instance.name, error=reason, exc_info=None if meant else error)
 
 
 def _words(error: Exception) -> str:

@@ -25,6 +25,13 @@ class Kind(StrEnum):
     USER = "user"
     ROBOT = "robot"
     GROUP = "group"
+    SERVICE = "service"
+    """A program that a module answers for: the gateway itself, a chatbot."""
+
+    @property
+    def is_people(self) -> bool:
+        """Whether people read what is sent there; otherwise a module acts on it."""
+        return self in (Kind.USER, Kind.GROUP)
 
 
 class User(msgspec.Struct, frozen=True, kw_only=True):

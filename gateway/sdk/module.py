@@ -53,8 +53,8 @@ CONSUMED: Final = Disposition.CONSUMED
 Verdict: TypeAlias = Disposition | Message
 """`PASS`, `CONSUMED`, or a message that goes on in place of the one seen."""
 
-Action = Literal["query", "action", "motion", "config", "rearm", "stop", "admin"]
-"""What a sender wants to do with a robot, for `Context.allowed`."""
+Action = Literal["query", "action", "motion", "config", "rearm", "stop", "inspect", "admin"]
+"""What a sender wants to do with a robot or with the gateway, for `Context.allowed`."""
 
 
 class Config(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):

@@ -11,6 +11,7 @@ from typing import Any, ClassVar, cast
 import pytest
 
 from boardtalk import conf
+from boardtalk.chain import Chain
 from boardtalk.health import Condition
 from boardtalk.loader import Instance, Runner, Source, What, runner
 from boardtalk.sdk import PASS, Config, Message, Module, ModuleError, Verdict
@@ -138,7 +139,7 @@ async def running(text: str) -> Runner:
 
 
 async def through(runner: Runner) -> str:
-    outcome = runner.chain.run(HELLO)
+    outcome = Chain(runner.stages).run(HELLO)
     if not isinstance(outcome, Message):
         outcome = await cast("Any", outcome)
     assert isinstance(outcome, Message)
@@ -174,7 +175,7 @@ async def test_a_module_that_never_finishes_its_clean_up_does_not_hold_up_the_ot
 
 async def test_the_chain_goes_on_without_a_module_that_does_not_start_and_its_reason_is_kept() -> None:
     async with await running("module diary { }\nmodule lame { }\nmodule diary { }") as runner:
-        assert [stage.name for stage in runner.chain.stages] == ["diary", "diary#2"]
+        assert [stage.name for stage in runner.stages] == ["diary", "diary#2"]
         reports = {report.name: report for report in runner.reports()}
     assert reports["lame"].condition is Condition.FAILED
     assert reports["lame"].last_error == "no leg to stand on"
