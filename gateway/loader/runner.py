@@ -239,7 +239,7 @@ class Runner:
             if result is not None:
                 async with asyncio.timeout(START_S):
                     await result
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - a module's failure is its own
             _tell("module refuses its new settings", instance, _words(error), error)
             return Change(instance.name, What.KEPT, _words(error))
         detail = _differences(running.instance, instance)
@@ -277,7 +277,7 @@ async def _clean_up(running: _Running) -> None:
             if result is not None:
                 async with asyncio.timeout(CLEANUP_S):
                     await result
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - a module's failure is its own
             _tell("module did not clean up", running.instance, _words(error), error)
 
 
