@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import signal
 from contextlib import AsyncExitStack
-from functools import partial
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,7 +14,7 @@ import structlog
 
 from boardtalk import broker, conf, loader, logs
 from boardtalk.configuration import Configuration, check_names, declared_users, groups
-from boardtalk.context import ModuleContext
+from boardtalk.context import ModuleContext, contexts
 from boardtalk.desk import Desk
 from boardtalk.directory import Directory
 from boardtalk.frontends.intake import Intake
@@ -23,6 +22,7 @@ from boardtalk.frontends.local import LocalDoor
 from boardtalk.frontends.mqtt import MqttDoor
 from boardtalk.hub import Hub
 from boardtalk.sdk import SYSTEM
+from boardtalk.sdk.errors import first_error
 from boardtalk.state import locked
 from boardtalk.store import Store
 from boardtalk.users import Users
@@ -84,15 +84,8 @@ async def serve(
             await stopping.wait()
             log.info("stopping")
     except ExceptionGroup as group:
-        raise _first(group) from group
+        raise first_error(group) from group
     return 0
-
-
-def _first(error: Exception) -> Exception:
-    """The error inside the groups that task groups put around it."""
-    while isinstance(error, ExceptionGroup):
-        error = error.exceptions[0]
-    return error
 
 
 async def _start(
@@ -121,10 +114,10 @@ async def _start(
     hub = await stack.enter_async_context(Hub(store, Directory(users, groups(document))))
     intake = await stack.enter_async_context(Intake(hub, folder))
 
-    context_for = partial(ModuleContext, hub, tasks, folder)
-    runner = await stack.enter_async_context(loader.Runner(context_for))
+    runner = await stack.enter_async_context(loader.Runner(contexts(hub, tasks, folder)))
     configuration = Configuration(source, document, local_user, hub=hub, users=users, runner=runner)
-    desk = Desk(stack.enter_context(context_for(SYSTEM, {})), configuration)
+    own = await stack.enter_async_context(ModuleContext(hub, tasks, folder, SYSTEM, blocks={}))
+    desk = Desk(own, configuration)
     desk.on_start()
     configuration.answer_with(desk)
     await configuration.start(plan)

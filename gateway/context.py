@@ -2,25 +2,34 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 import time
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import structlog
 
+from boardtalk import timers
+from boardtalk.notes import Notes
 from boardtalk.sdk import Code, Contact, Message, Refused, Status
 
 if TYPE_CHECKING:
-    import asyncio
-    from collections.abc import Coroutine, Mapping
+    from collections.abc import Awaitable, Callable, Coroutine, Mapping, MutableMapping
+    from contextlib import AbstractAsyncContextManager
     from pathlib import Path
 
     from boardtalk.hub import Hub
-    from boardtalk.sdk import Action, Config
+    from boardtalk.loader import Instance
+    from boardtalk.outside.http import Client
+    from boardtalk.sdk import Action, Config, Connection, Response
+
+R = TypeVar("R")
 
 
 class ModuleContext:
-    """See :class:`boardtalk.sdk.Context`; one per module instance."""
+    """See :class:`boardtalk.sdk.Context`; one per module instance, in service while it is entered."""
+
+    notes: MutableMapping[str, Any]
 
     def __init__(
         self,
@@ -28,17 +37,36 @@ class ModuleContext:
         tasks: asyncio.TaskGroup,
         state: Path,
         instance: str,
+        *,
         blocks: Mapping[str, Mapping[str, Config]],
+        verbosity: int = 0,
     ) -> None:
         self.instance = instance
         self.state = state
+        self.verbosity = verbosity
         self.folder = state / "modules" / instance.replace("#", "-")
-        self.folder.mkdir(parents=True, exist_ok=True)
         self.log = structlog.get_logger(module=instance)
         self._hub = hub
         self._tasks = tasks
         self._blocks = blocks
         self._running: set[asyncio.Task[None]] = set()
+        self._client: Client | None = None
+
+    async def __aenter__(self) -> Self:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.notes = await Notes.load(self._hub.store, self.instance)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """End what is under way; nobody answers for the instance's addresses any more."""
+        for task in self._running:
+            task.cancel()
+        for address in self._hub.directory.owned_by(self.instance):
+            self.unregister(address)
+        if self._client:
+            await self._client.close()
+
+    # Messages and people ----------------------------------------------------------------------
 
     def send(self, message: Message, status: Status | None = None) -> None:
         """See the SDK."""
@@ -61,6 +89,10 @@ class ModuleContext:
         self._hub.directory.unregister(self.instance, address)
         self._hub.publish_presence(address, online=False, state="gone")
 
+    def contact(self, address: str) -> Contact | None:
+        """See the SDK."""
+        return self._hub.directory.contact(address)
+
     def allowed(self, sender: str, action: Action, to: str) -> bool:
         """See the SDK."""
         return self._hub.directory.allowed(sender, action)
@@ -69,13 +101,37 @@ class ModuleContext:
         """See the SDK."""
         return self._blocks.get(kind, {})
 
-    def now(self) -> float:
-        """See the SDK."""
-        return time.monotonic()
+    # The world outside ------------------------------------------------------------------------
 
-    def random(self) -> float:
+    def http(self, url: str, **options: Any) -> AbstractAsyncContextManager[Response]:
         """See the SDK."""
-        return random.random()  # noqa: S311 - no secret
+        if self._client is None:
+            from boardtalk.outside.http import Client
+
+            self._client = Client()
+        return self._client.request(url, **options)
+
+    def connect(self, url: str, **options: Any) -> AbstractAsyncContextManager[Connection]:
+        """See the SDK."""
+        if url.startswith(("ws:", "wss:")):
+            from boardtalk.outside import websocket
+
+            return websocket.connect(url, **options)
+        from boardtalk.outside import sockets
+
+        return sockets.connect(url, **options)
+
+    # Work and time ----------------------------------------------------------------------------
+
+    async def run_in_thread(self, function: Callable[..., R], *arguments: Any) -> R:
+        """See the SDK."""
+        return await asyncio.to_thread(function, *arguments)
+
+    async def run_in_process(self, function: Callable[..., R], *arguments: Any) -> R:
+        """See the SDK."""
+        from boardtalk.outside.processes import run
+
+        return await run(function, *arguments)
 
     def spawn(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
         """See the SDK."""
@@ -85,18 +141,49 @@ class ModuleContext:
         task.add_done_callback(lambda _: work.close())  # it may be cancelled before it began
         return task
 
-    def __enter__(self) -> Self:
-        return self
+    def after(self, seconds: float, call: Callable[[], Awaitable[None] | None]) -> asyncio.Task[None]:
+        """See the SDK."""
+        return self.spawn(timers.after(seconds, call, self._failed), "after")
 
-    def __exit__(self, *_: object) -> None:
-        """End what `spawn` started; nobody answers for the instance's addresses any more."""
-        for task in self._running:
-            task.cancel()
-        for address in self._hub.directory.owned_by(self.instance):
-            self.unregister(address)
+    def every(self, seconds: float, call: Callable[[], Awaitable[None] | None]) -> asyncio.Task[None]:
+        """See the SDK."""
+        return self.spawn(timers.every(seconds, call, self._failed), "every")
+
+    def now(self) -> float:
+        """See the SDK."""
+        return time.monotonic()
+
+    def time(self) -> float:
+        """See the SDK."""
+        return time.time()
+
+    def random(self) -> float:
+        """See the SDK."""
+        return random.random()  # noqa: S311 - no secret
 
     async def _contain(self, work: Coroutine[Any, Any, None]) -> None:
         try:
             await work
-        except Exception as error:
-            self.log.exception("task failed", error=str(error))
+        except Exception as error:  # noqa: BLE001 - a module's failure is its own
+            self._failed(error)
+
+    def _failed(self, error: Exception) -> None:
+        self.log.error("task failed", error=str(error), exc_info=error)
+
+
+def contexts(
+    hub: Hub, tasks: asyncio.TaskGroup, state: Path
+) -> Callable[[Instance], AbstractAsyncContextManager[ModuleContext]]:
+    """Makes the contexts of instances."""
+
+    def context_for(instance: Instance) -> ModuleContext:
+        return ModuleContext(
+            hub,
+            tasks,
+            state,
+            instance.name,
+            blocks=instance.blocks,
+            verbosity=instance.options.verbosity,
+        )
+
+    return context_for

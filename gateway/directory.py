@@ -87,6 +87,10 @@ class Directory:
         self._groups = dict(groups)
         return changed
 
+    def contact(self, address: str) -> Contact | None:
+        """The entry of an address, or None."""
+        return next((contact for contact in self.contacts() if contact.address == address), None)
+
     def members(self, group: str) -> tuple[str, ...]:
         """Members of a group."""
         return self._groups[group].members

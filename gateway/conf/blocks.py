@@ -59,6 +59,9 @@ class ModuleOptions(Config):
         Literal["skip", "drop"],
         Meta(description="when the module fails: skip it, or drop the message it failed on"),
     ] = "skip"
+    verbosity: Annotated[
+        int, Meta(ge=0, le=9, description="what the module says up to this level is logged; 0: the least")
+    ] = 0
     required: Annotated[
         bool, Meta(description="whether the gateway refuses to start without this module")
     ] = False

@@ -7,7 +7,7 @@ and the others go on.
 from __future__ import annotations
 
 import asyncio
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final, Self
@@ -20,14 +20,14 @@ from boardtalk.health import Condition, Report
 from boardtalk.sdk import BoardtalkError, Module, ModuleError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
     from types import TracebackType
-    from typing import Any, TypeAlias
+    from typing import TypeAlias
 
     from boardtalk.loader.plan import Instance
     from boardtalk.sdk import Context
 
-    ContextFor: TypeAlias = Callable[[str, Mapping[str, Mapping[str, Any]]], AbstractContextManager[Context]]
+    ContextFor: TypeAlias = Callable[[Instance], AbstractAsyncContextManager[Context]]
 
 START_S: Final = 10.0
 """A module that takes longer to start, or to take new settings, has failed to."""
@@ -69,7 +69,7 @@ class _Running:
     instance: Instance
     module: Module
     stage: Stage
-    context: ExitStack
+    context: AsyncExitStack
     """Ends what the instance has under way."""
 
 
@@ -77,7 +77,7 @@ class Runner:
     """Use as an async context manager; on leaving, all instances are cleaned up, in reverse order.
 
     Args:
-        context_for: makes the context of an instance, from its name and its blocks.
+        context_for: makes the context of an instance.
     """
 
     def __init__(self, context_for: ContextFor) -> None:
@@ -193,21 +193,21 @@ class Runner:
         Raises:
             ModuleError: it did not start; the text says why.
         """
-        context = ExitStack()
+        context = AsyncExitStack()
         try:
-            given = context.enter_context(self._context_for(instance.name, instance.blocks))
+            given = await context.enter_async_context(self._context_for(instance))
             module = instance.module(given, instance.settings)
             result = module.on_start()
             if result is not None:
                 async with asyncio.timeout(START_S):
                     await result
         except Exception as error:
-            context.close()
+            await context.aclose()
             reason = f"not within {START_S:g} s" if isinstance(error, TimeoutError) else _words(error)
             _tell("module did not start", instance, reason, error)
             raise ModuleError(reason) from error
         except BaseException:
-            context.close()
+            await context.aclose()
             raise
         if stage is None:
             stage = Stage(instance.name, module.on_message, instance.options.on_fail)
@@ -271,7 +271,7 @@ class Runner:
 
 
 async def _clean_up(running: _Running) -> None:
-    with running.context:
+    async with running.context:
         try:
             result = running.module.on_cleanup()
             if result is not None:

@@ -38,6 +38,8 @@ from boardtalk.sdk.module import (
     Module,
     Verdict,
 )
+from boardtalk.sdk.outside import Connection, OutsideError, Response, Timeouts
+from boardtalk.sdk.text import json_extract, json_extract_all
 
 __all__ = [
     "API_VERSION",
@@ -55,6 +57,7 @@ __all__ = [
     "Completion",
     "Config",
     "ConfigError",
+    "Connection",
     "Contact",
     "Context",
     "Finding",
@@ -64,15 +67,20 @@ __all__ = [
     "Message",
     "Module",
     "ModuleError",
+    "OutsideError",
     "Refused",
+    "Response",
     "Role",
     "ServiceError",
     "Severity",
     "State",
     "Status",
+    "Timeouts",
     "User",
     "Verdict",
     "check_address",
     "check_name",
     "iso",
+    "json_extract",
+    "json_extract_all",
 ]

@@ -21,6 +21,13 @@ if TYPE_CHECKING:
     from boardtalk.sdk.messages import Code
 
 
+def first_error(error: BaseException) -> BaseException:
+    """The error inside the groups that task groups put around it."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
+
+
 class BoardtalkError(Exception):
     """Root of all errors that this project raises on purpose."""
 

@@ -27,12 +27,15 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, Protocol, TypeA
 import msgspec
 
 from boardtalk.sdk.messages import Message, Status
+from boardtalk.sdk.outside import Timeouts
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Awaitable, Callable, Coroutine, Mapping
+    from collections.abc import Awaitable, Callable, Coroutine, Mapping, MutableMapping
+    from contextlib import AbstractAsyncContextManager
 
     from boardtalk.sdk.contacts import Completion, Contact, User
+    from boardtalk.sdk.outside import Connection, Response
 
 API_VERSION: Final = 1
 """Raised when a module written for the previous version would no longer work."""
@@ -66,6 +69,7 @@ class Config(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
 
 
 C = TypeVar("C", bound=Config)
+R = TypeVar("R")
 
 
 class Log(Protocol):
@@ -97,6 +101,10 @@ class Context(Protocol):
     folder: Path
     """A folder of this instance's own below it; exists."""
     log: Log
+    verbosity: int
+    """Up to this level, what the module says by `Module.say` is logged."""
+    notes: MutableMapping[str, Any]
+    """What the instance keeps across restarts, as values that JSON can say; at most 4 MB of it."""
 
     def send(self, message: Message, status: Status | None = None) -> None:
         """Send a message; it enters the chain after this module, so it can't meet itself.
@@ -134,8 +142,83 @@ class Context(Protocol):
         """The blocks of a kind that the module declares in `Module.blocks`, by name."""
         ...
 
+    def contact(self, address: str) -> Contact | None:
+        """Who has an address: a user, a robot, a group or a service; None: nobody."""
+        ...
+
+    def http(
+        self,
+        url: str,
+        *,
+        method: str = "",
+        headers: Mapping[str, str] | None = None,
+        body: bytes | str | None = None,
+        json: Any = None,
+        timeouts: Timeouts = Timeouts(),  # noqa: B008 - immutable
+        etag: str = "",
+        modified_since: float | None = None,
+        verify: bool = True,
+        max_bytes: int = 16 << 20,
+    ) -> AbstractAsyncContextManager[Response]:
+        """Ask an HTTP server; follows up to five redirects. Use with `async with`.
+
+        Args:
+            url: ``https://NAME:PASSWORD@HOST/PATH``; name and password, if given, log in (basic).
+            method: default: GET, or POST with a body.
+            body: what to send.
+            json: what to send, as JSON, in place of `body`.
+            etag: of the version that is known; if it is still the same, the status is 304.
+            modified_since: likewise, of a version of that time, in UTC seconds.
+            verify: whether the server must prove who it is; turn off only in a network of your own.
+            max_bytes: a longer answer ends in an error.
+
+        Raises:
+            OutsideError: in the body of `async with` too; no answer, or none in time.
+        """
+        ...
+
+    def connect(
+        self, url: str, *, verify: bool = True, keepalive: float = 30.0, within: float = 10.0
+    ) -> AbstractAsyncContextManager[Connection]:
+        """Connect to a server: ``tcp://HOST:PORT``, ``tls://HOST:PORT``, ``ws://…`` or ``wss://…``.
+
+        Args:
+            verify: whether the server must prove who it is; turn off only in a network of your own.
+            keepalive: seconds of silence after which the other side is probed.
+            within: seconds until the connection must stand.
+
+        Raises:
+            OutsideError: it can't be reached.
+        """
+        ...
+
+    async def run_in_thread(self, function: Callable[..., R], *arguments: Any) -> R:
+        """Run what waits, as for a file, in a thread; messages go on meanwhile. It can't be cancelled."""
+        ...
+
+    async def run_in_process(self, function: Callable[..., R], *arguments: Any) -> R:
+        """Run what computes for long in a process of its own; it is killed if the caller is cancelled.
+
+        Args:
+            function: one that stands in a module's file, not a lambda or a method.
+            arguments: what `pickle` can copy, as the result must be.
+        """
+        ...
+
+    def after(self, seconds: float, call: Callable[[], Awaitable[None] | None]) -> asyncio.Task[None]:
+        """Call something once, later. Cancel the task to prevent that."""
+        ...
+
+    def every(self, seconds: float, call: Callable[[], Awaitable[None] | None]) -> asyncio.Task[None]:
+        """Call something again and again, one call after the other. Cancel the task to end that."""
+        ...
+
     def now(self) -> float:
         """Monotonic seconds, for decisions."""
+        ...
+
+    def time(self) -> float:
+        """UTC seconds, for people and other machines."""
         ...
 
     def random(self) -> float:
@@ -200,6 +283,11 @@ class Module:
 
     def on_cleanup(self) -> Awaitable[None] | None:
         """Called once when the module is unloaded or the gateway ends."""
+
+    def say(self, level: int, text: str, **values: Any) -> None:
+        """Log something: at level 0 always, at a higher one if the module's key `verbosity` asks for it."""
+        if level <= self.context.verbosity:
+            (self.context.log.warning if level == 0 else self.context.log.info)(text, **values)
 
     def reply(self, message: Message, body: str, status: Status | None = None, **parameters: object) -> None:
         """Answer a message: from its recipient to its author, with `refid` and `aid` set."""

@@ -34,6 +34,7 @@ from boardtalk.store.writer import (
     Audit,
     Change,
     Hold,
+    Note,
     Prune,
     Put,
     Record,
@@ -190,6 +191,16 @@ class Store:
             (),
         )
         return [Open(as_message(tuple(rest)), state) for state, *rest in found]
+
+    # What modules keep ------------------------------------------------------------------------
+
+    def note(self, instance: str, key: str, value: bytes | None) -> None:
+        """Keep something for a module instance under a key; None: forget it."""
+        self._writer.submit(Note(instance, key, value))
+
+    async def notes(self, instance: str) -> dict[str, bytes]:
+        """All that is kept for a module instance."""
+        return dict(await self._read("SELECT key, value FROM notes WHERE instance = ?", (instance,)))
 
     # Audit ------------------------------------------------------------------------------------
 

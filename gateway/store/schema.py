@@ -13,7 +13,6 @@ from boardtalk.sdk import BoardtalkError
 if TYPE_CHECKING:
     from pathlib import Path
 
-SCHEMA_VERSION: Final = 1
 BUSY_TIMEOUT_S: Final = 1.0
 
 TABLES: Final = """
@@ -39,6 +38,15 @@ CREATE TABLE inbox (recipient TEXT NOT NULL, row INTEGER NOT NULL, expires REAL 
 CREATE TABLE audit (seq INTEGER PRIMARY KEY, at REAL NOT NULL, who TEXT NOT NULL, what TEXT NOT NULL,
     target TEXT NOT NULL, result TEXT NOT NULL, hash TEXT NOT NULL);
 """
+
+MIGRATIONS: Final = (
+    TABLES,
+    """
+CREATE TABLE notes (instance TEXT NOT NULL, key TEXT NOT NULL, value BLOB NOT NULL,
+    PRIMARY KEY (instance, key)) WITHOUT ROWID;
+""",
+)
+"""What makes version n + 1 out of version n; only ever added to."""
 
 log = structlog.get_logger()
 
@@ -80,12 +88,12 @@ def _open(path: Path) -> sqlite3.Connection:
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
         version = connection.execute("PRAGMA user_version").fetchone()[0]
-        if version > SCHEMA_VERSION:
+        if version > len(MIGRATIONS):
             raise StoreError(f"{path}: written by a newer boardtalk; use that one, or another state folder")
-        if version == 0:
-            connection.executescript(f"BEGIN; {TABLES} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;")
-        elif connection.execute("PRAGMA quick_check(1)").fetchone()[0] != "ok":
+        if version and connection.execute("PRAGMA quick_check(1)").fetchone()[0] != "ok":
             raise sqlite3.DatabaseError("quick_check failed")
+        for number, script in enumerate(MIGRATIONS[version:], start=version + 1):
+            connection.executescript(f"BEGIN; {script} PRAGMA user_version = {number}; COMMIT;")
     except BaseException:
         connection.close()
         raise

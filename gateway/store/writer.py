@@ -83,7 +83,15 @@ class Prune(NamedTuple):
     before: float
 
 
-Job = Put | Record | Change | Hold | Release | Audit | Prune
+class Note(NamedTuple):
+    """What a module instance keeps under a key; None: nothing any more."""
+
+    instance: str
+    key: str
+    value: bytes | None
+
+
+Job = Put | Record | Change | Hold | Release | Audit | Prune | Note
 
 INSERT: Final = (
     "INSERT OR IGNORE INTO ledger (row, at, boot, sender, recipient, mid, refid, groupid, type, flags, "
@@ -189,6 +197,8 @@ class Writer(threading.Thread):
                 )
             case Audit():
                 self._audit(job)
+            case Note():
+                self._note(job)
             case Prune(before):
                 execute("DELETE FROM inbox WHERE expires < ?", (time.time(),))
                 for table in ("ledger", "transitions"):
@@ -232,6 +242,13 @@ class Writer(threading.Thread):
             (message.sender, message.id),
         ).fetchone()
         return as_message(found) if found else None
+
+    def _note(self, job: Note) -> None:
+        execute = self._connection.execute
+        if job.value is None:
+            execute("DELETE FROM notes WHERE instance = ? AND key = ?", (job.instance, job.key))
+        else:
+            execute("INSERT OR REPLACE INTO notes VALUES (?,?,?)", job)
 
     def _audit(self, job: Audit) -> None:
         last = self._connection.execute("SELECT hash FROM audit ORDER BY seq DESC LIMIT 1").fetchone()

@@ -49,7 +49,9 @@ async def gateway(folder: Path, *modules: type[Module]) -> AsyncIterator[Hub]:
         )
         started: dict[str, Module] = {}
         for module in modules:
-            context = stack.enter_context(ModuleContext(hub, tasks, folder, module.name, {}))
+            context = await stack.enter_async_context(
+                ModuleContext(hub, tasks, folder, module.name, blocks={})
+            )
             started[module.name] = module(context, module.Config())
             result = started[module.name].on_start()
             if result:

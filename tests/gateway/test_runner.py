@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Awaitable
+from contextlib import asynccontextmanager
 from types import SimpleNamespace
 from typing import Any, ClassVar, cast
 
@@ -123,9 +123,9 @@ def instances(text: str) -> list[Instance]:
     return found
 
 
-@contextmanager
-def context(name: str, _blocks: object) -> Iterator[Any]:
-    yield SimpleNamespace(instance=name)
+@asynccontextmanager
+async def context(instance: Instance) -> AsyncIterator[Any]:
+    yield SimpleNamespace(instance=instance.name)
 
 
 def fresh() -> Runner:

@@ -1,0 +1,1 @@
+"""The gateway's ways out, for modules: `http` requests and `sockets`."""

@@ -1,0 +1,230 @@
+"""For tests of modules: a gateway around one instance, in a temporary folder, without broker and boards.
+
+::
+
+    from boardtalk.testing import bench
+
+    async def test_it_drops_rude_messages():
+        async with bench(Filter, "blocked_words = fool") as gateway:
+            gateway.say("alice", "bob", "you fool")
+            answer = await gateway.hears("alice", "not passed on")
+
+Hub, store and chain are the real ones; the settings are read like those of a configuration file.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import tempfile
+import time
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, TypeVar
+
+from boardtalk import conf
+from boardtalk.chain import Chain, Stage
+from boardtalk.context import contexts
+from boardtalk.directory import Directory, Group
+from boardtalk.events import Delivery, Update
+from boardtalk.hub import Hub
+from boardtalk.loader import Instance, Runner, Source
+from boardtalk.sdk import (
+    CONSUMED,
+    PASS,
+    Code,
+    CommandInfo,
+    Contact,
+    Kind,
+    Message,
+    Module,
+    Role,
+    State,
+    Status,
+)
+from boardtalk.sdk.errors import first_error
+from boardtalk.store import Store
+from boardtalk.users import Users
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+
+    from boardtalk.hub import Session
+    from boardtalk.sdk import Verdict
+
+T = TypeVar("T")
+WAIT_S: Final = 5.0
+"""How long `Bench` waits for what a test expects."""
+DONE: Final = Status(code=Code.DONE, state=State.DONE)
+
+
+class _Robots(Module):
+    """Stands at the end of the chain in place of real robots: notes what they are told, says it is done."""
+
+    name = "robots"
+
+    def __init__(self, hub: Hub, names: set[str]) -> None:
+        self.names = names
+        self.told: list[Message] = []
+        self.hub = hub
+
+    def on_message(self, message: Message) -> Verdict:
+        if message.to not in self.names:
+            return PASS
+        self.told.append(message)
+        self.hub.tell(message, DONE)
+        return CONSUMED
+
+
+class Bench:
+    """A gateway around one module; made by `bench`."""
+
+    def __init__(
+        self, hub: Hub, runner: Runner, robots: _Robots, inboxes: Mapping[str, list[Delivery]]
+    ) -> None:
+        self._hub = hub
+        self._runner = runner
+        self._robots = robots
+        self._inboxes = inboxes
+        self.statuses: list[Update] = []
+        """What users were told about their messages, in order."""
+        self._number = 0
+
+    @property
+    def module(self) -> Module:
+        """The instance under test."""
+        return next(iter(self._runner.modules.values()))
+
+    @property
+    def told(self) -> list[Message]:
+        """What robots were told, in order."""
+        return self._robots.told
+
+    def inbox(self, user: str) -> list[Message]:
+        """What a user got, in order."""
+        return [delivery.message for delivery in self._inboxes[user]]
+
+    def say(self, sender: str, to: str, text: str, **parameters: object) -> str:
+        """Have a user send a message; its id."""
+        self._number += 1
+        fields: dict[str, object] = {"sender": sender, "to": to, "body": text, "id": f"test-{self._number}"}
+        message = Message(**{**fields, **parameters})  # type: ignore[arg-type]
+        self._hub.accept(message)
+        return message.id
+
+    async def hears(self, user: str, pattern: str) -> Message:
+        """The first message in a user's inbox whose text fits a regular expression, once it is there."""
+        return await self._until(
+            lambda: next((each for each in self.inbox(user) if re.search(pattern, each.body)), None),
+            f"{user} hears {pattern!r}; he heard {[each.body for each in self.inbox(user)]}",
+        )
+
+    async def ended(self, message_id: str) -> Status:
+        """How a message ended, once it has."""
+        return await self._until(
+            lambda: next(
+                (
+                    each.status
+                    for each in self.statuses
+                    if each.message_id == message_id and each.status.state.terminal
+                ),
+                None,
+            ),
+            f"message {message_id} ends",
+        )
+
+    async def robot_told(self, count: int = 1) -> Message:
+        """The last of so many messages to robots, once they are there."""
+        await self._until(lambda: len(self.told) >= count, f"robots are told {count} messages: {self.told}")
+        return self.told[count - 1]
+
+    async def configure(self, settings: str) -> None:
+        """Give the instance new settings, as a reload does."""
+        [instance] = self._runner.instances
+        block = conf.parse(f"module {instance.module.name} {{\n{settings}\n}}").blocks[0]
+        options, config = conf.module_settings(block, instance.module.Config)
+        renewed = Instance(instance.name, instance.module, config, options, instance.blocks, instance.source)
+        await self._runner.apply([renewed])
+        self.put_in_service()
+
+    def put_in_service(self) -> None:
+        """Have messages pass the instance as it is now."""
+        robots = Stage("robots", self._robots.on_message)
+        self._hub.load(Chain([*self._runner.stages, robots]), self._runner.modules)
+
+    async def _until(self, probe: Callable[[], T | None], what: str) -> T:
+        """What `probe` finds, once it finds something."""
+        deadline = time.monotonic() + WAIT_S
+        while (found := probe()) is None or found is False:
+            if time.monotonic() > deadline:
+                raise AssertionError(f"not within {WAIT_S:g} s: {what}")
+            await asyncio.sleep(0.005)
+        return found
+
+    async def listen(self, session: Session) -> None:
+        """Note what a session shows, until it ends."""
+        async for batch in session.events():
+            for event in batch:
+                if isinstance(event, Delivery):
+                    self._inboxes[event.recipient].append(event)
+                elif isinstance(event, Update):
+                    self.statuses.append(event)
+
+
+@asynccontextmanager
+async def bench(
+    module: type[Module],
+    settings: str = "",
+    *,
+    users: Mapping[str, str] | None = None,
+    groups: Mapping[str, Sequence[str]] | None = None,
+    robots: Mapping[str, Sequence[CommandInfo]] | None = None,
+) -> AsyncIterator[Bench]:
+    """A gateway around one instance of a module; the instance is started, and cleaned up in the end.
+
+    Args:
+        module: the class.
+        settings: the lines of its configuration block.
+        users: addresses and roles; default: the operators alice and bob. All are logged in.
+        groups: addresses and members.
+        robots: addresses and commands of robots; they do nothing, but note what they are told.
+
+    Raises:
+        ConfigError: the settings are wrong.
+        ModuleError: the module did not start.
+    """
+    block = conf.parse(f"module {module.name} {{\n{settings}\n}}", "settings").blocks[0]
+    options, config = conf.module_settings(block, module.Config)
+    options.required = True
+    source = Source(module.name, "under test", module.__module__)
+    instance = Instance(module.name, module, config, options, {}, source)
+    roles = {name: Role(role) for name, role in (users or {"alice": "operator", "bob": "operator"}).items()}
+    async with _unwrapped(), AsyncExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        accounts = Users.load(folder / "secrets", roles)
+        directory = Directory(accounts, {name: Group(tuple(each)) for name, each in (groups or {}).items()})
+        store = await stack.enter_async_context(Store.open(folder / "store.db"))
+        tasks = await stack.enter_async_context(asyncio.TaskGroup())
+        hub = await stack.enter_async_context(Hub(store, directory))
+        tail = _Robots(hub, set(robots or {}))
+        for name, commands in (robots or {}).items():
+            directory.register(
+                tail.name, Contact(address=name, kind=Kind.ROBOT, online=True, commands=tuple(commands))
+            )
+        runner = await stack.enter_async_context(Runner(contexts(hub, tasks, folder)))
+        made = Bench(hub, runner, tail, {name: [] for name in roles})
+        for name in roles:
+            session = stack.enter_context(hub.attach(name))
+            tasks.create_task(made.listen(session), name=f"{name} listens")
+        await runner.start([instance])
+        made.put_in_service()
+        yield made
+
+
+@asynccontextmanager
+async def _unwrapped() -> AsyncIterator[None]:
+    """A test that fails shows its own error, not the groups of the tasks around it."""
+    try:
+        yield
+    except BaseExceptionGroup as group:
+        raise first_error(group) from None
