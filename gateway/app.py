@@ -13,6 +13,7 @@ import msgspec
 import structlog
 
 from boardtalk import broker, conf, loader, logs
+from boardtalk.calls import Calls
 from boardtalk.configuration import Configuration, check_names, declared_users, groups
 from boardtalk.context import ModuleContext, contexts
 from boardtalk.desk import Desk
@@ -114,9 +115,10 @@ async def _start(
     hub = await stack.enter_async_context(Hub(store, Directory(users, groups(document))))
     intake = await stack.enter_async_context(Intake(hub, folder))
 
-    runner = await stack.enter_async_context(loader.Runner(contexts(hub, tasks, folder)))
+    calls = await stack.enter_async_context(Calls(hub))
+    runner = await stack.enter_async_context(loader.Runner(contexts(hub, tasks, folder, calls)))
     configuration = Configuration(source, document, local_user, hub=hub, users=users, runner=runner)
-    own = await stack.enter_async_context(ModuleContext(hub, tasks, folder, SYSTEM, blocks={}))
+    own = await stack.enter_async_context(ModuleContext(hub, tasks, folder, SYSTEM, calls=calls, blocks={}))
     desk = Desk(own, configuration)
     desk.on_start()
     configuration.answer_with(desk)
@@ -124,9 +126,9 @@ async def _start(
     _keep_current(stack, tasks, configuration, watch=watch)
     running = await _start_broker(stack, document, folder, users)
     if running:
-        await stack.enter_async_context(MqttDoor(running.endpoint, hub, intake))
+        await stack.enter_async_context(MqttDoor(running.endpoint, hub, intake, calls))
         users.subscribe(lambda: running.reload(_logins(users)))
-    door = LocalDoor(hub, intake, users, configuration)
+    door = LocalDoor(hub, intake, calls, users, configuration)
     await stack.enter_async_context(door.listening(folder))
     return Endpoints(mqtt=str(running.endpoint) if running else None, modules=list(runner.modules))
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
     from pathlib import Path
 
+    from boardtalk.calls import Calls
     from boardtalk.hub import Hub
     from boardtalk.loader import Instance
     from boardtalk.outside.http import Client
@@ -38,6 +39,7 @@ class ModuleContext:
         state: Path,
         instance: str,
         *,
+        calls: Calls,
         blocks: Mapping[str, Mapping[str, Config]],
         verbosity: int = 0,
     ) -> None:
@@ -47,6 +49,7 @@ class ModuleContext:
         self.folder = state / "modules" / instance.replace("#", "-")
         self.log = structlog.get_logger(module=instance)
         self._hub = hub
+        self._calls = calls
         self._tasks = tasks
         self._blocks = blocks
         self._running: set[asyncio.Task[None]] = set()
@@ -88,6 +91,14 @@ class ModuleContext:
         """See the SDK."""
         self._hub.directory.unregister(self.instance, address)
         self._hub.publish_presence(address, online=False, state="gone")
+
+    def end_call(self, call_id: str, reason: str) -> None:
+        """See the SDK."""
+        self._calls.end(call_id, reason)
+
+    def contacts(self) -> list[Contact]:
+        """See the SDK."""
+        return self._hub.directory.contacts()
 
     def contact(self, address: str) -> Contact | None:
         """See the SDK."""
@@ -172,7 +183,7 @@ class ModuleContext:
 
 
 def contexts(
-    hub: Hub, tasks: asyncio.TaskGroup, state: Path
+    hub: Hub, tasks: asyncio.TaskGroup, state: Path, calls: Calls
 ) -> Callable[[Instance], AbstractAsyncContextManager[ModuleContext]]:
     """Makes the contexts of instances."""
 
@@ -182,6 +193,7 @@ def contexts(
             tasks,
             state,
             instance.name,
+            calls=calls,
             blocks=instance.blocks,
             verbosity=instance.options.verbosity,
         )

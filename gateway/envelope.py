@@ -18,6 +18,7 @@ from boardtalk.sdk import (
     MAX_BODY_BYTES,
     MAX_ID_CHARS,
     AddressError,
+    CallState,
     Code,
     Message,
     Refused,
@@ -29,10 +30,12 @@ from boardtalk.sdk import (
 from boardtalk.sdk.hints import nearest
 
 if TYPE_CHECKING:
-    from boardtalk.events import Delivery, Presence, Update
+    from boardtalk.events import CallUpdate, Delivery, Presence, Update
 
 MAX_ENVELOPE_BYTES: Final = 4 * MAX_BODY_BYTES
 """JSON may need several characters for one of the body."""
+
+MAX_CALL_BYTES: Final = 2048
 
 _PREFIX = re.compile(r"([a-z0-9][a-z0-9_-]{0,31})\s*:(?!//)\s*", re.ASCII)
 """An address and a colon; ``https://…`` is none."""
@@ -101,11 +104,45 @@ class Here(msgspec.Struct, kw_only=True, omit_defaults=True):
     state: Annotated[str, Meta(description="of a robot, in one word")] = ""
 
 
+class OpenCall(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, tag_field="op", tag="open"):
+    """Ask for live control, on ``chat/<you>/call``."""
+
+    to: Annotated[str, Meta(description="address of the robot")]
+    control: Annotated[str, Meta(description="which of its live controls; none: its only one")] = ""
+
+
+class SetPoint(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, tag_field="op", tag="set"):
+    """Live values, on ``chat/<you>/call``; without any for 2 s the call ends."""
+
+    call: Annotated[str, Meta(description="id of the call")]
+    values: Annotated[str, Meta(description="like the arguments of a command: `x=20 y=-50`")]
+
+
+class HangUp(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, tag_field="op", tag="end"):
+    """End a call, on ``chat/<you>/call``."""
+
+    call: Annotated[str, Meta(description="id of the call")]
+
+
+CallRequest = OpenCall | SetPoint | HangUp
+
+
+class CallChange(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """How a call of yours is, on ``chat/<you>/calls``."""
+
+    call: Annotated[str, Meta(description="its id")]
+    to: str
+    state: CallState
+    at: Annotated[str, Meta(description="when, UTC, ISO 8601 with milliseconds")]
+    reason: str = ""
+
+
 class _Claim(msgspec.Struct):
     id: Id = ""
 
 
 _decoder = msgspec.json.Decoder(Envelope)
+_call_decoder: msgspec.json.Decoder[CallRequest] = msgspec.json.Decoder(CallRequest)
 _claim_decoder = msgspec.json.Decoder(_Claim)
 _encoder = msgspec.json.Encoder()
 
@@ -178,6 +215,29 @@ def write_status(update: Update) -> bytes:
     )
 
 
+def read_call(payload: bytes) -> CallRequest:
+    """Read what came on ``chat/<user>/call``.
+
+    Raises:
+        Refused: it is not understood.
+    """
+    if len(payload) > MAX_CALL_BYTES:
+        raise Refused(Code.FAILED, f"a request about a call has at most {MAX_CALL_BYTES} bytes")
+    try:
+        return _call_decoder.decode(payload)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise Refused(Code.FAILED, f"the request about a call is not understood: {error}") from error
+
+
+def write_call(update: CallUpdate) -> bytes:
+    """How a call is, for ``chat/<user>/calls``."""
+    return _encoder.encode(
+        CallChange(
+            call=update.call, to=update.to, state=update.state, at=iso(update.at), reason=update.reason
+        )
+    )
+
+
 def write_presence(presence: Presence) -> bytes:
     """The retained value of ``presence/<address>``."""
     return _encoder.encode(Here(online=presence.online, state=presence.state))
@@ -185,7 +245,7 @@ def write_presence(presence: Presence) -> bytes:
 
 def schema() -> dict[str, Any]:
     """JSON Schema of everything that is said over MQTT; the root is what goes to the gateway."""
-    types = (Envelope, Received, StatusChange, Here)
+    types = (Envelope, Received, StatusChange, Here, OpenCall, SetPoint, HangUp, CallChange)
     (root, *_), parts = msgspec.json.schema_components(types, ref_template="#/$defs/{name}")
     draft = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "boardtalk over MQTT"}
     return {**draft, **root, "$defs": parts}

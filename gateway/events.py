@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from boardtalk.sdk import Message, Status
+from boardtalk.sdk import CallState, Message, Status
 
 
 class Delivery(msgspec.Struct, frozen=True, gc=False, tag="message"):
@@ -39,4 +39,18 @@ class Presence(msgspec.Struct, frozen=True, gc=False, tag="presence"):
     state: str = ""
 
 
-Event = Delivery | Update | Presence
+class CallUpdate(msgspec.Struct, frozen=True, tag="call"):
+    """A call of `recipient`'s changed."""
+
+    recipient: str
+    call: str
+    """Its id."""
+    to: str
+    state: CallState
+    reason: str
+    """In words; "" if there is nothing to say."""
+    at: float
+    """UTC seconds."""
+
+
+Event = Delivery | Update | Presence | CallUpdate

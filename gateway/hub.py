@@ -96,7 +96,7 @@ class Hub:
         self.store = store
         self.directory = directory
         self.chain = Chain(())
-        self._modules: Mapping[str, Module] = {}
+        self.modules: Mapping[str, Module] = {}
         self._early: list[tuple[str, Message, Status | None]] | None = []
         """What modules said before there was a chain."""
         self._sessions: dict[str | None, set[Session]] = {}
@@ -127,7 +127,7 @@ class Hub:
     def load(self, chain: Chain, modules: Mapping[str, Module]) -> None:
         """Put a chain into service; `modules` are its instances, by instance name."""
         self.chain = chain
-        self._modules = modules
+        self.modules = modules
         early, self._early = self._early or [], None
         for instance, message, status in early:
             self._enter(message, chain.behind(instance), status)
@@ -178,7 +178,7 @@ class Hub:
 
     def complete(self, to: str, line: str) -> list[Completion]:
         """What may follow a half-typed line to `to`, as the module that answers for it says."""
-        module = self._modules.get(self.directory.owner(to) or "")
+        module = self.modules.get(self.directory.owner(to) or "")
         return module.on_complete(to, line) if module else []
 
     def stopped(self, message: Message, text: str, status: Status) -> None:
@@ -216,7 +216,7 @@ class Hub:
         if not message.id and quiet and (kind is None or kind.is_people):
             return
         name = message.id or f"~{message.row}"
-        self._push(message.sender, Update(message.sender, name, message.to, status, time.time()))
+        self.push(message.sender, Update(message.sender, name, message.to, status, time.time()))
 
     def publish_presence(self, address: str, *, online: bool, state: str) -> None:
         """Show everybody how a robot or a user is."""
@@ -266,9 +266,9 @@ class Hub:
     def _repeat(self, message: Message, status: Status | None, answer: Message | None) -> None:
         """Answer a duplicate as the original was answered, without doing it again."""
         status = status or ACCEPTED
-        self._push(message.sender, Update(message.sender, message.id, message.to, status, time.time()))
+        self.push(message.sender, Update(message.sender, message.id, message.to, status, time.time()))
         if answer:
-            self._push(message.sender, Delivery(message.sender, answer, time.time(), status))
+            self.push(message.sender, Delivery(message.sender, answer, time.time(), status))
         elif status.code.failed:
             self._say(message, status.detail, status)
 
@@ -338,7 +338,7 @@ class Hub:
 
     def _deliver(self, user: str, message: Message, status: Status | None) -> None:
         """Hand a message to a user, or keep it until he comes."""
-        if self._push(user, Delivery(user, message, time.time(), status)):
+        if self.push(user, Delivery(user, message, time.time(), status)):
             self.tell(message, DELIVERED)
             return
         if message.to_online or message.flags & (Flag.TRANSIENT | Flag.PRESENCE):
@@ -350,12 +350,12 @@ class Hub:
     async def _hand_over_held(self, user: str) -> None:
         messages = await self.store.held(user)
         for message in messages:
-            if not self._push(user, Delivery(user, message, time.time())):
+            if not self.push(user, Delivery(user, message, time.time())):
                 return  # gone again: they wait on
             self.tell(message, DELIVERED)
         self.store.release(user, tuple(message.row for message in messages))
 
-    def _push(self, user: str, event: Event) -> bool:
+    def push(self, user: str, event: Event) -> bool:
         """Queue an event for all sessions that show this user's; whether there is one."""
         found = False
         for key in (user, None):
@@ -367,7 +367,7 @@ class Hub:
     def _say(self, message: Message, text: str, status: Status) -> None:
         """Tell the sender of a message something, as a message from the gateway."""
         answer = Message(sender=SYSTEM, to=message.sender, body=text, refid=message.id, aid=message.aid)
-        self._push(message.sender, Delivery(message.sender, answer, time.time(), status))
+        self.push(message.sender, Delivery(message.sender, answer, time.time(), status))
 
     def _announce(self, address: str, *, online: bool) -> None:
         self.directory.set_online(address, online=online)
@@ -376,14 +376,14 @@ class Hub:
         if role is None:
             return
         user = User(address=address, online=online, role=role)
-        for name, module in self._modules.items():
-            self._call(name, module.on_login, user)
+        for name, module in self.modules.items():
+            self.notify(name, module.on_login, user)
 
     def _call_status(self, instance: str, message: Message, status: Status) -> None:
-        if module := self._modules.get(instance):
-            self._call(instance, module.on_message_status, message, status)
+        if module := self.modules.get(instance):
+            self.notify(instance, module.on_message_status, message, status)
 
-    def _call(self, instance: str, callback: Any, *arguments: Any) -> None:
+    def notify(self, instance: str, callback: Any, *arguments: Any) -> None:
         """Run a module's callback whose result does not matter; its failure hurts nobody."""
         try:
             result = callback(*arguments)

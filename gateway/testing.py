@@ -23,15 +23,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from boardtalk import conf
+from boardtalk.calls import Calls
 from boardtalk.chain import Chain, Stage
 from boardtalk.context import contexts
 from boardtalk.directory import Directory, Group
-from boardtalk.events import Delivery, Update
+from boardtalk.events import CallUpdate, Delivery, Update
 from boardtalk.hub import Hub
 from boardtalk.loader import Instance, Runner, Source
 from boardtalk.sdk import (
     CONSUMED,
     PASS,
+    Call,
+    CallState,
     Code,
     CommandInfo,
     Contact,
@@ -80,14 +83,22 @@ class Bench:
     """A gateway around one module; made by `bench`."""
 
     def __init__(
-        self, hub: Hub, runner: Runner, robots: _Robots, inboxes: Mapping[str, list[Delivery]]
+        self,
+        hub: Hub,
+        calls: Calls,
+        runner: Runner,
+        robots: _Robots,
+        inboxes: Mapping[str, list[Delivery]],
     ) -> None:
         self._hub = hub
         self._runner = runner
         self._robots = robots
         self._inboxes = inboxes
+        self._calls = calls
         self.statuses: list[Update] = []
         """What users were told about their messages, in order."""
+        self.call_states: list[tuple[str, CallState, str]] = []
+        """What users were told about their calls, in order: id, state, reason."""
         self._number = 0
 
     @property
@@ -133,6 +144,31 @@ class Bench:
             f"message {message_id} ends",
         )
 
+    async def call(self, sender: str, to: str, control: str = "") -> Call:
+        """Have a user ask for live control.
+
+        Raises:
+            Refused: the module, or nobody, takes the call.
+        """
+        return await self._calls.open(self, sender, to, control)
+
+    def steer(self, call: Call, text: str) -> None:
+        """Have the caller send live values."""
+        self._calls.set_point(self, call.id, text)
+
+    def hang_up(self, call: Call) -> None:
+        """Have the caller hang up."""
+        self._calls.hang_up(self, call.id)
+
+    async def call_is(self, call: Call, state: CallState) -> str:
+        """The reason that was told with a state of a call, once it has been."""
+        return await self._until(
+            lambda: next(
+                (why for name, is_, why in self.call_states if (name, is_) == (call.id, state)), None
+            ),
+            f"the call is {state}: {self.call_states}",
+        )
+
     async def robot_told(self, count: int = 1) -> Message:
         """The last of so many messages to robots, once they are there."""
         await self._until(lambda: len(self.told) >= count, f"robots are told {count} messages: {self.told}")
@@ -169,6 +205,8 @@ class Bench:
                     self._inboxes[event.recipient].append(event)
                 elif isinstance(event, Update):
                     self.statuses.append(event)
+                elif isinstance(event, CallUpdate):
+                    self.call_states.append((event.call, event.state, event.reason))
 
 
 @asynccontextmanager
@@ -211,8 +249,9 @@ async def bench(
             directory.register(
                 tail.name, Contact(address=name, kind=Kind.ROBOT, online=True, commands=tuple(commands))
             )
-        runner = await stack.enter_async_context(Runner(contexts(hub, tasks, folder)))
-        made = Bench(hub, runner, tail, {name: [] for name in roles})
+        calls = await stack.enter_async_context(Calls(hub))
+        runner = await stack.enter_async_context(Runner(contexts(hub, tasks, folder, calls)))
+        made = Bench(hub, calls, runner, tail, {name: [] for name in roles})
         for name in roles:
             session = stack.enter_context(hub.attach(name))
             tasks.create_task(made.listen(session), name=f"{name} listens")

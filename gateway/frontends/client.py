@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
-from boardtalk.events import Delivery, Presence, Update
+from boardtalk.events import CallUpdate, Delivery, Presence, Update
 from boardtalk.frontends import local
 from boardtalk.sdk import BoardtalkError, ServiceError
 from boardtalk.sdk.channel import Channel
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from boardtalk.events import Event
 
 R = TypeVar("R")
-EVENTS = (Delivery, Update, Presence)
+EVENTS = (Delivery, Update, Presence, CallUpdate)
 ANSWER_TIMEOUT_S = 10.0
 MAX_UNREAD_EVENTS = 10_000
 

@@ -14,7 +14,7 @@ import msgspec
 import structlog
 
 from boardtalk import loader
-from boardtalk.events import Delivery, Presence, Update
+from boardtalk.events import CallUpdate, Delivery, Presence, Update
 from boardtalk.health import Report
 from boardtalk.sdk import Completion, ConfigError, Contact, Kind, Refused, Role, ServiceError
 from boardtalk.sdk.channel import MAX_LINE_BYTES, Channel
@@ -24,9 +24,10 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
+    from boardtalk.calls import Calls
     from boardtalk.configuration import Configuration
     from boardtalk.frontends.intake import Intake
-    from boardtalk.hub import Hub
+    from boardtalk.hub import Hub, Session
     from boardtalk.store import HistoryEntry
     from boardtalk.users import Users
 
@@ -80,6 +81,26 @@ class ChangeUser(msgspec.Struct, tag_field="op", tag="user"):
     password: str = ""
 
 
+class OpenCall(msgspec.Struct, tag_field="op", tag="call"):
+    """Ask for live control of a robot."""
+
+    to: str
+    control: str = ""
+
+
+class SetPoint(msgspec.Struct, tag_field="op", tag="set"):
+    """Live values for a call. Not answered."""
+
+    call: str
+    values: str
+
+
+class HangUp(msgspec.Struct, tag_field="op", tag="hang up"):
+    """End a call. Not answered."""
+
+    call: str
+
+
 class Modules(msgspec.Struct, tag_field="op", tag="modules"):
     """Ask how the modules are."""
 
@@ -88,7 +109,20 @@ class Reload(msgspec.Struct, tag_field="op", tag="reload"):
     """Read the configuration again and bring the gateway in line with it."""
 
 
-Request = Login | Send | Stop | Contacts | Complete | History | ChangeUser | Modules | Reload
+Request = (
+    Login
+    | Send
+    | Stop
+    | Contacts
+    | Complete
+    | History
+    | ChangeUser
+    | OpenCall
+    | SetPoint
+    | HangUp
+    | Modules
+    | Reload
+)
 
 
 class Welcome(msgspec.Struct, tag="welcome"):
@@ -125,6 +159,12 @@ class UserChanged(Change, frozen=True, tag="user"):
     """Answers `ChangeUser`."""
 
 
+class CallOpened(msgspec.Struct, tag="called"):
+    """Answers `OpenCall`."""
+
+    call: str
+
+
 class ModuleReports(msgspec.Struct, tag="modules"):
     """Answers `Modules`."""
 
@@ -144,10 +184,12 @@ Reply = (
     | Completions
     | Past
     | UserChanged
+    | CallOpened
     | ModuleReports
     | Reloaded
     | Delivery
     | Update
+    | CallUpdate
     | Presence
 )
 
@@ -155,9 +197,12 @@ Reply = (
 class LocalDoor:
     """Serves the socket while `serve` runs."""
 
-    def __init__(self, hub: Hub, intake: Intake, users: Users, configuration: Configuration) -> None:
+    def __init__(
+        self, hub: Hub, intake: Intake, calls: Calls, users: Users, configuration: Configuration
+    ) -> None:
         self._hub = hub
         self._intake = intake
+        self._calls = calls
         self._users = users
         self._configuration = configuration
         self._connections: set[asyncio.Task[None]] = set()
@@ -204,7 +249,10 @@ class LocalDoor:
                 channel.send(Welcome(user))
                 async with asyncio.TaskGroup() as tasks:
                     pump = tasks.create_task(_pump(session, channel), name=f"control.sock to {user}")
-                    await self._requests(channel, user)
+                    try:
+                        await self._requests(channel, session, user)
+                    finally:
+                        self._calls.leave(session)
                     pump.cancel()
         except* ServiceError as errors:
             log.info("local client cut off", reason=str(errors.exceptions[0]))
@@ -220,18 +268,22 @@ class LocalDoor:
                 channel.send(Failure("the first request must be a login"))
         return None
 
-    async def _requests(self, channel: Channel[Request], user: str) -> None:
+    async def _requests(self, channel: Channel[Request], session: Session, user: str) -> None:
         async for request in channel:
             await self._intake.room()
             try:
-                reply = await self._answer(request, user)
+                reply = await self._answer(request, session, user)
             except (ConfigError, UserError, Refused, ValueError) as error:
                 reply = Failure(str(error))
             if reply is not None:
                 channel.send(reply)
 
-    async def _answer(self, request: Request, user: str) -> Reply | None:
+    async def _answer(self, request: Request, session: Session, user: str) -> Reply | None:
         match request:
+            case OpenCall() | SetPoint() | HangUp():
+                return await self._control(request, session, user)
+            case ChangeUser() | Modules() | Reload():
+                return await self._administer(request)
             case Send(payload):
                 self._intake.receive(user, payload.encode())
                 return None
@@ -245,14 +297,29 @@ class LocalDoor:
             case History(other, limit):
                 entries = await self._hub.store.history(user, other or None, limit=limit)
                 return Past([_plain(entry) for entry in entries])
+            case Login():
+                return Failure("already logged in")
+
+    async def _control(
+        self, request: OpenCall | SetPoint | HangUp, session: Session, user: str
+    ) -> CallOpened | None:
+        match request:
+            case OpenCall(to, control):
+                return CallOpened((await self._calls.open(session, user, to, control)).id)
+            case SetPoint(call, values):
+                self._calls.set_point(session, call, values)
+            case HangUp(call):
+                self._calls.hang_up(session, call)
+        return None
+
+    async def _administer(self, request: ChangeUser | Modules | Reload) -> Reply:
+        match request:
             case ChangeUser():
                 return self._change_user(request)
             case Modules():
                 return ModuleReports(self._configuration.runner.reports())
             case Reload():
                 return Reloaded(await self._configuration.reload())
-            case Login():
-                return Failure("already logged in")
 
     def _change_user(self, request: ChangeUser) -> UserChanged:
         taken = self._hub.directory.kind(request.address)

@@ -14,7 +14,7 @@ import structlog
 from boardtalk import envelope
 from boardtalk.broker.client import Publisher, Subscriber
 from boardtalk.broker.packets import Will
-from boardtalk.events import Delivery, Presence, Update
+from boardtalk.events import CallUpdate, Delivery, Presence, Update
 from boardtalk.sdk import SYSTEM, Code, Flag, Message, Refused
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from boardtalk.broker import Endpoint
     from boardtalk.broker.packets import Publish
+    from boardtalk.calls import Calls
     from boardtalk.events import Event
     from boardtalk.frontends.intake import Intake
     from boardtalk.hub import Hub
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 OUT: Final = {"chat/+/out": 1}
 STOP: Final = {"chat/+/stop": 0}
 """QoS 0: with QoS 1 nats-server would hand a stop over only when it is on disk."""
+CALL: Final = {"chat/+/call": 0}
+"""A connection of its own: set-points must not stand in the way of a stop."""
 OPEN_TIMEOUT_S: Final = 2.0
 """A broker of our own is there at once; one that somebody else runs may be away."""
 
@@ -38,11 +41,15 @@ log = structlog.get_logger()
 class MqttDoor:
     """Open while the context lasts; outlives restarts of the broker."""
 
-    def __init__(self, endpoint: Endpoint, hub: Hub, intake: Intake) -> None:
+    def __init__(self, endpoint: Endpoint, hub: Hub, intake: Intake, calls: Calls) -> None:
         self._hub = hub
         self._intake = intake
+        self._calls = calls
+        self._callers: dict[str, object] = {}
+        """What stands for a user's connections, which the broker hides from us."""
         self._messages = Subscriber(endpoint, "chat", OUT)
         self._stops = Subscriber(endpoint, "stop", STOP)
+        self._live = Subscriber(endpoint, "call", CALL)
         self._publisher = Publisher(endpoint, "hub", Will(*_presence(Presence(SYSTEM, online=False))))
         self._caught_up = asyncio.Event()
         """Everything that the hub has said so far is on its way."""
@@ -51,7 +58,7 @@ class MqttDoor:
     async def __aenter__(self) -> Self:
         """Open, and wait a moment for the broker; the gateway works without it too."""
         async with AsyncExitStack() as stack:
-            for session in (self._publisher, self._messages, self._stops):
+            for session in self._connections:
                 await stack.enter_async_context(session)
             self._tasks = await stack.enter_async_context(asyncio.TaskGroup())
             self._running = [
@@ -59,6 +66,7 @@ class MqttDoor:
                 for name, work in (
                     ("messages", self._take_messages()),
                     ("stops", self._take_stops()),
+                    ("calls", self._take_calls()),
                     ("events", self._publish_events()),
                     ("presence", self._publish_presence()),
                 )
@@ -78,8 +86,12 @@ class MqttDoor:
 
     async def connected(self) -> None:
         """Wait until what users say is heard."""
-        for session in (self._publisher, self._messages, self._stops):
+        for session in self._connections:
             await session.connected()
+
+    @property
+    def _connections(self) -> tuple[Publisher | Subscriber, ...]:
+        return self._publisher, self._messages, self._stops, self._live
 
     async def _take_messages(self) -> None:
         async for batch in self._messages.messages():
@@ -102,6 +114,31 @@ class MqttDoor:
             for message in batch:
                 if not message.retain:
                     self._intake.stop(_user(message.topic), message.payload)
+
+    async def _take_calls(self) -> None:
+        async for batch in self._live.messages():
+            for message in batch:
+                if not message.retain:
+                    self._take_call(_user(message.topic), message.payload)
+
+    def _take_call(self, user: str, payload: bytes) -> None:
+        caller = self._callers.setdefault(user, object())
+        try:
+            match envelope.read_call(payload):
+                case envelope.OpenCall(to=to, control=control):
+                    self._tasks.create_task(self._open_call(caller, user, to, control), name="call")
+                case envelope.SetPoint(call=call, values=values):
+                    self._calls.set_point(caller, call, values)
+                case envelope.HangUp(call=call):
+                    self._calls.hang_up(caller, call)
+        except Refused as refused:
+            self._refuse(user, refused.reason)
+
+    async def _open_call(self, caller: object, user: str, to: str, control: str) -> None:
+        try:
+            await self._calls.open(caller, user, to, control)
+        except Refused as refused:
+            self._refuse(user, refused.reason)
 
     def _refuse(self, user: str, reason: str) -> None:
         self._hub.refuse(Message(sender=user, to=SYSTEM, body=""), Refused(Code.DENIED, reason))
@@ -135,6 +172,10 @@ class MqttDoor:
                 await publish(f"chat/{event.recipient}/in", envelope.write_message(event))
             case Update():
                 await self._publisher.publish(f"chat/{event.recipient}/status", envelope.write_status(event))
+            case CallUpdate():
+                await self._publisher.publish_once(
+                    f"chat/{event.recipient}/calls", envelope.write_call(event)
+                )
             case Presence():
                 await self._publisher.publish(*_presence(event), retain=True)
 

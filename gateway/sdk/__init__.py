@@ -4,6 +4,7 @@ See :mod:`boardtalk.sdk.module` for the module itself, :mod:`boardtalk.sdk.messa
 :mod:`boardtalk.sdk.errors` for what is raised.
 """
 
+from boardtalk.sdk.calls import Call, CallState
 from boardtalk.sdk.contacts import ArgumentInfo, CommandInfo, Completion, Contact, Kind, Role, User
 from boardtalk.sdk.doctor import Finding, Severity
 from boardtalk.sdk.errors import (
@@ -52,6 +53,8 @@ __all__ = [
     "AddressError",
     "ArgumentInfo",
     "BoardtalkError",
+    "Call",
+    "CallState",
     "Code",
     "CommandInfo",
     "Completion",

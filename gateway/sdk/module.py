@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine, Mapping, MutableMapping
     from contextlib import AbstractAsyncContextManager
 
+    from boardtalk.sdk.calls import Call, CallState
     from boardtalk.sdk.contacts import Completion, Contact, User
     from boardtalk.sdk.outside import Connection, Response
 
@@ -140,6 +141,14 @@ class Context(Protocol):
 
     def blocks(self, kind: str) -> Mapping[str, Config]:
         """The blocks of a kind that the module declares in `Module.blocks`, by name."""
+        ...
+
+    def end_call(self, call_id: str, reason: str) -> None:
+        """Hang up, as the module that answered."""
+        ...
+
+    def contacts(self) -> list[Contact]:
+        """Everybody who can be talked to."""
         ...
 
     def contact(self, address: str) -> Contact | None:
@@ -276,6 +285,28 @@ class Module:
 
     def on_login(self, user: User) -> Awaitable[None] | None:
         """A user logged in or out: `user.online` tells which."""
+
+    def on_call(self, call: Call) -> Verdict | Awaitable[Verdict]:
+        """Somebody wants live control of an address.
+
+        Return `CONSUMED` to answer, for an address of this module's; `PASS` if there is nothing to say.
+
+        Raises:
+            Refused: no; the text is told. With the code `BUSY`: not now.
+        """
+        return PASS
+
+    def on_set_point(self, call: Call, text: str) -> None:
+        """Carry out live values, in a call that this module answered.
+
+        Args:
+            text: like the arguments of a command: ``x=20 y=-50``. Only the newest counts.
+
+        Any error ends the call.
+        """
+
+    def on_call_status(self, call: Call, state: CallState) -> Awaitable[None] | None:
+        """A call rings, was answered or refused, or has ended: then outputs go off."""
 
     def on_complete(self, to: str, line: str) -> list[Completion]:
         """What may follow `line`, typed to an address that this module answers for."""

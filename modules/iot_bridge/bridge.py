@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from itertools import chain, repeat
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, Literal
 
 import msgspec
 
+from boardtalk.modules.iot_bridge import live
 from boardtalk.modules.iot_bridge.boards import usb_ids
 from boardtalk.modules.iot_bridge.dictionary import Channel, parse
 from boardtalk.modules.iot_bridge.errors import DictionaryError, LinkError
@@ -20,6 +22,8 @@ from boardtalk.sdk import (
     CONSUMED,
     PASS,
     AddressError,
+    Call,
+    CallState,
     Code,
     Completion,
     Config,
@@ -35,6 +39,8 @@ from boardtalk.sdk import (
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+
+    from boardtalk.modules.iot_bridge.live import Live
 
 DEFAULT_TTL_S: Final = {"query": 10, "action": 10, "motion": 1, "config": 60, "stop": 1}
 """Seconds within which a command must start, by class; `expiry` of the message overrides."""
@@ -115,6 +121,8 @@ class IotBridge(Module):
     async def on_start(self) -> None:
         """Find or start the link process and attach to it."""
         self._robots: dict[str, Robot] = {}
+        self._live: dict[str, Live] = {}
+        """What calls control, by their ids."""
         blocks: Mapping[str, Any] = self.context.blocks("board")
         self._leases: dict[str, int] = {name: block.lease for name, block in blocks.items()}
         self._wanted = [
@@ -159,6 +167,40 @@ class IotBridge(Module):
         except ServiceError as error:
             self._end(message, (Code.OFFLINE, State.FAILED), f"the link process is away: {error}")
         return CONSUMED
+
+    # Live control -----------------------------------------------------------------------------
+
+    def on_call(self, call: Call) -> Verdict:
+        """Take a call to a robot, from somebody who may move it."""
+        robot = self._robots.get(call.to)
+        if robot is None:
+            return PASS
+        if not self.context.allowed(call.sender, "motion", call.to):
+            raise Refused(Code.DENIED, f"your role does not let you move {call.to}")
+        self._live[call.id] = live.take(robot, call.control)
+        return CONSUMED
+
+    def on_set_point(self, call: Call, text: str) -> None:
+        """Pass live values on."""
+        held = self._live[call.id]
+        lease_ms = min(held.control.lease, self._leases.get(call.to, held.control.lease))
+        self._link.set_point(held.robot, held.index, lease_ms, held.pack(text))
+
+    def on_call_status(self, call: Call, state: CallState) -> None:
+        """When a call is over, the outputs go off at once, not only when the lease has run out."""
+        held = self._live.pop(call.id, None) if state.over else None
+        if held is None:
+            return
+        with suppress(ServiceError):  # without a link process the lease runs out
+            self._link.set_point(held.robot, held.index, 0, b"")
+
+    def _hang_up(self, robot: Robot) -> None:
+        """End the calls to a robot that can't be controlled any more."""
+        if robot.board.state is api.BoardState.READY:
+            return
+        for call_id, held in list(self._live.items()):
+            if held.robot == robot.name:
+                self.context.end_call(call_id, f"{robot.name} is {robot.board.state}")
 
     # The link process -------------------------------------------------------------------------
 
@@ -333,6 +375,7 @@ class IotBridge(Module):
         if board.epoch != robot.board.epoch:
             robot.stopped = self.context.now()
         robot.board = board
+        self._hang_up(robot)
         if board.dictionary and (board.dictionary != learned or robot.dictionary is None):
             try:
                 robot.dictionary = parse(await self._link.dictionary(board.name))
@@ -403,6 +446,7 @@ class IotBridge(Module):
         robot.board = msgspec.structs.replace(
             robot.board, state=api.BoardState.OFFLINE, detail="the link process went away"
         )
+        self._hang_up(robot)
         self.context.register(robot.contact)
 
     def _followers(self, robot: str) -> set[str]:

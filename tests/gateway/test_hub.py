@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from boardtalk.calls import Calls
 from boardtalk.chain import Chain, Stage
 from boardtalk.context import ModuleContext
 from boardtalk.directory import Directory, Group
@@ -48,9 +49,10 @@ async def gateway(folder: Path, *modules: type[Module]) -> AsyncIterator[Hub]:
             Hub(store, Directory(users, {"team": Group(("alice", "bob", "carol"))}))
         )
         started: dict[str, Module] = {}
+        calls = await stack.enter_async_context(Calls(hub))
         for module in modules:
             context = await stack.enter_async_context(
-                ModuleContext(hub, tasks, folder, module.name, blocks={})
+                ModuleContext(hub, tasks, folder, module.name, calls=calls, blocks={})
             )
             started[module.name] = module(context, module.Config())
             result = started[module.name].on_start()
@@ -338,7 +340,7 @@ async def test_an_address_of_one_module_is_not_another_s(tmp_path: Path) -> None
         name = "thief"
 
     async with gateway(tmp_path, Robot, Thief) as hub:
-        thief = hub._modules["thief"]
+        thief = hub.modules["thief"]
         with pytest.raises(Refused, match="somebody else"):
             thief.context.register(Contact(address="rover", kind=Kind.ROBOT))
         with pytest.raises(Refused, match="somebody else"):

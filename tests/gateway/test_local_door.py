@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from boardtalk import conf
+from boardtalk.calls import Calls
 from boardtalk.configuration import Configuration
 from boardtalk.directory import Directory, Group
 from boardtalk.events import Delivery, Event, Update
@@ -43,7 +44,8 @@ async def served(folder: Path) -> AsyncIterator[list[str]]:
         runner = await stack.enter_async_context(Runner(no_context))
         empty = conf.parse("")
         configuration = Configuration(lambda: empty, empty, "alice", hub=hub, users=users, runner=runner)
-        door = LocalDoor(hub, intake, users, configuration)
+        calls = await stack.enter_async_context(Calls(hub))
+        door = LocalDoor(hub, intake, calls, users, configuration)
         await stack.enter_async_context(door.listening(folder))
         yield changes
 

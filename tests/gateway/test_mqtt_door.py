@@ -15,6 +15,7 @@ import pytest
 
 from boardtalk.broker import Endpoint, Login, packets
 from boardtalk.broker.client import Publisher
+from boardtalk.calls import Calls
 from boardtalk.directory import Directory, Group
 from boardtalk.frontends.intake import Intake
 from boardtalk.frontends.mqtt import MqttDoor
@@ -34,7 +35,8 @@ async def gateway(folder: Path, users: Users, at: Endpoint) -> AsyncIterator[Mqt
         Store.open(folder / "store.db") as store,
         Hub(store, Directory(users, {"team": Group(("alice", "bob"))})) as hub,
         Intake(hub, folder) as intake,
-        MqttDoor(at, hub, intake) as door,
+        Calls(hub) as calls,
+        MqttDoor(at, hub, intake, calls) as door,
     ):
         yield door
 

@@ -13,7 +13,7 @@ from boardtalk.modules.iot_bridge.language.values import NUMBER, BadArgument, fo
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from boardtalk.modules.iot_bridge.dictionary import Command, Value
+    from boardtalk.modules.iot_bridge.dictionary import Command, Control, Value
 
 NUMERIC: Final = frozenset({"int", "float"})
 
@@ -44,7 +44,7 @@ class _Word(NamedTuple):
     end: int
 
 
-def read_arguments(command: Command, text: str) -> dict[str, Any]:
+def read_arguments(command: Command | Control, text: str) -> dict[str, Any]:
     """All arguments as checked values, by name, from what follows the command.
 
     Raises:
@@ -57,7 +57,7 @@ def read_arguments(command: Command, text: str) -> dict[str, Any]:
     }
 
 
-def assign(command: Command, text: str) -> Iterator[Given]:
+def assign(command: Command | Control, text: str) -> Iterator[Given]:
     """Each argument that is given, in the order of typing.
 
     Raises:
@@ -115,7 +115,7 @@ def _is_unit(spec: Value, number: str, word: _Word, following: Value | None) -> 
     return bool(known) and (following is None or following.type in NUMERIC)
 
 
-def _named(command: Command, missing: dict[str, Value], name: str) -> Value:
+def _named(command: Command | Control, missing: dict[str, Value], name: str) -> Value:
     if name in missing:
         return missing[name]
     names = [spec.name for spec in command.args]
@@ -125,7 +125,7 @@ def _named(command: Command, missing: dict[str, Value], name: str) -> Value:
     raise _misuse(command, f"{command.name} has no argument {said(name)}{hint and '; '}{hint}")
 
 
-def _next(command: Command, missing: dict[str, Value], text: str, *, named: bool) -> Value:
+def _next(command: Command | Control, missing: dict[str, Value], text: str, *, named: bool) -> Value:
     if not missing:
         raise _misuse(command, f"{said(text)} is too much")
     if named:
@@ -133,7 +133,7 @@ def _next(command: Command, missing: dict[str, Value], text: str, *, named: bool
     return next(iter(missing.values()))
 
 
-def _default(command: Command, spec: Value) -> Any:
+def _default(command: Command | Control, spec: Value) -> Any:
     """What the board declares, checked like what people type."""
     if spec.default is None:
         raise _misuse(command, f"{spec.name} is missing")
@@ -144,5 +144,5 @@ def _default(command: Command, spec: Value) -> Any:
         raise _misuse(command, f"{spec.name} is missing, and the board's own default does not fit") from error
 
 
-def _misuse(command: Command, problem: str) -> BadArgument:
+def _misuse(command: Command | Control, problem: str) -> BadArgument:
     return BadArgument("\n".join((problem, usage(command), example(command))))

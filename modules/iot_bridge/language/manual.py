@@ -12,7 +12,7 @@ from boardtalk.modules.iot_bridge.language.words import exact, limits, line, quo
 from boardtalk.sdk import ArgumentInfo, CommandInfo
 
 if TYPE_CHECKING:
-    from boardtalk.modules.iot_bridge.dictionary import Command, Dictionary, Value
+    from boardtalk.modules.iot_bridge.dictionary import Command, Control, Dictionary, Value
 
 COLUMNS: Final = 80
 CALL_COLUMNS: Final = 30
@@ -26,12 +26,12 @@ ALWAYS: Final = "always: help [COMMAND], stop, rearm, watch CHANNEL, unwatch CHA
 """What the bridge itself understands, for every robot."""
 
 
-def usage(command: Command) -> str:
+def usage(command: Command | Control) -> str:
     """How a command is typed: ``usage: forward DISTANCE(1 to 500 cm) [SPEED(1 to 100 %, 50)]``."""
     return line(" ".join(("usage:", command.name, *map(_placeholder, command.args))), MAX_USAGE_CHARS)
 
 
-def example(command: Command) -> str:
+def example(command: Command | Control) -> str:
     """A line that works: ``example: forward 50 cm speed=50 %``."""
     required = [place for place, spec in enumerate(command.args, 1) if spec.default is None]
     first, further = command.args[: max(required, default=0)], command.args[max(required, default=0) :]
