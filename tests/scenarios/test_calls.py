@@ -1,0 +1,153 @@
+"""Live control of the real rover over MQTT: set-points move it, and it stands when they end."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from .people import Join, Person
+from .rig import Gateway, Json, until
+
+
+class Caller:
+    """A person at an MQTT client who drives."""
+
+    def __init__(self, person: Person) -> None:
+        self.person = person
+        self.call = ""
+        person.subscribe(f"chat/{person.address}/calls")
+
+    def open(self, **more: str) -> str:
+        """Ask for a call; how it went."""
+        seen = len(self.person.statuses)
+        self.person.say({"op": "open", "to": "rover", **more}, topic="call")
+        change = self.person.wait(
+            lambda: next(
+                (each for each in self.news(seen) if each["state"] in {"answered", "refused", "busy"}), None
+            ),
+            "an answer to the call",
+        )
+        self.call = str(change["call"])
+        return str(change["state"])
+
+    def news(self, since: int = 0) -> list[Json]:
+        """What was told about calls."""
+        return [each for each in self.person.statuses[since:] if "call" in each]
+
+    def steer(self, values: str, seconds: float = 0.0) -> None:
+        """Hold the stick like this for a while."""
+        end = time.monotonic() + seconds
+        while True:
+            self.person.say({"op": "set", "call": self.call, "values": values}, topic="call")
+            if time.monotonic() >= end:
+                return
+            time.sleep(0.05)
+
+    def hang_up(self) -> None:
+        self.person.say({"op": "end", "call": self.call}, topic="call")
+
+    def end(self) -> str:
+        """Why the call ended, once it has."""
+        return str(
+            self.person.wait(
+                lambda: next(
+                    (each for each in self.news() if (each["call"], each["state"]) == (self.call, "ended")),
+                    None,
+                ),
+                "the end of the call",
+            ).get("reason")
+        )
+
+    def where(self) -> str:
+        return self.person.do("position").body
+
+    def stands(self) -> bool:
+        """Whether it comes to a stand, which takes the chassis a moment, and stays there."""
+        readings = [""]
+
+        def still() -> bool:
+            readings.append(self.where())
+            time.sleep(0.2)
+            return readings[-1] == readings[-2]
+
+        return until(still, "it stands") and self.where() == readings[-1]
+
+
+@pytest.fixture
+def caller(alice: Person) -> Iterator[Caller]:
+    caller = Caller(alice)
+    yield caller
+    caller.hang_up()
+
+
+def test_set_points_drive_the_rover_until_the_caller_hangs_up(caller: Caller) -> None:
+    before = caller.where()
+    assert caller.open() == "answered"
+    caller.steer("x=0 y=60", seconds=0.5)
+    moved = caller.where()
+    caller.hang_up()
+    assert caller.end() == "alice hung up"
+    assert before != moved
+    assert caller.stands()
+
+
+def test_when_the_set_points_cease_the_rover_stands_and_the_call_ends(caller: Caller) -> None:
+    caller.open()
+    caller.steer("x=0 y=60", seconds=0.3)
+    assert caller.end() == "alice fell silent"
+    assert caller.stands()
+
+
+def test_a_stop_ends_the_call_and_nobody_drives_before_rearm(caller: Caller, alice: Person) -> None:
+    caller.open()
+    caller.steer("x=0 y=60", seconds=0.2)
+    alice.say("rover: stop")
+    assert caller.end() == "rover is latched"
+    assert caller.open() == "refused"
+    assert "rearm" in str(caller.news()[-1]["reason"])
+    alice.do("rearm")
+    assert caller.open() == "answered"
+
+
+def test_only_one_drives_at_a_time(demo: Gateway, join: Join, caller: Caller) -> None:
+    bob = Caller(join(demo, "bob"))
+    caller.open()
+    assert bob.open() == "busy"
+    assert bob.news()[-1]["reason"] == "alice controls rover just now"
+    bob.call = caller.call
+    bob.steer("x=0 y=60")
+    bob.hang_up()
+    caller.hang_up()
+    caller.end()
+    assert bob.open() == "answered"
+    bob.hang_up()
+    bob.end()
+
+
+def test_a_viewer_may_not_drive(demo: Gateway, join: Join) -> None:
+    carol = Caller(join(demo, "carol", "viewer"))
+    assert carol.open() == "refused"
+    assert "your role does not let you move rover" in str(carol.news()[-1]["reason"])
+
+
+@pytest.mark.parametrize("values", ["x=0 y=600", "z=1", "x=0 y=fast", "x=1", ""])
+def test_values_that_do_not_fit_end_the_call_with_the_reason(caller: Caller, values: str) -> None:
+    caller.open()
+    caller.steer(values)
+    assert caller.end()
+    assert caller.open() == "answered"
+
+
+def test_an_unknown_control_is_named(caller: Caller) -> None:
+    assert caller.open(control="drvie") == "refused"
+    assert "did you mean drive?" in str(caller.news()[-1]["reason"])
+
+
+@pytest.mark.parametrize("noise", ["", "{", '{"op": "fly"}', '{"op": "open"}', "x" * 5000])
+def test_noise_on_the_topic_is_answered_in_words(caller: Caller, alice: Person, noise: str) -> None:
+    since = len(alice.inbox)
+    alice.say(noise, topic="call")
+    alice.hears("call", since)
+    assert caller.open() == "answered"
