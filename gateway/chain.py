@@ -82,6 +82,11 @@ class Stage:
         self.handle = lambda _: PASS
         self._go_on()
 
+    def fail(self) -> None:
+        """Call the module no more, since it did not start: the place is empty, or nothing passes it."""
+        self.handle = self._fallen
+        self._go_on()
+
     async def idle(self) -> None:
         """Wait until the module has answered all that it was asked."""
         while self._waiting:
@@ -108,13 +113,15 @@ class Stage:
     def _rest(self, message: Message) -> Any:
         """In place of a module that failed too often, until its time is over."""
         if monotonic() < self.health.breaker.until:
-            without = self._without(message)
-            if isinstance(without, Refused):
-                return without
-            self.health.verdicts["rested"] += 1
-            return PASS
+            if self.on_fail == "skip":
+                self.health.verdicts["rested"] += 1
+            return self._fallen(message)
         self.handle = self._handler
         return self._handler(message)
+
+    def _fallen(self, message: Message) -> Any:
+        without = self._without(message)
+        return PASS if without is message else without
 
     def _without(self, message: Message) -> Message | Refused:
         if self.on_fail == "skip":

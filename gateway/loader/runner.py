@@ -17,7 +17,7 @@ import structlog
 
 from boardtalk.chain import Stage
 from boardtalk.health import Condition, Report
-from boardtalk.sdk import BoardtalkError, Module, ModuleError
+from boardtalk.sdk import PASS, BoardtalkError, Module, ModuleError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from typing import TypeAlias
 
     from boardtalk.loader.plan import Instance
-    from boardtalk.sdk import Context
+    from boardtalk.sdk import Config, Context
 
     ContextFor: TypeAlias = Callable[[Instance], AbstractAsyncContextManager[Context]]
 
@@ -50,7 +50,7 @@ class What(StrEnum):
     """It refused its new settings, or did not start with them."""
     FAILED = "failed"
     MOVED = "moved"
-    """Its place in the chain, or what happens when it fails, is another."""
+    """The chain has another order."""
 
 
 class Change(msgspec.Struct, frozen=True):
@@ -73,6 +73,15 @@ class _Running:
     """Ends what the instance has under way."""
 
 
+@dataclass(slots=True)
+class _Failed:
+    """An instance that did not start, and its place in the chain."""
+
+    instance: Instance
+    reason: str
+    stage: Stage
+
+
 class Runner:
     """Use as an async context manager; on leaving, all instances are cleaned up, in reverse order.
 
@@ -83,8 +92,9 @@ class Runner:
     def __init__(self, context_for: ContextFor) -> None:
         self._context_for = context_for
         self._running: dict[str, _Running] = {}
-        """In the order of the chain."""
-        self._failed: dict[str, tuple[Instance, str]] = {}
+        self._failed: dict[str, _Failed] = {}
+        self._order: list[str] = []
+        """Names of all instances, in the order of the chain."""
         self._retired: list[_Running] = []
         self._changing = asyncio.Lock()
 
@@ -97,40 +107,33 @@ class Runner:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        for each in reversed([*self._running.values(), *self._retired]):
+        in_service = [self._running[name] for name in self._order if name in self._running]
+        for each in reversed([*in_service, *self._retired]):
             await _clean_up(each)
 
     @property
     def stages(self) -> list[Stage]:
-        """The places of the instances in service, in the order of the chain."""
-        return [each.stage for each in self._running.values()]
+        """The places of the instances, in the order of the chain.
+
+        One that did not start has its place too: with ``on_fail = drop`` nothing passes it.
+        """
+        return [(self._running.get(name) or self._failed[name]).stage for name in self._order]
 
     @property
     def modules(self) -> dict[str, Module]:
         """The instances in service, by name, in the order of the chain."""
-        return {name: each.module for name, each in self._running.items()}
+        return {name: self._running[name].module for name in self._order if name in self._running}
 
     @property
     def instances(self) -> list[Instance]:
-        """All instances that are in service or should be."""
-        return [each.instance for each in self._running.values()] + [
-            instance for instance, _ in self._failed.values()
-        ]
+        """All instances that are in service or should be, in the order of the chain."""
+        return [(self._running.get(name) or self._failed[name]).instance for name in self._order]
 
     def reports(self) -> list[Report]:
-        """How all instances are, those that did not start behind the others."""
-        reports = [_report(each, position) for position, each in enumerate(self._running.values(), start=1)]
-        return reports + [
-            Report(
-                name=name,
-                condition=Condition.FAILED,
-                position=0,
-                version=instance.module.version,
-                description=instance.module.description,
-                on_fail=instance.options.on_fail,
-                last_error=reason,
-            )
-            for name, (instance, reason) in self._failed.items()
+        """How all instances are, in the order of the chain."""
+        return [
+            _report(self._running.get(name) or self._failed[name], position)
+            for position, name in enumerate(self._order, start=1)
         ]
 
     async def start(self, instances: Sequence[Instance]) -> None:
@@ -140,15 +143,15 @@ class Runner:
             ModuleError: one that is `required` did not start.
         """
         await self.apply(instances)
-        for name, (instance, reason) in self._failed.items():
-            if instance.options.required:
-                raise ModuleError(f"required module {name!r} did not start: {reason}")
+        for name, failed in self._failed.items():
+            if failed.instance.options.required:
+                raise ModuleError(f"required module {name!r} did not start: {failed.reason}")
 
     async def apply(self, instances: Sequence[Instance]) -> list[Change]:
         """Bring what runs in line with these instances. Put `stages` into service, then call `retire`."""
         async with self._changing:
-            before = dict(self._running)
-            places = list(before)
+            before, order = dict(self._running), self._order
+            self._order = wanted = [instance.name for instance in instances]
             started = await asyncio.gather(
                 *(self._start(each) for each in instances if each.name not in before)
             )
@@ -156,17 +159,13 @@ class Runner:
             for instance in instances:
                 if instance.name in before:
                     changes += await self._renew(before[instance.name], instance)
-            wanted = [instance.name for instance in instances]
             for name in before.keys() - set(wanted):
                 self._retired.append(self._running.pop(name))
                 changes.append(Change(name, What.REMOVED))
             for name in self._failed.keys() - set(wanted):
                 del self._failed[name]
-            self._running = {name: self._running[name] for name in wanted if name in self._running}
-            kept = [name for name in self._running if name in before]
-            if kept != [name for name in places if name in kept]:
-                moved = ", ".join(self._running)
-                changes.append(Change("chain", What.MOVED, f"the order is now {moved}"))
+            if [name for name in order if name in wanted] != [name for name in wanted if name in order]:
+                changes.append(Change("chain", What.MOVED, f"the order is now {', '.join(wanted)}"))
             return changes
 
     async def retire(self) -> None:
@@ -181,7 +180,7 @@ class Runner:
         try:
             running = await self._started(instance)
         except ModuleError as error:
-            self._failed[instance.name] = instance, str(error)
+            self._failed[instance.name] = _Failed(instance, str(error), _unmanned(instance))
             return Change(instance.name, What.FAILED, str(error))
         self._failed.pop(instance.name, None)
         self._running[instance.name] = running
@@ -219,10 +218,11 @@ class Runner:
         """Give an instance what has changed in its configuration."""
         old = running.instance
         changes = []
-        if instance.options != old.options:
+        if options := _changed(old.options, instance.options):
             running.stage.on_fail = instance.options.on_fail
+            running.module.context.verbosity = instance.options.verbosity
             running.instance = replace(old, options=instance.options)
-            changes.append(Change(instance.name, What.MOVED, f"on_fail = {instance.options.on_fail}"))
+            changes.append(Change(instance.name, What.RECONFIGURED, ", ".join(options)))
         if instance.module is old.module and (instance.settings, instance.blocks) == (
             old.settings,
             old.blocks,
@@ -264,8 +264,8 @@ class Runner:
             self._running[instance.name] = await self._started(old.instance, old.stage)
         except ModuleError as error:
             del self._running[instance.name]
-            self._failed[instance.name] = instance, reason
-            old.stage.leave()
+            self._failed[instance.name] = _Failed(instance, reason, old.stage)
+            old.stage.fail()
             return Change(instance.name, What.FAILED, f"{reason}; and with its old settings: {error}")
         return Change(instance.name, What.KEPT, reason)
 
@@ -281,12 +281,20 @@ async def _clean_up(running: _Running) -> None:
             _tell("module did not clean up", running.instance, _words(error), error)
 
 
-def _report(running: _Running, position: int) -> Report:
-    stage, instance = running.stage, running.instance
-    health = stage.health
+def _unmanned(instance: Instance) -> Stage:
+    """The place of an instance that did not start."""
+    stage = Stage(instance.name, lambda _: PASS, instance.options.on_fail)
+    stage.fail()
+    return stage
+
+
+def _report(each: _Running | _Failed, position: int) -> Report:
+    stage, instance, health = each.stage, each.instance, each.stage.health
+    condition = Condition.RESTING if stage.rests else Condition.RUNNING
+    failed = isinstance(each, _Failed)
     return Report(
         name=instance.name,
-        condition=Condition.RESTING if stage.rests else Condition.RUNNING,
+        condition=Condition.FAILED if failed else condition,
         position=position,
         version=instance.module.version,
         description=instance.module.description,
@@ -296,16 +304,20 @@ def _report(running: _Running, position: int) -> Report:
         slow=health.slow,
         p50_ms=health.percentile_ms(50),
         p99_ms=health.percentile_ms(99),
-        last_error=health.last_error,
+        last_error=each.reason if isinstance(each, _Failed) else health.last_error,
         **{verdict: health.verdicts[verdict] for verdict in VERDICTS},
     )
 
 
 def _differences(old: Instance, new: Instance) -> str:
     """The keys whose values changed; not the values, which may be secrets."""
-    before, after = msgspec.structs.asdict(old.settings), msgspec.structs.asdict(new.settings)
-    keys = [key for key in after if before.get(key) != after[key]]
-    return ", ".join(keys + [kind for kind in new.blocks if new.blocks[kind] != old.blocks.get(kind)])
+    blocks = [kind for kind in new.blocks if new.blocks[kind] != old.blocks.get(kind)]
+    return ", ".join(_changed(old.settings, new.settings) + blocks)
+
+
+def _changed(old: Config, new: Config) -> list[str]:
+    before, after = msgspec.structs.asdict(old), msgspec.structs.asdict(new)
+    return [key for key in after if before.get(key) != after[key]]
 
 
 def _tell(event: str, instance: Instance, reason: str, error: Exception) -> None:

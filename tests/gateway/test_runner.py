@@ -14,7 +14,7 @@ from boardtalk import conf
 from boardtalk.chain import Chain
 from boardtalk.health import Condition
 from boardtalk.loader import Instance, Runner, Source, What, runner
-from boardtalk.sdk import PASS, Config, Message, Module, ModuleError, Verdict
+from boardtalk.sdk import PASS, Config, Message, Module, ModuleError, Refused, Verdict
 
 HELLO = Message(sender="alice", to="bob", body="hello")
 
@@ -174,12 +174,21 @@ async def test_a_module_that_never_finishes_its_clean_up_does_not_hold_up_the_ot
 
 
 async def test_the_chain_goes_on_without_a_module_that_does_not_start_and_its_reason_is_kept() -> None:
-    async with await running("module diary { }\nmodule lame { }\nmodule diary { }") as runner:
-        assert [stage.name for stage in runner.stages] == ["diary", "diary#2"]
+    async with await running(
+        "module diary { word = a }\nmodule lame { }\nmodule diary { word = b }"
+    ) as runner:
+        assert await through(runner) == "helloab"
         reports = {report.name: report for report in runner.reports()}
     assert reports["lame"].condition is Condition.FAILED
     assert reports["lame"].last_error == "no leg to stand on"
-    assert (reports["diary#2"].condition, reports["diary#2"].position) == (Condition.RUNNING, 2)
+    assert (reports["diary#2"].condition, reports["diary#2"].position) == (Condition.RUNNING, 3)
+
+
+async def test_nothing_passes_a_module_that_must_not_be_skipped_and_did_not_start() -> None:
+    async with await running("module diary { }\nmodule lame { on_fail = drop }") as runner:
+        outcome = Chain(runner.stages).run(HELLO)
+        assert isinstance(outcome, Refused)
+        assert "lame failed" in outcome.reason
 
 
 async def test_a_module_that_does_not_come_to_an_end_of_its_start_is_left_out(
@@ -188,7 +197,7 @@ async def test_a_module_that_does_not_come_to_an_end_of_its_start_is_left_out(
     monkeypatch.setattr(runner, "START_S", 0.05)
     async with await running("module sleeper { }\nmodule diary { }") as found:
         assert list(found.modules) == ["diary"]
-        assert found.reports()[-1].last_error == "not within 0.05 s"
+        assert found.reports()[0].last_error == "not within 0.05 s"
 
 
 async def test_without_a_required_module_nothing_runs_and_what_had_started_is_cleaned_up(
@@ -264,8 +273,10 @@ async def test_a_module_reads_its_changed_blocks_by_a_start_anew() -> None:
 async def test_what_becomes_of_messages_that_it_fails_on_is_changed_in_place(said: list[str]) -> None:
     async with await running("module diary { }") as runner:
         said.clear()
-        await change(runner, "module diary { on_fail = drop }")
+        told = await runner.apply(instances("module diary { \non_fail = drop\nverbosity = 3\n}"))
+        assert [(each.what, each.detail) for each in told] == [(What.RECONFIGURED, "on_fail, verbosity")]
         assert runner.reports()[0].on_fail == "drop"
+        assert runner.modules["diary"].context.verbosity == 3
         assert said == []
 
 
