@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import random
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import structlog
 
 from boardtalk import timers
 from boardtalk.notes import Notes
+from boardtalk.pace import Pace
 from boardtalk.sdk import Code, Contact, Message, Refused, Status
 
 if TYPE_CHECKING:
@@ -54,6 +56,7 @@ class ModuleContext:
         self._blocks = blocks
         self._running: set[asyncio.Task[None]] = set()
         self._client: Client | None = None
+        self._pace = Pace()
 
     async def __aenter__(self) -> Self:
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -62,6 +65,7 @@ class ModuleContext:
 
     async def __aexit__(self, *_: object) -> None:
         """End what is under way; nobody answers for the instance's addresses any more."""
+        self._pace.close()
         for task in self._running:
             task.cancel()
         for address in self._hub.directory.owned_by(self.instance):
@@ -76,7 +80,7 @@ class ModuleContext:
         owner = self._hub.directory.owner(message.sender)
         if owner is not None and owner != self.instance:
             raise Refused(Code.DENIED, f"{message.sender!r} belongs to the module {owner}")
-        self._hub.submit(self.instance, message, status)
+        self._pace.do(partial(self._hub.submit, self.instance, message, status))
 
     def report(self, message: Message, status: Status) -> None:
         """See the SDK."""

@@ -210,7 +210,8 @@ class Hub:
         instance = self._module_sent.get((message.sender, message.id)) if message.id else None
         if instance is not None:
             self._call_status(instance, message, status)
-            return
+            if self.directory.kind(message.sender) is not Kind.USER:
+                return
         quiet = status is ACCEPTED or status is DELIVERED
         kind = self.directory.kind(message.to)
         if not message.id and quiet and (kind is None or kind.is_people):

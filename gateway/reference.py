@@ -1,7 +1,7 @@
 """The tables of keys in ``docs/configuration.md``, made from the code that reads these keys.
 
-``python -m boardtalk.reference docs/configuration.md`` brings a document up to date: it replaces
-what stands between ``<!-- keys: KIND -->`` and ``<!-- end -->``.
+``python -m boardtalk.reference docs/configuration.md docs/modules/*.md`` brings documents up to date: it
+replaces what stands between ``<!-- keys: KIND -->`` and ``<!-- end -->``.
 """
 
 from __future__ import annotations
@@ -94,5 +94,5 @@ def _as_text(value: Any) -> str:
 
 
 if __name__ == "__main__":
-    document = Path(sys.argv[1])
-    document.write_text(updated(document.read_text(), known_tables()))
+    for name in sys.argv[1:]:
+        Path(name).write_text(updated(Path(name).read_text(), known_tables()))

@@ -111,11 +111,13 @@ class Context(Protocol):
         """Send a message; it enters the chain after this module, so it can't meet itself.
 
         Args:
-            message: `sender` is an address of this module's, or the author being answered.
+            message: `sender` is an address of this module's, the author being answered, or a user on whose
+                behalf the module acts: he is told what becomes of it, and his rights count.
             status: for an answer, how the message that it answers ended; travels with it.
 
         Raises:
-            Refused: `sender` belongs to another module.
+            Refused: `sender` belongs to another module, or this one sends far too much: 200 messages at
+                once and 1,000 a second are fine, up to 5,000 more wait their turn.
         """
         ...
 

@@ -30,7 +30,7 @@ TOOLS = {
     "types-pyserial",
 }
 """Of the developers: nothing imports them."""
-DOCUMENTS = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
+DOCUMENTS = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
 
 def name_of(requirement: str) -> str:

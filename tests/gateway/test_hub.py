@@ -255,8 +255,11 @@ async def test_a_module_learns_what_became_of_what_it_sent(tmp_path: Path) -> No
             learned.set_result((message.id, status.code))
 
     async with gateway(tmp_path, Sender) as hub:
-        hub.accept(hello())
-        assert await asyncio.wait_for(learned, 5) == ("s1", Code.BAD_ADDRESS)
+        with hub.attach("alice") as alice:
+            hub.accept(hello())
+            assert await asyncio.wait_for(learned, 5) == ("s1", Code.BAD_ADDRESS)
+            found = await events(alice, lambda found: State.REJECTED in states(found))
+    assert [each.message_id for each in found if isinstance(each, Update)][-1] == "s1", "so does its author"
 
 
 async def test_modules_are_told_of_logins_and_a_failing_one_hurts_nobody(tmp_path: Path) -> None:

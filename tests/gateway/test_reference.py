@@ -12,8 +12,8 @@ import pytest
 from boardtalk.reference import OWN, known_tables, table, updated
 from boardtalk.sdk import Config
 
-DOCUMENT = Path(__file__).parents[2] / "docs" / "configuration.md"
-TEXT = DOCUMENT.read_text()
+DOCS = Path(__file__).parents[2] / "docs"
+TEXT = "".join(path.read_text() for path in (DOCS / "configuration.md", *DOCS.glob("modules/*.md")))
 NAMES = re.findall("<!-- keys: (.+?) -->", TEXT)
 
 
@@ -22,7 +22,7 @@ def test_each_table_of_the_document_is_current(name: str) -> None:
     tables = known_tables()
     assert name in tables, "the module that reads it is not installed"
     assert f"<!-- keys: {name} -->\n{table(tables[name])}<!-- end -->" in TEXT, (
-        "run: python -m boardtalk.reference docs/configuration.md"
+        "run: python -m boardtalk.reference docs/configuration.md docs/modules/*.md"
     )
 
 
