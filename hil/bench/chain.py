@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from boardtalk.chain import Chain, Stage
 from boardtalk.hil.bench.rows import Row
-from boardtalk.sdk import PASS, Message, Verdict
+from boardtalk.sdk import PASS, Message, Refused, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 MESSAGES: Final = 200_000
 FLAT_MESSAGES: Final = 1_000_000
-MODULES: Final = (1, 5, 10)
+MODULES: Final = (1, 5, 10, 20)
+ASYNC_MESSAGES: Final = 20_000
+ASYNC_MODULES: Final = (1, 5)
 
 
 class _Pass:
@@ -25,8 +28,16 @@ class _Pass:
         return PASS
 
 
+class _PassLater:
+    """The smallest module that waits for something."""
+
+    async def on_message(self, message: Message) -> Verdict:
+        await asyncio.sleep(0)
+        return PASS
+
+
 def rows() -> Iterator[Row]:
-    """Throughput for 1, 5 and 10 modules beside bare calls of the same methods, and memory growth."""
+    """Throughput for several numbers of modules beside bare calls of the same methods, and memory growth."""
     message = Message(sender="alice", to="bob", body="forward 20", id="1", row=1)
     for count in MODULES:
         modules = [_Pass() for _ in range(count)]
@@ -39,7 +50,28 @@ def rows() -> Iterator[Row]:
                 call(message)
         bare = MESSAGES / (time.perf_counter() - began)
         yield Row.against(f"chain, {count} modules", rate, "messages/s", MESSAGES, bare)
+    for count in ASYNC_MODULES:
+        waiting = [_PassLater() for _ in range(count)]
+        chain = Chain([Stage(f"pass#{number}", module.on_message) for number, module in enumerate(waiting)])
+        rate, bare = asyncio.run(_async_rates(chain, waiting, message))
+        name = f"chain, {count} async modules"
+        yield Row.against(name, rate, "messages/s", ASYNC_MESSAGES, bare)
     yield _growth(message)
+
+
+async def _async_rates(chain: Chain, modules: list[_PassLater], message: Message) -> tuple[float, float]:
+    """Messages a second, one after the other, and as many bare calls."""
+    began = time.perf_counter()
+    for _ in range(ASYNC_MESSAGES):
+        outcome = chain.run(message)
+        if not (outcome is None or isinstance(outcome, Message | Refused)):
+            await outcome
+    middle = time.perf_counter()
+    for _ in range(ASYNC_MESSAGES):
+        for module in modules:
+            await module.on_message(message)
+    end = time.perf_counter()
+    return ASYNC_MESSAGES / (middle - began), ASYNC_MESSAGES / (end - middle)
 
 
 def _rate(chain: Chain, message: Message) -> float:
