@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from boardtalk.hil.line import FaultyLine
     from boardtalk.hil.world import Record
 
-HEAP: Final = "64k"
+HEAP: Final = "128k"
 """MicroPython's memory. Pointers have 64 bits here: it is what half of it is on a microcontroller."""
 
 POWER_ON, HARD = 1, 2

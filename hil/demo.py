@@ -25,6 +25,8 @@ START_TIMEOUT_S: Final = 20.0
 STOP_TIMEOUT_S: Final = 10.0
 UID: Final = "b0a7d7a1c0de0001"
 """Always the same board, so that it is still stopped if it was when the last demo ended."""
+LOG_LINES: Final = 20
+"""Of each log, shown when the demo can't start."""
 POLL_S: Final = 0.02
 """Between two looks whether the rover is there."""
 
@@ -101,7 +103,13 @@ async def _online(folder: Path, robot: str) -> None:
                     return
                 await asyncio.sleep(POLL_S)
     except TimeoutError as error:
-        raise DemoError(f"{robot} does not answer; `boardtalk doctor` may know why") from error
+        raise DemoError(f"{robot} does not answer; what was logged:\n{_logged(folder)}") from error
+
+
+def _logged(folder: Path) -> str:
+    """The ends of the logs of gateway and link process."""
+    logs = [path for name in ("gateway.log", "link.log") if (path := folder / name).exists()]
+    return "\n".join("\n".join(path.read_text(errors="replace").splitlines()[-LOG_LINES:]) for path in logs)
 
 
 @asynccontextmanager

@@ -45,10 +45,6 @@ class Outbox:
         """Whether so many frames wait that nothing should be added."""
         return len(self._frames) >= _CROWD
 
-    def holds(self, type_, start):
-        """Whether a frame of this type, with a payload that starts so, has not arrived yet."""
-        return any(frame[_TYPE] == type_ and frame[_PAYLOAD].startswith(start) for frame in self._frames)
-
     def add(self, type_, payload):
         """Send a frame as soon as the window has room."""
         self._frames.append([type_, payload, 0, 0])

@@ -63,6 +63,9 @@ OVERHEAD_BYTES: Final = HEADER_BYTES + CRC_BYTES + 3
 
 WINDOW: Final = 8
 """Frames in flight per direction unless HELLO says less (1 … 32)."""
+MAX_COMMANDS: Final = 50
+"""Commands under way per board; more are refused as busy. The board remembers as many ids that it has
+executed: after a lost session the gateway asks again for all that it has no result of."""
 
 
 class Kind(IntEnum):

@@ -7,9 +7,10 @@ import secrets
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
+from boardtalk.modules.iot_bridge.frames import MAX_COMMANDS
 from boardtalk.modules.iot_bridge.language import commands
 from boardtalk.modules.iot_bridge.language.words import line
-from boardtalk.modules.iot_bridge.service.api import MAX_COMMANDS, STOPPED_FIRST, BoardChanged, BoardState
+from boardtalk.modules.iot_bridge.service.api import STOPPED_FIRST, BoardChanged, BoardState
 from boardtalk.sdk import Code, Contact, Kind, Message, Refused
 
 if TYPE_CHECKING:

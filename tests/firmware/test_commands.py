@@ -80,6 +80,17 @@ async def test_what_was_executed_is_known_until_its_result_has_arrived(
     assert await peer.do("count") == {"count": len(ids) + 1}
 
 
+async def test_a_command_is_not_done_again_when_its_repetition_crosses_its_result(peer: Peer) -> None:
+    """The result has arrived and is no longer kept; the repetition was under way."""
+    ids = range(100, 100 + frames.MAX_COMMANDS)
+    for id_ in ids:
+        peer.command("count", id_=id_)
+        await peer.returned("count", id_)
+    for id_ in ids:
+        peer.command("count", id_=id_)
+    assert await peer.do("count") == {"count": len(ids) + 1}
+
+
 async def test_a_command_that_comes_too_late_is_not_executed(peer: Peer) -> None:
     outcome, reason = await peer.result(peer.command("count", ttl_ms=0))
     assert (outcome, reason) == (Outcome.EXPIRED, b"it came too late")

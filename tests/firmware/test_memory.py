@@ -20,7 +20,7 @@ PROBE = """
 import gc
 @rover.command("query", returns={"free": Arg(int, "B")})
 def memory():
-    bytearray(1024)  # in one piece
+    bytearray(512)  # in one piece: twice the longest frame
     gc.collect()
     return gc.mem_free()
 

@@ -169,10 +169,10 @@ async def test_a_result_that_comes_first_in_a_new_session_is_told_once(
 
 async def test_too_many_commands_are_refused_as_busy(client: LinkClient, board: FakeBoard) -> None:
     board.hold = True
-    for number in range(1, api.MAX_COMMANDS + 2):
+    for number in range(1, frames.MAX_COMMANDS + 2):
         client.command(a_command(number, BLINK, ttl_ms=60_000))
     result = await event(client, api.Result)
-    assert (result.id, result.outcome) == (api.MAX_COMMANDS + 1, Outcome.REJECTED)
+    assert (result.id, result.outcome) == (frames.MAX_COMMANDS + 1, Outcome.REJECTED)
     assert "busy" in result.detail
 
 

@@ -16,8 +16,6 @@ import msgspec
 from boardtalk.modules.iot_bridge.frames import Outcome
 
 SOCKET: Final = "link.sock"
-MAX_COMMANDS: Final = 50
-"""Commands under way per board; more are refused as busy."""
 
 STOPPED_FIRST: Final = "a stop, or a restart of the board, came first"
 """Why a command of an older epoch comes to nothing."""

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from boardtalk.modules.iot_bridge.errors import LinkBusy, LinkError, SessionLost, TooLong
-from boardtalk.modules.iot_bridge.frames import Outcome
+from boardtalk.modules.iot_bridge.frames import MAX_COMMANDS, Outcome
 from boardtalk.modules.iot_bridge.news import (
     BoardEvent,
     Dropped,
@@ -233,8 +233,8 @@ class Board:
         if order.id in self._orders:
             return
         refusal = self._refusal(order)
-        if len(self._orders) >= api.MAX_COMMANDS:
-            refusal = f"busy: {api.MAX_COMMANDS} commands are under way"
+        if len(self._orders) >= MAX_COMMANDS:
+            refusal = f"busy: {MAX_COMMANDS} commands are under way"
         if refusal:
             self._tell_result(order.id, Outcome.REJECTED, detail=refusal)
             return
