@@ -16,7 +16,7 @@ import structlog
 from boardtalk import loader
 from boardtalk.events import CallUpdate, Delivery, Presence, Update
 from boardtalk.health import Report
-from boardtalk.sdk import Completion, ConfigError, Contact, Kind, Refused, Role, ServiceError
+from boardtalk.sdk import Completion, ConfigError, Contact, Kind, Refused, Role, ServiceError, check_name
 from boardtalk.sdk.channel import MAX_LINE_BYTES, Channel
 from boardtalk.users import Change, UserError
 
@@ -322,9 +322,11 @@ class LocalDoor:
                 return Reloaded(await self._configuration.reload())
 
     def _change_user(self, request: ChangeUser) -> UserChanged:
-        taken = self._hub.directory.kind(request.address)
-        if request.action == "add" and taken not in (None, Kind.USER):
-            raise UserError(f"{request.address!r} is the address of a {taken}")
+        if request.action == "add":
+            check_name(request.address)
+            taken = self._hub.directory.kind(request.address)
+            if taken not in (None, Kind.USER):
+                raise UserError(f"{request.address!r} is the address of a {taken}")
         change = self._users.change(request.action, request.address, request.role, request.password)
         return UserChanged(change.address, change.role, change.token)
 

@@ -8,9 +8,10 @@ from __future__ import annotations
 import hashlib
 import importlib
 import sys
+from contextlib import suppress
 from importlib.machinery import ModuleSpec
 from importlib.metadata import EntryPoint, entry_points
-from importlib.util import find_spec, module_from_spec, spec_from_file_location
+from importlib.util import cache_from_source, find_spec, module_from_spec, spec_from_file_location
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -65,6 +66,9 @@ class Source:
 
     def forget(self) -> dict[str, ModuleType]:
         """Have the next `load` import it anew, from its files as they are then; what was imported."""
+        for path in self.files():  # Python takes a cache for fresh whose source was changed within its second
+            with suppress(OSError):
+                Path(cache_from_source(str(path))).unlink()
         importlib.invalidate_caches()
         return {name: sys.modules.pop(name) for name in list(sys.modules) if self._owns(name)}
 

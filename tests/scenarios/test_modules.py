@@ -169,6 +169,10 @@ def test_a_module_whose_code_changes_is_started_anew_and_a_broken_one_is_not(
     assert heard(alice, bob, "hello you") == "Hello You!"
     workshop.code.write_text(SHOUT)
     until(lambda: heard(alice, bob, "hello you") == "HELLO YOU!", "the mended code is in service")
+    for word in ("title", "upper", "title", "upper"):  # within a second, and with the same length
+        workshop.code.write_text(SHOUT.replace("upper()", f"{word}()"))
+        shown = getattr("hello you", word)() + "!"
+        until(lambda shown=shown: heard(alice, bob, "hello you") == shown, "each change is in service")
 
 
 def test_users_and_groups_of_a_new_configuration_are_there(
