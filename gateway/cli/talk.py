@@ -139,24 +139,27 @@ def history(
     /,
     *,
     limit: Annotated[int, Parameter(validator=Number(gte=1))] = 20,
+    search: str = "",
     user: AsUser = None,
     state: StateFolder = None,
     json: AsJson = False,
 ) -> int:
     """Show what was said, newest last.
 
-    Example: boardtalk history rover --limit 50
+    Example: boardtalk history rover --search "forward 20"
 
     Args:
         other: only what was said to and by this address.
         limit: so many messages at most.
+        search: only those with all these words.
     """
-    return await_(_history(state or running_folder(), user or me(), other, limit, as_json=json))
+    request = local.History(other, limit, search)
+    return await_(_history(state or running_folder(), user or me(), request, as_json=json))
 
 
-async def _history(folder: Path, user: str, other: str, limit: int, *, as_json: bool) -> int:
+async def _history(folder: Path, user: str, request: local.History, *, as_json: bool) -> int:
     async with GatewayClient.connect(folder, user) as client:
-        past = await client.ask(local.History(other, limit), local.Past)
+        past = await client.ask(request, local.Past)
     if as_json:
         print_json(past.entries)
         return DONE

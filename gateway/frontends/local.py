@@ -70,6 +70,8 @@ class History(msgspec.Struct, tag_field="op", tag="history"):
 
     other: str = ""
     limit: int = 20
+    text: str = ""
+    """Only those with these words."""
 
 
 class ChangeUser(msgspec.Struct, tag_field="op", tag="user"):
@@ -294,8 +296,8 @@ class LocalDoor:
                 return ContactList(self._hub.directory.contacts())
             case Complete(to, line):
                 return Completions(self._hub.complete(to, line))
-            case History(other, limit):
-                entries = await self._hub.store.history(user, other or None, limit=limit)
+            case History(other, limit, text):
+                entries = await self._hub.store.history(user, other or None, text=text, limit=limit)
                 return Past([_plain(entry) for entry in entries])
             case Login():
                 return Failure("already logged in")

@@ -41,7 +41,7 @@ STYLE: Final = Style.from_dict(
 )
 WORDS: Final = {
     "/who": "robots, people and groups",
-    "/history": "what was said",
+    "/history": "what was said; with words behind it, what has these",
     "/modules": "the modules that messages pass",
     "/help": "this list",
     "/quit": "leave (so do Ctrl-D, and Ctrl-C on an empty line)",
@@ -154,8 +154,9 @@ class Chat:
                         "hint",
                         f"  {contact.address:<16} {contact.kind:<6} {state:<9} {contact.about}",
                     )
-            case ["/history"]:
-                past = await self._client.ask(local.History(self.talking_to), local.Past)
+            case ["/history", *words]:
+                request = local.History(self.talking_to, text=" ".join(words))
+                past = await self._client.ask(request, local.Past)
                 for entry in past.entries:
                     show(
                         "hint",

@@ -15,6 +15,7 @@ from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from pathlib import Path
+from string import ascii_lowercase, ascii_uppercase
 from typing import TYPE_CHECKING, Final
 
 from boardtalk.sdk import Code, Message, Refused, State, Status, iso
@@ -65,6 +66,10 @@ MAX_FIRST_ROW: Final = 1 << 30
 rows, and would take those of a second ledger for repetitions."""
 DAY_S: Final = 24 * 3600.0
 PRUNE_EVERY_S: Final = 3600.0
+MAX_WORDS: Final = 8
+"""That a search looks for."""
+_LOWER: Final = str.maketrans(ascii_uppercase, ascii_lowercase)
+"""What SQLite's `lower` does."""
 DELIVERED: Final = Status(code=Code.DELIVERED, state=State.DONE)
 
 
@@ -167,15 +172,31 @@ class Store:
     # Looking back -----------------------------------------------------------------------------
 
     async def history(
-        self, user: str, other: str | None = None, before: int | None = None, limit: int = 50
+        self,
+        user: str,
+        other: str | None = None,
+        *,
+        text: str = "",
+        before: int | None = None,
+        limit: int = 50,
     ) -> list[HistoryEntry]:
-        """Messages from and to a user (with one other), newest last."""
+        """Messages from and to a user, newest last.
+
+        Args:
+            user: whose.
+            other: only those with this other one.
+            text: only those with all these words, of which the first eight count; A is a.
+            before: only those of smaller rows: for paging.
+            limit: so many at most, the newest.
+        """
+        words = [word.translate(_LOWER) for word in text.split()[:MAX_WORDS]]
+        has_words = "AND instr(lower(body), ?) " * len(words)
         found = await self._read(
             "SELECT row, at, sender, recipient, body, mid, refid, code, state, detail FROM ledger "
             "WHERE row < ? AND ((sender = ? AND ? IN (recipient, '')) "
             "OR (recipient = ? AND ? IN (sender, ''))) "
-            "ORDER BY row DESC LIMIT ?",
-            (before or 1 << 62, user, other or "", user, other or "", limit),
+            f"{has_words} ORDER BY row DESC LIMIT ?",  # noqa: S608 - our own text
+            (before or 1 << 62, user, other or "", user, other or "", *words, limit),
         )
         return [
             HistoryEntry(row=row, at=iso(at), sender=sender, to=to, body=body, id=mid, refid=refid,

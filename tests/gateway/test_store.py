@@ -54,6 +54,23 @@ async def test_messages_are_accepted_in_order_with_rising_rows(tmp_path: Path) -
     assert rows == sorted(set(rows))
 
 
+WORDS = st.text(alphabet="aAbÄ%_\\'\"", min_size=1, max_size=3)
+
+
+@given(bodies=st.lists(st.lists(WORDS).map(" ".join), max_size=8), words=st.lists(WORDS, max_size=3))
+@settings(max_examples=25, deadline=None)
+async def test_a_search_finds_what_has_all_its_words(
+    tmp_path_factory: pytest.TempPathFactory, bodies: list[str], words: list[str]
+) -> None:
+    async with opened(tmp_path_factory.mktemp("store")) as store:
+        if bodies:
+            await put(store, *map(say, bodies))
+        found = await store.history("alice", text=" ".join(words))
+    lower = str.maketrans("AB", "ab")
+    wanted = [each for each in bodies if all(w.translate(lower) in each.translate(lower) for w in words)]
+    assert [entry.body for entry in found] == wanted
+
+
 async def test_a_new_ledger_begins_at_other_rows_than_the_last_one(tmp_path: Path) -> None:
     """A board that is still powered remembers the commands that were made of those rows."""
     rows = set()
