@@ -192,10 +192,10 @@ class Store:
         words = [word.translate(_LOWER) for word in text.split()[:MAX_WORDS]]
         has_words = "AND instr(lower(body), ?) " * len(words)
         found = await self._read(
-            "SELECT row, at, sender, recipient, body, mid, refid, code, state, detail FROM ledger "
+            "SELECT row, at, sender, recipient, body, mid, refid, code, state, detail FROM ledger "  # noqa: S608
             "WHERE row < ? AND ((sender = ? AND ? IN (recipient, '')) "
             "OR (recipient = ? AND ? IN (sender, ''))) "
-            f"{has_words} ORDER BY row DESC LIMIT ?",  # noqa: S608 - our own text
+            f"{has_words} ORDER BY row DESC LIMIT ?",
             (before or 1 << 62, user, other or "", user, other or "", *words, limit),
         )
         return [
