@@ -11,7 +11,7 @@ from boardtalk.sdk.hints import nearest
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from boardtalk.users import Users
+    from boardtalk.users import Account, Users
 
 
 class Group(NamedTuple):
@@ -70,15 +70,7 @@ class Directory:
         """All entries, robots first."""
         robots = [contact for _, contact in self._answered.values()]
         groups = [Contact(address=name, kind=Kind.GROUP, online=True) for name in self._groups]
-        users = [
-            Contact(
-                address=account.address,
-                kind=Kind.USER,
-                online=account.address in self._online,
-                about=account.role,
-            )
-            for account in self._users
-        ]
+        users = [self._person(account) for account in self._users]
         return robots + groups + users
 
     def set_groups(self, groups: Mapping[str, Group]) -> bool:
@@ -89,7 +81,16 @@ class Directory:
 
     def contact(self, address: str) -> Contact | None:
         """The entry of an address, or None."""
-        return next((contact for contact in self.contacts() if contact.address == address), None)
+        if known := self._answered.get(address):
+            return known[1]
+        if address in self._groups:
+            return Contact(address=address, kind=Kind.GROUP, online=True)
+        account = self._users.get(address)
+        return self._person(account) if account else None
+
+    def _person(self, account: Account) -> Contact:
+        online = account.address in self._online
+        return Contact(address=account.address, kind=Kind.USER, online=online, about=account.role)
 
     def members(self, group: str) -> tuple[str, ...]:
         """Members of a group."""
