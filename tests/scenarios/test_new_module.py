@@ -1,0 +1,60 @@
+"""Somebody who has only the command begins a module: its test passes, and a gateway runs it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from .people import Join
+from .rig import Gateway, boardtalk, environment
+
+
+def test_a_new_module_passes_its_test_and_answers_in_a_gateway(tmp_path: Path, join: Join) -> None:
+    made = boardtalk("new-module", "weather", folder=tmp_path)
+    assert made.code == 0
+    folder = tmp_path / "weather"
+    assert [line.split()[0] for line in made.out.splitlines()[2:]] == ["1.", "2.", "3."]
+    tested = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q"],
+        cwd=folder,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert "2 passed" in tested.stdout, tested.stdout
+    with Gateway(tmp_path / "state", "run", "--conf", str(folder / "weather.conf")) as gateway:
+        gateway.port = int(
+            json.loads((gateway.state / "endpoints.json").read_text())["mqtt"].rpartition(":")[2]
+        )
+        alice = join(gateway, "alice")
+        assert alice.do("count", to="weather").body == "1 times"
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("9x", "begins with a letter"),
+        ("my-module", "begins with a letter and has a-z"),
+        ("Weather", "is not an address"),
+        ("iot_bridge", "there is a module 'iot_bridge' already"),
+        ("help", "means something else"),
+    ],
+)
+def test_a_name_that_can_t_be_is_refused(tmp_path: Path, name: str, reason: str) -> None:
+    answer = boardtalk("new-module", name, folder=tmp_path)
+    assert (answer.code, reason in answer.text) == (2, True), answer.text
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_is_there_already_stays_as_it_is(tmp_path: Path) -> None:
+    (tmp_path / "weather").mkdir()
+    (tmp_path / "weather" / "mine.txt").write_text("mine")
+    answer = boardtalk("new-module", "weather", folder=tmp_path)
+    assert (answer.code, "there is something already" in answer.text) == (2, True)
+    assert [path.name for path in (tmp_path / "weather").iterdir()] == ["mine.txt"]
