@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from math import isfinite
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -112,6 +113,6 @@ def _shaped_one(type_: inspect.Type, text: str) -> Any:
         case inspect.LiteralType(values=values):
             return next((each for each in values if str(each) == text), text)
         case inspect.CustomType(cls=cls):
-            return cls(text)
+            return cls(text).expanduser() if issubclass(cls, Path) else cls(text)
         case _:
             return text

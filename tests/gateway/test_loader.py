@@ -97,6 +97,12 @@ def test_a_folder_of_the_configuration_holds_files_and_packages(folder: Path) ->
     assert {path.name for path in other.source.files()} == {"__init__.py", "words.py"}
 
 
+def test_a_folder_may_be_named_from_home(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(folder.parent))
+    (folder / "greeter.py").write_text(GREETER)
+    assert loader.problems(conf.parse("module_folders = ~/modules\nmodule greeter { }")) == []
+
+
 def test_a_module_of_a_folder_can_t_stand_in_for_a_library(folder: Path) -> None:
     (folder / "json.py").write_text(GREETER.replace('"greeter"', '"json"'))
     loader.plan(conf.parse(f"module_folders = {folder}\nmodule json {{ }}"))
