@@ -113,6 +113,14 @@ def _shaped_one(type_: inspect.Type, text: str) -> Any:
         case inspect.LiteralType(values=values):
             return next((each for each in values if str(each) == text), text)
         case inspect.CustomType(cls=cls):
-            return cls(text).expanduser() if issubclass(cls, Path) else cls(text)
+            return _from_home(cls(text))
         case _:
             return text
+
+
+def _from_home(made: Any) -> Any:
+    """A path that begins with ``~`` as the one that is meant."""
+    try:
+        return made.expanduser() if isinstance(made, Path) else made
+    except RuntimeError as error:
+        raise ValueError(str(error)) from error
