@@ -18,7 +18,7 @@ import asyncio
 import re
 import tempfile
 import time
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeVar
 
@@ -88,12 +88,14 @@ class Bench:
         calls: Calls,
         runner: Runner,
         robots: _Robots,
-        inboxes: Mapping[str, list[Delivery]],
+        tasks: asyncio.TaskGroup,
     ) -> None:
+        self._tasks = tasks
+        self._sessions: dict[str, ExitStack] = {}
         self._hub = hub
         self._runner = runner
         self._robots = robots
-        self._inboxes = inboxes
+        self._inboxes: dict[str, list[Delivery]] = {}
         self._calls = calls
         self.statuses: list[Update] = []
         """What users were told about their messages, in order."""
@@ -197,6 +199,22 @@ class Bench:
             await asyncio.sleep(0.005)
         return found
 
+    def log_out(self, user: str) -> None:
+        """Have a user leave: modules are told, and messages wait for him."""
+        self._sessions.pop(user).close()
+
+    def log_out_all(self) -> None:
+        """Have everybody leave."""
+        for user in list(self._sessions):
+            self.log_out(user)
+
+    def log_in(self, user: str) -> None:
+        """Have a user come, or come back."""
+        self._inboxes.setdefault(user, [])
+        self._sessions[user] = stack = ExitStack()
+        session = stack.enter_context(self._hub.attach(user))
+        self._tasks.create_task(self.listen(session), name=f"{user} listens")
+
     async def listen(self, session: Session) -> None:
         """Note what a session shows, until it ends."""
         async for batch in session.events():
@@ -251,10 +269,10 @@ async def bench(
             )
         calls = await stack.enter_async_context(Calls(hub))
         runner = await stack.enter_async_context(Runner(contexts(hub, tasks, folder, calls)))
-        made = Bench(hub, calls, runner, tail, {name: [] for name in roles})
+        made = Bench(hub, calls, runner, tail, tasks)
+        stack.callback(made.log_out_all)
         for name in roles:
-            session = stack.enter_context(hub.attach(name))
-            tasks.create_task(made.listen(session), name=f"{name} listens")
+            made.log_in(name)
         await runner.start([instance])
         made.put_in_service()
         yield made

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import keyword
 import re
+import sys
 from importlib import import_module
 from pathlib import Path
 from typing import Annotated, Final
 
 from cyclopts import Parameter
 
+from boardtalk import sdk
 from boardtalk.cli.common import DONE, console
 from boardtalk.loader import find
 from boardtalk.sdk import AddressError, ModuleError, check_name
@@ -61,9 +64,8 @@ def new_module(
     """
     _check(name)
     target = (folder or Path(name)).absolute()
-    if target.exists() and any(target.iterdir()):
-        raise ModuleError(f"{target}: there is something already; choose another --folder")
-    cls = "".join(part.capitalize() for part in name.split("_"))
+    _check_folder(target)
+    cls = _class_name(name)
     files = {
         f"{name}.py": _code(name, cls),
         f"test_{name}.py": TEST.format(name=name, cls=cls),
@@ -76,15 +78,15 @@ def new_module(
             (target / file).write_text(text)
     except OSError as error:
         raise ModuleError(f"{target}: can't be written: {error.strerror}") from error
-    console.print(f"{target}: {', '.join(files)}", soft_wrap=True)
-    console.print("next:", markup=False)
-    console.print(f"  1. cd {target} && pytest   # needs pytest and pytest-asyncio", soft_wrap=True)
-    console.print(
-        f"  2. boardtalk run --watch --conf {target / name}.conf   # in another terminal", soft_wrap=True
+    told = (
+        f"{target}: {', '.join(files)}",
+        "next:",
+        f"  1. cd {target} && pytest   # needs pytest and pytest-asyncio",
+        f"  2. boardtalk run --watch --conf {target / name}.conf   # in another terminal",
+        f"  3. boardtalk chat {name} hello; then change {name}.py, and say it again",
     )
-    console.print(
-        f"  3. boardtalk chat {name} hello; then change {name}.py, and say it again", soft_wrap=True
-    )
+    for line in told:
+        console.print(line, markup=False, soft_wrap=True)
     return DONE
 
 
@@ -95,8 +97,23 @@ def _check(name: str) -> None:
         raise ModuleError(str(error)) from error
     if not name.isidentifier():
         raise ModuleError(f"{name!r}: a module's name begins with a letter and has a-z, 0-9 and '_' in it")
+    if keyword.iskeyword(name) or name in {*sys.stdlib_module_names, "boardtalk"}:
+        raise ModuleError(f"{name!r} means something in Python: choose another name")
+    if _class_name(name) in sdk.__all__:
+        raise ModuleError(f"{_class_name(name)} means something in boardtalk: choose another name")
     if name in find():
         raise ModuleError(f"there is a module {name!r} already: choose another name")
+
+
+def _check_folder(target: Path) -> None:
+    if target.exists() and (not target.is_dir() or any(target.iterdir())):
+        raise ModuleError(f"{target}: there is something already; choose another --folder")
+    if "," in str(target) or " #" in str(target):
+        raise ModuleError(f"{target}: a configuration can't name a folder with ',' or ' #'; choose another")
+
+
+def _class_name(name: str) -> str:
+    return "".join(part.capitalize() for part in name.split("_"))
 
 
 def _code(name: str, cls: str) -> str:

@@ -5,6 +5,7 @@ It answers what is said to its address, and lets everything else go on.
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from msgspec import Meta
@@ -36,6 +37,8 @@ from boardtalk.sdk import (
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+MAX_QUESTIONS = 100
+"""That may wait for an answer."""
 DONE = Status(code=Code.DONE, state=State.DONE)
 WORDS = {
     "count": "how often I was asked",
@@ -68,8 +71,10 @@ class Skeleton(Module):
 
     def on_start(self) -> None:
         """Called once before the first message. Raise, and the text is reported."""
-        if self.config.greeting.isspace():
-            raise ModuleError("greeting: a greeting of spaces greets nobody")
+        if not self.config.url.startswith(("http://", "https://")):
+            raise ModuleError("url: it begins with http:// or https://")
+        self._questions: asyncio.Queue[Message] = asyncio.Queue(MAX_QUESTIONS)
+        self.context.spawn(self._answer_all(), "answers")
         self._called = ""  # id of the call that is on
         commands = tuple(CommandInfo(name=word, help=text, cls="query") for word, text in WORDS.items())
         # From now on this module answers for its address; it stands in everybody's list.
@@ -103,8 +108,14 @@ class Skeleton(Module):
         asked = message.body.strip().lower()
         if any(word in asked for word in self.config.refused_words):
             raise Refused(Code.DENIED, "I don't like that word")  # its author is told
-        # What takes time is done in a task, so that others need not wait.
-        self.context.spawn(self._answer(message, asked), "answer")
+        author = self.context.contact(message.sender)
+        if author and author.kind is not Kind.USER:
+            raise Refused(Code.DENIED, "I talk to people only")  # two programs would never end
+        # What takes time is done by a task, so that others need not wait: here one after the other.
+        try:
+            self._questions.put_nowait(message)
+        except asyncio.QueueFull:
+            raise Refused(Code.BUSY, "too many ask me just now; try again in a moment") from None
         return CONSUMED
 
     def on_message_status(self, message: Message, status: Status) -> None:
@@ -118,6 +129,7 @@ class Skeleton(Module):
                 sender=self.config.address,
                 to=user.address,
                 body=self.config.greeting,
+                id=f"hello-{user.address}-{self.context.time()}",  # `on_message_status` tells of it
                 to_online=True,  # only if he is there
                 expiry=60,
             )
@@ -150,16 +162,20 @@ class Skeleton(Module):
 
     # What it does ------------------------------------------------------------------------------
 
-    async def _answer(self, message: Message, asked: str) -> None:
-        word, _, rest = asked.partition(" ")
-        try:
-            text = await self._text(word, rest, message)
-        except OutsideError as error:
-            text = f"that did not work: {error}"
-        if text:
-            # From us to its author, with `refid`: his client shows what is answered.
-            self.reply(message, text if self.config.mood == "kind" else text.upper(), DONE)
-        self.context.report(message, DONE)  # the state of his message, kept in the history
+    async def _answer_all(self) -> None:
+        while True:
+            message = await self._questions.get()
+            word, _, rest = message.body.strip().lower().partition(" ")
+            status = DONE
+            try:
+                text = await self._text(word, rest, message)
+            except (OutsideError, ValueError) as error:
+                text = f"that did not work: {error}"
+                status = Status(code=Code.FAILED, state=State.FAILED, detail=text)
+            if text:
+                # From us to its author, with `refid`: his client shows what is answered.
+                self.reply(message, text if self.config.mood == "kind" else text.upper(), status)
+            self.context.report(message, status)  # the state of his message, kept in the history
 
     async def _text(self, word: str, rest: str, message: Message) -> str:
         match word:
@@ -172,7 +188,7 @@ class Skeleton(Module):
             case "knock":
                 return await self._knock()
             case "primes":
-                limit = min(int(rest), self.config.limit) if rest.isdecimal() else self.config.limit
+                limit = min(int(rest or self.config.limit), self.config.limit)
                 found = await self.context.run_in_process(primes, limit)
                 return ", ".join(map(str, found))
             case "later":

@@ -57,6 +57,21 @@ def test_the_names_of_ours_in_the_table_are_there() -> None:
     named = {
         word for row in rows for code in re.findall("`(.+?)`", row) for word in re.findall(r"\w{4,}", code)
     }
-    prose = {"async", "with", "self", "context", "level", "text", "tcp", "from", "role", "config", "name"}
+    prose = {
+        "async",
+        "chatbot",
+        "filter",
+        "verbosity",
+        "with",
+        "self",
+        "context",
+        "level",
+        "text",
+        "tcp",
+        "from",
+        "role",
+        "config",
+        "name",
+    }
     arguments = {"body", "json", "headers", "etag", "modified_since", "keepalive", "verify"}
     assert named - known - prose - arguments == set()

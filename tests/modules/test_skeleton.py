@@ -7,6 +7,7 @@ import inspect
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from boardtalk.modules import skeleton
 from boardtalk.modules.skeleton import Skeleton
@@ -66,6 +67,30 @@ async def test_it_talks_to_others() -> None:
             await gateway.hears("alice", "HELLO")
 
 
+async def test_answers_come_in_the_order_of_the_questions_also_after_nonsense() -> None:
+    async with bench(Skeleton) as gateway:
+        asked = [
+            gateway.say("alice", "skeleton", each) for each in ("primes 9", "primes " + "9" * 5000, "count")
+        ]
+        ended = [(await gateway.ended(each)).state for each in asked]
+        assert ended == [State.DONE, State.FAILED, State.DONE]
+        assert [each.refid for each in gateway.inbox("alice")] == asked
+
+
+async def test_who_logs_in_is_greeted_and_what_became_of_the_greeting_is_known() -> None:
+    with capture_logs() as told:
+        async with bench(Skeleton, "greeting = good day\nverbosity = 2") as gateway:
+            gateway.log_out("bob")
+            gateway.log_in("bob")
+            await gateway.hears("bob", "good day")
+    assert any(each["event"] == "status" and each["of"].startswith("hello-bob") for each in told)
+
+
+async def test_words_are_completed() -> None:
+    async with bench(Skeleton) as gateway:
+        assert [each.text for each in gateway.module.on_complete("skeleton", "co")] == ["count"]
+
+
 async def test_a_server_that_is_not_there_is_told_in_words() -> None:
     async with bench(Skeleton, "url = http://127.0.0.1:1/") as gateway:
         gateway.say("alice", "skeleton", "fetch")
@@ -86,9 +111,13 @@ async def test_settings_that_make_no_sense_are_refused() -> None:
     with pytest.raises(ConfigError, match="limit = '1': expected a whole number from 2"):
         async with bench(Skeleton, "limit = 1"):
             pass
-    with pytest.raises(ModuleError, match="address 'Not One'|not an address"):
-        async with bench(Skeleton, "address = Not One"):
-            pass
+    for settings, reason in (
+        ("address = Not One", "is not an address"),
+        ("url = ftp://x", "it begins with http"),
+    ):
+        with pytest.raises(ModuleError, match=reason):
+            async with bench(Skeleton, settings):
+                pass
 
 
 async def test_it_takes_a_call_of_one_at_a_time_and_ends_it() -> None:

@@ -44,6 +44,9 @@ def test_a_new_module_passes_its_test_and_answers_in_a_gateway(tmp_path: Path, j
         ("Weather", "is not an address"),
         ("iot_bridge", "there is a module 'iot_bridge' already"),
         ("help", "means something else"),
+        ("class", "means something in Python"),
+        ("json", "means something in Python"),
+        ("message", "Message means something in boardtalk"),
     ],
 )
 def test_a_name_that_can_t_be_is_refused(tmp_path: Path, name: str, reason: str) -> None:
@@ -58,3 +61,6 @@ def test_what_is_there_already_stays_as_it_is(tmp_path: Path) -> None:
     answer = boardtalk("new-module", "weather", folder=tmp_path)
     assert (answer.code, "there is something already" in answer.text) == (2, True)
     assert [path.name for path in (tmp_path / "weather").iterdir()] == ["mine.txt"]
+    for wrong in ("weather/mine.txt", "a, b"):
+        answer = boardtalk("new-module", "weather", "--folder", wrong, folder=tmp_path)
+        assert (answer.code, "choose another" in answer.text) == (2, True)
