@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from boardtalk.hub import Hub
     from boardtalk.loader import Instance
     from boardtalk.outside.http import Client
-    from boardtalk.sdk import Action, Config, Connection, Response
+    from boardtalk.sdk import Action, Connection, Response, Settings
 
 R = TypeVar("R")
 
@@ -42,7 +42,7 @@ class ModuleContext:
         instance: str,
         *,
         calls: Calls,
-        blocks: Mapping[str, Mapping[str, Config]],
+        blocks: Mapping[str, Mapping[str, Settings]],
         verbosity: int = 0,
     ) -> None:
         self.instance = instance
@@ -112,7 +112,7 @@ class ModuleContext:
         """See the SDK."""
         return self._hub.directory.allowed(sender, action)
 
-    def blocks(self, kind: str) -> Mapping[str, Config]:
+    def blocks(self, kind: str) -> Mapping[str, Settings]:
         """See the SDK."""
         return self._blocks.get(kind, {})
 

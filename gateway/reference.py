@@ -23,9 +23,9 @@ from boardtalk.conf.values import expected
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from boardtalk.sdk import Config
+    from boardtalk.sdk import Settings
 
-OWN: Final[Mapping[str, type[Config]]] = {
+OWN: Final[Mapping[str, type[Settings]]] = {
     "global": Gateway,
     "module": ModuleOptions,
     **{f"broker {name}": type_ for name, type_ in BROKERS.items()},
@@ -39,7 +39,7 @@ OWN: Final[Mapping[str, type[Config]]] = {
 _TABLE: Final = re.compile(r"(<!-- keys: (.+?) -->\n).*?(?=<!-- end -->)", re.DOTALL)
 
 
-def known_tables() -> dict[str, type[Config]]:
+def known_tables() -> dict[str, type[Settings]]:
     """All settings, by the name of their table: the gateway's, those of its modules and of their blocks."""
     tables = dict(OWN)
     for name, source in loader.find().items():
@@ -49,7 +49,7 @@ def known_tables() -> dict[str, type[Config]]:
     return tables
 
 
-def updated(text: str, tables: Mapping[str, type[Config]]) -> str:
+def updated(text: str, tables: Mapping[str, type[Settings]]) -> str:
     """A document with fresh tables.
 
     Raises:
@@ -58,7 +58,7 @@ def updated(text: str, tables: Mapping[str, type[Config]]) -> str:
     return _TABLE.sub(lambda found: found[1] + table(tables[found[2]]), text)
 
 
-def table(type_: type[Config]) -> str:
+def table(type_: type[Settings]) -> str:
     """The keys of some settings, as a Markdown table."""
     rows = ["| key | value | default | meaning |", "|---|---|---|---|"]
     for key, field in fields(type_).items():

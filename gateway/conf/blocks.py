@@ -10,7 +10,7 @@ from typing import Annotated, Final, Literal, Self, TypeAlias
 
 from msgspec import Meta
 
-from boardtalk.sdk import Config, Role, check_address
+from boardtalk.sdk import Role, Settings, check_address
 
 
 class Address(str):
@@ -39,7 +39,7 @@ Url = Annotated[
 ]
 
 
-class Gateway(Config):
+class Gateway(Settings):
     """The global keys: lines outside of all blocks."""
 
     log_level: Annotated[
@@ -52,7 +52,7 @@ class Gateway(Config):
     history_days: Annotated[int, Meta(ge=1, le=3650, description="messages are kept for so many days")] = 30
 
 
-class ModuleOptions(Config):
+class ModuleOptions(Settings):
     """What every `module` block takes beside the keys of the module."""
 
     on_fail: Annotated[
@@ -67,7 +67,7 @@ class ModuleOptions(Config):
     ] = False
 
 
-class LocalBroker(Config):
+class LocalBroker(Settings):
     """What all brokers take that the gateway runs itself."""
 
     host: Annotated[Host, Meta(description="where MQTT clients connect; 0.0.0.0: on all networks")] = (
@@ -87,7 +87,7 @@ class MosquittoBroker(LocalBroker):
     """``broker mosquitto {}``: the mosquitto of this machine, run by the gateway."""
 
 
-class RemoteBroker(Config):
+class RemoteBroker(Settings):
     """``broker { url = … }``: an MQTT broker that somebody else runs."""
 
     url: Annotated[Url, Meta(description="where it is")]
@@ -101,14 +101,14 @@ class RemoteBroker(Config):
 BrokerBlock: TypeAlias = EmbeddedBroker | MosquittoBroker | RemoteBroker
 
 
-class Listen(Config):
+class Listen(Settings):
     """`listen`: where the web page listens; one block for each address."""
 
     host: Annotated[Host, Meta(description="where browsers connect; 0.0.0.0: on all networks")] = "127.0.0.1"
     port: Annotated[Port, Meta(description="TCP port; 0: any free one")] = 8080
 
 
-class UserBlock(Config):
+class UserBlock(Settings):
     """`user NAME`: a person; the name is the address."""
 
     role: Annotated[
@@ -116,7 +116,7 @@ class UserBlock(Config):
     ] = Role.VIEWER
 
 
-class GroupBlock(Config):
+class GroupBlock(Settings):
     """`group NAME`: one address for several; the name is the address."""
 
     members: Annotated[list[Address], Meta(description="who gets what is sent to the group")]
@@ -127,7 +127,7 @@ class GroupBlock(Config):
     owner: Annotated[Address | None, Meta(description="who may change it, beside admins")] = None
 
 
-class AllowBlock(Config):
+class AllowBlock(Settings):
     """`allow NAME`: a module that may be loaded. With one such block, others from elsewhere may not."""
 
     sha256: Annotated[
@@ -140,7 +140,7 @@ class AllowBlock(Config):
     ]
 
 
-KINDS: Final[Mapping[str, type[Config]]] = {"user": UserBlock, "group": GroupBlock}
+KINDS: Final[Mapping[str, type[Settings]]] = {"user": UserBlock, "group": GroupBlock}
 """Kinds whose names are addresses. Modules add theirs."""
 
 BROKERS: Final[Mapping[str, type[EmbeddedBroker | MosquittoBroker]]] = {

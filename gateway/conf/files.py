@@ -20,7 +20,7 @@ from boardtalk.conf.blocks import (
 from boardtalk.conf.document import Block, Document, quoted
 from boardtalk.conf.grammar import parse
 from boardtalk.conf.settings import problems, settings, shared_settings, suggestion
-from boardtalk.sdk import AddressError, Config, ConfigError, check_name
+from boardtalk.sdk import AddressError, ConfigError, Settings, check_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 MAX_FILE_BYTES: Final = 1 << 20
 """A larger file is no configuration."""
 
-T = TypeVar("T", bound=Config)
+T = TypeVar("T", bound=Settings)
 
 
 def load(path: Path) -> Document:
@@ -67,8 +67,8 @@ def broker_settings(block: Block) -> BrokerBlock:
 
 def check(
     document: Document,
-    module_types: Mapping[str, type[Config] | None],
-    block_types: Mapping[str, type[Config]],
+    module_types: Mapping[str, type[Settings] | None],
+    block_types: Mapping[str, type[Settings]],
 ) -> list[ConfigError]:
     """All errors of a configuration, in its order.
 
@@ -104,7 +104,7 @@ def check(
     return errors
 
 
-def _module_problems(block: Block, known: Mapping[str, type[Config] | None]) -> list[ConfigError]:
+def _module_problems(block: Block, known: Mapping[str, type[Settings] | None]) -> list[ConfigError]:
     if block.name in known:
         type_ = known[block.name]
         return problems(block, ModuleOptions, type_) if type_ else []

@@ -9,14 +9,14 @@ from msgspec import inspect
 
 from boardtalk.conf.document import Block, Item, quoted
 from boardtalk.conf.values import expected, value
-from boardtalk.sdk import Config, ConfigError, ModuleError
+from boardtalk.sdk import ConfigError, ModuleError, Settings
 from boardtalk.sdk.hints import nearest
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-T = TypeVar("T", bound=Config)
-U = TypeVar("U", bound=Config)
+T = TypeVar("T", bound=Settings)
+U = TypeVar("U", bound=Settings)
 
 
 def settings(source: Block | Sequence[Item], type_: type[T]) -> T:
@@ -41,7 +41,7 @@ def shared_settings(block: Block, first: type[T], second: type[U]) -> tuple[T, U
     return _made(block, first, values), _made(block, second, values)
 
 
-def problems(source: Block | Sequence[Item], *types: type[Config]) -> list[ConfigError]:
+def problems(source: Block | Sequence[Item], *types: type[Settings]) -> list[ConfigError]:
     """All that is wrong with a block whose keys belong to these types, in the order of the file."""
     block = _as_block(source)
     values, errors = _read(block, types)
@@ -61,7 +61,7 @@ def suggestion(word: str, known: Iterable[str], what: str) -> str:
     return f"{guess}{what}: {', '.join(names) or 'none'}"
 
 
-def fields(type_: type[Config]) -> dict[str, msgspec.structs.FieldInfo]:
+def fields(type_: type[Settings]) -> dict[str, msgspec.structs.FieldInfo]:
     """The fields of a settings struct, by key.
 
     Raises:
@@ -80,7 +80,7 @@ def _as_block(source: Block | Sequence[Item]) -> Block:
     return source if isinstance(source, Block) else Block("", items=tuple(source))
 
 
-def _read(block: Block, types: Sequence[type[Config]]) -> tuple[dict[str, Any], list[ConfigError]]:
+def _read(block: Block, types: Sequence[type[Settings]]) -> tuple[dict[str, Any], list[ConfigError]]:
     """Typed values by key, and all errors in the order of the file."""
     given: dict[str, Item] = {}
     for item in block.items:

@@ -1,6 +1,6 @@
 """One value of a configuration: text → a type's value, and what the type takes, in words.
 
-Types are those that `boardtalk.sdk.Config` names, and any class that is made from one text and
+Types are those that `boardtalk.sdk.Settings` names, and any class that is made from one text and
 raises ValueError at a bad one (`pathlib.Path`, `ipaddress.IPv4Address`, …).
 """
 

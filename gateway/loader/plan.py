@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from boardtalk import conf
 from boardtalk.loader.finder import Source, find
-from boardtalk.sdk import Config, ConfigError, ModuleError
+from boardtalk.sdk import ConfigError, ModuleError, Settings
 from boardtalk.sdk.hints import nearest
 
 if TYPE_CHECKING:
@@ -23,9 +23,9 @@ class Instance:
     name: str
     """The module's name, with ``#2`` and so on for further instances."""
     module: type[Module]
-    settings: Config
+    settings: Settings
     options: conf.ModuleOptions
-    blocks: Mapping[str, Mapping[str, Config]]
+    blocks: Mapping[str, Mapping[str, Settings]]
     """The further blocks that it reads, by kind and name."""
     source: Source
 
@@ -35,7 +35,7 @@ class Plan:
     """All instances of a configuration, and what is wrong with it."""
 
     instances: tuple[Instance, ...]
-    blocks: Mapping[str, Mapping[str, Config]]
+    blocks: Mapping[str, Mapping[str, Settings]]
     """The further blocks of all modules, by kind and name."""
 
 
@@ -135,5 +135,5 @@ def _allowed(document: conf.Document, source: Source) -> Source:
     )
 
 
-def _kinds(modules: Mapping[str, type[Module]]) -> dict[str, type[Config]]:
+def _kinds(modules: Mapping[str, type[Module]]) -> dict[str, type[Settings]]:
     return {kind: type_ for module in modules.values() for kind, type_ in module.blocks.items()}

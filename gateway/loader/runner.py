@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from typing import TypeAlias
 
     from boardtalk.loader.plan import Instance
-    from boardtalk.sdk import Config, Context
+    from boardtalk.sdk import Context, Settings
 
     ContextFor: TypeAlias = Callable[[Instance], AbstractAsyncContextManager[Context]]
 
@@ -315,7 +315,7 @@ def _differences(old: Instance, new: Instance) -> str:
     return ", ".join(_changed(old.settings, new.settings) + blocks)
 
 
-def _changed(old: Config, new: Config) -> list[str]:
+def _changed(old: Settings, new: Settings) -> list[str]:
     before, after = msgspec.structs.asdict(old), msgspec.structs.asdict(new)
     return [key for key in after if before.get(key) != after[key]]
 

@@ -33,10 +33,10 @@ from boardtalk.sdk.module import (
     CONSUMED,
     PASS,
     Action,
-    Config,
     Context,
     Log,
     Module,
+    Settings,
     Verdict,
 )
 from boardtalk.sdk.outside import Connection, OutsideError, Response, Timeouts
@@ -58,7 +58,6 @@ __all__ = [
     "Code",
     "CommandInfo",
     "Completion",
-    "Config",
     "ConfigError",
     "Connection",
     "Contact",
@@ -75,6 +74,7 @@ __all__ = [
     "Response",
     "Role",
     "ServiceError",
+    "Settings",
     "Severity",
     "State",
     "Status",

@@ -3,13 +3,13 @@
 A module sees every message in the order of the configuration file and lets it go on (`PASS`),
 takes it (`CONSUMED`), or replaces it (returns another `Message`)::
 
-    from boardtalk.sdk import CONSUMED, PASS, Config, Message, Module, Verdict
+    from boardtalk.sdk import CONSUMED, PASS, Message, Module, Settings, Verdict
 
     class Filter(Module):
         name = "filter"
         description = "drops messages with blocked words"
 
-        class Config(Config):
+        class Config(Settings):
             blocked_words: list[str]
 
         def on_message(self, message: Message) -> Verdict:
@@ -61,7 +61,7 @@ Action = Literal["query", "action", "motion", "config", "rearm", "stop", "inspec
 """What a sender wants to do with a robot or with the gateway, for `Context.allowed`."""
 
 
-class Config(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+class Settings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """Base of a module's settings: one field per key of its configuration block.
 
     A field without a default is required. Types: str, int, float, bool (``yes``/``no``), enums,
@@ -69,7 +69,7 @@ class Config(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """
 
 
-C = TypeVar("C", bound=Config)
+C = TypeVar("C", bound=Settings)
 R = TypeVar("R")
 
 
@@ -141,7 +141,7 @@ class Context(Protocol):
         """Whether policy lets `sender` do `action` with the robot `to`."""
         ...
 
-    def blocks(self, kind: str) -> Mapping[str, Config]:
+    def blocks(self, kind: str) -> Mapping[str, Settings]:
         """The blocks of a kind that the module declares in `Module.blocks`, by name."""
         ...
 
@@ -252,10 +252,10 @@ class Module:
     description: ClassVar[str] = ""
     version: ClassVar[str] = "0"
     api_version: ClassVar[int] = API_VERSION
-    blocks: ClassVar[Mapping[str, type[Config]]] = {}
+    blocks: ClassVar[Mapping[str, type[Settings]]] = {}
     """Further kinds of configuration blocks that this module reads, with their settings."""
 
-    Config: ClassVar[type[Config]] = Config
+    Config: ClassVar[type[Settings]] = Settings
 
     def __init__(self, context: Context, config: Any) -> None:
         self.context = context

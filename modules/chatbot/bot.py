@@ -12,7 +12,7 @@ from boardtalk.modules.chatbot.completions import OpenAI
 from boardtalk.modules.chatbot.dialogflow import Dialogflow
 from boardtalk.modules.chatbot.engine import Engine, NoAnswer, Question
 from boardtalk.modules.chatbot.rules import MAX_FILE_BYTES, Rule, Rules, parse
-from boardtalk.modules.chatbot.settings import Settings
+from boardtalk.modules.chatbot.settings import ChatbotSettings
 from boardtalk.modules.chatbot.text import clean, cut
 from boardtalk.sdk import (
     CONSUMED,
@@ -53,7 +53,7 @@ class Chatbot(Module):
     description = "answers questions, and passes commands on to robots after a yes"
     version = "1"
 
-    class Config(Settings):
+    class Config(ChatbotSettings):
         """Settings of the chatbot."""
 
     config: Config

@@ -14,7 +14,7 @@ from boardtalk.modules.chatbot.web import FORBIDDEN, NOT_FOUND, TOO_MANY, UNAUTH
 
 if TYPE_CHECKING:
     from boardtalk.modules.chatbot.engine import Question
-    from boardtalk.modules.chatbot.settings import Settings
+    from boardtalk.modules.chatbot.settings import ChatbotSettings
     from boardtalk.sdk import Context
 
 FORGET: Final = "forget"
@@ -58,7 +58,7 @@ class _Completion(msgspec.Struct):
 class OpenAI:
     """Has a language model answer; remembers conversations, in memory only."""
 
-    def __init__(self, context: Context, settings: Settings) -> None:
+    def __init__(self, context: Context, settings: ChatbotSettings) -> None:
         self._settings = settings
         cures = {status: cure.format(model=settings.model) for status, cure in CURES.items()}
         self._web = Web(context, settings, "Ollama (or your server)", cures)

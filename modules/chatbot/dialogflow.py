@@ -12,7 +12,7 @@ from boardtalk.sdk import json_extract
 
 if TYPE_CHECKING:
     from boardtalk.modules.chatbot.engine import Question
-    from boardtalk.modules.chatbot.settings import Settings
+    from boardtalk.modules.chatbot.settings import ChatbotSettings
     from boardtalk.sdk import Context
 
 RENEW = (
@@ -30,7 +30,7 @@ CURES = {
 class Dialogflow:
     """Has an agent answer. The agent remembers a conversation by itself, by its session."""
 
-    def __init__(self, context: Context, settings: Settings) -> None:
+    def __init__(self, context: Context, settings: ChatbotSettings) -> None:
         self._settings = settings
         self._web = Web(context, settings, "Dialogflow", CURES)
 

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 import msgspec
 from msgspec import Meta
 
-from boardtalk.sdk import Config, check_name
+from boardtalk.sdk import Settings, check_name
 
 EngineName: TypeAlias = Literal["rules", "dialogflow", "openai"]
 
@@ -21,7 +21,7 @@ ENDPOINTS: Final = {
 """Where an engine's service is, if nobody says otherwise."""
 
 
-class Settings(Config):
+class ChatbotSettings(Settings):
     """What all engines take, and what each of them takes besides."""
 
     engine: Annotated[

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from boardtalk.modules.chatbot.settings import Settings
+    from boardtalk.modules.chatbot.settings import ChatbotSettings
     from boardtalk.sdk import Context, Response
 
 MAX_ANSWER_BYTES: Final = 256 * 1024
@@ -38,7 +38,9 @@ class Web:
         cures: what to do, by HTTP status.
     """
 
-    def __init__(self, context: Context, settings: Settings, name: str, cures: Mapping[int, str]) -> None:
+    def __init__(
+        self, context: Context, settings: ChatbotSettings, name: str, cures: Mapping[int, str]
+    ) -> None:
         self._context = context
         self._settings = settings
         self._name = name

@@ -12,13 +12,13 @@ from boardtalk.sdk import (
     CONSUMED,
     PASS,
     Code,
-    Config,
     Contact,
     Kind,
     Message,
     Module,
     ModuleError,
     Refused,
+    Settings,
     Verdict,
 )
 
@@ -38,7 +38,7 @@ class Filter(Module):
     description = "keeps back, masks or warns of blocked words"
     version = "1"
 
-    class Config(Config):
+    class Config(Settings):
         """Settings of the filter."""
 
         blocked_words: Annotated[

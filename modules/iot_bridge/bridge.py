@@ -26,12 +26,12 @@ from boardtalk.sdk import (
     CallState,
     Code,
     Completion,
-    Config,
     Flag,
     Message,
     Module,
     Refused,
     ServiceError,
+    Settings,
     State,
     Status,
     Verdict,
@@ -83,7 +83,7 @@ NOT_STOPPED: Final = "\nNOTHING WAS STOPPED: type `stop` alone"
 """Said of a text with such a word that was no stop: its author may believe it was."""
 
 
-class BoardBlock(Config):
+class BoardBlock(Settings):
     """A board that this gateway knows, and what it is called here."""
 
     port: Annotated[str, msgspec.Meta(description="`auto`, or a device: /dev/serial/by-id/…")] = "auto"
@@ -103,9 +103,9 @@ class IotBridge(Module):
     name = "iot_bridge"
     description = "talks to boards over serial ports"
     version = "1"
-    blocks: ClassVar[Mapping[str, type[Config]]] = {"board": BoardBlock}
+    blocks: ClassVar[Mapping[str, type[Settings]]] = {"board": BoardBlock}
 
-    class Config(Config):
+    class Config(Settings):
         """Settings of the bridge."""
 
         adopt: Annotated[

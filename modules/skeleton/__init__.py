@@ -18,7 +18,6 @@ from boardtalk.sdk import (
     Code,
     CommandInfo,
     Completion,
-    Config,
     Contact,
     Kind,
     Message,
@@ -26,6 +25,7 @@ from boardtalk.sdk import (
     ModuleError,
     OutsideError,
     Refused,
+    Settings,
     State,
     Status,
     Timeouts,
@@ -56,7 +56,7 @@ class Skeleton(Module):
     description = "shows how a module is made"
     version = "1"
 
-    class Config(Config):
+    class Config(Settings):
         """One field for each key of the block; the configuration is checked against them."""
 
         address: Annotated[str, Meta(description="address that it answers for")] = "skeleton"

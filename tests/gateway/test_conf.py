@@ -14,23 +14,23 @@ from hypothesis import strategies as st
 
 from boardtalk import conf, loader
 from boardtalk.conf import Document, check, files, load, parse
-from boardtalk.sdk import Config, ConfigError, Role
+from boardtalk.sdk import ConfigError, Role, Settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-class FilterConfig(Config):
+class FilterConfig(Settings):
     words: list[str]
 
 
-class BoardConfig(Config):
+class BoardConfig(Settings):
     uid: str = ""
     port: str = "auto"
 
 
-MODULES: dict[str, type[Config]] = {"filter": FilterConfig, "iot_bridge": Config}
-BLOCKS: dict[str, type[Config]] = {"board": BoardConfig}
+MODULES: dict[str, type[Settings]] = {"filter": FilterConfig, "iot_bridge": Settings}
+BLOCKS: dict[str, type[Settings]] = {"board": BoardConfig}
 SHIPPED = Path(__file__).parents[2] / "conf" / "gateway.conf"
 
 MAX = files.MAX_FILE_BYTES
@@ -156,7 +156,7 @@ def test_any_file_is_a_document_or_an_error(tmp_path_factory, content: bytes) ->
 
 def test_the_shipped_file_works_as_it_is() -> None:
     document = load(SHIPPED)
-    assert check(document, {"iot_bridge": Config}, {}) == []
+    assert check(document, {"iot_bridge": Settings}, {}) == []
     assert document.warnings == []
     assert [block.title for block in document.blocks] == ["broker embedded", "module iot_bridge"]
 

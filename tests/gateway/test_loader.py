@@ -14,12 +14,12 @@ from boardtalk.loader import finder
 from boardtalk.sdk import ConfigError, Module, ModuleError
 
 GREETER = """
-from boardtalk.sdk import Config, Message, Module, Verdict
+from boardtalk.sdk import Settings, Message, Module, Verdict
 
 class Greeter(Module):
     name = "greeter"
 
-    class Config(Config):
+    class Config(Settings):
         word: str = "hello"
 
     def on_message(self, message: Message) -> Verdict:

@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from boardtalk.reference import OWN, known_tables, table, updated
-from boardtalk.sdk import Config
+from boardtalk.sdk import Settings
 
 DOCS = Path(__file__).parents[2] / "docs"
 TEXT = "".join(path.read_text() for path in (DOCS / "configuration.md", *DOCS.glob("modules/*.md")))
@@ -31,7 +31,7 @@ def test_every_block_has_its_table() -> None:
     assert set(NAMES) >= set(OWN)
 
 
-class Sample(Config):
+class Sample(Settings):
     speed: Annotated[int, msgspec.Meta(ge=1, le=9, description="how fast, in cm/s")]
     words: tuple[str, ...] = ("a", "b")
     quiet: bool = True

@@ -14,7 +14,7 @@ from boardtalk import conf
 from boardtalk.chain import Chain
 from boardtalk.health import Condition
 from boardtalk.loader import Instance, Runner, Source, What, runner
-from boardtalk.sdk import PASS, Config, Message, Module, ModuleError, Refused, Verdict
+from boardtalk.sdk import PASS, Message, Module, ModuleError, Refused, Settings, Verdict
 
 HELLO = Message(sender="alice", to="bob", body="hello")
 
@@ -25,7 +25,7 @@ class Diary(Module):
     name = "diary"
     said: ClassVar[list[str]] = []
 
-    class Config(Config):
+    class Config(Settings):
         word: str = ""
 
     def on_start(self) -> None:

@@ -15,7 +15,7 @@ from boardtalk.conf.document import Block
 from boardtalk.conf.grammar import parse
 from boardtalk.conf.settings import fields, problems, settings, shared_settings
 from boardtalk.conf.values import value
-from boardtalk.sdk import Config, ConfigError, ModuleError
+from boardtalk.sdk import ConfigError, ModuleError, Settings
 
 
 class Tone(StrEnum):
@@ -23,7 +23,7 @@ class Tone(StrEnum):
     LOUD = "loud"
 
 
-class Full(Config):
+class Full(Settings):
     text: str = ""
     count: int = 0
     ratio: Annotated[float, msgspec.Meta(gt=0, le=1)] = 0.5
@@ -43,7 +43,7 @@ def block_of(*lines: str) -> Block:
     return parse("\n".join(["module full {", *(f"  {line}" for line in lines), "}"]), "f.conf").blocks[0]
 
 
-def errors(block: Block, *types: type[Config]) -> list[str]:
+def errors(block: Block, *types: type[Settings]) -> list[str]:
     return [str(error) for error in problems(block, *types)]
 
 
@@ -121,7 +121,7 @@ def test_an_error_says_where_what_was_given_and_what_is_expected(line: str, erro
     assert str(caught.value) == f"f.conf:3:{column}: {error}"
 
 
-class Needs(Config, rename="kebab"):
+class Needs(Settings, rename="kebab"):
     board_id: str
     retries: Annotated[int, msgspec.Meta(ge=1)]
     max_speed: int = 3
@@ -157,7 +157,7 @@ def test_all_errors_of_a_block_are_found_at_once_in_the_order_of_the_file() -> N
 
 
 def test_two_parties_share_a_block() -> None:
-    class Other(Config):
+    class Other(Settings):
         extra: bool = False
 
     block = block_of("extra = yes", "board-id = a", "retries = 1")
@@ -173,11 +173,11 @@ def test_two_parties_share_a_block() -> None:
 
 
 def test_settings_without_keys_say_so() -> None:
-    assert errors(block_of("a = 1"), Config) == ["f.conf:2:3: unknown key 'a'; known keys: none"]
+    assert errors(block_of("a = 1"), Settings) == ["f.conf:2:3: unknown key 'a'; known keys: none"]
 
 
 def test_settings_that_python_cannot_resolve_are_the_modules_fault() -> None:
-    class Broken(Config):
+    class Broken(Settings):
         path: "OnlyForTheTypeChecker"  # type: ignore[name-defined]  # noqa: F821
 
     with pytest.raises(ModuleError, match="'OnlyForTheTypeChecker' is not defined"):

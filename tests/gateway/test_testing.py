@@ -11,12 +11,12 @@ from boardtalk.sdk import (
     CONSUMED,
     PASS,
     Code,
-    Config,
     ConfigError,
     Message,
     Module,
     ModuleError,
     Refused,
+    Settings,
     State,
     Verdict,
 )
@@ -26,7 +26,7 @@ from boardtalk.testing import bench
 class Parrot(Module):
     name = "parrot"
 
-    class Config(Config):
+    class Config(Settings):
         word: str = "hello"
         rude: tuple[str, ...] = ()
 

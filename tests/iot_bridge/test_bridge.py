@@ -15,7 +15,7 @@ import structlog
 from boardtalk.modules.iot_bridge.bridge import BoardBlock, IotBridge
 from boardtalk.modules.iot_bridge.service import api
 from boardtalk.modules.iot_bridge.service.client import ask
-from boardtalk.sdk import CONSUMED, PASS, Code, Config, Contact, Message, Refused, State, Status, check_name
+from boardtalk.sdk import CONSUMED, PASS, Code, Contact, Message, Refused, Settings, State, Status, check_name
 from tests.iot_bridge.fake_board import FakeBoard
 
 
@@ -24,7 +24,7 @@ class Gateway:
 
     instance = "iot_bridge"
 
-    def __init__(self, state: Path, boards: Mapping[str, Config], tasks: asyncio.TaskGroup) -> None:
+    def __init__(self, state: Path, boards: Mapping[str, Settings], tasks: asyncio.TaskGroup) -> None:
         self.state = self.folder = state
         self.log = structlog.get_logger()
         self.contacts: dict[str, Contact] = {}
@@ -53,7 +53,7 @@ class Gateway:
     def allowed(self, sender: str, action: Any, to: str) -> bool:
         return True
 
-    def blocks(self, kind: str) -> Mapping[str, Config]:
+    def blocks(self, kind: str) -> Mapping[str, Settings]:
         return self._boards
 
     def now(self) -> float:

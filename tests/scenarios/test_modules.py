@@ -16,13 +16,13 @@ from .people import Join, Person
 from .rig import Gateway, until
 
 SHOUT = """
-from boardtalk.sdk import PASS, Config, Message, Module, ModuleError, Verdict
+from boardtalk.sdk import PASS, Settings, Message, Module, ModuleError, Verdict
 
 class Shout(Module):
     name = "shout"
     version = "1.0"
 
-    class Config(Config):
+    class Config(Settings):
         end: str = "!"
 
     async def on_start(self) -> None:
