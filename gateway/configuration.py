@@ -85,9 +85,9 @@ class Configuration:
         """
         async with self._changing:
             document = await asyncio.to_thread(self._source)
-            if problems := loader.problems(document):
+            if problems := await asyncio.to_thread(loader.problems, document):
                 raise InvalidConfigError(problems)
-            plan = loader.plan(document)
+            plan = await asyncio.to_thread(loader.plan, document)
             check_names(document, plan, self._users)
             settings = conf.settings(document.globals, conf.Gateway)
             changes = self._later(document)
@@ -115,12 +115,12 @@ class Configuration:
         """For ever: when files of a module change, start that module anew from them."""
         seen: dict[Path, float] = {}
         while True:
-            for source in {each.source.name: each.source for each in self.runner.instances}.values():
-                ages = _ages(source.files())
+            for each in {each.source.name: each for each in self.runner.instances}.values():
+                ages = _ages(each.files)
                 changed = [path for path, age in ages.items() if seen.get(path, age) != age]
                 seen |= ages
                 if changed:
-                    await self._renew(source, changed)
+                    await self._renew(each.source, changed)
             await asyncio.sleep(LOOK_EVERY_S)
 
     async def _renew(self, source: loader.Source, changed: Sequence[Path]) -> None:

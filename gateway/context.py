@@ -2,34 +2,29 @@
 
 from __future__ import annotations
 
-import asyncio
-import random
-import time
 from functools import partial
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self
 
 import structlog
 
-from boardtalk import timers
 from boardtalk.notes import Notes
 from boardtalk.pace import Pace
 from boardtalk.sdk import Code, Contact, Message, Refused, Status
+from boardtalk.work import Work
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Coroutine, Mapping, MutableMapping
+    import asyncio
+    from collections.abc import Callable, Mapping, MutableMapping
     from contextlib import AbstractAsyncContextManager
     from pathlib import Path
 
     from boardtalk.calls import Calls
     from boardtalk.hub import Hub
     from boardtalk.loader import Instance
-    from boardtalk.outside.http import Client
-    from boardtalk.sdk import Action, Connection, Response, Settings
-
-R = TypeVar("R")
+    from boardtalk.sdk import Action, Settings
 
 
-class ModuleContext:
+class ModuleContext(Work):
     """See :class:`boardtalk.sdk.Context`; one per module instance, in service while it is entered."""
 
     notes: MutableMapping[str, Any]
@@ -45,17 +40,14 @@ class ModuleContext:
         blocks: Mapping[str, Mapping[str, Settings]],
         verbosity: int = 0,
     ) -> None:
-        self.instance = instance
+        super().__init__(instance, tasks)
         self.state = state
         self.verbosity = verbosity
         self.folder = state / "modules" / instance.replace("#", "-")
         self.log = structlog.get_logger(module=instance)
         self._hub = hub
         self._calls = calls
-        self._tasks = tasks
         self._blocks = blocks
-        self._running: set[asyncio.Task[None]] = set()
-        self._client: Client | None = None
         self._pace = Pace()
 
     async def __aenter__(self) -> Self:
@@ -66,14 +58,9 @@ class ModuleContext:
     async def __aexit__(self, *_: object) -> None:
         """End what is under way; nobody answers for the instance's addresses any more."""
         self._pace.close()
-        for task in self._running:
-            task.cancel()
+        await self.end()
         for address in self._hub.directory.owned_by(self.instance):
             self.unregister(address)
-        if self._client:
-            await self._client.close()
-
-    # Messages and people ----------------------------------------------------------------------
 
     def send(self, message: Message, status: Status | None = None) -> None:
         """See the SDK."""
@@ -115,75 +102,6 @@ class ModuleContext:
     def blocks(self, kind: str) -> Mapping[str, Settings]:
         """See the SDK."""
         return self._blocks.get(kind, {})
-
-    # The world outside ------------------------------------------------------------------------
-
-    def http(self, url: str, **options: Any) -> AbstractAsyncContextManager[Response]:
-        """See the SDK."""
-        if self._client is None:
-            from boardtalk.outside.http import Client
-
-            self._client = Client()
-        return self._client.request(url, **options)
-
-    def connect(self, url: str, **options: Any) -> AbstractAsyncContextManager[Connection]:
-        """See the SDK."""
-        if url.startswith(("ws:", "wss:")):
-            from boardtalk.outside import websocket
-
-            return websocket.connect(url, **options)
-        from boardtalk.outside import sockets
-
-        return sockets.connect(url, **options)
-
-    # Work and time ----------------------------------------------------------------------------
-
-    async def run_in_thread(self, function: Callable[..., R], *arguments: Any) -> R:
-        """See the SDK."""
-        return await asyncio.to_thread(function, *arguments)
-
-    async def run_in_process(self, function: Callable[..., R], *arguments: Any) -> R:
-        """See the SDK."""
-        from boardtalk.outside.processes import run
-
-        return await run(function, *arguments)
-
-    def spawn(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
-        """See the SDK."""
-        task = self._tasks.create_task(self._contain(work), name=f"{self.instance} {name}")
-        self._running.add(task)
-        task.add_done_callback(self._running.discard)
-        task.add_done_callback(lambda _: work.close())  # it may be cancelled before it began
-        return task
-
-    def after(self, seconds: float, call: Callable[[], Awaitable[None] | None]) -> asyncio.Task[None]:
-        """See the SDK."""
-        return self.spawn(timers.after(seconds, call, self._failed), "after")
-
-    def every(self, seconds: float, call: Callable[[], Awaitable[None] | None]) -> asyncio.Task[None]:
-        """See the SDK."""
-        return self.spawn(timers.every(seconds, call, self._failed), "every")
-
-    def now(self) -> float:
-        """See the SDK."""
-        return time.monotonic()
-
-    def time(self) -> float:
-        """See the SDK."""
-        return time.time()
-
-    def random(self) -> float:
-        """See the SDK."""
-        return random.random()  # noqa: S311 - no secret
-
-    async def _contain(self, work: Coroutine[Any, Any, None]) -> None:
-        try:
-            await work
-        except Exception as error:  # noqa: BLE001 - a module's failure is its own
-            self._failed(error)
-
-    def _failed(self, error: Exception) -> None:
-        self.log.error("task failed", error=str(error), exc_info=error)
 
 
 def contexts(

@@ -176,10 +176,11 @@ class Hub:
         self.tell(message, status)
         self._say(message, refused.reason, status)
 
-    def complete(self, to: str, line: str) -> list[Completion]:
+    async def complete(self, to: str, line: str) -> list[Completion]:
         """What may follow a half-typed line to `to`, as the module that answers for it says."""
         module = self.modules.get(self.directory.owner(to) or "")
-        return module.on_complete(to, line) if module else []
+        found = module.on_complete(to, line) if module else []
+        return found if isinstance(found, list) else await found
 
     def stopped(self, message: Message, text: str, status: Status) -> None:
         """Tell sender, history and audit of a stop that was carried out (or was not) past the hub."""

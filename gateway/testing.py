@@ -229,7 +229,7 @@ class Bench:
 
 @asynccontextmanager
 async def bench(
-    module: type[Module],
+    module: type[Module] | Instance,
     settings: str = "",
     *,
     users: Mapping[str, str] | None = None,
@@ -239,7 +239,7 @@ async def bench(
     """A gateway around one instance of a module; the instance is started, and cleaned up in the end.
 
     Args:
-        module: the class.
+        module: the class; or an instance of a plan, settings and all.
         settings: the lines of its configuration block.
         users: addresses and roles; default: the operators alice and bob. All are logged in.
         groups: addresses and members.
@@ -249,11 +249,8 @@ async def bench(
         ConfigError: the settings are wrong.
         ModuleError: the module did not start.
     """
-    block = conf.parse(f"module {module.name} {{\n{settings}\n}}", "settings").blocks[0]
-    options, config = conf.module_settings(block, module.Config)
-    options.required = True
-    source = Source(module.name, "under test", module.__module__)
-    instance = Instance(module.name, module, config, options, {}, source)
+    instance = module if isinstance(module, Instance) else _instance(module, settings)
+    instance.options.required = True
     roles = {name: Role(role) for name, role in (users or {"alice": "operator", "bob": "operator"}).items()}
     async with _unwrapped(), AsyncExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
@@ -276,6 +273,13 @@ async def bench(
         await runner.start([instance])
         made.put_in_service()
         yield made
+
+
+def _instance(module: type[Module], settings: str) -> Instance:
+    block = conf.parse(f"module {module.name} {{\n{settings}\n}}", "settings").blocks[0]
+    options, config = conf.module_settings(block, module.Config)
+    source = Source(module.name, "under test", module.__module__)
+    return Instance(module.name, module, config, options, {}, source)
 
 
 @asynccontextmanager

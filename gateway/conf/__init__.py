@@ -23,9 +23,9 @@ from boardtalk.conf.blocks import (
     UserBlock,
 )
 from boardtalk.conf.document import Block, Document, Item
-from boardtalk.conf.files import broker_settings, check, load, module_settings
+from boardtalk.conf.files import broker_settings, check, load, module_options, module_settings
 from boardtalk.conf.grammar import parse, render
-from boardtalk.conf.settings import settings
+from boardtalk.conf.settings import problems, settings
 
 __all__ = [
     "AllowBlock",
@@ -44,8 +44,10 @@ __all__ = [
     "broker_settings",
     "check",
     "load",
+    "module_options",
     "module_settings",
     "parse",
+    "problems",
     "render",
     "settings",
 ]

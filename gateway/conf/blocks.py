@@ -39,6 +39,10 @@ Url = Annotated[
 ]
 
 
+MEMORY_MB: Final = 256
+"""Enough for a module with a library or two."""
+
+
 class Gateway(Settings):
     """The global keys: lines outside of all blocks."""
 
@@ -65,6 +69,22 @@ class ModuleOptions(Settings):
     required: Annotated[
         bool, Meta(description="whether the gateway refuses to start without this module")
     ] = False
+    isolate: Annotated[
+        bool,
+        Meta(description="whether it runs in a process of its own, locked up: it harms nobody else"),
+    ] = False
+    memory_mb: Annotated[
+        int, Meta(ge=32, le=1 << 20, description="isolated: MB of memory that it may have")
+    ] = MEMORY_MB
+    network: Annotated[bool, Meta(description="isolated: whether it may use the network")] = False
+    devices: Annotated[
+        tuple[Path, ...], Meta(description="isolated: devices, files and folders that it may read and write")
+    ] = ()
+
+    def __post_init__(self) -> None:
+        """Raises ValueError if something is granted that only an isolated module needs."""
+        if not self.isolate and (self.memory_mb, self.network, self.devices) != (MEMORY_MB, False, ()):
+            raise ValueError("`memory_mb`, `network` and `devices` are for modules with `isolate = yes`")
 
 
 class LocalBroker(Settings):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import stat
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeVar
 
@@ -19,7 +20,7 @@ from boardtalk.conf.blocks import (
 )
 from boardtalk.conf.document import Block, Document, quoted
 from boardtalk.conf.grammar import parse
-from boardtalk.conf.settings import problems, settings, shared_settings, suggestion
+from boardtalk.conf.settings import fields, problems, settings, shared_settings, suggestion
 from boardtalk.sdk import AddressError, ConfigError, Settings, check_name
 
 if TYPE_CHECKING:
@@ -54,6 +55,18 @@ def module_settings(block: Block, type_: type[T]) -> tuple[ModuleOptions, T]:
         ConfigError: a key is unknown or missing, or a value is wrong.
     """
     return shared_settings(block, ModuleOptions, type_)
+
+
+def module_options(block: Block) -> ModuleOptions:
+    """The gateway's options of one `module` block, whatever the module's own keys are.
+
+    Raises:
+        ConfigError: a value is wrong.
+    """
+    keys = fields(ModuleOptions)
+    return settings(
+        replace(block, items=tuple(each for each in block.items if each.key in keys)), ModuleOptions
+    )
 
 
 def broker_settings(block: Block) -> BrokerBlock:

@@ -295,7 +295,7 @@ class LocalDoor:
             case Contacts():
                 return ContactList(self._hub.directory.contacts())
             case Complete(to, line):
-                return Completions(self._hub.complete(to, line))
+                return Completions(await self._hub.complete(to, line))
             case History(other, limit, text):
                 entries = await self._hub.store.history(user, other or None, text=text, limit=limit)
                 return Past([_plain(entry) for entry in entries])

@@ -1,10 +1,9 @@
 """Modules: found, checked against the configuration, started, and replaced while messages go on.
 
-`finder` says which modules there are, `plan` which instances a configuration asks for, `runner` has
-them in service.
+`plan` says which instances a configuration asks for, `runner` has them in service.
 """
 
-from boardtalk.loader.finder import Source, find
+from boardtalk.finder import Source, find
 from boardtalk.loader.plan import Instance, Plan, plan, problems
 from boardtalk.loader.runner import Change, Runner, What
 

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
+
+import msgspec
 
 from boardtalk import conf
-from boardtalk.loader.finder import Source, find
+from boardtalk.finder import Source, find
+from boardtalk.sandbox import Given, Isolated, isolated
 from boardtalk.sdk import ConfigError, ModuleError, Settings
 from boardtalk.sdk.hints import nearest
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     from boardtalk.sdk import Module
 
@@ -29,6 +33,18 @@ class Instance:
     """The further blocks that it reads, by kind and name."""
     source: Source
 
+    @property
+    def files(self) -> list[Path]:
+        """Its code."""
+        return list(self.module.files) if issubclass(self.module, Isolated) else self.source.files()
+
+    @property
+    def values(self) -> Mapping[str, object]:
+        """Its settings, by key."""
+        if isinstance(self.settings, Given):
+            return {item.key: item.value for item in reversed(self.settings.block.items)}
+        return msgspec.structs.asdict(self.settings)
+
 
 @dataclass(frozen=True, slots=True)
 class Plan:
@@ -42,13 +58,17 @@ class Plan:
 def problems(document: conf.Document) -> list[ConfigError]:
     """All that is wrong with a configuration, given the modules that there are."""
     sources, errors = _sources(document)
-    modules = {}
+    modules: dict[str, type[Module]] = {}
     for block in document.of("module"):
-        if block.name in sources and block.name not in modules:
+        if block.name in sources:
             try:
-                modules[block.name] = _load(document, block, sources)
+                loaded = _load(document, block, sources)
             except ConfigError as error:
                 errors.append(error)
+                continue
+            errors += loaded.problems
+            if not loaded.problems and not issubclass(loaded.module, Isolated):
+                modules[block.name] = loaded.module
     configs = {name: modules[name].Config if name in modules else None for name in sources}
     kinds = _kinds(modules)
     if any(block.kind not in kinds for block in document.blocks):  # of a module that is switched off?
@@ -58,7 +78,7 @@ def problems(document: conf.Document) -> list[ConfigError]:
 
 
 def plan(document: conf.Document) -> Plan:
-    """What a configuration asks for. The modules that it names are imported.
+    """What a configuration asks for. The modules that it names are imported, but for isolated ones.
 
     Raises:
         ConfigError: an unknown module, settings that it does not take, or one that can't be imported.
@@ -66,20 +86,19 @@ def plan(document: conf.Document) -> Plan:
     sources, errors = _sources(document)
     if errors:
         raise errors[0]
-    modules: dict[str, type[Module]] = {}
-    for block in document.of("module"):
-        modules[block.name] = modules.get(block.name) or _load(document, block, sources)
-    kinds = _kinds(modules)
+    loaded = [(block, _load(document, block, sources)) for block in document.of("module")]
+    kinds = _kinds({block.name: each.module for block, each in loaded})
     blocks = {
         kind: {block.name: conf.settings(block, type_) for block in document.of(kind)}
         for kind, type_ in kinds.items()
     }
     instances = []
     counts: dict[str, int] = {}
-    for block in document.of("module"):
-        module = modules[block.name]
+    for block, (module, wrong) in loaded:
+        if wrong:
+            raise wrong[0]
         counts[block.name] = number = counts.get(block.name, 0) + 1
-        options, settings = conf.module_settings(block, module.Config)
+        options, settings = _settings(block, module)
         instances.append(
             Instance(
                 name=block.name if number == 1 else f"{block.name}#{number}",
@@ -102,15 +121,29 @@ def _sources(document: conf.Document) -> tuple[dict[str, Source], list[ConfigErr
         return find(), [items[0].error(str(error))]
 
 
-def _load(document: conf.Document, block: conf.Block, sources: Mapping[str, Source]) -> type[Module]:
+class _Loaded(NamedTuple):
+    module: type[Module]
+    problems: tuple[ConfigError, ...] = ()
+    """Of an isolated one, whose settings only its process can read."""
+
+
+def _load(document: conf.Document, block: conf.Block, sources: Mapping[str, Source]) -> _Loaded:
     if block.name not in sources:
         near = nearest(block.name, sources)
         hint = f"did you mean {near}?" if near else f"there are: {', '.join(sorted(sources))}"
         raise block.error(f"there is no module {block.name!r}; {hint}")
+    options = conf.module_options(block)
     try:
-        return _allowed(document, sources[block.name]).load()
+        source = _allowed(document, sources[block.name])
+        return _Loaded(*isolated(source, block, options)) if options.isolate else _Loaded(source.load())
     except ModuleError as error:
         raise block.error(str(error)) from error
+
+
+def _settings(block: conf.Block, module: type[Module]) -> tuple[conf.ModuleOptions, Settings]:
+    if issubclass(module, Isolated):
+        return conf.module_options(block), Given(block=block)
+    return conf.module_settings(block, module.Config)
 
 
 def _allowed(document: conf.Document, source: Source) -> Source:

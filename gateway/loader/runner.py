@@ -20,7 +20,7 @@ from boardtalk.health import Condition, Report
 from boardtalk.sdk import PASS, BoardtalkError, Module, ModuleError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from types import TracebackType
     from typing import TypeAlias
 
@@ -218,7 +218,7 @@ class Runner:
         """Give an instance what has changed in its configuration."""
         old = running.instance
         changes = []
-        if options := _changed(old.options, instance.options):
+        if options := _changed(_values(old.options), _values(instance.options)):
             running.stage.on_fail = instance.options.on_fail
             running.module.context.verbosity = instance.options.verbosity
             running.instance = replace(old, options=instance.options)
@@ -312,12 +312,15 @@ def _report(each: _Running | _Failed, position: int) -> Report:
 def _differences(old: Instance, new: Instance) -> str:
     """The keys whose values changed; not the values, which may be secrets."""
     blocks = [kind for kind in new.blocks if new.blocks[kind] != old.blocks.get(kind)]
-    return ", ".join(_changed(old.settings, new.settings) + blocks)
+    return ", ".join(_changed(old.values, new.values) + blocks)
 
 
-def _changed(old: Settings, new: Settings) -> list[str]:
-    before, after = msgspec.structs.asdict(old), msgspec.structs.asdict(new)
-    return [key for key in after if before.get(key) != after[key]]
+def _changed(old: Mapping[str, object], new: Mapping[str, object]) -> list[str]:
+    return [key for key in {**old, **new} if old.get(key) != new.get(key)]
+
+
+def _values(options: Settings) -> Mapping[str, object]:
+    return msgspec.structs.asdict(options)
 
 
 def _tell(event: str, instance: Instance, reason: str, error: Exception) -> None:

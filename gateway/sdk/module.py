@@ -310,7 +310,7 @@ class Module:
     def on_call_status(self, call: Call, state: CallState) -> Awaitable[None] | None:
         """A call rings, was answered or refused, or has ended: then outputs go off."""
 
-    def on_complete(self, to: str, line: str) -> list[Completion]:
+    def on_complete(self, to: str, line: str) -> list[Completion] | Awaitable[list[Completion]]:
         """What may follow `line`, typed to an address that this module answers for."""
         return []
 

@@ -9,8 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from boardtalk import conf, loader, sdk
-from boardtalk.loader import finder
+from boardtalk import conf, finder, loader, sdk
 from tests.scenarios.rig import environment
 
 ROOT = Path(__file__).parents[2]

@@ -9,8 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from boardtalk import conf, loader
-from boardtalk.loader import finder
+from boardtalk import conf, finder, loader
 from boardtalk.sdk import ConfigError, Module, ModuleError
 
 GREETER = """

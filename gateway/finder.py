@@ -43,6 +43,8 @@ class Source:
         """For people: the entry point, or the file."""
         self.package = package
         """What belongs to it in `sys.modules`: this name and all below it."""
+        self.folder: Path | None = None
+        """The folder of the configuration that it is in; None: it is installed."""
 
     @property
     def is_ours(self) -> bool:
@@ -90,12 +92,9 @@ class Source:
         Raises:
             ModuleError: there are no files to look at.
         """
-        spec = self._spec()
-        if spec is None or not spec.origin:
-            raise ModuleError(f"module {self.name!r} ({self.origin}): no file of it can be found")
-        root = Path(spec.origin)
+        root = self.root()
         files = [root]
-        if spec.submodule_search_locations:
+        if root.name == "__init__.py":
             root = root.parent
             files = sorted(
                 path for path in root.rglob("*") if path.is_file() and "__pycache__" not in path.parts
@@ -105,6 +104,17 @@ class Source:
             data = path.read_bytes()
             digest.update(f"{path.relative_to(root.parent)}\0{len(data)}\0".encode() + data)
         return digest.hexdigest()
+
+    def root(self) -> Path:
+        """Its file; of a package, the ``__init__.py``.
+
+        Raises:
+            ModuleError: there is none.
+        """
+        spec = self._spec()
+        if spec is None or not spec.origin:
+            raise ModuleError(f"module {self.name!r} ({self.origin}): no file of it can be found")
+        return Path(spec.origin)
 
     def _owns(self, name: str) -> bool:
         return name == self.package or name.startswith(f"{self.package}.")
@@ -140,6 +150,7 @@ class InFolder(Source):
         super().__init__(path.stem, str(path), FOLDER_PREFIX + path.stem)
         self._file = path / "__init__.py" if path.is_dir() else path
         self._is_package = path.is_dir()
+        self.folder = path.parent
 
     def _spec(self) -> ModuleSpec | None:
         inside = [str(self._file.parent)] if self._is_package else None

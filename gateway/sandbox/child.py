@@ -1,0 +1,165 @@
+"""The process of an isolated module: carries out the gateway's requests, many at a time."""
+
+from __future__ import annotations
+
+import asyncio
+import traceback
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from boardtalk import conf
+from boardtalk.finder import find
+from boardtalk.sandbox import api
+from boardtalk.sandbox.context import Gateway, SandboxContext
+from boardtalk.sdk import CONSUMED, PASS, BoardtalkError, Message, Module, ModuleError, Refused
+from boardtalk.sdk.channel import MAX_LINE_BYTES, Channel
+
+if TYPE_CHECKING:
+    import socket
+
+MAX_TRACE_CHARS: Final = 4000
+MAX_ERROR_CHARS: Final = 1000
+
+CALLBACKS: Final = tuple(name for name in vars(Module) if name.startswith("on_"))
+
+
+def load(begin: api.Begin) -> type[Module]:
+    """The module's class.
+
+    Raises:
+        ModuleError: it can't be imported, or can't be isolated.
+    """
+    module = find(map(Path, begin.module_folders))[begin.block.name].load()
+    if module.blocks:
+        kinds = ", ".join(f"`{kind}`" for kind in module.blocks)
+        raise ModuleError(f"it reads blocks of its own ({kinds}) and can't be isolated")
+    return module
+
+
+def describe(begin: api.Begin, missing: Sequence[str]) -> api.Description:
+    """What the module is, and what is wrong with its settings."""
+    try:
+        module = load(begin)
+        problems = conf.problems(begin.block, conf.ModuleOptions, module.Config)
+    except BoardtalkError as error:
+        return api.Description(failure=str(error), missing=tuple(missing))
+    source = find(map(Path, begin.module_folders))[begin.block.name]
+    return api.Description(
+        version=module.version,
+        description=module.description,
+        callbacks=frozenset(each for each in CALLBACKS if getattr(module, each) is not getattr(Module, each)),
+        files=tuple(map(str, source.files())),
+        problems=tuple(api.Problem(each.reason, each.path, each.line, each.column) for each in problems),
+        missing=tuple(missing),
+    )
+
+
+async def serve(begin: api.Begin, requests: socket.socket, asks: socket.socket) -> None:
+    """Be the module until the gateway hangs up."""
+    reader, writer = await asyncio.open_unix_connection(sock=requests, limit=MAX_LINE_BYTES)
+    channel: Channel[api.AnyRequest] = Channel(reader, writer, api.AnyRequest)
+    async with asyncio.TaskGroup() as tasks:
+        context = SandboxContext(begin, Gateway(asks), tasks, channel.send)
+        try:
+            await Child(begin, context, channel, tasks).serve()
+        finally:
+            await context.end()
+
+
+class Child:
+    """A module, and the requests to it that are under way."""
+
+    def __init__(
+        self,
+        begin: api.Begin,
+        context: SandboxContext,
+        channel: Channel[api.AnyRequest],
+        tasks: asyncio.TaskGroup,
+    ) -> None:
+        self._begin = begin
+        self._context = context
+        self._channel = channel
+        self._tasks = tasks
+        self._module: Module | None = None
+        self._running: dict[int, asyncio.Task[None]] = {}
+
+    async def serve(self) -> None:
+        """Carry out all requests until the gateway hangs up; then nothing is under way any more."""
+        async for request in self._channel:
+            match request:
+                case api.Ping(re=re, verbosity=verbosity):
+                    self._context.verbosity = verbosity
+                    self._channel.send(api.Done(re=re))
+                case api.Cancel(request=number):
+                    if task := self._running.get(number):
+                        task.cancel()
+                case _:
+                    self._carry_out(request)
+        for task in self._running.values():
+            task.cancel()
+
+    def _carry_out(self, request: api.AnyRequest) -> None:
+        try:
+            result = self._called(request)
+        except Exception as error:  # noqa: BLE001 - whatever a module raises is its own failure
+            self._channel.send(_failure(request.re, error))
+            return
+        if not hasattr(result, "__await__"):
+            self._channel.send(_answer(request.re, result))
+            return
+        task = self._tasks.create_task(self._wait(request.re, result))
+        self._running[request.re] = task
+        task.add_done_callback(lambda _: self._running.pop(request.re))
+
+    async def _wait(self, number: int, result: Any) -> None:
+        try:
+            answer = _answer(number, await result)
+        except Exception as error:  # noqa: BLE001 - likewise
+            answer = _failure(number, error)
+        self._channel.send(answer)
+
+    def _called(self, request: api.AnyRequest) -> Any:
+        if isinstance(request, api.Start):
+            module = load(self._begin)
+            _, settings = conf.module_settings(self._begin.block, module.Config)
+            self._module = module(self._context, settings)
+            return self._module.on_start()
+        module_ = self._module
+        if module_ is None:
+            raise ModuleError("it has not started")
+        if isinstance(request, api.Configure):
+            return self._reconfigured(module_, request.block)
+        tag = request.__struct_config__.tag
+        arguments = (getattr(request, field) for field in request.__struct_fields__ if field != "re")
+        return getattr(module_, str(tag))(*arguments)
+
+    async def _reconfigured(self, module: Module, block: conf.Block) -> None:
+        _, settings = conf.module_settings(block, type(module).Config)
+        result = module.on_config(settings)
+        if result is not None:
+            await result
+        module.config = settings
+
+
+def _answer(number: int, result: Any) -> api.AnyAnswer:
+    if result is None:
+        return api.Done(re=number)
+    if result is PASS:
+        return api.Passed(re=number)
+    if result is CONSUMED:
+        return api.Consumed(re=number)
+    if isinstance(result, Message):
+        return api.Replaced(re=number, message=result)
+    if isinstance(result, list):
+        return api.Completed(re=number, found=result)
+    return _failure(number, TypeError(f"PASS, CONSUMED or a Message is expected, not {result!r:.100}"))
+
+
+def _failure(number: int, error: Exception) -> api.AnyAnswer:
+    if isinstance(error, Refused):
+        return api.Denied(re=number, code=error.code, reason=error.reason)
+    meant = isinstance(error, BoardtalkError | TimeoutError)
+    text = str(error) if meant and str(error) else f"{type(error).__name__}: {error}"
+    trace = "" if meant else "".join(traceback.format_exception(error))[-MAX_TRACE_CHARS:]
+    return api.Raised(re=number, error=text[:MAX_ERROR_CHARS], meant=meant, trace=trace)

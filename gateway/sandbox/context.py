@@ -1,0 +1,177 @@
+"""The context of a module in a process of its own: each method of the hub's is asked of the gateway."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import MutableMapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+
+from boardtalk.sandbox import api
+from boardtalk.sdk import Contact, OutsideError, Refused, ServiceError
+from boardtalk.work import Work
+
+if TYPE_CHECKING:
+    import asyncio
+    import socket
+    from collections.abc import Callable, Iterator, Mapping
+    from contextlib import AbstractAsyncContextManager
+
+    from boardtalk.sdk import Action, Connection, Message, Response, Settings, Status
+
+_ERRORS: Final = {"KeyError": KeyError, "ValueError": ValueError}
+
+
+class Gateway:
+    """The gateway, at the other end of a socket. A question waits for its answer."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self._connection = connection
+        self._answers = connection.makefile("rb")
+        self._decoder: msgspec.json.Decoder[api.AnyReply] = msgspec.json.Decoder(api.AnyReply)
+        self._turn = threading.Lock()
+
+    def ask(self, ask: api.Ask) -> Any:
+        """What the gateway's context returns, or raises."""
+        with self._turn:
+            self._connection.sendall(msgspec.json.encode(ask) + b"\n")
+            line = self._answers.readline()
+        if not line:
+            raise ServiceError("the gateway is gone")
+        match self._decoder.decode(line):
+            case api.Refusal(code=code, reason=reason):
+                raise Refused(code, reason)
+            case api.Wrong(kind=kind, text=text):
+                raise _ERRORS[kind](text)
+            case api.Returned(value=value):
+                return msgspec.json.decode(value, type=ask.answer)
+
+
+class Notes(MutableMapping[str, Any]):
+    """What the instance keeps, in the gateway."""
+
+    def __init__(self, gateway: Gateway) -> None:
+        self._gateway = gateway
+
+    def __getitem__(self, key: str) -> Any:
+        return self._gateway.ask(api.ReadNote(key=key))
+
+    def __setitem__(self, key: str, value: Any) -> None:
+        self._gateway.ask(api.WriteNote(key=key, value=value))
+
+    def __delitem__(self, key: str) -> None:
+        self._gateway.ask(api.DeleteNote(key=key))
+
+    def __iter__(self) -> Iterator[str]:
+        keys: list[str] = self._gateway.ask(api.NoteKeys())
+        return iter(keys)
+
+    def __len__(self) -> int:
+        return len(list(iter(self)))
+
+
+class Log:
+    """Has the gateway log."""
+
+    def __init__(self, say: Callable[[object], None]) -> None:
+        self._say = say
+
+    def debug(self, event: str, **values: Any) -> None:
+        """For whoever looks for a fault."""
+        self._tell("debug", event, values)
+
+    def info(self, event: str, **values: Any) -> None:
+        """Ordinary news."""
+        self._tell("info", event, values)
+
+    def warning(self, event: str, **values: Any) -> None:
+        """Worth a look."""
+        self._tell("warning", event, values)
+
+    def error(self, event: str, **values: Any) -> None:
+        """Something failed."""
+        self._tell("error", event, values)
+
+    def _tell(self, level: Any, event: str, values: dict[str, Any]) -> None:
+        plain = msgspec.to_builtins(values, enc_hook=str, str_keys=True)
+        self._say(api.Logged(level=level, event=event, values=plain))
+
+
+class SandboxContext(Work):
+    """See :class:`boardtalk.sdk.Context`.
+
+    Args:
+        begin: which instance it is of.
+        gateway: whom to ask.
+        tasks: where the module's tasks run.
+        say: sends something that needs no answer.
+    """
+
+    def __init__(
+        self, begin: api.Begin, gateway: Gateway, tasks: asyncio.TaskGroup, say: Callable[[object], None]
+    ) -> None:
+        super().__init__(begin.instance, tasks)
+        self.state = Path(begin.state)
+        self.folder = Path(begin.folder)
+        self.verbosity = begin.verbosity
+        self.log = Log(say)
+        self.notes: MutableMapping[str, Any] = Notes(gateway)
+        self._gateway = gateway
+        self._has_network = begin.jail.network
+
+    def send(self, message: Message, status: Status | None = None) -> None:
+        """See the SDK."""
+        self._gateway.ask(api.Send(message=message, status=status))
+
+    def report(self, message: Message, status: Status) -> None:
+        """See the SDK."""
+        self._gateway.ask(api.Report(message=message, status=status))
+
+    def register(self, contact: Contact) -> None:
+        """See the SDK."""
+        self._gateway.ask(api.Register(contact=contact))
+
+    def unregister(self, address: str) -> None:
+        """See the SDK."""
+        self._gateway.ask(api.Unregister(address=address))
+
+    def end_call(self, call_id: str, reason: str) -> None:
+        """See the SDK."""
+        self._gateway.ask(api.EndCall(call_id=call_id, reason=reason))
+
+    def allowed(self, sender: str, action: Action, to: str) -> bool:
+        """See the SDK."""
+        return bool(self._gateway.ask(api.Allowed(sender=sender, action=action, to=to)))
+
+    def contacts(self) -> list[Contact]:
+        """See the SDK."""
+        found: list[Contact] = self._gateway.ask(api.Contacts())
+        return found
+
+    def contact(self, address: str) -> Contact | None:
+        """See the SDK."""
+        found: Contact | None = self._gateway.ask(api.ContactOf(address=address))
+        return found
+
+    def blocks(self, kind: str) -> Mapping[str, Settings]:
+        """None: a module that declares blocks can't be isolated."""
+        return {}
+
+    def http(self, url: str, **options: Any) -> AbstractAsyncContextManager[Response]:
+        """See the SDK."""
+        self._require_network()
+        return super().http(url, **options)
+
+    def connect(self, url: str, **options: Any) -> AbstractAsyncContextManager[Connection]:
+        """See the SDK."""
+        self._require_network()
+        return super().connect(url, **options)
+
+    def _require_network(self) -> None:
+        if not self._has_network:
+            name = self.instance.partition("#")[0]
+            raise OutsideError(
+                f"this module is isolated, without network: `network = yes` in `module {name}` grants it"
+            )

@@ -1,0 +1,346 @@
+"""What stands in the chain in place of an isolated module, and the class that is made for it."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+import tempfile
+import time
+from contextlib import suppress
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar, Final, NamedTuple
+
+import msgspec
+
+from boardtalk.conf import Block  # noqa: TC001 - msgspec reads the annotations
+from boardtalk.sandbox import api
+from boardtalk.sandbox.process import PROGRAM, Process, ProcessEnded, environment
+from boardtalk.sdk import (
+    CONSUMED,
+    PASS,
+    BoardtalkError,
+    Call,
+    CallState,
+    Completion,
+    ConfigError,
+    Message,
+    Module,
+    ModuleError,
+    Refused,
+    Settings,
+    Status,
+    User,
+    Verdict,
+)
+from boardtalk.sdk.leash import leashed
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable
+
+    from boardtalk.conf import ModuleOptions
+    from boardtalk.finder import Source
+
+FILES: Final = 256
+DESCRIBE_S: Final = 10.0
+"""A module that takes longer to be imported is none."""
+PING_EVERY_S: Final = 2.0
+PING_S: Final = 2.0
+"""A process that takes longer to answer is ended: it computes without end, or hangs."""
+BACK_OFF_S: Final = (1.0, 60.0)
+"""Pause before a process is started again, at first and at most."""
+HEALTHY_S: Final = 60.0
+"""A process that ran so long is started again after the first pause."""
+
+
+class ErrorThere(Exception):
+    """The module raised an error in its process."""
+
+
+class Given(Settings):
+    """The settings of an isolated module: as they stand in the file, since its process reads them."""
+
+    block: Block
+
+
+class Isolated(Module):
+    """The gateway's end of a module in a process of its own; `isolated` makes a class for each module."""
+
+    Config = Given
+    jail: ClassVar[api.Jail]
+    module_folders: ClassVar[tuple[str, ...]]
+    callbacks: ClassVar[frozenset[str]]
+    files: ClassVar[tuple[Path, ...]]
+    """Its code."""
+    missing: ClassVar[tuple[str, ...]]
+    """What of its jail this machine does not have."""
+
+    _process: Process | None = None
+
+    async def on_start(self) -> None:
+        """Start the process and the module in it."""
+        for lack in self.missing:
+            self.context.log.warning("isolated, but not fully", lacks=lack)
+        self._process = await self._started()
+        self._suspect = asyncio.Event()
+        self._keeper = self.context.spawn(self._keep(), "watch over its process")
+
+    async def on_cleanup(self) -> None:
+        """End the module, and its process."""
+        self._keeper.cancel()
+        process, self._process = self._process, None
+        if process is None:
+            return
+        try:
+            with suppress(ProcessEnded):
+                _result(await process.call(api.CleanUp()))
+        finally:
+            await process.close()
+
+    def on_message(self, message: Message) -> Verdict | Awaitable[Verdict]:
+        """Have it decide about a message."""
+        return self._decided(message) if "on_message" in self.callbacks else PASS
+
+    async def on_message_status(self, message: Message, status: Status) -> None:
+        """Tell it about a message of its own."""
+        await self._tell(api.OnMessageStatus(message, status))
+
+    async def on_login(self, user: User) -> None:
+        """Tell it who came or went."""
+        await self._tell(api.OnLogin(user))
+
+    def on_call(self, call: Call) -> Verdict | Awaitable[Verdict]:
+        """Have it decide about a call."""
+        return self._answered(call) if "on_call" in self.callbacks else PASS
+
+    def on_set_point(self, call: Call, text: str) -> None:
+        """Send it live values, without waiting."""
+        self.context.spawn(self._steer(call, text), "set-point")
+
+    async def on_call_status(self, call: Call, state: CallState) -> None:
+        """Tell it how a call is."""
+        if self._process and state.over:
+            self._process.calls.discard(call.id)
+        await self._tell(api.OnCallStatus(call, state))
+
+    async def on_complete(self, to: str, line: str) -> list[Completion]:
+        """Ask it how a line may go on."""
+        if "on_complete" not in self.callbacks:
+            return []
+        answer = await self._asked(api.OnComplete(to, line))
+        return answer.found if isinstance(answer, api.Completed) else []
+
+    async def _decided(self, message: Message) -> Verdict:
+        verdict = _verdict(await self._asked(api.OnMessage(message)))
+        if not isinstance(verdict, Message):
+            return verdict
+        return verdict.with_(  # whose message it is, is not for it to say
+            sender=message.sender, id=message.id, row=message.row, accepted=message.accepted
+        )
+
+    async def _answered(self, call: Call) -> Verdict:
+        verdict = _verdict(await self._asked(api.OnCall(call)))
+        if verdict is CONSUMED and self._process:
+            self._process.calls.add(call.id)
+        return verdict
+
+    async def _steer(self, call: Call, text: str) -> None:
+        try:
+            await self._asked(api.OnSetPoint(call, text))
+        except (BoardtalkError, ErrorThere) as error:
+            self.context.end_call(call.id, str(error))
+
+    async def _tell(self, request: api.AnyRequest) -> None:
+        if request.__struct_config__.tag in self.callbacks and self._process:
+            await self._asked(request)
+
+    async def _asked(self, request: api.AnyRequest) -> api.AnyAnswer:
+        process = self._process
+        if process is None:
+            raise ProcessEnded("its process has ended, and is being started again")
+        try:
+            return _result(await process.call(request))
+        except (asyncio.CancelledError, ProcessEnded):
+            self._suspect.set()
+            raise
+
+    # The process ------------------------------------------------------------------------------
+
+    async def _started(self) -> Process:
+        """A process with the module started in it.
+
+        Raises:
+            ModuleError: it did not start.
+        """
+        block: Block = self.config.block
+        context = self.context
+        begin = api.Begin(
+            instance=context.instance,
+            module_folders=self.module_folders,
+            block=block,
+            jail=msgspec.structs.replace(
+                self.jail,
+                readable=(*self.jail.readable, *_named(block)),
+                writable=(*self.jail.writable, str(context.folder)),
+            ),
+            state=str(context.state),
+            folder=str(context.folder),
+            verbosity=context.verbosity,
+        )
+        process = await Process.start(begin, context)
+        try:
+            _result(await process.call(api.Start()))
+        except ProcessEnded as error:
+            raise ModuleError(f"its process {await process.close()}") from error
+        except BaseException:
+            process.kill()
+            await process.close()
+            raise
+        return process
+
+    async def _keep(self) -> None:
+        """As long as the module is in service: see that its process is well, or start it again."""
+        pause, since = BACK_OFF_S[0], time.monotonic()
+        while True:
+            if self._process is not None:
+                hung = await self._watch(self._process)
+                process, self._process = self._process, None
+                how = await process.close()
+                if time.monotonic() - since > HEALTHY_S:
+                    pause = BACK_OFF_S[0]
+                self.context.log.error("process of a module is started again", why=hung or how, seconds=pause)
+            await asyncio.sleep(pause)
+            pause, since = min(2 * pause, BACK_OFF_S[1]), time.monotonic()
+            try:
+                self._process = await self._started()
+            except (BoardtalkError, ErrorThere, OSError) as error:
+                self.context.log.error("process of a module does not start", why=str(error), seconds=pause)
+
+    async def _watch(self, process: Process) -> str:
+        """Wait until a process has ended, or hangs: then it is killed, and this says so."""
+        while True:
+            self._suspect.clear()
+            try:
+                async with asyncio.timeout(PING_S):
+                    await process.call(api.Ping(verbosity=self.context.verbosity))
+            except TimeoutError:
+                process.kill()
+                return f"no answer within {PING_S:g} s"
+            except ProcessEnded:
+                return ""
+            with suppress(TimeoutError):
+                async with asyncio.timeout(PING_EVERY_S):
+                    await self._suspect.wait()
+
+
+class Reconfigurable(Isolated):
+    """One whose module takes new settings in place."""
+
+    async def on_config(self, config: Given) -> None:
+        """Have it take new settings."""
+        await self._asked(api.Configure(config.block))
+
+
+class Described(NamedTuple):
+    """A module that was looked at without being started."""
+
+    module: type[Isolated]
+    problems: tuple[ConfigError, ...]
+    """With its settings."""
+
+
+_classes: Final[dict[object, type[Isolated]]] = {}
+"""One for each module, as long as its code is the same: who compares them sees whether it is."""
+
+
+def isolated(source: Source, block: Block, options: ModuleOptions) -> Described:
+    """A module as a configuration block wants it, in a process of its own. Its code does not run here.
+
+    Raises:
+        ModuleError: it can't be imported, or can't be isolated.
+    """
+    folders = (str(source.folder),) if source.folder else ()
+    jail = api.Jail(
+        memory_mb=options.memory_mb,
+        files=FILES,
+        network=options.network,
+        readable=(*folders, str(source.root().resolve().parent)),
+        writable=tuple(map(str, options.devices)),
+    )
+    digest = source.digest()
+    begin = api.Begin(instance=block.name, module_folders=folders, block=block, jail=jail)
+    told = _described(msgspec.json.encode(begin), digest)
+    if told.failure:
+        raise ModuleError(told.failure)
+    key = (source.name, source.origin, digest, jail)
+    if key not in _classes:
+        base = Reconfigurable if "on_config" in told.callbacks else Isolated
+        facts = {
+            "name": source.name,
+            "version": told.version,
+            "description": told.description,
+            "jail": jail,
+            "module_folders": folders,
+            "callbacks": told.callbacks,
+            "files": tuple(map(Path, told.files)),
+            "missing": told.missing,
+        }
+        _classes[key] = type(f"Isolated {source.name}", (base,), facts)
+    problems = (ConfigError(each.reason, each.path, each.line, each.column) for each in told.problems)
+    return Described(_classes[key], tuple(problems))
+
+
+@lru_cache(maxsize=64)
+def _described(begin: bytes, _digest: str) -> api.Description:
+    """What a process says that looks at a module, as its code is now."""
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            done = subprocess.run(
+                leashed(sys.executable, *PROGRAM),
+                input=begin,
+                capture_output=True,
+                timeout=DESCRIBE_S,
+                env=environment(Path(folder)),
+                cwd=folder,
+                start_new_session=True,
+                check=False,
+            )
+        except subprocess.TimeoutExpired:
+            return api.Description(failure=f"it is not imported within {DESCRIBE_S:g} s")
+    try:
+        return msgspec.json.decode(done.stdout, type=api.Description)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        words = done.stderr.decode(errors="replace").strip().rpartition("\n")[2]
+        return api.Description(failure=f"its process ends while it is imported: {words[:200]}")
+
+
+def _named(block: Block) -> tuple[str, ...]:
+    """The files that the operator names in its block: it may read these."""
+    parts = (part.strip() for item in block.items for part in item.value.split(","))
+    paths = (Path(part).expanduser() for part in parts if part.startswith(("/", "~/")))
+    return tuple(map(str, paths))
+
+
+def _result(answer: api.AnyAnswer) -> api.AnyAnswer:
+    match answer:
+        case api.Denied(code=code, reason=reason):
+            raise Refused(code, reason)
+        case api.Raised(error=text, meant=True):
+            raise ModuleError(text)
+        case api.Raised(error=text, trace=trace):
+            error = ErrorThere(text)
+            error.add_note(trace)
+            raise error
+    return answer
+
+
+def _verdict(answer: api.AnyAnswer) -> Verdict:
+    match answer:
+        case api.Passed():
+            return PASS
+        case api.Consumed():
+            return CONSUMED
+        case api.Replaced(message=message):
+            return message
+    raise ErrorThere("PASS, CONSUMED or a Message is expected")

@@ -1,0 +1,266 @@
+"""The gateway's end of an isolated module's process."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+import sys
+import time
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+
+from boardtalk.sandbox import api
+from boardtalk.sdk import BoardtalkError, Refused, ServiceError
+from boardtalk.sdk.channel import MAX_LINE_BYTES, Channel
+from boardtalk.sdk.leash import leashed
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from boardtalk.sdk import Context
+
+PROGRAM: Final = ("-P", "-m", "boardtalk.sandbox")
+END_S: Final = 1.0
+"""How long a process may take to end once the gateway has hung up."""
+MAX_PRINTED_CHARS: Final = 1000
+LOG_RATE: Final = 100
+"""Lines a second that a module may log; the others are counted."""
+ASK_RATE: Final = 2000
+"""Asks a second; then the module waits."""
+KEPT: Final = ("PATH", "LANG", "LC_ALL", "TZ", "PYTHONPATH", "SSL_CERT_FILE", "SSL_CERT_DIR")
+"""What the process sees of the gateway's environment: there may be secrets in the rest."""
+
+
+class ProcessEnded(BoardtalkError):
+    """The process of an isolated module is not there any more."""
+
+
+class Quota:
+    """So many a second."""
+
+    def __init__(self, rate: int) -> None:
+        self._rate = rate
+        self._left = rate
+        self._since = time.monotonic()
+
+    def take(self) -> float:
+        """Use one; 0.0, or seconds until there is one again."""
+        elapsed = time.monotonic() - self._since
+        if elapsed >= 1.0:
+            self._since += elapsed
+            self._left = self._rate
+        if not self._left:
+            return 1.0 - elapsed
+        self._left -= 1
+        return 0.0
+
+
+class Process:
+    """A running process, made by `start`."""
+
+    def __init__(
+        self,
+        process: asyncio.subprocess.Process,
+        channel: Channel[api.AnyAnswer],
+        asks: Channel[api.AnyAsk],
+        context: Context,
+    ) -> None:
+        self._process = process
+        self._channel = channel
+        self._asks = asks
+        self._context = context
+        self._number = 0
+        self._waiting: dict[int, asyncio.Future[api.AnyAnswer]] = {}
+        self._logs = Quota(LOG_RATE)
+        self._unlogged = 0
+        self.addresses: set[str] = set()
+        """Those that the module answers for."""
+        self.calls: set[str] = set()
+        """Ids of the calls that it answered."""
+        self._tasks = [
+            asyncio.create_task(work, name=f"{context.instance}: {name}")
+            for name, work in (
+                ("answers", self._listen()),
+                ("asks", self._serve()),
+                ("output", self._hear()),
+            )
+        ]
+
+    @classmethod
+    async def start(cls, begin: api.Begin, context: Context) -> Process:
+        """Start a process that will be the module as soon as it is sent `api.Start`.
+
+        Raises:
+            OSError: it can't be started.
+        """
+        requests, its_requests = socket.socketpair()
+        asks, its_asks = socket.socketpair()
+        with its_requests, its_asks:
+            process = await asyncio.create_subprocess_exec(
+                *leashed(sys.executable, *PROGRAM, str(its_requests.fileno()), str(its_asks.fileno())),
+                stdin=asyncio.subprocess.PIPE,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.STDOUT,
+                pass_fds=(its_requests.fileno(), its_asks.fileno()),
+                start_new_session=True,
+                env=environment(context.folder),
+                cwd=context.folder,
+            )
+        assert process.stdin is not None  # noqa: S101 - it is a pipe
+        process.stdin.write(msgspec.json.encode(begin))
+        process.stdin.close()
+        return cls(
+            process, await _channel(requests, api.AnyAnswer), await _channel(asks, api.AnyAsk), context
+        )
+
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        return self._process.pid
+
+    async def call(self, request: api.AnyRequest) -> api.AnyAnswer:
+        """Have a request carried out. Who stops waiting has it cancelled.
+
+        Raises:
+            ProcessEnded: the process is gone, or goes before it answers.
+        """
+        self._number += 1
+        request.re = number = self._number
+        answer: asyncio.Future[api.AnyAnswer] = asyncio.get_running_loop().create_future()
+        self._waiting[number] = answer
+        try:
+            self._channel.send(request)
+            return await answer
+        except ServiceError as error:
+            raise ProcessEnded("its process has ended") from error
+        except asyncio.CancelledError:
+            with suppress(ServiceError):
+                self._channel.send(api.Cancel(request=number))
+            raise
+        finally:
+            del self._waiting[number]
+
+    def kill(self) -> None:
+        """End it now, with all that it started."""
+        with suppress(ProcessLookupError):
+            os.killpg(self.pid, signal.SIGKILL)
+
+    async def close(self) -> str:
+        """Hang up, and see that it ends; how it did, in words."""
+        self._channel.close()
+        self._asks.close()
+        try:
+            async with asyncio.timeout(END_S):
+                await self._process.wait()
+        except TimeoutError:
+            pass
+        finally:
+            self.kill()
+        code = await self._process.wait()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        for address in self.addresses:
+            self._context.unregister(address)
+        for call in self.calls:
+            self._context.end_call(call, "the module that answered has ended")
+        return f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with code {code}"
+
+    async def _listen(self) -> None:
+        try:
+            async for answer in self._channel:
+                if isinstance(answer, api.Logged):
+                    self._log(answer)
+                elif (waiting := self._waiting.get(answer.re)) and not waiting.done():
+                    waiting.set_result(answer)
+        except ServiceError as error:
+            self._context.log.error("process of a module speaks nonsense: ended", error=str(error))
+            self.kill()
+        finally:
+            self._channel.close()
+            for waiting in self._waiting.values():
+                if not waiting.done():
+                    waiting.set_exception(ProcessEnded("its process has ended"))
+
+    def _log(self, logged: api.Logged) -> None:
+        if self._logs.take():
+            self._unlogged += 1
+            return
+        if self._unlogged:
+            self._context.log.warning("module logs too much", left_out=self._unlogged)
+            self._unlogged = 0
+        reserved = {"event", "exc_info", "level", "module", "stack_info", "timestamp"}
+        values = {f"{key}_" if key in reserved else key: value for key, value in logged.values.items()}
+        getattr(self._context.log, logged.level)(logged.event, **values)
+
+    async def _hear(self) -> None:
+        """What it prints is logged: a terminal is not for it to write to."""
+        assert self._process.stdout is not None  # noqa: S101 - it is a pipe
+        while True:
+            try:
+                line = await self._process.stdout.readline()
+            except ValueError:  # longer than the reader's limit
+                continue
+            if not line:
+                return
+            text = line.decode(errors="replace").rstrip()[:MAX_PRINTED_CHARS]
+            self._log(api.Logged(level="warning", event="printed", values={"text": text}))
+
+    async def _serve(self) -> None:
+        quota = Quota(ASK_RATE)
+        with suppress(ServiceError):
+            async for ask in self._asks:
+                if pause := quota.take():
+                    await asyncio.sleep(pause)
+                self._asks.send(self._replied(ask))
+
+    def _replied(self, ask: api.AnyAsk) -> api.AnyReply:
+        try:
+            return api.Returned(msgspec.Raw(msgspec.json.encode(self._asked(ask))))
+        except Refused as refused:
+            return api.Refusal(refused.code, refused.reason)
+        except KeyError as error:
+            return api.Wrong("KeyError", str(error.args[0]))
+        except (ValueError, TypeError) as error:
+            return api.Wrong("ValueError", str(error))
+
+    def _asked(self, ask: api.AnyAsk) -> Any:
+        notes = self._context.notes
+        match ask:
+            case api.NoteKeys():
+                return list(notes)
+            case api.ReadNote(key=key):
+                return notes[key]
+            case api.WriteNote(key=key, value=value):
+                notes[key] = value
+                return None
+            case api.DeleteNote(key=key):
+                del notes[key]
+                return None
+            case api.Register(contact=contact):
+                self._context.register(contact)
+                self.addresses.add(contact.address)
+                return None
+            case api.Unregister(address=address):
+                self.addresses.discard(address)
+        arguments = (getattr(ask, field) for field in ask.__struct_fields__)
+        return getattr(self._context, str(ask.__struct_config__.tag))(*arguments)
+
+
+def environment(folder: Path) -> dict[str, str]:
+    """What the process sees of the gateway's environment."""
+    kept = {name: os.environ[name] for name in KEPT if name in os.environ}
+    return {
+        **kept,
+        "HOME": str(folder),
+        "TMPDIR": str(folder),
+        "MALLOC_ARENA_MAX": "2",
+        "PYTHONUNBUFFERED": "1",
+    }
+
+
+async def _channel(connection: socket.socket, incoming: Any) -> Channel[Any]:
+    reader, writer = await asyncio.open_unix_connection(sock=connection, limit=MAX_LINE_BYTES)
+    return Channel(reader, writer, incoming)
