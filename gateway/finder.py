@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib
+import logging
 import sys
 from contextlib import suppress
 from importlib.machinery import ModuleSpec
@@ -14,8 +15,6 @@ from importlib.metadata import EntryPoint, entry_points
 from importlib.util import cache_from_source, find_spec, module_from_spec, spec_from_file_location
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
-
-import structlog
 
 from boardtalk.sdk import API_VERSION, Module, ModuleError, check_address
 
@@ -31,7 +30,7 @@ OUR_MODULES: Final = "boardtalk.modules"
 FOLDER_PREFIX: Final = "boardtalk_folder_"
 """Modules from folders are imported under this and their name: they can't stand in for a library."""
 
-log = structlog.get_logger()
+log = logging.getLogger(__name__)
 
 
 class Source:
@@ -215,7 +214,7 @@ def _in(folder: Path) -> Iterator[Path]:
             try:
                 check_address(path.stem)
             except ValueError:
-                log.warning("not a module's name", file=str(path), allowed="a-z, 0-9, '_' and '-'")
+                log.warning("%s is no module: its name may have a-z, 0-9, '_' and '-'", path)
             else:
                 yield path
 

@@ -37,6 +37,7 @@ from boardtalk.sdk import (
     CallState,
     Code,
     CommandInfo,
+    Completion,
     Contact,
     Kind,
     Message,
@@ -52,6 +53,7 @@ from boardtalk.users import Users
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 
+    from boardtalk.health import Report
     from boardtalk.hub import Session
     from boardtalk.sdk import Verdict
 
@@ -107,6 +109,11 @@ class Bench:
     def module(self) -> Module:
         """The instance under test."""
         return next(iter(self._runner.modules.values()))
+
+    @property
+    def reports(self) -> list[Report]:
+        """How the instance is, as `boardtalk modules` shows it."""
+        return self._runner.reports()
 
     @property
     def told(self) -> list[Message]:
@@ -171,6 +178,14 @@ class Bench:
             f"the call is {state}: {self.call_states}",
         )
 
+    def contact(self, address: str) -> Contact | None:
+        """Who has an address; None: nobody."""
+        return self._hub.directory.contact(address)
+
+    async def complete(self, to: str, line: str) -> list[Completion]:
+        """How a half-typed line may go on."""
+        return await self._hub.complete(to, line)
+
     async def robot_told(self, count: int = 1) -> Message:
         """The last of so many messages to robots, once they are there."""
         await self._until(lambda: len(self.told) >= count, f"robots are told {count} messages: {self.told}")
@@ -179,11 +194,14 @@ class Bench:
     async def configure(self, settings: str) -> None:
         """Give the instance new settings, as a reload does."""
         [instance] = self._runner.instances
-        block = conf.parse(f"module {instance.module.name} {{\n{settings}\n}}").blocks[0]
-        options, config = conf.module_settings(block, instance.module.Config)
-        renewed = Instance(instance.name, instance.module, config, options, instance.blocks, instance.source)
-        await self._runner.apply([renewed])
+        await self.apply(_instance(instance.module, settings))
+
+    async def apply(self, *instances: Instance) -> list[str]:
+        """Have these instances in service, as a reload does; what changed, in words."""
+        changes = await self._runner.apply(instances)
         self.put_in_service()
+        await self._runner.retire()
+        return list(map(str, changes))
 
     def put_in_service(self) -> None:
         """Have messages pass the instance as it is now."""

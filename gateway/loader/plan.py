@@ -9,7 +9,7 @@ import msgspec
 
 from boardtalk import conf
 from boardtalk.finder import Source, find
-from boardtalk.sandbox import Given, Isolated, isolated
+from boardtalk.sandbox.module import Given, Isolated, isolated
 from boardtalk.sdk import ConfigError, ModuleError, Settings
 from boardtalk.sdk.hints import nearest
 

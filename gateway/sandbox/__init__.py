@@ -4,7 +4,3 @@ The gateway's end: `module` stands in the chain in place of the real one, `proce
 The other end: ``python -m boardtalk.sandbox`` locks itself up (`jail`), and only then imports the
 module's code, which sees the same `Context` as in the gateway. `api` is what the two ends say.
 """
-
-from boardtalk.sandbox.module import Described, Given, Isolated, isolated
-
-__all__ = ["Described", "Given", "Isolated", "isolated"]
