@@ -37,7 +37,7 @@ from boardtalk.sdk import (
 from boardtalk.sdk.leash import leashed
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable
+    from collections.abc import Awaitable, Mapping
 
     from boardtalk.conf import ModuleOptions
     from boardtalk.finder import Source
@@ -46,8 +46,10 @@ FILES: Final = 256
 DESCRIBE_S: Final = 10.0
 """A module that takes longer to be imported is none."""
 PING_EVERY_S: Final = 2.0
-PING_S: Final = 2.0
-"""A process that takes longer to answer is ended: it computes without end, or hangs."""
+PING_S: Final = 1.0
+"""A process that does not react for so long is ended: it computes without end, or hangs."""
+PATIENCE_S: Final[Mapping[str, float]] = {"skip": 0.25, "drop": 0.75}
+"""How long messages wait for a process that does not react, by `on_fail`."""
 BACK_OFF_S: Final = (1.0, 60.0)
 """Pause before a process is started again, at first and at most."""
 HEALTHY_S: Final = 60.0
@@ -71,6 +73,7 @@ class Isolated(Module):
     jail: ClassVar[api.Jail]
     module_folders: ClassVar[tuple[str, ...]]
     callbacks: ClassVar[frozenset[str]]
+    patience_s: ClassVar[float]
     files: ClassVar[tuple[Path, ...]]
     """Its code."""
     missing: ClassVar[tuple[str, ...]]
@@ -83,7 +86,6 @@ class Isolated(Module):
         for lack in self.missing:
             self.context.log.warning("isolated, but not fully", lacks=lack)
         self._process = await self._started()
-        self._suspect = asyncio.Event()
         self._keeper = self.context.spawn(self._keep(), "watch over its process")
 
     async def on_cleanup(self) -> None:
@@ -159,11 +161,7 @@ class Isolated(Module):
         process = self._process
         if process is None:
             raise ProcessEnded("its process has ended, and is being started again")
-        try:
-            return _result(await process.call(request))
-        except (asyncio.CancelledError, ProcessEnded):
-            self._suspect.set()
-            raise
+        return _result(await process.call(request))
 
     # The process ------------------------------------------------------------------------------
 
@@ -220,18 +218,17 @@ class Isolated(Module):
     async def _watch(self, process: Process) -> str:
         """Wait until a process has ended, or hangs: then it is killed, and this says so."""
         while True:
-            self._suspect.clear()
+            verbosity = self.context.verbosity
+            process.suspicious.clear()
             try:
-                async with asyncio.timeout(PING_S):
-                    await process.call(api.Ping(verbosity=self.context.verbosity))
-            except TimeoutError:
-                process.kill()
-                return f"no answer within {PING_S:g} s"
+                if not await process.reacts(verbosity, patience=self.patience_s, within=PING_S):
+                    process.kill()
+                    return f"it did not react for {PING_S:g} s"
             except ProcessEnded:
                 return ""
             with suppress(TimeoutError):
                 async with asyncio.timeout(PING_EVERY_S):
-                    await self._suspect.wait()
+                    await process.suspicious.wait()
 
 
 class Reconfigurable(Isolated):
@@ -273,7 +270,7 @@ def isolated(source: Source, block: Block, options: ModuleOptions) -> Described:
     told = _described(msgspec.json.encode(begin), digest)
     if told.failure:
         raise ModuleError(told.failure)
-    key = (source.name, source.origin, digest, jail)
+    key = (source.name, source.origin, digest, jail, options.on_fail)
     if key not in _classes:
         base = Reconfigurable if "on_config" in told.callbacks else Isolated
         facts = {
@@ -283,6 +280,7 @@ def isolated(source: Source, block: Block, options: ModuleOptions) -> Described:
             "jail": jail,
             "module_folders": folders,
             "callbacks": told.callbacks,
+            "patience_s": PATIENCE_S[options.on_fail],
             "files": tuple(map(Path, told.files)),
             "missing": told.missing,
         }

@@ -27,6 +27,8 @@ PROGRAM: Final = ("-P", "-m", "boardtalk.sandbox")
 END_S: Final = 1.0
 """How long a process may take to end once the gateway has hung up."""
 MAX_PRINTED_CHARS: Final = 1000
+SUSPICIOUS_S: Final = 0.05
+"""Whoever waits longer for an answer wants to know whether the process is still with us."""
 LOG_RATE: Final = 100
 """Lines a second that a module may log; the others are counted."""
 ASK_RATE: Final = 2000
@@ -35,8 +37,11 @@ KEPT: Final = ("PATH", "LANG", "LC_ALL", "TZ", "PYTHONPATH", "SSL_CERT_FILE", "S
 """What the process sees of the gateway's environment: there may be secrets in the rest."""
 
 
+STALLED: Final = "its process does not react"
+
+
 class ProcessEnded(BoardtalkError):
-    """The process of an isolated module is not there any more."""
+    """The process of an isolated module is not there any more, or as good as that."""
 
 
 class Quota:
@@ -75,6 +80,11 @@ class Process:
         self._context = context
         self._number = 0
         self._waiting: dict[int, asyncio.Future[api.AnyAnswer]] = {}
+        self._loop = asyncio.get_running_loop()
+        self.suspicious = asyncio.Event()
+        """Set when an answer is late, or nobody waits for it any more."""
+        self.stalled = False
+        """It does not react at all: nobody should wait for it."""
         self._logs = Quota(LOG_RATE)
         self._unlogged = 0
         self.addresses: set[str] = set()
@@ -126,23 +136,51 @@ class Process:
         """Have a request carried out. Who stops waiting has it cancelled.
 
         Raises:
-            ProcessEnded: the process is gone, or goes before it answers.
+            ProcessEnded: the process is gone, goes before it answers, or does not react.
         """
+        if self.stalled:
+            raise ProcessEnded(STALLED)
         self._number += 1
         request.re = number = self._number
-        answer: asyncio.Future[api.AnyAnswer] = asyncio.get_running_loop().create_future()
+        answer: asyncio.Future[api.AnyAnswer] = self._loop.create_future()
         self._waiting[number] = answer
+        late = self._loop.call_later(SUSPICIOUS_S, self.suspicious.set)
         try:
             self._channel.send(request)
             return await answer
         except ServiceError as error:
+            self.suspicious.set()
             raise ProcessEnded("its process has ended") from error
         except asyncio.CancelledError:
+            self.suspicious.set()
             with suppress(ServiceError):
                 self._channel.send(api.Cancel(request=number))
             raise
         finally:
+            late.cancel()
             del self._waiting[number]
+
+    async def reacts(self, verbosity: int, *, patience: float, within: float) -> bool:
+        """Whether it does, in time. For those who wait longer than `patience`, it has failed meanwhile.
+
+        Raises:
+            ProcessEnded: it is gone.
+        """
+        waiting = list(self._waiting.values())
+        pong = asyncio.create_task(self.call(api.Ping(verbosity=verbosity)))
+        try:
+            await asyncio.wait({pong}, timeout=patience)
+            if not pong.done():
+                self.stalled = True
+                for answer in waiting:
+                    _fail(answer, STALLED)
+                await asyncio.wait({pong}, timeout=within - patience)
+            if pong.done():
+                self.stalled = False
+                pong.result()
+            return pong.done()
+        finally:
+            pong.cancel()
 
     def kill(self) -> None:
         """End it now, with all that it started."""
@@ -180,9 +218,9 @@ class Process:
             self.kill()
         finally:
             self._channel.close()
+            self.suspicious.set()
             for waiting in self._waiting.values():
-                if not waiting.done():
-                    waiting.set_exception(ProcessEnded("its process has ended"))
+                _fail(waiting, "its process has ended")
 
     def _log(self, logged: api.Logged) -> None:
         if self._logs.take():
@@ -247,6 +285,11 @@ class Process:
                 self.addresses.discard(address)
         arguments = (getattr(ask, field) for field in ask.__struct_fields__)
         return getattr(self._context, str(ask.__struct_config__.tag))(*arguments)
+
+
+def _fail(answer: asyncio.Future[api.AnyAnswer], reason: str) -> None:
+    if not answer.done():
+        answer.set_exception(ProcessEnded(reason))
 
 
 def environment(folder: Path) -> dict[str, str]:
