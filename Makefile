@@ -6,7 +6,7 @@ LOCK   := $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3
 	--no-header --no-annotate --no-emit-index-url --no-emit-find-links
 FOLDERS = gateway modules hil firmware boards conf
 
-.PHONY: setup tools run test lint bench picture lock clean help
+.PHONY: setup tools run test lint bench picture reference lock clean help
 
 help:            ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST)
@@ -59,6 +59,9 @@ bench: setup     ## all benchmarks, as tables
 
 picture: tools   ## take the picture of the README anew
 	$(BIN)/python docs/picture.py docs/chat.svg
+
+reference: setup ## make the tables of keys and the module API in docs/ anew
+	$(BIN)/python -m boardtalk.reference docs/*.md docs/modules/*.md
 
 # uv, because one run of it is for all processors and Python versions; pip-compile locks for the running one.
 lock: setup      ## pin the newest versions that pyproject.toml allows

@@ -1,16 +1,4 @@
-"""For tests of modules: a gateway around one instance, in a temporary folder, without broker and boards.
-
-::
-
-    from boardtalk.testing import bench
-
-    async def test_it_drops_rude_messages():
-        async with bench(Filter, "blocked_words = fool") as gateway:
-            gateway.say("alice", "bob", "you fool")
-            answer = await gateway.hears("alice", "not passed on")
-
-Hub, store and chain are the real ones; the settings are read like those of a configuration file.
-"""
+"""For tests of modules: a gateway around one instance, in a temporary folder, without broker and boards."""
 
 from __future__ import annotations
 
@@ -82,7 +70,15 @@ class _Robots(Module):
 
 
 class Bench:
-    """A gateway around one module; made by `bench`."""
+    """A gateway around one module; made by `bench`.
+
+    What waits for something waits 5 s, and then fails with what came instead.
+    """
+
+    statuses: list[Update]
+    """What users were told about their messages, in order: `message_id`, `status` and more."""
+    call_states: list[tuple[str, CallState, str]]
+    """What users were told about their calls, in order: id, state, reason."""
 
     def __init__(
         self,
@@ -99,15 +95,13 @@ class Bench:
         self._robots = robots
         self._inboxes: dict[str, list[Delivery]] = {}
         self._calls = calls
-        self.statuses: list[Update] = []
-        """What users were told about their messages, in order."""
-        self.call_states: list[tuple[str, CallState, str]] = []
-        """What users were told about their calls, in order: id, state, reason."""
+        self.statuses = []
+        self.call_states = []
         self._number = 0
 
     @property
     def module(self) -> Module:
-        """The instance under test."""
+        """The instance that is tested."""
         return next(iter(self._runner.modules.values()))
 
     @property
@@ -125,7 +119,7 @@ class Bench:
         return [delivery.message for delivery in self._inboxes[user]]
 
     def say(self, sender: str, to: str, text: str, **parameters: object) -> str:
-        """Have a user send a message; its id."""
+        """Have a user send a message, with further fields of `Message` if wanted; returns its id."""
         self._number += 1
         fields: dict[str, object] = {"sender": sender, "to": to, "body": text, "id": f"test-{self._number}"}
         message = Message(**{**fields, **parameters})  # type: ignore[arg-type]
@@ -133,14 +127,14 @@ class Bench:
         return message.id
 
     async def hears(self, user: str, pattern: str) -> Message:
-        """The first message in a user's inbox whose text fits a regular expression, once it is there."""
+        """Wait for a message to a user whose text has a regular expression in it; returns the first such."""
         return await self._until(
             lambda: next((each for each in self.inbox(user) if re.search(pattern, each.body)), None),
-            f"{user} hears {pattern!r}; he heard {[each.body for each in self.inbox(user)]}",
+            lambda: f"{user} hears {pattern!r}; he heard {[each.body for each in self.inbox(user)]}",
         )
 
     async def ended(self, message_id: str) -> Status:
-        """How a message ended, once it has."""
+        """Wait until a message has ended, by the id that `say` returned; returns how it did."""
         return await self._until(
             lambda: next(
                 (
@@ -150,11 +144,11 @@ class Bench:
                 ),
                 None,
             ),
-            f"message {message_id} ends",
+            lambda: f"message {message_id} ends; told so far: {self.statuses}",
         )
 
     async def call(self, sender: str, to: str, control: str = "") -> Call:
-        """Have a user ask for live control.
+        """Have a user ask for live control; returns the call once it is answered.
 
         Raises:
             Refused: the module, or nobody, takes the call.
@@ -170,12 +164,12 @@ class Bench:
         self._calls.hang_up(self, call.id)
 
     async def call_is(self, call: Call, state: CallState) -> str:
-        """The reason that was told with a state of a call, once it has been."""
+        """Wait until a call is in a state; returns the reason that the caller was told."""
         return await self._until(
             lambda: next(
                 (why for name, is_, why in self.call_states if (name, is_) == (call.id, state)), None
             ),
-            f"the call is {state}: {self.call_states}",
+            lambda: f"the call is {state}: {self.call_states}",
         )
 
     def contact(self, address: str) -> Contact | None:
@@ -187,33 +181,30 @@ class Bench:
         return await self._hub.complete(to, line)
 
     async def robot_told(self, count: int = 1) -> Message:
-        """The last of so many messages to robots, once they are there."""
-        await self._until(lambda: len(self.told) >= count, f"robots are told {count} messages: {self.told}")
+        """Wait until robots were told so many messages; returns the last of these."""
+        await self._until(
+            lambda: len(self.told) >= count, lambda: f"robots are told {count} messages: {self.told}"
+        )
         return self.told[count - 1]
 
     async def configure(self, settings: str) -> None:
-        """Give the instance new settings, as a reload does."""
+        """Give the instance new settings, as a reload does: the lines of its block."""
         [instance] = self._runner.instances
         await self.apply(_instance(instance.module, settings))
 
     async def apply(self, *instances: Instance) -> list[str]:
         """Have these instances in service, as a reload does; what changed, in words."""
         changes = await self._runner.apply(instances)
-        self.put_in_service()
+        _put_in_service(self._hub, self._runner, self._robots)
         await self._runner.retire()
         return list(map(str, changes))
 
-    def put_in_service(self) -> None:
-        """Have messages pass the instance as it is now."""
-        robots = Stage("robots", self._robots.on_message)
-        self._hub.load(Chain([*self._runner.stages, robots]), self._runner.modules)
-
-    async def _until(self, probe: Callable[[], T | None], what: str) -> T:
+    async def _until(self, probe: Callable[[], T | None], what: Callable[[], str]) -> T:
         """What `probe` finds, once it finds something."""
         deadline = time.monotonic() + WAIT_S
         while (found := probe()) is None or found is False:
             if time.monotonic() > deadline:
-                raise AssertionError(f"not within {WAIT_S:g} s: {what}")
+                raise AssertionError(f"not within {WAIT_S:g} s: {what()}")
             await asyncio.sleep(0.005)
         return found
 
@@ -231,9 +222,9 @@ class Bench:
         self._inboxes.setdefault(user, [])
         self._sessions[user] = stack = ExitStack()
         session = stack.enter_context(self._hub.attach(user))
-        self._tasks.create_task(self.listen(session), name=f"{user} listens")
+        self._tasks.create_task(self._listen(session), name=f"{user} listens")
 
-    async def listen(self, session: Session) -> None:
+    async def _listen(self, session: Session) -> None:
         """Note what a session shows, until it ends."""
         async for batch in session.events():
             for event in batch:
@@ -254,12 +245,21 @@ async def bench(
     groups: Mapping[str, Sequence[str]] | None = None,
     robots: Mapping[str, Sequence[CommandInfo]] | None = None,
 ) -> AsyncIterator[Bench]:
-    """A gateway around one instance of a module; the instance is started, and cleaned up in the end.
+    """A gateway around one instance of a module, which is started, and cleaned up in the end.
+
+    ::
+
+        async def test_it_drops_rude_messages():
+            async with bench(Filter, "blocked_words = fool") as gateway:
+                gateway.say("alice", "bob", "you fool")
+                await gateway.hears("alice", "not passed on")
+
+    Hub, store and chain are the real ones; the settings are read like those of a configuration file.
 
     Args:
         module: the class; or an instance of a plan, settings and all.
-        settings: the lines of its configuration block.
-        users: addresses and roles; default: the operators alice and bob. All are logged in.
+        settings: the lines of its block, as a configuration file has them.
+        users: addresses and roles; if not given, the operators alice and bob. All are logged in.
         groups: addresses and members.
         robots: addresses and commands of robots; they do nothing, but note what they are told.
 
@@ -289,7 +289,7 @@ async def bench(
         for name in roles:
             made.log_in(name)
         await runner.start([instance])
-        made.put_in_service()
+        _put_in_service(hub, runner, tail)
         yield made
 
 
@@ -298,6 +298,11 @@ def _instance(module: type[Module], settings: str) -> Instance:
     options, config = conf.module_settings(block, module.Config)
     source = Source(module.name, "under test", module.__module__)
     return Instance(module.name, module, config, options, {}, source)
+
+
+def _put_in_service(hub: Hub, runner: Runner, robots: _Robots) -> None:
+    """Have messages pass the instance as it is now, and then the robots."""
+    hub.load(Chain([*runner.stages, Stage("robots", robots.on_message)]), runner.modules)
 
 
 @asynccontextmanager

@@ -6,8 +6,9 @@ import keyword
 import re
 import sys
 from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 from cyclopts import Parameter
 
@@ -16,16 +17,14 @@ from boardtalk.cli.common import DONE, console
 from boardtalk.loader import find
 from boardtalk.sdk import AddressError, ModuleError, check_name
 
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
 SKELETON: Final = "skeleton"
 
 TEST: Final = '''"""What {name} does, tried on a gateway in a temporary folder."""
 
-import sys
-from pathlib import Path
-
 from boardtalk.testing import bench
-
-sys.path.insert(0, str(Path(__file__).parent))
 from {name} import {cls}
 
 
@@ -52,42 +51,105 @@ module {name} {{
     verbosity = 1
 }}
 """
-PYTEST: Final = "[pytest]\nasyncio_mode = auto\nasyncio_default_fixture_loop_scope = function\n"
+PYTEST: Final = """\
+[pytest]
+pythonpath = .
+asyncio_mode = auto
+asyncio_default_fixture_loop_scope = function
+"""
+PROJECT: Final = """\
+[build-system]
+requires = ["setuptools>=77"]
+build-backend = "setuptools.build_meta"
+
+[project]
+name = "boardtalk-{dashed}"
+version = "1"
+description = "The module {name} for boardtalk"
+readme = "README.md"
+requires-python = ">=3.11"
+# What it needs besides boardtalk: it is installed where a gateway is.
+dependencies = []
+
+[project.entry-points."boardtalk.modules"]
+{name} = "{name}:{cls}"
+
+[tool.setuptools.packages.find]
+include = ["{name}*"]
+
+[tool.setuptools.package-data]
+# Other files beside the code go along; it reads one by importlib.resources.files(__name__).
+"*" = ["*"]
+"""
+README: Final = """\
+# {name}
+
+A module for boardtalk. To install it, use the `pip` of the environment that the gateway runs in:
+`pip install .`; then write `module {name}` into the gateway's configuration.
+Who changes it: `pytest` tests it, `boardtalk run --watch --conf {name}.conf` runs it as it is here.
+"""
 
 
 def new_module(
-    name: str, /, *, folder: Annotated[Path | None, Parameter(help="Where; default: ./NAME.")] = None
+    name: str,
+    /,
+    *,
+    package: Annotated[bool, Parameter(negative="", help="Make a package that others can install.")] = False,
+    folder: Annotated[Path | None, Parameter(help="Where; default: ./NAME.")] = None,
 ) -> int:
     """Begin a module of your own: its code, a test that passes, and a configuration to try it.
 
     Example: boardtalk new-module weather
     """
     _check(name)
+    if package:
+        _check_import_name(name)
     target = (folder or Path(name)).absolute()
     _check_folder(target)
-    cls = _class_name(name)
-    files = {
-        f"{name}.py": _code(name, cls),
-        f"test_{name}.py": TEST.format(name=name, cls=cls),
-        f"{name}.conf": CONF.format(name=name, folder=target),
-        "pytest.ini": PYTEST,
-    }
-    try:
-        target.mkdir(parents=True, exist_ok=True)
-        for file, text in files.items():
-            (target / file).write_text(text)
-    except OSError as error:
-        raise ModuleError(f"{target}: can't be written: {error.strerror}") from error
-    told = (
+    files = _package(name) if package else _single(name)
+    files[f"{name}.conf"] = CONF.format(name=name, folder=target)
+    files["pytest.ini"] = PYTEST
+    _write(target, files)
+    code = f"{name}/__init__.py" if package else f"{name}.py"
+    told = [
         f"{target}: {', '.join(files)}",
         "next:",
         f"  1. cd {target} && pytest   # needs pytest and pytest-asyncio",
         f"  2. boardtalk run --watch --conf {target / name}.conf   # in another terminal",
-        f"  3. boardtalk chat {name} hello; then change {name}.py, and say it again",
-    )
+        f"  3. boardtalk chat {name} hello; then change {code}, and say it again",
+    ]
+    if package:
+        told.append(f"  4. pip install {target}   # where a gateway is: then `module {name}` is enough")
     for line in told:
         console.print(line, markup=False, soft_wrap=True)
     return DONE
+
+
+def _single(name: str) -> dict[str, str]:
+    """A module in one file, for a folder that a configuration names."""
+    cls = _class_name(name)
+    return {f"{name}.py": _code(name, cls), f"test_{name}.py": TEST.format(name=name, cls=cls)}
+
+
+def _package(name: str) -> dict[str, str]:
+    """A package with an entry point. Its folder serves as a folder of modules too, to try it."""
+    names = {"name": name, "cls": _class_name(name), "dashed": name.replace("_", "-")}
+    return {
+        f"{name}/__init__.py": _code(name, names["cls"]),
+        f"tests/test_{name}.py": TEST.format(**names),
+        "pyproject.toml": PROJECT.format(**names),
+        "README.md": README.format(**names),
+    }
+
+
+def _write(target: Path, files: Mapping[str, str]) -> None:
+    try:
+        for file, text in files.items():
+            path = target / file
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text)
+    except OSError as error:
+        raise ModuleError(f"{target}: can't be written: {error.strerror}") from error
 
 
 def _check(name: str) -> None:
@@ -103,6 +165,13 @@ def _check(name: str) -> None:
         raise ModuleError(f"{_class_name(name)} means something in boardtalk: choose another name")
     if name in find():
         raise ModuleError(f"there is a module {name!r} already: choose another name")
+
+
+def _check_import_name(name: str) -> None:
+    """Two packages of one name can't be installed side by side."""
+    found = find_spec(name)
+    if found and found.origin:  # a mere folder of that name has none
+        raise ModuleError(f"there is a Python package {name!r} already: choose another name")
 
 
 def _check_folder(target: Path) -> None:

@@ -15,6 +15,7 @@ class CallState(StrEnum):
     ANSWERED = "answered"
     """Set-points are carried out."""
     REFUSED = "refused"
+    """Nobody answers for the address, or a module refused."""
     BUSY = "busy"
     """Somebody else has a call with it."""
     ENDED = "ended"
@@ -36,4 +37,4 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     to: str
     """What is controlled: a robot or a service."""
     control: str = ""
-    """Which of its live controls; "" = its only one."""
+    """Which of its live controls, if it has several; "" = the only one."""

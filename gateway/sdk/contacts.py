@@ -23,8 +23,11 @@ class Kind(StrEnum):
     """What stands behind an address."""
 
     USER = "user"
+    """A person, or a program that logs in like one."""
     ROBOT = "robot"
+    """A board that a module answers for."""
     GROUP = "group"
+    """Several users: what is sent there goes to each of them, or to one in turn."""
     SERVICE = "service"
     """A program that a module answers for: the gateway itself, a chatbot."""
 
@@ -38,44 +41,62 @@ class User(msgspec.Struct, frozen=True, kw_only=True):
     """A user who logs in or out, as `on_login` sees him."""
 
     address: str
+    """Who it is."""
     online: bool
+    """Whether he came or went."""
     flags: int = 0
+    """Always 0: no bits are defined."""
     role: Role = Role.VIEWER
+    """What he may do."""
 
 
 class ArgumentInfo(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One argument of a command, for help, completion and forms."""
 
     name: str
+    """As in ``speed=20``."""
     type: str
-    """``int | float | bool | str | choice``."""
+    """``int``, ``float``, ``bool``, ``str`` or ``choice``."""
     unit: str = ""
+    """Of the numbers below, and of one that is typed without."""
     min: float | None = None
+    """Smallest number allowed; None = any."""
     max: float | None = None
+    """Largest number allowed; None = any."""
     default: Any = None
+    """What counts if it is not typed; None = it has to be."""
     choices: tuple[str, ...] = ()
+    """The words allowed, for the type ``choice``."""
 
 
 class CommandInfo(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One command that an address understands."""
 
     name: str
+    """The word that is typed."""
     help: str = ""
+    """What it does, in a few words."""
     cls: str = "action"
-    """``stop | motion | action | config | query``."""
+    """Which right it needs: ``stop``, ``motion``, ``action``, ``config`` or ``query``; see `Action`."""
     args: tuple[ArgumentInfo, ...] = ()
+    """What follows it, in this order."""
 
 
 class Contact(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """An entry of the directory. Modules register those that they answer for."""
+    """Somebody who can be talked to. A module registers those that it answers for."""
 
     address: str
+    """What people write before the colon."""
     kind: Kind
+    """What stands behind it."""
     online: bool = False
+    """Whether it answers now."""
     about: str = ""
+    """What it is, in a few words; of a user: the role."""
     state: str = ""
-    """One word for people: ``ready``, ``offline``, ``latched`` …"""
+    """One word for people, such as ``ready``, ``offline`` or ``latched``."""
     commands: tuple[CommandInfo, ...] = ()
+    """What it understands, for help and completion."""
 
 
 class Completion(msgspec.Struct, frozen=True):

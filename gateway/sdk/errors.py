@@ -52,7 +52,7 @@ class ConfigError(BoardtalkError):
 
 
 class ModuleError(BoardtalkError):
-    """A module can't be found, does not fit this gateway, or failed to start."""
+    """A module can't be found, does not fit this gateway, does not start, or does not take its settings."""
 
 
 class AddressError(BoardtalkError, ValueError):
@@ -60,11 +60,11 @@ class AddressError(BoardtalkError, ValueError):
 
 
 class Refused(BoardtalkError):
-    """A message is refused.
+    """A message or a call is refused; raised by modules, and by the gateway to them.
 
     Args:
         code: the status code that its sender sees.
-        reason: why, and what to do, in words.
+        reason: why, and what to do, in words: he sees that too.
     """
 
     def __init__(self, code: Code, reason: str) -> None:
@@ -74,4 +74,4 @@ class Refused(BoardtalkError):
 
 
 class ServiceError(BoardtalkError):
-    """A service process can't be reached, or answered nonsense."""
+    """A process that serves the gateway can't be reached, or answered nonsense."""

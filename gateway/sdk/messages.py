@@ -30,7 +30,7 @@ _ADDRESS = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}")
 
 
 def check_address(text: str) -> str:
-    """Return `text` if it can name a user, a robot or a group.
+    """The same text, if it can name a user, a robot or a group.
 
     Raises:
         AddressError: it can't; the text says what is allowed.
@@ -44,10 +44,10 @@ def check_address(text: str) -> str:
 
 
 def check_name(text: str) -> str:
-    """Return `text` if somebody can be called so: an address that is not reserved.
+    """The same text, if somebody new can be called so: an address that means nothing else in chat.
 
     Raises:
-        AddressError: nobody can.
+        AddressError: nobody can; the text says why.
     """
     if text in RESERVED:
         raise AddressError(f"{text!r} means something else in chat: choose another name")
@@ -58,50 +58,69 @@ class Flag(IntFlag):
     """Bits of `Message.flags`."""
 
     DELIVERY_RECEIPT = 0x1
+    """Carried along for clients; a sender who gives an `id` is told anyway."""
     READ_RECEIPT = 0x2
+    """Carried along for clients."""
     TRANSIENT = 0x4
     """Never stored: gone if it can't be handed over now."""
     PRESENCE = 0x8
+    """News of a person, such as that he is typing; never stored. Nothing to answer."""
 
 
 class Code(IntEnum):
     """Status codes. 1 to 3 are good news, 0x80 and above are final failures."""
 
     ACCEPTED = 1
-    """On disk at the gateway (the ancestor's "sent")."""
+    """On disk at the gateway."""
     DELIVERED = 2
     """The recipient has it; for a robot: the board has it."""
     DONE = 3
-    """Read by a person; executed by a board."""
+    """The board has executed it; the program has answered it."""
     FAILED = 0x80
+    """It went wrong, or was refused for another reason than those below."""
     OFFLINE = 0x81
+    """The recipient is not there."""
     BUSY = 0x82
+    """Too much to do just now: try later."""
     BAD_ADDRESS = 0x83
+    """Nobody has this address."""
     EXPIRED = 0x84
+    """Too late, and so not done."""
     NO_INCOMING = 0x86
+    """The recipient takes no messages."""
     DENIED = 0x88
+    """The sender may not do that."""
 
     @property
     def failed(self) -> bool:
-        """Whether this code tells of a failure."""
+        """Whether it tells of a failure."""
         return self >= Code.FAILED
 
 
 class State(StrEnum):
-    """The richer states that travel beside the codes.
+    """How far a message is, finer than by `Code`.
 
-    ``accepted → sent → started →`` exactly one of the terminal states.
+    First ``accepted``, then perhaps ``sent`` and ``started``, then exactly one of the others.
     """
 
     ACCEPTED = "accepted"
+    """On disk at the gateway."""
     SENT = "sent"
+    """The board has it."""
     STARTED = "started"
+    """The board has begun."""
     DONE = "done"
+    """Executed, answered, or handed over to a person."""
     FAILED = "failed"
+    """It went wrong."""
     EXPIRED = "expired"
+    """Too late, and so not done."""
     REJECTED = "rejected"
+    """Refused, and so not done."""
     CANCELLED = "cancelled"
+    """Stopped on the way."""
     UNKNOWN = "unknown"
+    """Nobody knows: the board or the link was lost meanwhile."""
 
     @property
     def terminal(self) -> bool:
@@ -113,13 +132,13 @@ _PASSING = frozenset({State.ACCEPTED, State.SENT, State.STARTED})
 
 
 class Message(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """One chat message on its way through the gateway. Immutable: a module answers with a new one.
+    """One chat message on its way through the gateway.
 
-    Use :func:`msgspec.structs.replace` (or `Message.with_`) for a changed copy.
+    It can't be changed: modules that want another one make a copy by `with_`.
     """
 
     sender: str
-    """Address of the author (the parameter `from`)."""
+    """Address of the author; ``from`` in envelopes."""
     to: str
     """Address of the recipient: a user, a robot or a group."""
     body: str
@@ -131,9 +150,9 @@ class Message(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     groupid: str = ""
     """The group that this copy was sent to; "" = one to one."""
     type: int = 0
-    """Free for applications."""
+    """A number, free for applications."""
     flags: int = 0
-    """Bits of `Flag`."""
+    """A sum of `Flag`."""
     expiry: int | None = None
     """Seconds within which it must be delivered; 0 = now or never; None = the gateway's default."""
     to_online: bool = False
@@ -142,12 +161,12 @@ class Message(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Application id; copied into answers."""
 
     row: int = 0
-    """Row of the ledger, given by the gateway on acceptance; 0 = not stored."""
+    """The gateway's own: where it is stored; 0 = nowhere."""
     accepted: float = 0.0
-    """Monotonic seconds of the gateway's acceptance: a command's age counts from here."""
+    """When the gateway took it, by `Context.now`: a command's age counts from here."""
 
     def with_(self, **changes: object) -> Message:
-        """A copy with some fields changed."""
+        """A copy with some fields changed: ``message.with_(body="good day")``."""
         return msgspec.structs.replace(self, **changes)
 
 
@@ -155,12 +174,14 @@ class Status(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What became of a message, so far."""
 
     code: Code
+    """As a number, for programs."""
     state: State
+    """As a word, finer than the code."""
     detail: str = ""
     """In words, for a person: what went wrong and what to do."""
 
 
 def iso(at: float) -> str:
-    """UTC seconds as people and programs read them: ISO 8601 with milliseconds."""
+    """A time, such as `Context.time` has, in ISO 8601 with milliseconds: ``2026-01-31T12:00:00.000Z``."""
     moment = datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds")
     return moment.removesuffix("+00:00") + "Z"

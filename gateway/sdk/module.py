@@ -1,22 +1,4 @@
-"""The module API: what a loadable module is, and what it gets from the gateway.
-
-A module sees every message in the order of the configuration file and lets it go on (`PASS`),
-takes it (`CONSUMED`), or replaces it (returns another `Message`)::
-
-    from boardtalk.sdk import CONSUMED, PASS, Message, Module, Settings, Verdict
-
-    class Filter(Module):
-        name = "filter"
-        description = "drops messages with blocked words"
-
-        class Config(Settings):
-            blocked_words: list[str]
-
-        def on_message(self, message: Message) -> Verdict:
-            if any(word in message.body.lower() for word in self.config.blocked_words):
-                return CONSUMED
-            return PASS
-"""
+"""The module API: what a loadable module is, and what it gets from the gateway."""
 
 from __future__ import annotations
 
@@ -39,7 +21,7 @@ if TYPE_CHECKING:
     from boardtalk.sdk.outside import Connection, Response
 
 API_VERSION: Final = 1
-"""Raised when a module written for the previous version would no longer work."""
+"""Version of the module API; a higher one means that modules written for the one before no longer work."""
 
 
 class Disposition(Enum):
@@ -50,22 +32,32 @@ class Disposition(Enum):
 
 
 PASS: Final = Disposition.PASS
-"""The next module sees the message, finally the recipient."""
+"""The message goes on: the next module sees it, and after the last one its recipient."""
 CONSUMED: Final = Disposition.CONSUMED
-"""Neither later modules nor the recipient see the message."""
+"""The message ends here: neither later modules nor its recipient see it."""
 
 Verdict: TypeAlias = Disposition | Message
 """`PASS`, `CONSUMED`, or a message that goes on in place of the one seen."""
 
 Action = Literal["query", "action", "motion", "config", "rearm", "stop", "inspect", "admin"]
-"""What a sender wants to do with a robot or with the gateway, for `Context.allowed`."""
+"""What a sender wants to do with a robot or with the gateway, for `Context.allowed`.
+
+``query`` is to ask, ``action`` to command what does not move, ``motion`` to command what does, ``config`` to
+change settings, ``inspect`` to look at a robot's line; viewers may only ``query`` and ``stop``.
+"""
 
 
 class Settings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """Base of a module's settings: one field per key of its configuration block.
 
-    A field without a default is required. Types: str, int, float, bool (``yes``/``no``), enums,
-    `Literal`, `pathlib.Path`, and lists of these (comma-separated). Ranges: `msgspec.Meta`.
+    A field without a default is required. Types: `str`, `int`, `float`, `bool` (``yes``, ``no``), enums,
+    `Literal`, `Path`, and tuples of these (a list with commas). Ranges and help: `msgspec.Meta`.
+
+    ::
+
+        class Config(Settings):
+            words: tuple[str, ...]
+            limit: Annotated[int, Meta(ge=1, le=9, description="how often")] = 3
     """
 
 
@@ -77,38 +69,39 @@ class Log(Protocol):
     """A structured logger: `log.info("port opened", port="/dev/ttyACM0")`."""
 
     def debug(self, event: str, **values: Any) -> Any:
-        """For whoever looks for a fault."""
+        """Note what only helps to find a fault."""
 
     def info(self, event: str, **values: Any) -> Any:
-        """Ordinary news."""
+        """Note ordinary news."""
 
     def warning(self, event: str, **values: Any) -> Any:
-        """Worth a look."""
+        """Note what is worth a look."""
 
     def error(self, event: str, **values: Any) -> Any:
-        """Something failed."""
+        """Note that something failed."""
 
 
 class Context(Protocol):
-    """What the gateway gives to one instance of a module.
+    """What the gateway gives to one instance of a module: `self.context`.
 
-    Time, randomness and I/O come from here, so that a captured session can be replayed.
+    Take time, randomness and the world outside from here: then a recorded session can be played again.
     """
 
     instance: str
     """Name of this instance: the module's name, with ``#2`` and so on for further instances."""
     state: Path
-    """The gateway's state folder."""
+    """The gateway's state folder; `folder` is the place for files of yours."""
     folder: Path
-    """A folder of this instance's own below it; exists."""
+    """A folder of this instance's own; it exists."""
     log: Log
+    """The log, with the name of this instance in each line; see also `Module.say`."""
     verbosity: int
-    """Up to this level, what the module says by `Module.say` is logged."""
+    """The key `verbosity` of the block: up to this level, what `Module.say` says is logged."""
     notes: MutableMapping[str, Any]
-    """What the instance keeps across restarts, as values that JSON can say; at most 4 MB of it."""
+    """What the instance keeps across restarts: a dictionary of values that JSON can say, at most 4 MB."""
 
     def send(self, message: Message, status: Status | None = None) -> None:
-        """Send a message; it enters the chain after this module, so it can't meet itself.
+        """Send a message; it enters the chain behind this module, so that a module never meets its own.
 
         Args:
             message: `sender` is an address of this module's, the author being answered, or a user on whose
@@ -122,11 +115,14 @@ class Context(Protocol):
         ...
 
     def report(self, message: Message, status: Status) -> None:
-        """Tell the sender of a consumed message what became of it; kept in the history."""
+        """Tell the sender of a consumed message what became of it; it stands in the history too.
+
+        Say it once the answer is known: until then he sees his message as accepted.
+        """
         ...
 
     def register(self, contact: Contact) -> None:
-        """Answer for an address from now on, or update its entry.
+        """Answer for an address from now on, or change what stands about it in everybody's list.
 
         Raises:
             Refused: somebody else has this address.
@@ -138,15 +134,15 @@ class Context(Protocol):
         ...
 
     def allowed(self, sender: str, action: Action, to: str) -> bool:
-        """Whether policy lets `sender` do `action` with the robot `to`."""
+        """Whether the role of the user `sender` lets him do `action` with the robot `to`."""
         ...
 
     def blocks(self, kind: str) -> Mapping[str, Settings]:
-        """The blocks of a kind that the module declares in `Module.blocks`, by name."""
+        """The configuration's blocks of a kind that stands in `Module.blocks`, by their names."""
         ...
 
     def end_call(self, call_id: str, reason: str) -> None:
-        """Hang up, as the module that answered."""
+        """Hang up a call that this module answered; the caller is told the reason."""
         ...
 
     def contacts(self) -> list[Contact]:
@@ -175,25 +171,28 @@ class Context(Protocol):
 
         Args:
             url: ``https://NAME:PASSWORD@HOST/PATH``; name and password, if given, log in (basic).
-            method: default: GET, or POST with a body.
+            method: if not given: GET, or POST with a body.
+            headers: by name.
             body: what to send.
             json: what to send, as JSON, in place of `body`.
-            etag: of the version that is known; if it is still the same, the status is 304.
-            modified_since: likewise, of a version of that time, in UTC seconds.
+            timeouts: how long it may take.
+            etag: `Response.etag` of the version that is known; if it is still the same, the status is 304.
+            modified_since: likewise, the time of the version that is known, in UTC seconds.
             verify: whether the server must prove who it is; turn off only in a network of your own.
             max_bytes: a longer answer ends in an error.
 
         Raises:
-            OutsideError: in the body of `async with` too; no answer, or none in time.
+            OutsideError: no answer, none in time, or one that is too long; while its body is read too.
         """
         ...
 
     def connect(
         self, url: str, *, verify: bool = True, keepalive: float = 30.0, within: float = 10.0
     ) -> AbstractAsyncContextManager[Connection]:
-        """Connect to a server: ``tcp://HOST:PORT``, ``tls://HOST:PORT``, ``ws://…`` or ``wss://…``.
+        """Connect to a server. Use with `async with`.
 
         Args:
+            url: ``tcp://HOST:PORT``, ``tls://HOST:PORT``, ``ws://HOST/PATH`` or ``wss://HOST/PATH``.
             verify: whether the server must prove who it is; turn off only in a network of your own.
             keepalive: seconds of silence after which the other side is probed.
             within: seconds until the connection must stand.
@@ -204,11 +203,14 @@ class Context(Protocol):
         ...
 
     async def run_in_thread(self, function: Callable[..., R], *arguments: Any) -> R:
-        """Run what waits, as for a file, in a thread; messages go on meanwhile. It can't be cancelled."""
+        """Run a function that waits, as for a file, in a thread; messages go on meanwhile.
+
+        It can't be cancelled: let it end by itself.
+        """
         ...
 
     async def run_in_process(self, function: Callable[..., R], *arguments: Any) -> R:
-        """Run what computes for long in a process of its own; it is killed if the caller is cancelled.
+        """Run a function that computes for long in another process, killed if the caller is cancelled.
 
         Args:
             function: one that stands in a module's file, not a lambda or a method.
@@ -217,15 +219,15 @@ class Context(Protocol):
         ...
 
     def after(self, seconds: float, call: Callable[[], Awaitable[None] | None]) -> asyncio.Task[None]:
-        """Call something once, later. Cancel the task to prevent that."""
+        """Call something once, later: a function or an `async def`. Cancel the task to prevent that."""
         ...
 
     def every(self, seconds: float, call: Callable[[], Awaitable[None] | None]) -> asyncio.Task[None]:
-        """Call something again and again, one call after the other. Cancel the task to end that."""
+        """Call something every so many seconds, one call after the other. Cancel the task to end that."""
         ...
 
     def now(self) -> float:
-        """Monotonic seconds, for decisions."""
+        """Seconds on a clock that nobody sets, to measure and compare; means nothing to others."""
         ...
 
     def time(self) -> float:
@@ -237,85 +239,115 @@ class Context(Protocol):
         ...
 
     def spawn(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
-        """Run a task until it ends or is cancelled; at the latest after `on_cleanup`. A failure is logged."""
+        """Run a coroutine beside the messages: ``self.context.spawn(self._answer(message), "answer")``.
+
+        The task is cancelled after `on_cleanup` if it has not ended by then. A failure is logged.
+        """
         ...
 
 
 class Module:
-    """Base class of loadable modules. Override the callbacks you need.
+    """Base class of loadable modules. Override the callbacks that you need.
 
-    A callback may be `def` (runs inline: the fast path, must not block) or `async def` (other
-    conversations go on meanwhile; order within one conversation is kept).
+    ::
+
+        class Filter(Module):
+            name = "filter"
+            description = "drops messages with blocked words"
+
+            class Config(Settings):
+                blocked_words: tuple[str, ...]
+
+            def on_message(self, message: Message) -> Verdict:
+                if any(word in message.body.lower() for word in self.config.blocked_words):
+                    return CONSUMED
+                return PASS
+
+    A callback that may be awaited is `def` (everybody waits for it: be quick) or `async def` (only its
+    conversation waits, whose order is kept). More than a second in `on_message` is a failure.
     """
 
     name: ClassVar[str]
+    """What a configuration calls it: ``module NAME``. The entry point or the file has the same name."""
     description: ClassVar[str] = ""
+    """What it does, in a few words."""
     version: ClassVar[str] = "0"
+    """Yours, for `boardtalk modules`."""
     api_version: ClassVar[int] = API_VERSION
+    """The `boardtalk.sdk.API_VERSION` that it is written for; a gateway with another refuses it."""
     blocks: ClassVar[Mapping[str, type[Settings]]] = {}
-    """Further kinds of configuration blocks that this module reads, with their settings."""
-
+    """Further kinds of blocks that it reads besides its own, and their settings: see `Context.blocks`."""
     Config: ClassVar[type[Settings]] = Settings
+    """The settings of its block."""
+    context: Context
+    """What the gateway gives it."""
+    config: Any
+    """The settings that the configuration has: an instance of `Config`."""
 
     def __init__(self, context: Context, config: Any) -> None:
         self.context = context
         self.config = config
 
     def on_start(self) -> Awaitable[None] | None:
-        """Called once before the first message. Raise to refuse to start; the text is reported."""
+        """Called once before the first message. Raise a `ModuleError` to refuse to start, and say why."""
 
     def on_config(self, config: Any) -> Awaitable[None] | None:
         """Take new settings, checked like the first ones, in place of `self.config`.
 
-        Raise to refuse them; the text is reported, and the instance keeps those that it has. A module
-        that does not override this is started anew with new settings.
+        Raise a `ModuleError` to refuse them, and say why: the instance keeps those that it has. A module that
+        does not override this is started anew when its settings change.
         """
 
     def on_message(self, message: Message) -> Verdict | Awaitable[Verdict]:
-        """Decide about a message on its way.
+        """Decide about a message: it is called for every message, of everybody to everybody.
+
+        Let go on what is not yours (`PASS`), take it (`CONSUMED`), or return another message, which goes on
+        in its place.
 
         Raises:
-            Refused: it is not to go on, and its sender is told why. (Any other error is the module's.)
+            Refused: it is not to go on, and its sender is told why. Any other error counts as a failure of
+                the module, and the key `on_fail` of its block decides what becomes of the message.
         """
         return PASS
 
     def on_message_status(self, message: Message, status: Status) -> Awaitable[None] | None:
-        """A message that this module sent changed its status.
+        """What became of a message that this module sent with an `id`.
 
-        `message.id` is the id it was sent with, `message.sender` the party whose status it is.
+        Args:
+            message: with the `id` that it was sent with.
+            status: how far it is; the last one is `State.terminal`.
         """
 
     def on_login(self, user: User) -> Awaitable[None] | None:
         """A user logged in or out: `user.online` tells which."""
 
     def on_call(self, call: Call) -> Verdict | Awaitable[Verdict]:
-        """Somebody wants live control of an address.
+        """Somebody wants live control of an address; all modules are asked, in their order.
 
-        Return `CONSUMED` to answer, for an address of this module's; `PASS` if there is nothing to say.
+        Return `CONSUMED` to answer, for an address of this module's, or `PASS` if there is nothing to say.
 
         Raises:
-            Refused: no; the text is told. With the code `BUSY`: not now.
+            Refused: he can't have it, and is told why; with the code `Code.BUSY`: not now.
         """
         return PASS
 
     def on_set_point(self, call: Call, text: str) -> None:
-        """Carry out live values, in a call that this module answered.
+        """Carry out live values, in a call that this module answered. Any error ends the call.
 
         Args:
+            call: which one.
             text: like the arguments of a command: ``x=20 y=-50``. Only the newest counts.
-
-        Any error ends the call.
         """
 
     def on_call_status(self, call: Call, state: CallState) -> Awaitable[None] | None:
-        """A call rings, was answered or refused, or has ended: then outputs go off."""
+        """A call changed. Once it is over (`CallState.over`), whatever moves has to stand."""
 
     def on_complete(self, to: str, line: str) -> list[Completion] | Awaitable[list[Completion]]:
-        """What may follow `line`, typed to an address that this module answers for."""
+        """What may follow `line`, which somebody is typing to an address that this module answers for."""
         return []
 
     def on_cleanup(self) -> Awaitable[None] | None:
-        """Called once when the module is unloaded or the gateway ends."""
+        """Called once at the end, also before a restart. Timers, tasks and addresses end by themselves."""
 
     def say(self, level: int, text: str, **values: Any) -> None:
         """Log something: at level 0 always, at a higher one if the module's key `verbosity` asks for it."""
@@ -323,7 +355,14 @@ class Module:
             (self.context.log.warning if level == 0 else self.context.log.info)(text, **values)
 
     def reply(self, message: Message, body: str, status: Status | None = None, **parameters: object) -> None:
-        """Answer a message: from its recipient to its author, with `refid` and `aid` set."""
+        """Answer a message: from its recipient to its author, with `refid` and `aid` set.
+
+        Args:
+            message: what is answered.
+            body: the text.
+            status: how the message that is answered ended. Tell that by `Context.report` too.
+            parameters: further fields of the `Message` that is sent.
+        """
         fields: dict[str, Any] = {
             "sender": message.to,
             "to": message.sender,

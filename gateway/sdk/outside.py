@@ -43,6 +43,7 @@ class Response(Protocol):
     """
 
     status: int
+    """Such as 200; it is for you to look at, or to `require_ok`."""
     headers: Mapping[str, str]
     """By name, whatever its case."""
     length: int | None
@@ -52,12 +53,12 @@ class Response(Protocol):
 
     @property
     def not_modified(self) -> bool:
-        """Whether what the conditional request asked about is still the same (status 304)."""
+        """Whether the server says that the version you know is still the newest (status 304)."""
         ...
 
     @property
     def etag(self) -> str:
-        """Names this version of the content, for the next conditional request; "" if it has no name."""
+        """Names this version of the content, for `etag` of the next request; "" if it has no name."""
         ...
 
     def require_ok(self) -> None:
@@ -69,7 +70,7 @@ class Response(Protocol):
         ...
 
     def __aiter__(self) -> AsyncIterator[bytes]:
-        """The body, decompressed, in pieces as they come."""
+        """`async for piece in response`: the body, decompressed, in pieces as they come."""
         ...
 
     async def read(self) -> bytes:
@@ -90,7 +91,17 @@ class Response(Protocol):
 
 
 class Connection(Protocol):
-    """A connection to a server. Ends with its `async with`, or with the iteration when the server ends it."""
+    """A connection to a server.
+
+    ::
+
+        async with self.context.connect("tcp://localhost:7") as connection:
+            await connection.send("hello")
+            async for data in connection:
+                ...
+
+    It ends with `async with`; the loop ends too when the server ends it.
+    """
 
     async def send(self, data: bytes | str) -> None:
         """Send; waits while the server does not take more. Text becomes a text message of a WebSocket.
@@ -101,5 +112,5 @@ class Connection(Protocol):
         ...
 
     def __aiter__(self) -> AsyncIterator[bytes | str]:
-        """What comes: pieces of a stream, whole messages of a WebSocket."""
+        """`async for data in connection`: pieces of a stream, whole messages of a WebSocket."""
         ...

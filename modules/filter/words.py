@@ -101,8 +101,9 @@ class Words:
         words = [match[0] for match in matches]
         for index, word in enumerate(words):
             for length in self._lengths.get(word, ()):
-                if tuple(words[index : index + length]) in self._phrases:
-                    yield folded.span(matches[index].start(), matches[index + length - 1].end())
+                phrase = tuple(words[index : index + length])  # at the end, fewer words are left
+                if phrase in self._phrases:
+                    yield folded.span(matches[index].start(), matches[index + len(phrase) - 1].end())
 
     def _find_parts(self, folded: Folded) -> Iterator[Span]:
         for part in self._parts:

@@ -1,4 +1,4 @@
-"""The document of all keys is what the code says."""
+"""The references of keys and of the module API are what the code says."""
 
 from __future__ import annotations
 
@@ -9,26 +9,42 @@ from typing import Annotated
 import msgspec
 import pytest
 
-from boardtalk.reference import OWN, known_tables, table, updated
+from boardtalk import sdk
+from boardtalk.reference import MARK, updated
+from boardtalk.reference.api import definitions, described
+from boardtalk.reference.keys import known_tables, table
 from boardtalk.sdk import Settings
 
 DOCS = Path(__file__).parents[2] / "docs"
-TEXT = "".join(path.read_text() for path in (DOCS / "configuration.md", *DOCS.glob("modules/*.md")))
-NAMES = re.findall("<!-- keys: (.+?) -->", TEXT)
+DOCUMENTS = [path for path in sorted(DOCS.rglob("*.md")) if MARK.search(path.read_text())]
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_each_table_of_the_document_is_current(name: str) -> None:
-    tables = known_tables()
-    assert name in tables, "the module that reads it is not installed"
-    assert f"<!-- keys: {name} -->\n{table(tables[name])}<!-- end -->" in TEXT, (
-        "run: python -m boardtalk.reference docs/configuration.md docs/modules/*.md"
-    )
+def marked(what: str) -> list[str]:
+    """What the documents ask for."""
+    parts = [part for path in DOCUMENTS for part in MARK.finditer(path.read_text())]
+    return [part[3] for part in parts if part[2] == what]
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_each_document_is_current(document: Path) -> None:
+    text = document.read_text()
+    assert text == updated(text), "run: make reference"
 
 
 def test_every_block_has_its_table() -> None:
-    assert set(NAMES) >= set(known_tables())
-    assert set(NAMES) >= set(OWN)
+    assert sorted(marked("keys")) == sorted(known_tables())
+
+
+def test_every_name_that_modules_and_their_tests_import_is_explained_once() -> None:
+    names = [name for names in marked("api") for name in names.split()]
+    assert sorted(names) == sorted([*sdk.__all__, "bench", "Bench"])
+
+
+def test_no_attribute_or_constant_is_without_explanation() -> None:
+    known = definitions()
+    explained = "\n".join(known[name] for name in (*sdk.__all__, "bench", "Bench"))
+    assert re.findall(r"^- `[^`]+`$", explained, re.MULTILINE) == []
+    assert re.findall(r"^### .+\n\n```python\n[^`]+```\n+(?:#|\Z)", explained, re.MULTILINE) == []
 
 
 class Sample(Settings):
@@ -47,8 +63,101 @@ def test_a_table_has_key_value_default_and_meaning() -> None:
     ]
 
 
-def test_only_tables_are_replaced() -> None:
-    text = "before\n<!-- keys: s -->\nold\n<!-- end -->\nafter\n"
-    fresh = updated(text, {"s": Sample})
-    assert fresh == f"before\n<!-- keys: s -->\n{table(Sample)}<!-- end -->\nafter\n"
-    assert updated(fresh, {"s": Sample}) == fresh
+SOURCE = '''
+class Door(Thing, frozen=True):  # of wood
+    """What opens.
+
+    ::
+
+        with door.opened():
+            ...
+
+    Args:
+        width: in cm, of
+            the frame.
+        locked: whether it stays shut.
+    """
+
+    width: int = 80
+    """In centimetres."""
+    _secret = 1
+
+    def __init__(self, width: int, *, locked: bool = False) -> None:
+        self.width = width
+
+    @property
+    def wide(self) -> bool:
+        """Whether a robot
+        fits through."""
+        return self.width > 90
+
+    async def open(
+        self,
+        by: str,  # who
+    ) -> None:
+        """Open it.
+
+        Raises:
+            Refused: it is locked.
+
+        Then wait.
+        """
+        print("open")
+'''
+EXPLAINED = """\
+### `Door`
+
+```python
+class Door(Thing, frozen=True)
+
+Door(width: int, *, locked: bool = False)
+```
+
+What opens.
+
+```python
+with door.opened():
+    ...
+```
+
+Arguments:
+
+- `width`: in cm, of the frame.
+- `locked`: whether it stays shut.
+
+Attributes:
+
+- `width: int = 80`: In centimetres.
+- `wide: bool`: Whether a robot fits through.
+
+#### `Door.open`
+
+```python
+async def open(
+    self,
+    by: str,
+) -> None
+```
+
+Open it.
+
+Raises:
+
+- `Refused`: it is locked.
+
+Then wait.
+"""
+
+
+def test_a_class_is_explained_by_signatures_and_docstrings() -> None:
+    assert described(SOURCE) == {"Door": EXPLAINED}
+
+
+def test_only_marked_parts_are_replaced() -> None:
+    text = "before\n<!-- keys: allow -->\nold\n<!-- end -->\nafter\n<!-- api: PASS -->\n<!-- end -->\n"
+    keys, name = table(known_tables()["allow"]), definitions()["PASS"]
+    fresh = (
+        f"before\n<!-- keys: allow -->\n{keys}<!-- end -->\nafter\n<!-- api: PASS -->\n{name}<!-- end -->\n"
+    )
+    assert updated(text) == fresh
+    assert updated(fresh) == fresh

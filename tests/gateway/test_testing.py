@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from boardtalk import testing
 from boardtalk.sdk import (
     CONSUMED,
     PASS,
@@ -55,6 +56,14 @@ async def test_people_talk_through_the_module() -> None:
         refused = await gateway.ended(gateway.say("alice", "bob", "fool"))
         assert (refused.state, refused.detail) == (State.REJECTED, "not passed on")
         assert [message.body for message in gateway.inbox("bob")] == ["hi"]
+
+
+async def test_a_test_that_fails_says_what_came_instead(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(testing, "WAIT_S", 1.0)
+    async with bench(Parrot) as gateway:
+        gateway.say("alice", "bob", "good night")
+        with pytest.raises(AssertionError, match=r"bob hears 'good day'; he heard \['good night'\]"):
+            await gateway.hears("bob", "good day")
 
 
 async def test_robots_note_what_they_are_told() -> None:

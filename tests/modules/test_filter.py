@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from boardtalk.modules.filter import Filter
@@ -146,6 +146,7 @@ def slow(words: list[str], text: str) -> bool:
 
 
 @given(words=st.lists(st.text(alphabet="abä ", max_size=5), max_size=4), text=LETTERS)
+@example(words=["a", "a a"], text="b a")
 def test_it_finds_what_a_search_word_by_word_finds(words: list[str], text: str) -> None:
     assert bool(Words(words).find(text)) == slow(words, text)
 

@@ -55,6 +55,14 @@ def test_a_name_that_can_t_be_is_refused(tmp_path: Path, name: str, reason: str)
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_package_can_t_have_the_name_of_an_installed_one(tmp_path: Path) -> None:
+    answer = boardtalk("new-module", "msgspec", "--package", folder=tmp_path)
+    assert (answer.code, "there is a Python package 'msgspec' already" in answer.text) == (2, True)
+    assert boardtalk("new-module", "msgspec", folder=tmp_path).code == 0, (
+        "in a folder it stands in nobody's way"
+    )
+
+
 def test_what_is_there_already_stays_as_it_is(tmp_path: Path) -> None:
     (tmp_path / "weather").mkdir()
     (tmp_path / "weather" / "mine.txt").write_text("mine")

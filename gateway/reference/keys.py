@@ -1,15 +1,8 @@
-"""The tables of keys in ``docs/configuration.md``, made from the code that reads these keys.
-
-``python -m boardtalk.reference docs/configuration.md docs/modules/*.md`` brings documents up to date: it
-replaces what stands between ``<!-- keys: KIND -->`` and ``<!-- end -->``.
-"""
+"""The keys of configuration blocks, as Markdown tables: made from the code that reads them."""
 
 from __future__ import annotations
 
-import re
-import sys
 from enum import Enum
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -36,8 +29,6 @@ OWN: Final[Mapping[str, type[Settings]]] = {
 }
 """The settings that the gateway itself reads, by the name of their table."""
 
-_TABLE: Final = re.compile(r"(<!-- keys: (.+?) -->\n).*?(?=<!-- end -->)", re.DOTALL)
-
 
 def known_tables() -> dict[str, type[Settings]]:
     """All settings, by the name of their table: the gateway's, those of its modules and of their blocks."""
@@ -47,15 +38,6 @@ def known_tables() -> dict[str, type[Settings]]:
             module = source.load()
             tables |= {f"module {name}": module.Config, **module.blocks}
     return tables
-
-
-def updated(text: str, tables: Mapping[str, type[Settings]]) -> str:
-    """A document with fresh tables.
-
-    Raises:
-        KeyError: it asks for a table that there isn't.
-    """
-    return _TABLE.sub(lambda found: found[1] + table(tables[found[2]]), text)
 
 
 def table(type_: type[Settings]) -> str:
@@ -91,8 +73,3 @@ def _as_text(value: Any) -> str:
             return f"`{', '.join(map(str, value))}`"
         case _:
             return f"`{value}`"
-
-
-if __name__ == "__main__":
-    for name in sys.argv[1:]:
-        Path(name).write_text(updated(Path(name).read_text(), known_tables()))
