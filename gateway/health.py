@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 import msgspec
 import structlog
 
+from boardtalk.sdk import BoardtalkError
+
 if TYPE_CHECKING:
     from boardtalk.sdk import Message
 
@@ -119,7 +121,7 @@ class Health:
             module=self.name,
             message=message.id or message.row,
             error=self.last_error,
-            exc_info=None if late else error,
+            exc_info=None if late or isinstance(error, BoardtalkError) else error,
         )
         now = monotonic()
         if not self.breaker.trip(now):

@@ -16,7 +16,7 @@ import msgspec
 
 from boardtalk.conf import Block  # noqa: TC001 - msgspec reads the annotations
 from boardtalk.sandbox import api
-from boardtalk.sandbox.process import PROGRAM, Process, ProcessEnded, environment
+from boardtalk.sandbox.process import PROGRAM, NoReaction, Process, ProcessEnded, environment
 from boardtalk.sdk import (
     CONSUMED,
     PASS,
@@ -48,8 +48,8 @@ DESCRIBE_S: Final = 10.0
 PING_EVERY_S: Final = 2.0
 PING_S: Final = 1.0
 """A process that does not react for so long is ended: it computes without end, or hangs."""
-PATIENCE_S: Final[Mapping[str, float]] = {"skip": 0.25, "drop": 0.75}
-"""How long messages wait for a process that does not react, by `on_fail`."""
+PATIENCE_S: Final[Mapping[str, float]] = {"skip": 0.2, "drop": 0.9}
+"""After so long without a reaction, messages go past it (`skip`), or are refused (`drop`)."""
 BACK_OFF_S: Final = (1.0, 60.0)
 """Pause before a process is started again, at first and at most."""
 HEALTHY_S: Final = 60.0
@@ -73,7 +73,8 @@ class Isolated(Module):
     jail: ClassVar[api.Jail]
     module_folders: ClassVar[tuple[str, ...]]
     callbacks: ClassVar[frozenset[str]]
-    patience_s: ClassVar[float]
+    skipped: ClassVar[bool]
+    """Whether messages go past it if it fails."""
     files: ClassVar[tuple[Path, ...]]
     """Its code."""
     missing: ClassVar[tuple[str, ...]]
@@ -134,7 +135,12 @@ class Isolated(Module):
         return answer.found if isinstance(answer, api.Completed) else []
 
     async def _decided(self, message: Message) -> Verdict:
-        verdict = _verdict(await self._asked(api.OnMessage(message)))
+        try:
+            verdict = _verdict(await self._asked(api.OnMessage(message)))
+        except NoReaction:
+            if not self.skipped:
+                raise
+            return PASS  # no failure of the module's: another message may be the one that it hangs on
         if not isinstance(verdict, Message):
             return verdict
         return verdict.with_(  # whose message it is, is not for it to say
@@ -160,7 +166,7 @@ class Isolated(Module):
     async def _asked(self, request: api.AnyRequest) -> api.AnyAnswer:
         process = self._process
         if process is None:
-            raise ProcessEnded("its process has ended, and is being started again")
+            raise ProcessEnded
         return _result(await process.call(request))
 
     # The process ------------------------------------------------------------------------------
@@ -217,11 +223,12 @@ class Isolated(Module):
 
     async def _watch(self, process: Process) -> str:
         """Wait until a process has ended, or hangs: then it is killed, and this says so."""
+        patience = PATIENCE_S["skip" if self.skipped else "drop"]
         while True:
             verbosity = self.context.verbosity
             process.suspicious.clear()
             try:
-                if not await process.reacts(verbosity, patience=self.patience_s, within=PING_S):
+                if not await process.reacts(verbosity, patience=patience, within=PING_S):
                     process.kill()
                     return f"it did not react for {PING_S:g} s"
             except ProcessEnded:
@@ -280,7 +287,7 @@ def isolated(source: Source, block: Block, options: ModuleOptions) -> Described:
             "jail": jail,
             "module_folders": folders,
             "callbacks": told.callbacks,
-            "patience_s": PATIENCE_S[options.on_fail],
+            "skipped": options.on_fail == "skip",
             "files": tuple(map(Path, told.files)),
             "missing": told.missing,
         }

@@ -37,11 +37,18 @@ KEPT: Final = ("PATH", "LANG", "LC_ALL", "TZ", "PYTHONPATH", "SSL_CERT_FILE", "S
 """What the process sees of the gateway's environment: there may be secrets in the rest."""
 
 
-STALLED: Final = "its process does not react"
-
-
 class ProcessEnded(BoardtalkError):
-    """The process of an isolated module is not there any more, or as good as that."""
+    """The process of an isolated module is not there any more."""
+
+    def __init__(self) -> None:
+        super().__init__("its process has ended, and is started again")
+
+
+class NoReaction(BoardtalkError):
+    """The process of an isolated module computes without end, or hangs."""
+
+    def __init__(self) -> None:
+        super().__init__("its process does not react")
 
 
 class Quota:
@@ -83,8 +90,7 @@ class Process:
         self._loop = asyncio.get_running_loop()
         self.suspicious = asyncio.Event()
         """Set when an answer is late, or nobody waits for it any more."""
-        self.stalled = False
-        """It does not react at all: nobody should wait for it."""
+        self._stalled = False
         self._logs = Quota(LOG_RATE)
         self._unlogged = 0
         self.addresses: set[str] = set()
@@ -136,21 +142,15 @@ class Process:
         """Have a request carried out. Who stops waiting has it cancelled.
 
         Raises:
-            ProcessEnded: the process is gone, goes before it answers, or does not react.
+            ProcessEnded: the process is gone, or goes before it answers.
+            NoReaction: it does not react.
         """
-        if self.stalled:
-            raise ProcessEnded(STALLED)
-        self._number += 1
-        request.re = number = self._number
-        answer: asyncio.Future[api.AnyAnswer] = self._loop.create_future()
-        self._waiting[number] = answer
+        if self._stalled:
+            raise NoReaction
+        number, answer = self._request(request)
         late = self._loop.call_later(SUSPICIOUS_S, self.suspicious.set)
         try:
-            self._channel.send(request)
             return await answer
-        except ServiceError as error:
-            self.suspicious.set()
-            raise ProcessEnded("its process has ended") from error
         except asyncio.CancelledError:
             self.suspicious.set()
             with suppress(ServiceError):
@@ -161,26 +161,38 @@ class Process:
             del self._waiting[number]
 
     async def reacts(self, verbosity: int, *, patience: float, within: float) -> bool:
-        """Whether it does, in time. For those who wait longer than `patience`, it has failed meanwhile.
+        """Whether it does, in time. For calls that last longer than `patience`, it has failed meanwhile.
 
         Raises:
             ProcessEnded: it is gone.
         """
-        waiting = list(self._waiting.values())
-        pong = asyncio.create_task(self.call(api.Ping(verbosity=verbosity)))
+        number, pong = self._request(api.Ping(verbosity=verbosity))
         try:
             await asyncio.wait({pong}, timeout=patience)
             if not pong.done():
-                self.stalled = True
-                for answer in waiting:
-                    _fail(answer, STALLED)
+                self._stalled = True
+                for answer in self._waiting.values():
+                    if answer is not pong and not answer.done():
+                        answer.set_exception(NoReaction())
                 await asyncio.wait({pong}, timeout=within - patience)
             if pong.done():
-                self.stalled = False
+                self._stalled = False
                 pong.result()
             return pong.done()
         finally:
             pong.cancel()
+            del self._waiting[number]
+
+    def _request(self, request: api.AnyRequest) -> tuple[int, asyncio.Future[api.AnyAnswer]]:
+        self._number += 1
+        request.re = self._number
+        try:
+            self._channel.send(request)
+        except ServiceError as error:
+            self.suspicious.set()
+            raise ProcessEnded from error
+        answer = self._waiting[request.re] = self._loop.create_future()
+        return request.re, answer
 
     def kill(self) -> None:
         """End it now, with all that it started."""
@@ -220,7 +232,8 @@ class Process:
             self._channel.close()
             self.suspicious.set()
             for waiting in self._waiting.values():
-                _fail(waiting, "its process has ended")
+                if not waiting.done():
+                    waiting.set_exception(ProcessEnded())
 
     def _log(self, logged: api.Logged) -> None:
         if self._logs.take():
@@ -285,11 +298,6 @@ class Process:
                 self.addresses.discard(address)
         arguments = (getattr(ask, field) for field in ask.__struct_fields__)
         return getattr(self._context, str(ask.__struct_config__.tag))(*arguments)
-
-
-def _fail(answer: asyncio.Future[api.AnyAnswer], reason: str) -> None:
-    if not answer.done():
-        answer.set_exception(ProcessEnded(reason))
 
 
 def environment(folder: Path) -> dict[str, str]:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from .people import TERMINAL, Person, odometer
-from .rig import GATEWAY, Gateway
+from .rig import GATEWAY, ISOLATED, Gateway, processes, until
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -85,3 +85,12 @@ def test_c08_a_stopped_robot_stays_stopped_over_a_restart(own_demo: Gateway) -> 
     assert "rearm" in refused.text
     assert own_demo.chat("rover", "rearm").code == 0
     assert own_demo.chat("rover", "forward 1").code == 0
+
+
+def test_c15_an_isolated_module_does_not_outlive_a_killed_gateway(own_demo: Gateway) -> None:
+    code = "from boardtalk.sdk import Module\n\nclass Idle(Module):\n    name = 'idle'\n"
+    own_demo.load("idle", code, "isolate = yes")
+    module = own_demo.process(ISOLATED)
+    own_demo.signal(GATEWAY, signal.SIGKILL)
+    until(lambda: module not in processes(own_demo.state), "it has ended")
+    own_demo.kill()

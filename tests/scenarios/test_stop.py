@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import signal
+import subprocess
 import time
 from collections.abc import Callable
 
@@ -91,6 +92,31 @@ def test_c07_stop_works_while_the_gateway_hangs(demo: Gateway, alice: Person) ->
     assert stopped.code == 0
     assert alice.outcome(motion).state != "done"
     assert "rearm" in alice.do("forward 1").body, "it is latched: the stop reached the board"
+
+
+SPINNER = """
+from boardtalk.sdk import PASS, Message, Module, Verdict
+
+class Spinner(Module):
+    name = "spinner"
+
+    def on_message(self, message: Message) -> Verdict:
+        while message.body == "spin":
+            pass
+        return PASS
+"""
+
+
+def test_c15_stop_works_while_a_module_holds_the_gateway(own_demo: Gateway, join: Join) -> None:
+    own_demo.load("spinner", SPINNER)
+    alice = join(own_demo, "alice")
+    alice.begin("forward 500")
+    alice.say("alice: spin")
+    with pytest.raises(subprocess.TimeoutExpired):
+        own_demo.cli("history", within=3)
+    [stopped] = own_demo.cli("stop", "--json").rows
+    assert (stopped["board"], stopped["confirmed"]) == ("rover", True)
+    own_demo.kill()
 
 
 def test_c09_motion_ends_by_itself_when_the_gateway_freezes(demo: Gateway, alice: Person) -> None:
