@@ -16,6 +16,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -265,7 +266,8 @@ class Gateway:
     def kill(self) -> None:
         """End all its processes with no chance to tidy up."""
         for process in processes(self.state):
-            os.kill(process.pid, signal.SIGKILL)
+            with suppress(ProcessLookupError):  # it may end because another one did
+                os.kill(process.pid, signal.SIGKILL)
         if self._child is not None:
             self._child.wait()
             self._child = None
