@@ -14,9 +14,10 @@ from boardtalk.sdk.options import AsJson
 if TYPE_CHECKING:
     from boardtalk.hil.bench.rows import Row
 
-Name = Literal["chain", "codec", "command", "broker", "startup"]
+Name = Literal["chain", "conversations", "codec", "command", "broker", "startup"]
 MODULES: Final[dict[Name, str]] = {
     "chain": "chain",
+    "conversations": "conversations",
     "codec": "codec",
     "command": "round_trip",
     "broker": "broker",
@@ -35,7 +36,8 @@ def bench(
     Example: boardtalk bench chain
 
     Args:
-        name: the chain of modules, the frame codec, a command's round trip, the broker, or the start.
+        name: the chain of modules, many conversations at once, the frame codec, a command's round trip,
+            the broker, or the start.
     """
     rows: list[Row] = list(import_module(f"boardtalk.hil.bench.{MODULES[name]}").rows())
     if json:

@@ -16,6 +16,14 @@ from boardtalk.hil.bench.rows import Row
     ("name", "figures"),
     [
         ("chain", {"chain, 1 modules", "chain, 5 modules", "chain, 10 modules", "chain, memory growth"}),
+        (
+            "conversations",
+            {
+                "conversations, throughput",
+                "conversations, in the module at once",
+                "conversations, out of order",
+            },
+        ),
         ("codec", {"encode 8 B, hand / interpreted", "encode and decode 128 B, hand / compiled"}),
         ("command", {"bare echo on a pty, p50", "board hop alone, p50", "through the broker, p99"}),
         ("broker", {"MQTT door, QoS 1 in and out", "MQTT door, lost", "MQTT door, doubled"}),
