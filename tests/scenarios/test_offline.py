@@ -7,7 +7,8 @@ kept MQTT session.
 
 Promised is that nothing which was accepted is lost, and that all comes in order. Where the gateway is
 killed between handing a message over and noting it, nobody can know whether it arrived: it is handed over
-again, with the same id, behind what had come. The short form runs in CI, `make soak` runs the long one.
+again, with the same id. So alone the order of first arrivals counts, and what comes twice has to be the
+same message. The short form runs in CI, `make soak` runs the long one.
 """
 
 from __future__ import annotations
