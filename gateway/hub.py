@@ -396,12 +396,16 @@ class Hub:
 
     def _deliver(self, user: str, message: Message, status: Status | None) -> None:
         """Hand a message to a user, or keep it until he comes."""
-        late = [key for key in (user, None) if key in self._catching_up]
-        if late and status is None and not _is_for_now(message):
-            self._catching_up.update(dict.fromkeys(late, True))
+        if self._catching_up and status is None and not _is_for_now(message) and self._is_late(user):
             self.store.hold(user, message)
         elif not self._hand(Delivery(user, message, time.time(), status), held=False):
             self._keep(user, message)
+
+    def _is_late(self, user: str) -> bool:
+        """Whether somebody gets what waited just now; then this waits behind it."""
+        late = [key for key in (user, None) if key in self._catching_up]
+        self._catching_up.update(dict.fromkeys(late, True))
+        return bool(late)
 
     def _keep(self, user: str, message: Message) -> None:
         """Keep a message until its recipient comes.
