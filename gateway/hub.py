@@ -73,10 +73,11 @@ class Session:
 
         Returns whether it was queued.
         """
+        if self._closed:
+            return False
         if len(self._events) >= MAX_SESSION_EVENTS:
             log.warning("front-end too slow: cut off", user=self.address, unread=len(self._events))
             self.close()
-        if self._closed:
             return False
         if isinstance(event, Delivery):
             self.open[id(event)] = event
