@@ -185,8 +185,8 @@ class Hub:
             if address is not None:
                 self._announce(address, online=True)
             if address not in self._catching_up:
-                self._catching_up[address] = True
                 self._spawn(self._hand_over_held(address), f"held for {address or 'all'}")
+            self._catching_up[address] = True
         try:
             yield session
         finally:
