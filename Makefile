@@ -6,7 +6,7 @@ LOCK   := $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3
 	--no-header --no-annotate --no-emit-index-url --no-emit-find-links
 FOLDERS = gateway modules hil firmware boards conf
 
-.PHONY: setup tools run test lint bench picture reference lock clean help
+.PHONY: setup tools run test soak lint bench picture reference lock clean help
 
 help:            ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST)
@@ -46,6 +46,9 @@ run: setup       ## chat with a simulated rover
 test: tools      ## the tests
 	$(BIN)/python -m pytest $(ARGS)
 
+soak: tools      ## the long fault campaigns, with their full figures
+	$(BIN)/python -m pytest -m soak -s $(ARGS)
+
 lint: tools $(VENV)/typings      ## format, style, types, import rules, generated files
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
@@ -55,7 +58,7 @@ lint: tools $(VENV)/typings      ## format, style, types, import rules, generate
 	$(BIN)/python -m boardtalk.modules.iot_bridge.codegen --check
 
 bench: setup     ## all benchmarks, as tables
-	@for name in chain codec command broker startup; do $(BIN)/boardtalk bench $$name || exit 1; done
+	@for name in chain conversations codec command broker startup; do $(BIN)/boardtalk bench $$name || exit 1; done
 
 picture: tools   ## take the picture of the README anew
 	$(BIN)/python docs/picture.py docs/chat.svg

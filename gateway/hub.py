@@ -9,7 +9,7 @@ import asyncio
 import time
 from collections import OrderedDict, deque
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self
 
 import structlog
 
@@ -31,7 +31,7 @@ from boardtalk.sdk import (
 from boardtalk.store import Accepted, Conflict, Duplicate, NotStored, Store
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Coroutine, Iterator, Mapping
+    from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
     from types import TracebackType
 
     from boardtalk.directory import Directory
@@ -40,6 +40,10 @@ MAX_SESSION_EVENTS: Final = 10_000
 """A front-end that leaves more events than this unread is cut off."""
 MAX_WAITING: Final = 1_000
 """Messages of one conversation that may wait for a slow module."""
+TURN: Final = 50
+"""Messages that enter the chain before others have their turn: a module's time runs while it waits."""
+PAGE: Final = 250
+"""Messages that waited for somebody and are handed over at once."""
 MAX_REMEMBERED: Final = 10_000
 """Messages sent by modules whose status changes are still passed on to them."""
 
@@ -50,22 +54,41 @@ log = structlog.get_logger()
 
 
 class Session:
-    """What one front-end connection gets to see. `address` None: everything, for a broker."""
+    """What one front-end connection gets to see. `address` None: everything, for a broker.
 
-    def __init__(self, address: str | None) -> None:
+    The front-end says of each delivery that it is `handed_over`: not before is it done.
+    """
+
+    def __init__(self, address: str | None, handed_over: Callable[[Delivery], None]) -> None:
         self.address = address
+        self.open: dict[int, Delivery] = {}
+        """Deliveries that were not handed over yet, by identity."""
+        self._handed_over = handed_over
         self._events: deque[Event] = deque()
         self._wake = asyncio.Event()
         self._closed = False
 
-    def push(self, event: Event) -> None:
-        """Queue an event; a session that does not read is closed instead of filling the memory."""
+    def push(self, event: Event) -> bool:
+        """Queue an event; a session that does not read is closed instead of filling the memory.
+
+        Returns whether it was queued.
+        """
+        if self._closed:
+            return False
         if len(self._events) >= MAX_SESSION_EVENTS:
             log.warning("front-end too slow: cut off", user=self.address, unread=len(self._events))
             self.close()
-        if not self._closed:
-            self._events.append(event)
-            self._wake.set()
+            return False
+        if isinstance(event, Delivery):
+            self.open[id(event)] = event
+        self._events.append(event)
+        self._wake.set()
+        return True
+
+    def handed_over(self, delivery: Delivery) -> None:
+        """Note that a delivery of this session is out of the gateway's hands."""
+        if self.open.pop(id(delivery), None):
+            self._handed_over(delivery)
 
     def close(self) -> None:
         """End the iteration over `events`."""
@@ -89,6 +112,14 @@ class Session:
                 return
 
 
+class _UnderWay(NamedTuple):
+    """A delivery that front-ends were given, and none has handed over yet."""
+
+    delivery: Delivery
+    held: bool
+    """Whether the store keeps it too."""
+
+
 class Hub:
     """The middle of the gateway. Use as an async context manager; it owns the tasks it starts."""
 
@@ -99,8 +130,16 @@ class Hub:
         self.modules: Mapping[str, Module] = {}
         self._early: list[tuple[str, Message, Status | None]] | None = []
         """What modules said before there was a chain."""
+        self._go_on: list[Message] = []
+        """What was said to people, and was under way when the last gateway ended."""
         self._sessions: dict[str | None, set[Session]] = {}
         self._waiting: dict[tuple[str, str], deque[tuple[Message, int, Status | None]]] = {}
+        self._under_way: dict[int, _UnderWay] = {}
+        """By identity of the delivery."""
+        self._moved = asyncio.Event()
+        """There is less under way."""
+        self._catching_up: dict[str | None, bool] = {}
+        """To whom (None: the broker) is being handed over what waited, and whether more came to wait."""
         self._module_sent: OrderedDict[tuple[str, str], str] = OrderedDict()
         self._tasks = asyncio.TaskGroup()
         self._running: set[asyncio.Task[None]] = set()
@@ -128,6 +167,9 @@ class Hub:
         """Put a chain into service; `modules` are its instances, by instance name."""
         self.chain = chain
         self.modules = modules
+        go_on, self._go_on = self._go_on, []
+        for message in go_on:
+            self._enter(message.with_(accepted=time.monotonic()), 0)
         early, self._early = self._early or [], None
         for instance, message, status in early:
             self._enter(message, chain.behind(instance), status)
@@ -137,17 +179,20 @@ class Hub:
     @contextmanager
     def attach(self, address: str | None) -> Iterator[Session]:
         """A session for a user (or, with None, for all of them) while the context lasts."""
-        session = Session(address)
+        session = Session(address, self._handed_over)
         self._sessions.setdefault(address, set()).add(session)
-        first = address is not None and len(self._sessions[address]) == 1
-        if address is not None and first:
-            self._announce(address, online=True)
-            self._spawn(self._hand_over_held(address), f"held for {address}")
+        if len(self._sessions[address]) == 1:
+            if address is not None:
+                self._announce(address, online=True)
+            if address not in self._catching_up:
+                self._spawn(self._hand_over_held(address), f"held for {address or 'all'}")
+            self._catching_up[address] = True
         try:
             yield session
         finally:
             session.close()
             self._sessions[address].discard(session)
+            self._take_back(session)
             if not self._sessions[address]:
                 del self._sessions[address]
                 if address is not None:
@@ -230,8 +275,16 @@ class Hub:
     # Inside -----------------------------------------------------------------------------------
 
     async def _close_unfinished(self) -> None:
-        """Commands of an earlier gateway are not carried out now: too late is never."""
-        for message, state in await self.store.unfinished():
+        """Commands of an earlier gateway are not carried out now: too late is never.
+
+        What was said to people goes on: it has not been handed over for sure.
+        """
+        for message, state, at in await self.store.unfinished():
+            kind = self.directory.kind(message.to)
+            late = message.expiry is not None and time.time() > at + message.expiry
+            if state == State.ACCEPTED and kind is not None and kind.is_people and not late:
+                self._go_on.append(message)
+                continue
             if state == State.ACCEPTED:
                 status = Status(
                     code=Code.EXPIRED, state=State.EXPIRED, detail="the gateway restarted before it was sent"
@@ -244,7 +297,9 @@ class Hub:
 
     async def _dispatch_committed(self) -> None:
         async for batch in self.store.committed():
-            for item in batch:
+            for number, item in enumerate(batch, start=1):
+                if number % TURN == 0:
+                    await asyncio.sleep(0)
                 match item:
                     case Accepted(message):
                         self.tell(message, ACCEPTED)
@@ -316,6 +371,9 @@ class Hub:
     def _leave(self, original: Message, outcome: Outcome, status: Status | None) -> None:
         """Route what came out of the chain."""
         if outcome is None:
+            kind = self.directory.kind(original.to)
+            if original.row and kind is not None and kind.is_people:
+                self.store.taken(original.row)  # or it would go through the modules again after a crash
             return
         if isinstance(outcome, Refused):
             self.refuse(original, outcome)
@@ -340,30 +398,87 @@ class Hub:
 
     def _deliver(self, user: str, message: Message, status: Status | None) -> None:
         """Hand a message to a user, or keep it until he comes."""
-        if self.push(user, Delivery(user, message, time.time(), status)):
-            self.tell(message, DELIVERED)
-            return
+        if self._catching_up and status is None and not _is_for_now(message) and self._is_late(user):
+            self.store.hold(user, message)
+        elif not self._hand(Delivery(user, message, time.time(), status), held=False):
+            self._keep(user, message)
+
+    def _is_late(self, user: str) -> bool:
+        """Whether somebody gets what waited just now; then this waits behind it."""
+        late = [key for key in (user, None) if key in self._catching_up]
+        self._catching_up.update(dict.fromkeys(late, True))
+        return bool(late)
+
+    def _keep(self, user: str, message: Message) -> None:
+        """Keep a message until its recipient comes.
+
+        Raises:
+            Refused: it is of no use later.
+        """
         if message.to_online or message.flags & (Flag.TRANSIENT | Flag.PRESENCE):
             raise Refused(Code.OFFLINE, f"{user} is not online")
         if message.expiry == 0:
             raise Refused(Code.EXPIRED, f"{user} is not online, and the message was for now or never")
         self.store.hold(user, message)
 
-    async def _hand_over_held(self, user: str) -> None:
-        messages = await self.store.held(user)
-        for message in messages:
-            if not self.push(user, Delivery(user, message, time.time())):
-                return  # gone again: they wait on
-            self.tell(message, DELIVERED)
-        self.store.release(user, tuple(message.row for message in messages))
+    def _hand(self, delivery: Delivery, *, held: bool) -> bool:
+        """Give a delivery to the front-ends of its recipient; whether there is one."""
+        if not self.push(delivery.recipient, delivery):
+            return False
+        self._under_way[id(delivery)] = _UnderWay(delivery, held)
+        return True
+
+    def _handed_over(self, delivery: Delivery) -> None:
+        """Tell that a message has arrived, when the first front-end says so."""
+        under_way = self._under_way.pop(id(delivery), None)
+        if under_way is None:
+            return
+        self.tell(delivery.message, DELIVERED)
+        if under_way.held:
+            self.store.release(delivery.recipient, delivery.message)
+        self._moved.set()
+
+    def _take_back(self, session: Session) -> None:
+        """Keep what a front-end went away with, unless another one has it too."""
+        for number, delivery in session.open.items():
+            others = (self._sessions.get(key, ()) for key in (delivery.recipient, None))
+            if any(number in other.open for group in others for other in group):
+                continue
+            if under_way := self._under_way.pop(number, None):
+                self._keep_or_refuse(under_way)
+        self._moved.set()
+
+    def _keep_or_refuse(self, under_way: _UnderWay) -> None:
+        if under_way.held:
+            return
+        user, message = under_way.delivery.recipient, under_way.delivery.message
+        try:
+            self._keep(user, message)
+        except Refused as refused:
+            self.refuse(message, refused)
+
+    async def _hand_over_held(self, address: str | None) -> None:
+        """Hand over what waited, and behind it what comes to wait meanwhile."""
+        try:
+            while self._catching_up[address]:
+                self._catching_up[address] = False
+                while page := await self.store.held(address, PAGE):
+                    deliveries = [Delivery(user, message, time.time()) for user, message in page]
+                    for delivery in deliveries:
+                        if not self._hand(delivery, held=True):
+                            return  # gone again: it waits on
+                    while any(id(delivery) in self._under_way for delivery in deliveries):
+                        self._moved.clear()
+                        await self._moved.wait()
+        finally:
+            del self._catching_up[address]
 
     def push(self, user: str, event: Event) -> bool:
-        """Queue an event for all sessions that show this user's; whether there is one."""
+        """Queue an event for all sessions that show this user's; whether one took it."""
         found = False
         for key in (user, None):
             for session in self._sessions.get(key, ()):
-                session.push(event)
-                found = True
+                found = session.push(event) or found
         return found
 
     def _say(self, message: Message, text: str, status: Status) -> None:
@@ -400,6 +515,11 @@ class Hub:
         task = self._tasks.create_task(work, name=name)
         self._running.add(task)
         task.add_done_callback(self._running.discard)
+
+
+def _is_for_now(message: Message) -> bool:
+    """Whether a message is of no use later."""
+    return bool(message.to_online or message.expiry == 0 or message.flags & (Flag.TRANSIENT | Flag.PRESENCE))
 
 
 async def _contained(instance: str, work: Any) -> None:

@@ -229,6 +229,7 @@ class Bench:
         async for batch in session.events():
             for event in batch:
                 if isinstance(event, Delivery):
+                    session.handed_over(event)
                     self._inboxes[event.recipient].append(event)
                 elif isinstance(event, Update):
                     self.statuses.append(event)

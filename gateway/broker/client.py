@@ -19,7 +19,7 @@ from boardtalk.broker.connection import open_connection
 from boardtalk.broker.packets import Puback, Publish, Will
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import AsyncIterator, Callable, Mapping
     from types import TracebackType
 
     from boardtalk.broker.base import Endpoint
@@ -32,6 +32,10 @@ MAX_IN_FLIGHT: Final = 256
 """Own publications without acknowledgement; `publish` waits beyond."""
 
 log = structlog.get_logger()
+
+
+def nothing() -> None:
+    """Do nothing."""
 
 
 class Session(ABC):
@@ -151,18 +155,24 @@ class Publisher(Session):
 
     def __init__(self, endpoint: Endpoint, name: str, will: Will | None = None) -> None:
         super().__init__(endpoint, name, will=will)
-        self._in_flight: dict[int, bytes] = {}
+        self._in_flight: dict[int, tuple[bytes, Callable[[], object]]] = {}
+        """Packets, each with what to call when the broker has it, by packet id."""
         self._last_id = 0
         self._room = asyncio.Event()
 
-    async def publish(self, topic: str, payload: bytes, *, retain: bool = False) -> None:
-        """Publish; waits while there is no connection or too much is under way."""
+    async def publish(
+        self, topic: str, payload: bytes, *, retain: bool = False, done: Callable[[], object] = nothing
+    ) -> None:
+        """Publish; waits while there is no connection or too much is under way.
+
+        `done` is called when the broker has it.
+        """
         while self._connection is None or len(self._in_flight) >= MAX_IN_FLIGHT:
             self._room.clear()
             await self._room.wait()
         packet_id = self._next_id()
         packet = packets.publish(topic, payload, packet_id, retain=retain)
-        self._in_flight[packet_id] = packet
+        self._in_flight[packet_id] = packet, done
         self._connection.send(packet)
 
     async def publish_once(self, topic: str, payload: bytes) -> None:
@@ -174,13 +184,14 @@ class Publisher(Session):
             self._connection.send(packets.publish_once(topic, payload))
 
     async def _serve(self, connection: Connection) -> None:
-        for packet in self._in_flight.values():
+        for packet, _ in self._in_flight.values():
             connection.send(packets.again(packet))
         self._room.set()
         while True:
             for received in await connection.read():
                 if isinstance(received, Puback):
-                    self._in_flight.pop(received.packet_id, None)
+                    _, done = self._in_flight.pop(received.packet_id, (b"", nothing))
+                    done()
             self._room.set()
 
     def _next_id(self) -> int:

@@ -26,8 +26,8 @@ MAX_STORE_BYTES: Final = 256 << 20
 MAX_MEMORY_BYTES: Final = 16 << 20
 MAX_WAITING_BYTES: Final = 192 << 20
 """All messages that wait for clients; the rest is for sessions and retained messages."""
-MAX_WAITING: Final = 10_000
-"""Messages that wait on one topic."""
+MAX_WAITING: Final = 20_000
+"""Messages that wait on one topic; beyond, the oldest are dropped."""
 MAX_WAITING_NS: Final = 7 * 24 * 3600 * 10**9
 """Age after which a message that nobody fetched is dropped: a week."""
 

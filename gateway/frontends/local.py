@@ -333,10 +333,13 @@ class LocalDoor:
         return UserChanged(change.address, change.role, change.token)
 
 
-async def _pump(session: Any, channel: Channel[Request]) -> None:
+async def _pump(session: Session, channel: Channel[Request]) -> None:
     async for batch in session.events():
         for event in batch:
             channel.send(event)
+            if isinstance(event, Delivery):
+                await channel.drained()
+                session.handed_over(event)
 
 
 def _plain(entry: HistoryEntry) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import AsyncExitStack, suppress
+from functools import partial
 from typing import TYPE_CHECKING, Final, Self
 
 import structlog
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from boardtalk.calls import Calls
     from boardtalk.events import Event
     from boardtalk.frontends.intake import Intake
-    from boardtalk.hub import Hub
+    from boardtalk.hub import Hub, Session
 
 OUT: Final = {"chat/+/out": 1}
 STOP: Final = {"chat/+/stop": 0}
@@ -150,7 +151,7 @@ class MqttDoor:
                 async for batch in session.events():
                     self._caught_up.clear()
                     for event in batch:
-                        await self._publish(event)
+                        await self._publish(event, session)
                     self._caught_up.set()
             log.warning("broker away or too slow: events for MQTT clients were dropped")
 
@@ -160,16 +161,19 @@ class MqttDoor:
         while True:
             number = await self._publisher.connected(after=number)
             await self.connected()
-            await self._publish(Presence(SYSTEM, online=True))
+            await self._publish_here(Presence(SYSTEM, online=True))
             for contact in self._hub.directory.contacts():
-                await self._publish(Presence(contact.address, contact.online, contact.state))
+                await self._publish_here(Presence(contact.address, contact.online, contact.state))
 
-    async def _publish(self, event: Event) -> None:
+    async def _publish(self, event: Event, session: Session) -> None:
         match event:
             case Delivery():
-                now_only = event.message.expiry == 0 or event.message.flags & Flag.TRANSIENT
-                publish = self._publisher.publish_once if now_only else self._publisher.publish
-                await publish(f"chat/{event.recipient}/in", envelope.write_message(event))
+                topic, payload = f"chat/{event.recipient}/in", envelope.write_message(event)
+                if event.message.expiry == 0 or event.message.flags & Flag.TRANSIENT:
+                    await self._publisher.publish_once(topic, payload)
+                    session.handed_over(event)
+                else:
+                    await self._publisher.publish(topic, payload, done=partial(session.handed_over, event))
             case Update():
                 await self._publisher.publish(f"chat/{event.recipient}/status", envelope.write_status(event))
             case CallUpdate():
@@ -177,7 +181,10 @@ class MqttDoor:
                     f"chat/{event.recipient}/calls", envelope.write_call(event)
                 )
             case Presence():
-                await self._publisher.publish(*_presence(event), retain=True)
+                await self._publish_here(event)
+
+    async def _publish_here(self, presence: Presence) -> None:
+        await self._publisher.publish(*_presence(presence), retain=True)
 
 
 def _presence(presence: Presence) -> tuple[str, bytes]:

@@ -21,6 +21,9 @@ MAX_LINE_BYTES: Final = 1 << 20
 MAX_UNREAD_BYTES: Final = 1 << 20
 """A peer that leaves more than this unread is cut off: it must not fill our memory."""
 
+READ_WITHIN_S: Final = 10.0
+"""A peer that takes longer to read what it got is cut off where the other side waits for it."""
+
 T = TypeVar("T")
 
 
@@ -69,6 +72,21 @@ class Channel(Generic[T]):
             self.close()
             raise ServiceError("the other end does not read what it gets: cut off")
         self._writer.write(self._encoder.encode(value) + b"\n")
+
+    async def drained(self) -> None:
+        """Wait until all that was sent has left this process.
+
+        Raises:
+            ServiceError: the other end is gone or does not read.
+        """
+        self._writer.transport.set_write_buffer_limits(0)
+        try:
+            async with asyncio.timeout(READ_WITHIN_S):
+                await self._writer.drain()
+        except TimeoutError:
+            raise ServiceError("the other end does not read what it gets: cut off") from None
+        except OSError as error:
+            raise ServiceError("the connection is closed") from error
 
     async def receive(self) -> T | None:
         """The next object, or None when the other end closed.

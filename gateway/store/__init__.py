@@ -14,9 +14,12 @@ import time
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from string import ascii_lowercase, ascii_uppercase
 from typing import TYPE_CHECKING, Final
+
+import msgspec
 
 from boardtalk.sdk import Code, Message, Refused, State, Status, iso
 from boardtalk.store.records import (
@@ -35,11 +38,13 @@ from boardtalk.store.writer import (
     Audit,
     Change,
     Hold,
+    Mark,
     Note,
     Prune,
     Put,
     Record,
     Release,
+    Taken,
     Writer,
     as_message,
     audit_hash,
@@ -136,6 +141,10 @@ class Store:
         if status.state is not State.ACCEPTED:  # written with the message itself
             self._writer.submit(Change(row, time.time(), status))
 
+    def taken(self, row: int) -> None:
+        """Note that a module consumed a message; what it says of it itself counts more."""
+        self._writer.submit(Taken(row, time.time()))
+
     async def committed(self) -> AsyncIterator[list[Result]]:
         """What became of the puts, in their order, a batch per transaction."""
         while True:
@@ -153,21 +162,26 @@ class Store:
     def hold(self, recipient: str, message: Message) -> None:
         """Keep a stored message for somebody who is away, until its expiry."""
         seconds = self._history_days * DAY_S if message.expiry is None else message.expiry
-        self._writer.submit(Hold(recipient, message.row, time.time() + seconds))
+        self._writer.submit(Hold(recipient, message, time.time() + seconds))
 
-    async def held(self, recipient: str) -> list[Message]:
-        """What waits for somebody, oldest first; it goes on waiting until `release`."""
-        columns = ", ".join(f"ledger.{column}" for column in COLUMNS.split(", "))
+    async def held(self, recipient: str | None, limit: int) -> list[tuple[str, Message]]:
+        """What waits for somebody (None: for anybody), oldest first, `limit` at most.
+
+        With it for whom. It goes on waiting until `release`.
+        """
+        written = asyncio.Event()
+        self._writer.submit(Mark(partial(self._loop.call_soon_threadsafe, written.set)))
+        await written.wait()
         found = await self._read(
-            f"SELECT {columns} FROM inbox JOIN ledger USING (row) "  # noqa: S608 - our own column names
-            "WHERE inbox.recipient = ? AND inbox.expires > ? ORDER BY row",
-            (recipient, time.time()),
+            "SELECT recipient, message FROM inbox WHERE ? IN (recipient, '') AND expires > ? "
+            "ORDER BY row LIMIT ?",
+            (recipient or "", time.time(), limit),
         )
-        return [as_message(each) for each in found]
+        return [(name, msgspec.json.decode(message, type=Message)) for name, message in found]
 
-    def release(self, recipient: str, rows: tuple[int, ...]) -> None:
-        """Held messages were handed over."""
-        self._writer.submit(Release(recipient, rows))
+    def release(self, recipient: str, message: Message) -> None:
+        """A held message was handed over."""
+        self._writer.submit(Release(recipient, message.row))
 
     # Looking back -----------------------------------------------------------------------------
 
@@ -205,13 +219,13 @@ class Store:
         ]  # fmt: skip
 
     async def unfinished(self) -> list[Open]:
-        """Messages that were under way when the last gateway ended, and wait for nobody."""
+        """Messages that were under way when the last gateway ended, and wait for nobody; oldest first."""
         found = await self._read(
-            f"SELECT state, {COLUMNS} FROM ledger WHERE state IN ('accepted', 'sent', 'started') "  # noqa: S608
-            "AND row NOT IN (SELECT row FROM inbox)",
+            f"SELECT state, at, {COLUMNS} FROM ledger WHERE state IN ('accepted', 'sent', 'started') "  # noqa: S608
+            "AND row NOT IN (SELECT row FROM inbox) ORDER BY row",
             (),
         )
-        return [Open(as_message(tuple(rest)), state) for state, *rest in found]
+        return [Open(as_message(tuple(rest)), state, at) for state, at, *rest in found]
 
     # What modules keep ------------------------------------------------------------------------
 

@@ -65,3 +65,5 @@ class Open(NamedTuple):
 
     message: Message
     state: str
+    at: float
+    """UTC seconds of its acceptance."""

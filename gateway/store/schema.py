@@ -45,6 +45,12 @@ MIGRATIONS: Final = (
 CREATE TABLE notes (instance TEXT NOT NULL, key TEXT NOT NULL, value BLOB NOT NULL,
     PRIMARY KEY (instance, key)) WITHOUT ROWID;
 """,
+    """
+ALTER TABLE inbox ADD COLUMN message BLOB NOT NULL DEFAULT '';    -- as it left the chain, JSON
+UPDATE inbox SET message = (SELECT CAST(json_object('sender', sender, 'to', ledger.recipient, 'body', body,
+    'id', mid, 'refid', refid, 'groupid', groupid, 'type', type, 'flags', flags, 'expiry', expiry,
+    'aid', aid, 'row', row) AS BLOB) FROM ledger WHERE ledger.row = inbox.row);
+""",
 )
 """What makes version n + 1 out of version n; only ever added to."""
 

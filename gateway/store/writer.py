@@ -10,6 +10,7 @@ from collections import deque
 from contextlib import closing
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+import msgspec
 import structlog
 
 from boardtalk.sdk import Code, Message, State, Status
@@ -52,11 +53,18 @@ class Change(NamedTuple):
     status: Status
 
 
+class Taken(NamedTuple):
+    """A module consumed a message; if it said more of it, that stays."""
+
+    row: int
+    at: float
+
+
 class Hold(NamedTuple):
     """Keep a message for somebody who is away."""
 
     recipient: str
-    row: int
+    message: Message
     expires: float
 
 
@@ -64,7 +72,7 @@ class Release(NamedTuple):
     """It was handed over."""
 
     recipient: str
-    rows: tuple[int, ...]
+    row: int
 
 
 class Audit(NamedTuple):
@@ -83,6 +91,13 @@ class Prune(NamedTuple):
     before: float
 
 
+class Mark(NamedTuple):
+    """Nothing to write: tells when all that was queued before is written."""
+
+    reached: Callable[[], object]
+    """Called in the writer's thread."""
+
+
 class Note(NamedTuple):
     """What a module instance keeps under a key; None: nothing any more."""
 
@@ -91,7 +106,7 @@ class Note(NamedTuple):
     value: bytes | None
 
 
-Job = Put | Record | Change | Hold | Release | Audit | Prune | Note
+Job = Put | Record | Change | Taken | Hold | Release | Audit | Prune | Note | Mark
 
 INSERT: Final = (
     "INSERT OR IGNORE INTO ledger (row, at, boot, sender, recipient, mid, refid, groupid, type, flags, "
@@ -154,6 +169,9 @@ class Writer(threading.Thread):
             self._connection.execute("BEGIN IMMEDIATE")
             results = [result for job in jobs if (result := self._do(job)) is not None]
             self._connection.execute("COMMIT")
+            for job in jobs:
+                if isinstance(job, Mark):
+                    job.reached()
         except (sqlite3.Error, OverflowError, ValueError) as error:
             log.error("the disk refuses to store", error=str(error), jobs=len(jobs))
             return self._refused(jobs, str(error))
@@ -188,25 +206,40 @@ class Writer(threading.Thread):
                     "INSERT INTO transitions VALUES (?,?,?,?,?)",
                     (row, at, status.code, status.state, status.detail),
                 )
-            case Hold(recipient, row, expires):
-                execute("INSERT OR REPLACE INTO inbox VALUES (?,?,?)", (recipient, row, expires))
-            case Release(recipient, rows):
-                self._connection.executemany(
-                    "DELETE FROM inbox WHERE recipient = ? AND row = ?",
-                    [(recipient, row) for row in rows],
+            case Taken(row, at):
+                self._taken(row, at)
+            case Hold(recipient, message, expires):
+                execute(
+                    "INSERT OR REPLACE INTO inbox (recipient, row, expires, message) VALUES (?,?,?,?)",
+                    (recipient, message.row, expires, msgspec.json.encode(message)),
                 )
+            case Release():
+                execute("DELETE FROM inbox WHERE recipient = ? AND row = ?", job)
             case Audit():
                 self._audit(job)
             case Note():
                 self._note(job)
             case Prune(before):
-                execute("DELETE FROM inbox WHERE expires < ?", (time.time(),))
-                for table in ("ledger", "transitions"):
-                    execute(
-                        f"DELETE FROM {table} WHERE at < ? AND row NOT IN (SELECT row FROM inbox)",  # noqa: S608
-                        (before,),
-                    )
+                self._prune(before)
         return None
+
+    def _prune(self, before: float) -> None:
+        self._connection.execute("DELETE FROM inbox WHERE expires < ?", (time.time(),))
+        for table in ("ledger", "transitions"):
+            self._connection.execute(
+                f"DELETE FROM {table} WHERE at < ? AND row NOT IN (SELECT row FROM inbox)",  # noqa: S608
+                (before,),
+            )
+
+    def _taken(self, row: int, at: float) -> None:
+        cursor = self._connection.execute(
+            "UPDATE ledger SET code = ?, state = ? WHERE row = ? AND state = ?",
+            (Code.DELIVERED, State.SENT, row, State.ACCEPTED),
+        )
+        if cursor.rowcount:
+            self._connection.execute(
+                "INSERT INTO transitions VALUES (?,?,?,?,'')", (row, at, Code.DELIVERED, State.SENT)
+            )
 
     def _put(self, message: Message, at: float) -> Result:
         status = Status(code=Code.ACCEPTED, state=State.ACCEPTED)

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from boardtalk.chain import Chain, Stage
-from boardtalk.hil.bench.rows import Row
+from boardtalk.hil.bench.rows import Row, resident_kb
 from boardtalk.sdk import PASS, Message, Refused, Verdict
 
 if TYPE_CHECKING:
@@ -86,12 +85,7 @@ def _growth(message: Message) -> Row:
     chain = Chain([Stage(f"pass#{number}", _Pass().on_message) for number in range(5)])
     for _ in range(FLAT_MESSAGES // 10):
         chain.run(message.with_(id="w"))
-    before = _resident_kb()
+    before = resident_kb()
     for number in range(FLAT_MESSAGES):
         chain.run(message.with_(row=number))
-    return Row(name="chain, memory growth", value=_resident_kb() - before, unit="kB", n=FLAT_MESSAGES)
-
-
-def _resident_kb() -> int:
-    status = Path("/proc/self/status").read_text()
-    return int(status.split("VmRSS:")[1].split()[0])
+    return Row(name="chain, memory growth", value=resident_kb() - before, unit="kB", n=FLAT_MESSAGES)

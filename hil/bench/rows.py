@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import msgspec
 
 
@@ -22,3 +24,9 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     def against(cls, name: str, value: float, unit: str, n: int, baseline: float) -> Row:
         """A figure beside its baseline."""
         return cls(name=name, value=value, unit=unit, n=n, baseline=baseline, ratio=value / baseline)
+
+
+def resident_kb() -> int:
+    """Memory of this process that is in RAM."""
+    status = Path("/proc/self/status").read_text()
+    return int(status.split("VmRSS:")[1].split()[0])

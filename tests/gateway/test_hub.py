@@ -67,6 +67,9 @@ async def events(session: Session, enough: Callable[[list[Event]], bool]) -> lis
     async with asyncio.timeout(5):
         async for batch in session.events():
             found += batch
+            for event in batch:
+                if isinstance(event, Delivery):
+                    session.handed_over(event)
             if enough(found):
                 return found
     raise AssertionError(found)
@@ -199,6 +202,78 @@ async def test_messages_for_the_absent_wait_over_a_restart_and_come_in_order_onc
             assert bodies(await events(bob, delivered(1))) == ["new"]
 
 
+async def test_more_than_a_session_holds_waits_and_what_comes_meanwhile_comes_behind_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("boardtalk.hub.MAX_SESSION_EVENTS", 50)
+    monkeypatch.setattr("boardtalk.hub.PAGE", 20)
+    async with gateway(tmp_path) as hub:
+        with hub.attach("carol") as carol:
+            for number in range(200):
+                hub.accept(hello(str(number), body=str(number), sender="alice"))
+            hub.accept(hello("after", to="carol"))
+            await events(carol, delivered(1))
+        with hub.attach("bob") as bob:
+            found = await events(bob, delivered(1))
+            hub.accept(hello("new", body="new"))
+            found += await events(bob, lambda more: "new" in bodies(more))
+    assert bodies(found) == [*map(str, range(200)), "new"]
+
+
+async def test_what_waits_is_what_the_modules_made_of_it(tmp_path: Path) -> None:
+    class Masking(Module):
+        name = "masking"
+
+        def on_message(self, message: Message) -> Verdict:
+            return message.with_(body="***")
+
+    async with gateway(tmp_path, Masking) as hub:
+        with hub.attach("alice") as alice:
+            hub.accept(hello(to="team", body="fool"))
+            await events(alice, lambda found: State.ACCEPTED in states(found))
+        with hub.attach("bob") as bob:
+            (delivery,) = [each for each in await events(bob, delivered(1)) if isinstance(each, Delivery)]
+    assert (delivery.message.body, delivery.message.groupid) == ("***", "team")
+
+
+async def test_what_a_front_end_did_not_hand_over_is_not_done_and_waits(tmp_path: Path) -> None:
+    async with gateway(tmp_path) as hub:
+        with hub.attach("alice") as alice:
+            with hub.attach("bob") as bob:
+                hub.accept(hello("1", body="read"))
+                await events(bob, delivered(1))
+                await events(alice, lambda found: State.DONE in states(found))
+                hub.accept(hello("2", body="unread"))
+                await events(alice, lambda found: State.ACCEPTED in states(found))
+                while not bob.open:
+                    await asyncio.sleep(0)
+            assert [entry.state for entry in await hub.store.history("alice")] == ["done", "accepted"]
+            with hub.attach("bob") as bob:
+                assert bodies(await events(bob, delivered(1))) == ["unread"]
+                assert State.DONE in states(await events(alice, lambda found: bool(states(found))))
+
+
+async def test_what_people_said_before_the_gateway_died_passes_the_modules_and_arrives(
+    tmp_path: Path,
+) -> None:
+    class Loud(Module):
+        name = "loud"
+
+        def on_message(self, message: Message) -> Verdict:
+            return message.with_(body=message.body.upper())
+
+    async with Store.open(tmp_path / "store.db") as store:  # died between acceptance and the first module
+        for number in range(3):
+            store.put(hello(str(number), body=f"n{number}"))
+        store.put(hello("late", body="late", expiry=0))
+        await anext(store.committed())
+    async with gateway(tmp_path, Loud) as hub:
+        with hub.attach("bob") as bob:
+            assert bodies(await events(bob, delivered(3))) == ["N0", "N1", "N2"]
+    async with gateway(tmp_path) as hub:
+        assert [entry.state for entry in await hub.store.history("alice")] == [*["done"] * 3, "expired"]
+
+
 async def test_a_group_message_passes_the_chain_once_and_reaches_every_other_member(tmp_path: Path) -> None:
     class Counting(Module):
         name = "counting"
@@ -319,6 +394,56 @@ async def test_order_within_a_conversation_is_kept_while_another_one_waits(tmp_p
             assert bodies(await events(bob, delivered(5))) == ["0", "1", "2", "3", "4"]
 
 
+async def test_a_thousand_conversations_keep_their_order_and_none_waits_for_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("boardtalk.chain.HARD_DEADLINE_NS", 60 * 10**9)
+    gate = asyncio.Event()
+
+    class Slow(Module):
+        name = "slow"
+
+        async def on_message(self, message: Message) -> Verdict:
+            if message.sender == "p0":
+                await gate.wait()
+            else:
+                await asyncio.sleep(hash((message.sender, message.body)) % 10 / 100)
+            return PASS
+
+    people = [f"p{number}" for number in range(1000)]
+    async with gateway(tmp_path, Slow) as hub:
+        with hub.attach("bob") as bob:
+            for number in range(3):
+                for person in people:
+                    hub.accept(hello(f"{number}", sender=person, body=f"{number}"))
+            found = await events(bob, delivered(3 * 999))
+            gate.set()
+            found += await events(bob, delivered(3))
+    heard = [event.message for event in found if isinstance(event, Delivery)]
+    assert [message.sender for message in heard[-3:]] == ["p0"] * 3
+    for person in people:
+        assert [message.body for message in heard if message.sender == person] == ["0", "1", "2"]
+
+
+async def test_a_burst_leaves_modules_their_turns(tmp_path: Path) -> None:
+    """A module's deadline runs from the moment when it is called: it must not wait for the rest."""
+    waited: list[int] = []
+
+    class Brief(Module):
+        name = "brief"
+
+        async def on_message(self, message: Message) -> Verdict:
+            waited.append(hub.chain.stages[0].health.calls - len(waited))
+            return PASS
+
+    async with gateway(tmp_path, Brief) as hub:
+        with hub.attach("bob") as bob:
+            for number in range(5_000):
+                hub.accept(hello(sender=f"p{number}"))
+            await events(bob, delivered(5_000))
+    assert max(waited) < 200, "messages were put to the module before it could begin with this one"
+
+
 async def test_commands_under_way_when_the_gateway_died_are_not_carried_out_later(tmp_path: Path) -> None:
     class Silent(Module):
         name = "silent"
@@ -328,14 +453,15 @@ async def test_commands_under_way_when_the_gateway_died_are_not_carried_out_late
 
     async with gateway(tmp_path, Silent) as hub:
         with hub.attach("alice") as alice:
-            hub.accept(hello())
-            await events(alice, lambda found: State.ACCEPTED in states(found))
+            hub.accept(hello("m1", to="rover"))
+            hub.accept(hello("m2"))
+            await events(alice, lambda found: states(found).count(State.ACCEPTED) == 2)
     async with gateway(tmp_path, Silent) as hub:
         assert hub.chain.stages[0].health.calls == 0
-        (entry,) = await hub.store.history("alice")
     async with gateway(tmp_path, Silent) as hub:
-        (entry,) = await hub.store.history("alice")
-        assert entry.state == "expired"
+        command, consumed = await hub.store.history("alice")
+        assert command.state == "expired"
+        assert consumed.state == "unknown", "the module may have done something with it"
 
 
 async def test_an_address_of_one_module_is_not_another_s(tmp_path: Path) -> None:

@@ -160,13 +160,16 @@ async def test_what_is_held_for_somebody_waits_until_it_is_handed_over(tmp_path:
             store.hold("bob", result.message)  # type: ignore[attr-defined]
         store.hold("carol", results[0].message.with_(expiry=-1))  # type: ignore[attr-defined]
     async with opened(tmp_path) as store:
-        held = await store.held("bob")
-        assert [message.body for message in held] == ["one", "two"]
-        assert await store.held("carol") == [], "expired"
+        held = await store.held("bob", 9)
+        assert [(user, message.body) for user, message in held] == [("bob", "one"), ("bob", "two")]
+        assert await store.held("bob", 1) == held[:1]
+        assert await store.held(None, 9) == held
+        assert await store.held("carol", 9) == [], "expired"
         assert await store.unfinished() == [], "held messages wait, they are not under way"
-        store.release("bob", tuple(message.row for message in held))
+        for _, message in held:
+            store.release("bob", message)
     async with opened(tmp_path) as store:
-        assert await store.held("bob") == []
+        assert await store.held("bob", 9) == []
 
 
 async def test_what_was_under_way_is_known_after_a_restart(tmp_path: Path) -> None:
@@ -176,7 +179,7 @@ async def test_what_was_under_way_is_known_after_a_restart(tmp_path: Path) -> No
         store.update(results[1].message.row, started)  # type: ignore[attr-defined]
         store.update(results[2].message.row, DONE)  # type: ignore[attr-defined]
     async with opened(tmp_path) as store:
-        found = {message.body: state for message, state in await store.unfinished()}
+        found = {message.body: state for message, state, _ in await store.unfinished()}
     assert found == {"waits": "accepted", "runs": "started"}
 
 

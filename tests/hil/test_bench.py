@@ -8,7 +8,10 @@ import sys
 import msgspec
 import pytest
 
+from boardtalk.hil.bench.peers.__main__ import Pass, rate, work
 from boardtalk.hil.bench.rows import Row
+from boardtalk.modules.filter import Filter
+from boardtalk.sdk import Flag
 
 
 @pytest.mark.timeout(120)
@@ -16,6 +19,14 @@ from boardtalk.hil.bench.rows import Row
     ("name", "figures"),
     [
         ("chain", {"chain, 1 modules", "chain, 5 modules", "chain, 10 modules", "chain, memory growth"}),
+        (
+            "conversations",
+            {
+                "conversations, throughput",
+                "conversations, in the module at once",
+                "conversations, out of order",
+            },
+        ),
         ("codec", {"encode 8 B, hand / interpreted", "encode and decode 128 B, hand / compiled"}),
         ("command", {"bare echo on a pty, p50", "board hop alone, p50", "through the broker, p99"}),
         ("broker", {"MQTT door, QoS 1 in and out", "MQTT door, lost", "MQTT door, doubled"}),
@@ -33,6 +44,13 @@ def test_it_reports_rows(name: str, figures: set[str]) -> None:
         assert row.unit
         assert (row.baseline is None) is (row.ratio is None)
         assert row.ratio is None or row.ratio == pytest.approx(row.value / (row.baseline or 1))
+
+
+@pytest.mark.parametrize("flags", [Flag(0), Flag.TRANSIENT])
+async def test_our_side_of_the_comparison_passes_on_and_keeps_back(flags: Flag) -> None:
+    task = work()
+    assert await rate(Pass, "", task.texts[:50], flags) > 0
+    assert await rate(Filter, f"blocked_words = {', '.join(task.blocked)}", task.texts[:50], flags) > 0
 
 
 def test_an_unknown_one_is_refused_with_the_known_ones() -> None:
