@@ -9,12 +9,13 @@ import asyncio
 import time
 from collections import OrderedDict, deque
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
 import structlog
 
 from boardtalk.chain import Chain, Outcome
 from boardtalk.events import Delivery, Event, Presence, Update
+from boardtalk.handover import Handover
 from boardtalk.sdk import (
     SYSTEM,
     Code,
@@ -28,22 +29,19 @@ from boardtalk.sdk import (
     Status,
     User,
 )
+from boardtalk.sessions import Session, Sessions
 from boardtalk.store import Accepted, Conflict, Duplicate, NotStored, Store
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
+    from collections.abc import Coroutine, Iterator, Mapping
     from types import TracebackType
 
     from boardtalk.directory import Directory
 
-MAX_SESSION_EVENTS: Final = 10_000
-"""A front-end that leaves more events than this unread is cut off."""
 MAX_WAITING: Final = 1_000
 """Messages of one conversation that may wait for a slow module."""
 TURN: Final = 50
 """Messages that enter the chain before others have their turn: a module's time runs while it waits."""
-PAGE: Final = 250
-"""Messages that waited for somebody and are handed over at once."""
 MAX_REMEMBERED: Final = 10_000
 """Messages sent by modules whose status changes are still passed on to them."""
 
@@ -51,73 +49,6 @@ ACCEPTED: Final = Status(code=Code.ACCEPTED, state=State.ACCEPTED)
 DELIVERED: Final = Status(code=Code.DELIVERED, state=State.DONE)
 
 log = structlog.get_logger()
-
-
-class Session:
-    """What one front-end connection gets to see. `address` None: everything, for a broker.
-
-    The front-end says of each delivery that it is `handed_over`: not before is it done.
-    """
-
-    def __init__(self, address: str | None, handed_over: Callable[[Delivery], None]) -> None:
-        self.address = address
-        self.open: dict[int, Delivery] = {}
-        """Deliveries that were not handed over yet, by identity."""
-        self._handed_over = handed_over
-        self._events: deque[Event] = deque()
-        self._wake = asyncio.Event()
-        self._closed = False
-
-    def push(self, event: Event) -> bool:
-        """Queue an event; a session that does not read is closed instead of filling the memory.
-
-        Returns whether it was queued.
-        """
-        if self._closed:
-            return False
-        if len(self._events) >= MAX_SESSION_EVENTS:
-            log.warning("front-end too slow: cut off", user=self.address, unread=len(self._events))
-            self.close()
-            return False
-        if isinstance(event, Delivery):
-            self.open[id(event)] = event
-        self._events.append(event)
-        self._wake.set()
-        return True
-
-    def handed_over(self, delivery: Delivery) -> None:
-        """Note that a delivery of this session is out of the gateway's hands."""
-        if self.open.pop(id(delivery), None):
-            self._handed_over(delivery)
-
-    def close(self) -> None:
-        """End the iteration over `events`."""
-        self._closed = True
-        self._wake.set()
-
-    @property
-    def backlog(self) -> int:
-        """Events not read yet."""
-        return len(self._events)
-
-    async def events(self) -> AsyncIterator[list[Event]]:
-        """Events in batches, as they come, until the session is closed."""
-        while not self._closed or self._events:
-            await self._wake.wait()
-            self._wake.clear()
-            if batch := list(self._events):
-                self._events.clear()
-                yield batch
-            if self._closed:
-                return
-
-
-class _UnderWay(NamedTuple):
-    """A delivery that front-ends were given, and none has handed over yet."""
-
-    delivery: Delivery
-    held: bool
-    """Whether the store keeps it too."""
 
 
 class Hub:
@@ -132,14 +63,9 @@ class Hub:
         """What modules said before there was a chain."""
         self._go_on: list[Message] = []
         """What was said to people, and was under way when the last gateway ended."""
-        self._sessions: dict[str | None, set[Session]] = {}
+        self._sessions = Sessions()
+        self._handover = Handover(store, self._sessions, self)
         self._waiting: dict[tuple[str, str], deque[tuple[Message, int, Status | None]]] = {}
-        self._under_way: dict[int, _UnderWay] = {}
-        """By identity of the delivery."""
-        self._moved = asyncio.Event()
-        """There is less under way."""
-        self._catching_up: dict[str | None, bool] = {}
-        """To whom (None: the broker) is being handed over what waited, and whether more came to wait."""
         self._module_sent: OrderedDict[tuple[str, str], str] = OrderedDict()
         self._tasks = asyncio.TaskGroup()
         self._running: set[asyncio.Task[None]] = set()
@@ -159,8 +85,7 @@ class Hub:
         await asyncio.sleep(0)  # those that are new begin, or there would be nothing to clean up after them
         for task in self._running:
             task.cancel()
-        for session in [session for group in self._sessions.values() for session in group]:
-            session.close()
+        self._sessions.close()
         await self._tasks.__aexit__(kind, error, trace)
 
     def load(self, chain: Chain, modules: Mapping[str, Module]) -> None:
@@ -179,24 +104,19 @@ class Hub:
     @contextmanager
     def attach(self, address: str | None) -> Iterator[Session]:
         """A session for a user (or, with None, for all of them) while the context lasts."""
-        session = Session(address, self._handed_over)
-        self._sessions.setdefault(address, set()).add(session)
-        if len(self._sessions[address]) == 1:
+        session = Session(address, self._handover.done)
+        if self._sessions.add(session):
             if address is not None:
                 self._announce(address, online=True)
-            if address not in self._catching_up:
-                self._spawn(self._hand_over_held(address), f"held for {address or 'all'}")
-            self._catching_up[address] = True
+            if self._handover.needs_to_catch_up(address):
+                self._spawn(self._handover.catch_up(address), f"held for {address or 'all'}")
         try:
             yield session
         finally:
-            session.close()
-            self._sessions[address].discard(session)
-            self._take_back(session)
-            if not self._sessions[address]:
-                del self._sessions[address]
-                if address is not None:
-                    self._announce(address, online=False)
+            last = self._sessions.remove(session)
+            self._handover.take_back(session)
+            if last and address is not None:
+                self._announce(address, online=False)
 
     def accept(self, message: Message) -> None:
         """Take a message from a user. What becomes of it comes back through his sessions.
@@ -265,12 +185,17 @@ class Hub:
         name = message.id or f"~{message.row}"
         self.push(message.sender, Update(message.sender, name, message.to, status, time.time()))
 
+    def handed_over(self, message: Message) -> None:
+        """Tell that a message has arrived."""
+        self.tell(message, DELIVERED)
+
+    def push(self, user: str, event: Event) -> bool:
+        """Queue an event for all sessions that show this user's; whether one took it."""
+        return self._sessions.push(user, event)
+
     def publish_presence(self, address: str, *, online: bool, state: str) -> None:
         """Show everybody how a robot or a user is."""
-        event = Presence(address, online, state)
-        for sessions in self._sessions.values():
-            for session in sessions:
-                session.push(event)
+        self._sessions.show(Presence(address, online, state))
 
     # Inside -----------------------------------------------------------------------------------
 
@@ -388,98 +313,13 @@ class Hub:
         if not kind.is_people:
             raise Refused(Code.OFFLINE, f"no module answers for {message.to!r} just now")
         if kind is Kind.USER:
-            self._deliver(message.to, message, status)
+            self._handover.deliver(message.to, message, status)
             return
         members = self.directory.members(message.to)
         if message.sender not in members and self.directory.kind(message.sender) is Kind.USER:
             raise Refused(Code.DENIED, f"{message.sender} is not a member of {message.to}")
         for member in self.directory.recipients(message.to, message.sender):
-            self._deliver(member, message.with_(groupid=message.to), status)
-
-    def _deliver(self, user: str, message: Message, status: Status | None) -> None:
-        """Hand a message to a user, or keep it until he comes."""
-        if self._catching_up and status is None and not _is_for_now(message) and self._is_late(user):
-            self.store.hold(user, message)
-        elif not self._hand(Delivery(user, message, time.time(), status), held=False):
-            self._keep(user, message)
-
-    def _is_late(self, user: str) -> bool:
-        """Whether somebody gets what waited just now; then this waits behind it."""
-        late = [key for key in (user, None) if key in self._catching_up]
-        self._catching_up.update(dict.fromkeys(late, True))
-        return bool(late)
-
-    def _keep(self, user: str, message: Message) -> None:
-        """Keep a message until its recipient comes.
-
-        Raises:
-            Refused: it is of no use later.
-        """
-        if message.to_online or message.flags & (Flag.TRANSIENT | Flag.PRESENCE):
-            raise Refused(Code.OFFLINE, f"{user} is not online")
-        if message.expiry == 0:
-            raise Refused(Code.EXPIRED, f"{user} is not online, and the message was for now or never")
-        self.store.hold(user, message)
-
-    def _hand(self, delivery: Delivery, *, held: bool) -> bool:
-        """Give a delivery to the front-ends of its recipient; whether there is one."""
-        if not self.push(delivery.recipient, delivery):
-            return False
-        self._under_way[id(delivery)] = _UnderWay(delivery, held)
-        return True
-
-    def _handed_over(self, delivery: Delivery) -> None:
-        """Tell that a message has arrived, when the first front-end says so."""
-        under_way = self._under_way.pop(id(delivery), None)
-        if under_way is None:
-            return
-        self.tell(delivery.message, DELIVERED)
-        if under_way.held:
-            self.store.release(delivery.recipient, delivery.message)
-        self._moved.set()
-
-    def _take_back(self, session: Session) -> None:
-        """Keep what a front-end went away with, unless another one has it too."""
-        for number, delivery in session.open.items():
-            others = (self._sessions.get(key, ()) for key in (delivery.recipient, None))
-            if any(number in other.open for group in others for other in group):
-                continue
-            if under_way := self._under_way.pop(number, None):
-                self._keep_or_refuse(under_way)
-        self._moved.set()
-
-    def _keep_or_refuse(self, under_way: _UnderWay) -> None:
-        if under_way.held:
-            return
-        user, message = under_way.delivery.recipient, under_way.delivery.message
-        try:
-            self._keep(user, message)
-        except Refused as refused:
-            self.refuse(message, refused)
-
-    async def _hand_over_held(self, address: str | None) -> None:
-        """Hand over what waited, and behind it what comes to wait meanwhile."""
-        try:
-            while self._catching_up[address]:
-                self._catching_up[address] = False
-                while page := await self.store.held(address, PAGE):
-                    deliveries = [Delivery(user, message, time.time()) for user, message in page]
-                    for delivery in deliveries:
-                        if not self._hand(delivery, held=True):
-                            return  # gone again: it waits on
-                    while any(id(delivery) in self._under_way for delivery in deliveries):
-                        self._moved.clear()
-                        await self._moved.wait()
-        finally:
-            del self._catching_up[address]
-
-    def push(self, user: str, event: Event) -> bool:
-        """Queue an event for all sessions that show this user's; whether one took it."""
-        found = False
-        for key in (user, None):
-            for session in self._sessions.get(key, ()):
-                found = session.push(event) or found
-        return found
+            self._handover.deliver(member, message.with_(groupid=message.to), status)
 
     def _say(self, message: Message, text: str, status: Status) -> None:
         """Tell the sender of a message something, as a message from the gateway."""
@@ -515,11 +355,6 @@ class Hub:
         task = self._tasks.create_task(work, name=name)
         self._running.add(task)
         task.add_done_callback(self._running.discard)
-
-
-def _is_for_now(message: Message) -> bool:
-    """Whether a message is of no use later."""
-    return bool(message.to_online or message.expiry == 0 or message.flags & (Flag.TRANSIENT | Flag.PRESENCE))
 
 
 async def _contained(instance: str, work: Any) -> None:

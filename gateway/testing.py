@@ -42,8 +42,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 
     from boardtalk.health import Report
-    from boardtalk.hub import Session
     from boardtalk.sdk import Verdict
+    from boardtalk.sessions import Session
 
 T = TypeVar("T")
 WAIT_S: Final = 5.0

@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     from boardtalk.calls import Calls
     from boardtalk.configuration import Configuration
     from boardtalk.frontends.intake import Intake
-    from boardtalk.hub import Hub, Session
+    from boardtalk.hub import Hub
+    from boardtalk.sessions import Session
     from boardtalk.store import HistoryEntry
     from boardtalk.users import Users
 

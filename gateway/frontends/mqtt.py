@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from boardtalk.calls import Calls
     from boardtalk.events import Event
     from boardtalk.frontends.intake import Intake
-    from boardtalk.hub import Hub, Session
+    from boardtalk.hub import Hub
+    from boardtalk.sessions import Session
 
 OUT: Final = {"chat/+/out": 1}
 STOP: Final = {"chat/+/stop": 0}

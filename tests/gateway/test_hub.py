@@ -15,7 +15,7 @@ from boardtalk.chain import Chain, Stage
 from boardtalk.context import ModuleContext
 from boardtalk.directory import Directory, Group
 from boardtalk.events import Delivery, Event, Update
-from boardtalk.hub import Hub, Session
+from boardtalk.hub import Hub
 from boardtalk.sdk import (
     CONSUMED,
     PASS,
@@ -33,6 +33,7 @@ from boardtalk.sdk import (
     User,
     Verdict,
 )
+from boardtalk.sessions import Session
 from boardtalk.store import Store
 from boardtalk.users import Users
 
@@ -205,8 +206,8 @@ async def test_messages_for_the_absent_wait_over_a_restart_and_come_in_order_onc
 async def test_more_than_a_session_holds_waits_and_what_comes_meanwhile_comes_behind_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("boardtalk.hub.MAX_SESSION_EVENTS", 50)
-    monkeypatch.setattr("boardtalk.hub.PAGE", 20)
+    monkeypatch.setattr("boardtalk.sessions.MAX_SESSION_EVENTS", 50)
+    monkeypatch.setattr("boardtalk.handover.PAGE", 20)
     async with gateway(tmp_path) as hub:
         with hub.attach("carol") as carol:
             for number in range(200):
@@ -481,7 +482,7 @@ async def test_an_address_of_one_module_is_not_another_s(tmp_path: Path) -> None
 async def test_a_front_end_that_reads_nothing_is_cut_off_and_the_others_go_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("boardtalk.hub.MAX_SESSION_EVENTS", 5)
+    monkeypatch.setattr("boardtalk.sessions.MAX_SESSION_EVENTS", 5)
     async with gateway(tmp_path) as hub:
         with hub.attach("bob") as lazy, hub.attach("bob") as diligent:
             seen = 0

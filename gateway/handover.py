@@ -1,0 +1,141 @@
+"""Gets messages to people: now, or in order as soon as they come.
+
+A message is done when a front-end says that it has handed it over. What a front-end goes away with before
+that is kept for the next one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
+
+from boardtalk.events import Delivery
+from boardtalk.sdk import Code, Flag, Message, Refused, Status
+
+if TYPE_CHECKING:
+    from boardtalk.sessions import Session, Sessions
+    from boardtalk.store import Store
+
+PAGE: Final = 250
+"""Messages that waited for somebody and are handed over at once."""
+
+
+class Teller(Protocol):
+    """Who tells senders what became of their messages."""
+
+    def handed_over(self, message: Message) -> None:
+        """It has arrived."""
+
+    def refuse(self, message: Message, refused: Refused) -> None:
+        """It will not."""
+
+
+class _UnderWay(NamedTuple):
+    """A delivery that front-ends were given, and none has handed over yet."""
+
+    delivery: Delivery
+    held: bool
+    """Whether the store keeps it too."""
+
+
+class Handover:
+    """Hands messages over, and keeps those that can't be."""
+
+    def __init__(self, store: Store, sessions: Sessions, teller: Teller) -> None:
+        self._store = store
+        self._sessions = sessions
+        self._teller = teller
+        self._under_way: dict[int, _UnderWay] = {}
+        """By identity of the delivery."""
+        self._moved = asyncio.Event()
+        """There is less under way."""
+        self._catching_up: dict[str | None, bool] = {}
+        """To whom (None: the broker) is being handed over what waited, and whether more came to wait."""
+
+    def deliver(self, user: str, message: Message, status: Status | None) -> None:
+        """Hand a message to a user, or keep it until he comes.
+
+        Raises:
+            Refused: he is not there, and it is of no use later.
+        """
+        if self._catching_up and status is None and not _is_for_now(message) and self._is_late(user):
+            self._store.hold(user, message)
+        elif not self._hand(Delivery(user, message, time.time(), status), held=False):
+            self._keep(user, message)
+
+    def needs_to_catch_up(self, address: str | None) -> bool:
+        """Note that somebody came; whether `catch_up` is to be started for him, or sees to it already."""
+        begun = address in self._catching_up
+        self._catching_up[address] = True
+        return not begun
+
+    async def catch_up(self, address: str | None) -> None:
+        """Hand over what waited, and behind it what comes to wait meanwhile."""
+        try:
+            while self._catching_up[address]:
+                self._catching_up[address] = False
+                while page := await self._store.held(address, PAGE):
+                    deliveries = [Delivery(user, message, time.time()) for user, message in page]
+                    for delivery in deliveries:
+                        if not self._hand(delivery, held=True):
+                            return  # gone again: it waits on
+                    while any(id(delivery) in self._under_way for delivery in deliveries):
+                        self._moved.clear()
+                        await self._moved.wait()
+        finally:
+            del self._catching_up[address]
+
+    def done(self, delivery: Delivery) -> None:
+        """Note that a front-end has handed a delivery over; the first one counts."""
+        under_way = self._under_way.pop(id(delivery), None)
+        if under_way is None:
+            return
+        self._teller.handed_over(delivery.message)
+        if under_way.held:
+            self._store.release(delivery.recipient, delivery.message)
+        self._moved.set()
+
+    def take_back(self, session: Session) -> None:
+        """Keep what a front-end went away with, unless another one has it too."""
+        for number, delivery in session.open.items():
+            if any(number in other.open for other in self._sessions.of(delivery.recipient)):
+                continue
+            if under_way := self._under_way.pop(number, None):
+                self._keep_or_refuse(under_way)
+        self._moved.set()
+
+    def _is_late(self, user: str) -> bool:
+        """Whether somebody gets what waited just now; then this waits behind it."""
+        late = [key for key in (user, None) if key in self._catching_up]
+        self._catching_up.update(dict.fromkeys(late, True))
+        return bool(late)
+
+    def _hand(self, delivery: Delivery, *, held: bool) -> bool:
+        """Give a delivery to the front-ends of its recipient; whether there is one."""
+        if not self._sessions.push(delivery.recipient, delivery):
+            return False
+        self._under_way[id(delivery)] = _UnderWay(delivery, held)
+        return True
+
+    def _keep(self, user: str, message: Message) -> None:
+        """Keep a message until its recipient comes."""
+        if message.to_online or message.flags & (Flag.TRANSIENT | Flag.PRESENCE):
+            raise Refused(Code.OFFLINE, f"{user} is not online")
+        if message.expiry == 0:
+            raise Refused(Code.EXPIRED, f"{user} is not online, and the message was for now or never")
+        self._store.hold(user, message)
+
+    def _keep_or_refuse(self, under_way: _UnderWay) -> None:
+        if under_way.held:
+            return
+        user, message = under_way.delivery.recipient, under_way.delivery.message
+        try:
+            self._keep(user, message)
+        except Refused as refused:
+            self._teller.refuse(message, refused)
+
+
+def _is_for_now(message: Message) -> bool:
+    """Whether a message is of no use later."""
+    return bool(message.to_online or message.expiry == 0 or message.flags & (Flag.TRANSIENT | Flag.PRESENCE))

@@ -1,0 +1,122 @@
+"""The connections of front-ends, and what each of them gets to see."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from typing import TYPE_CHECKING, Final
+
+import structlog
+
+from boardtalk.events import Delivery, Event, Presence
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+
+MAX_SESSION_EVENTS: Final = 10_000
+"""A front-end that leaves more events than this unread is cut off."""
+
+log = structlog.get_logger()
+
+
+class Session:
+    """What one front-end connection gets to see. `address` None: everything, for a broker.
+
+    The front-end says of each delivery that it is `handed_over`: not before is it done.
+    """
+
+    def __init__(self, address: str | None, handed_over: Callable[[Delivery], None]) -> None:
+        self.address = address
+        self.open: dict[int, Delivery] = {}
+        """Deliveries that were not handed over yet, by identity."""
+        self._handed_over = handed_over
+        self._events: deque[Event] = deque()
+        self._wake = asyncio.Event()
+        self._closed = False
+
+    def push(self, event: Event) -> bool:
+        """Queue an event; a session that does not read is closed instead of filling the memory.
+
+        Returns whether it was queued.
+        """
+        if self._closed:
+            return False
+        if len(self._events) >= MAX_SESSION_EVENTS:
+            log.warning("front-end too slow: cut off", user=self.address, unread=len(self._events))
+            self.close()
+            return False
+        if isinstance(event, Delivery):
+            self.open[id(event)] = event
+        self._events.append(event)
+        self._wake.set()
+        return True
+
+    def handed_over(self, delivery: Delivery) -> None:
+        """Note that a delivery of this session is out of the gateway's hands."""
+        if self.open.pop(id(delivery), None):
+            self._handed_over(delivery)
+
+    def close(self) -> None:
+        """End the iteration over `events`."""
+        self._closed = True
+        self._wake.set()
+
+    @property
+    def backlog(self) -> int:
+        """Events not read yet."""
+        return len(self._events)
+
+    async def events(self) -> AsyncIterator[list[Event]]:
+        """Events in batches, as they come, until the session is closed."""
+        while not self._closed or self._events:
+            await self._wake.wait()
+            self._wake.clear()
+            if batch := list(self._events):
+                self._events.clear()
+                yield batch
+            if self._closed:
+                return
+
+
+class Sessions:
+    """All sessions, by the address of their user; those of None see everybody's events."""
+
+    def __init__(self) -> None:
+        self._open: dict[str | None, set[Session]] = {}
+
+    def add(self, session: Session) -> bool:
+        """Take a new one in; whether it is the only one of its user."""
+        of_user = self._open.setdefault(session.address, set())
+        of_user.add(session)
+        return len(of_user) == 1
+
+    def remove(self, session: Session) -> bool:
+        """Close one; whether it was the last one of its user."""
+        session.close()
+        self._open[session.address].discard(session)
+        if self._open[session.address]:
+            return False
+        del self._open[session.address]
+        return True
+
+    def close(self) -> None:
+        """Close all: their front-ends will remove them."""
+        for session in [session for group in self._open.values() for session in group]:
+            session.close()
+
+    def of(self, user: str) -> list[Session]:
+        """Those that see a user's events."""
+        return [session for key in (user, None) for session in self._open.get(key, ())]
+
+    def push(self, user: str, event: Event) -> bool:
+        """Queue an event for all that show this user's; whether one took it."""
+        found = False
+        for session in self.of(user):
+            found = session.push(event) or found
+        return found
+
+    def show(self, presence: Presence) -> None:
+        """Queue an event for everybody."""
+        for sessions in self._open.values():
+            for session in sessions:
+                session.push(presence)
