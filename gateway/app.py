@@ -117,13 +117,17 @@ async def _start(
 
     calls = await stack.enter_async_context(Calls(hub))
     runner = await stack.enter_async_context(loader.Runner(contexts(hub, tasks, folder, calls)))
-    configuration = Configuration(source, document, local_user, hub=hub, users=users, runner=runner)
+    configuration = await stack.enter_async_context(
+        Configuration(source, document, local_user, hub=hub, users=users, runner=runner)
+    )
     own = await stack.enter_async_context(ModuleContext(hub, tasks, folder, SYSTEM, calls=calls, blocks={}))
     desk = Desk(own, configuration)
     desk.on_start()
     configuration.answer_with(desk)
     await configuration.start(plan)
-    _keep_current(stack, tasks, configuration, watch=watch)
+    _on_hang_up(stack, configuration.hang_up)
+    if watch:
+        configuration.watch()
     running = await _start_broker(stack, document, folder, users)
     if running:
         await stack.enter_async_context(MqttDoor(running.endpoint, hub, intake, calls))
@@ -133,20 +137,10 @@ async def _start(
     return Endpoints(mqtt=str(running.endpoint) if running else None, modules=list(runner.modules))
 
 
-def _keep_current(
-    stack: AsyncExitStack, tasks: asyncio.TaskGroup, configuration: Configuration, *, watch: bool
-) -> None:
-    """Have SIGHUP read the configuration again and, if asked to, changed code start anew."""
-
-    def hang_up() -> None:
-        tasks.create_task(configuration.reload_or_log(), name="reload")
-
+def _on_hang_up(stack: AsyncExitStack, call: Callable[[], None]) -> None:
     loop = asyncio.get_running_loop()
-    loop.add_signal_handler(signal.SIGHUP, hang_up)
+    loop.add_signal_handler(signal.SIGHUP, call)
     stack.callback(loop.remove_signal_handler, signal.SIGHUP)
-    if watch:
-        watcher = tasks.create_task(configuration.watch(), name="watch")
-        stack.callback(watcher.cancel)
 
 
 async def _start_broker(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 
 import structlog
 
@@ -15,7 +15,7 @@ from boardtalk.sdk import ConfigError, Role
 from boardtalk.users import UserError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Coroutine, Sequence
     from pathlib import Path
 
     from boardtalk.hub import Hub
@@ -23,8 +23,10 @@ if TYPE_CHECKING:
     from boardtalk.sdk import Module
     from boardtalk.users import Users
 
+T = TypeVar("T")
+
 LOOK_EVERY_S: Final = 0.5
-"""Between two looks whether the code of a module changed, for `watch`."""
+"""Between two looks whether the code of a module changed, for `Configuration.watch`."""
 
 log = structlog.get_logger()
 
@@ -38,6 +40,8 @@ class InvalidConfigError(ConfigError):
 
 class Configuration:
     """What a gateway was told by its configuration, and how it takes another.
+
+    Use as an async context manager; on leaving, a change under way is given up.
 
     Args:
         source: reads the configuration.
@@ -62,7 +66,18 @@ class Configuration:
         self._users = users
         self.runner = runner
         self._changing = asyncio.Lock()
+        self._next: asyncio.Task[list[Change]] | None = None
+        """A reload that was asked for and has not begun."""
+        self._tasks: set[asyncio.Task[Any]] = set()
         self._desk: Module | None = None
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def start(self, plan: Plan) -> None:
         """Start the modules.
@@ -80,10 +95,27 @@ class Configuration:
     async def reload(self) -> list[Change]:
         """Read the configuration again and bring the gateway in line with it, losing no message.
 
+        All who ask before it begins share one; who gives up waiting does not end it.
+
         Raises:
             ConfigError, UserError: it is wrong; nothing was changed.
         """
+        if self._next is None:
+            self._next = self._spawn(self._reload(), "reload")
+        return await asyncio.shield(self._next)
+
+    def hang_up(self) -> None:
+        """`reload`, for SIGHUP: there is nobody to tell."""
+        if self._next is None:
+            self._spawn(self._reload_or_log(), "hang-up")
+
+    def watch(self) -> None:
+        """From now on, start a module anew when its files change."""
+        self._spawn(self._watch(), "watch")
+
+    async def _reload(self) -> list[Change]:
         async with self._changing:
+            self._next = None
             document = await asyncio.to_thread(self._source)
             if problems := await asyncio.to_thread(loader.problems, document):
                 raise InvalidConfigError(problems)
@@ -104,15 +136,13 @@ class Configuration:
                 log.info("configuration", part=change.name, what=change.what.value, detail=change.detail)
             return changes
 
-    async def reload_or_log(self) -> None:
-        """`reload`, for whoever has nobody to tell."""
+    async def _reload_or_log(self) -> None:
         try:
             await self.reload()
         except (ConfigError, UserError) as error:
             log.error("configuration not reloaded", error=str(error))
 
-    async def watch(self) -> None:
-        """For ever: when files of a module change, start that module anew from them."""
+    async def _watch(self) -> None:
         seen: dict[Path, float] = {}
         while True:
             for each in {each.source.name: each for each in self.runner.instances}.values():
@@ -132,6 +162,12 @@ class Configuration:
         except (ConfigError, UserError) as error:
             source.remember(forgotten)
             log.error("not reloaded", error=str(error))
+
+    def _spawn(self, work: Coroutine[Any, Any, T], name: str) -> asyncio.Task[T]:
+        task = asyncio.create_task(work, name=f"configuration: {name}")
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
 
     def _put_in_service(self) -> None:
         stages, modules = self.runner.stages, self.runner.modules

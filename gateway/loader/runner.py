@@ -107,7 +107,8 @@ class Runner:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        in_service = [self._running[name] for name in self._order if name in self._running]
+        leaving = [name for name in self._running if name not in self._order]  # a change was given up
+        in_service = [self._running[name] for name in (*leaving, *self.modules)]
         for each in reversed([*in_service, *self._retired]):
             await _clean_up(each)
 
@@ -170,11 +171,11 @@ class Runner:
 
     async def retire(self) -> None:
         """Clean up the instances that `apply` took out, once no message waits for them."""
-        retired, self._retired = self._retired, []
-        for each in reversed(retired):
-            each.stage.leave()
-            await each.stage.idle()
-            await _clean_up(each)
+        while self._retired:
+            stage = self._retired[-1].stage
+            stage.leave()
+            await stage.idle()
+            await _clean_up(self._retired.pop())
 
     async def _start(self, instance: Instance) -> Change:
         try:
@@ -252,21 +253,23 @@ class Runner:
         name, stage = instance.name, running.stage
         stage.hold()
         await stage.idle()
-        await _clean_up(running)
+        self._failed[name] = _Failed(instance, "it is being replaced", stage)
+        await _clean_up(self._running.pop(name))
         try:
             self._running[name] = await self._started(instance, stage)
         except ModuleError as error:
             return await self._restored(running, instance, str(error))
+        del self._failed[name]
         return Change(name, What.RESTARTED, _differences(running.instance, instance))
 
     async def _restored(self, old: _Running, instance: Instance, reason: str) -> Change:
         try:
             self._running[instance.name] = await self._started(old.instance, old.stage)
         except ModuleError as error:
-            del self._running[instance.name]
             self._failed[instance.name] = _Failed(instance, reason, old.stage)
             old.stage.fail()
             return Change(instance.name, What.FAILED, f"{reason}; and with its old settings: {error}")
+        del self._failed[instance.name]
         return Change(instance.name, What.KEPT, reason)
 
 

@@ -83,6 +83,17 @@ class Sleeper(Diary):
         await asyncio.Event().wait()
 
 
+class Stubborn(Diary):
+    """Starts with its first word only."""
+
+    name = "stubborn"
+
+    async def on_start(self) -> None:
+        if self.config.word:
+            await asyncio.Event().wait()
+        self.say("start")
+
+
 class Thinker(Diary):
     """Answers when it is let."""
 
@@ -100,7 +111,9 @@ class Boards(Diary):
     blocks = {"thing": Diary.Config}  # noqa: RUF012 - as in any module
 
 
-MODULES = {each.name: each for each in (Diary, Pliable, Lame, Sloppy, Slow, Sleeper, Thinker, Boards)}
+MODULES = {
+    each.name: each for each in (Diary, Pliable, Lame, Sloppy, Slow, Sleeper, Stubborn, Thinker, Boards)
+}
 
 
 @pytest.fixture(autouse=True)
@@ -302,3 +315,32 @@ async def test_a_module_answers_what_it_was_asked_before_it_is_replaced_or_remov
         assert await answer == "hello"
         await changing
         assert said[:2] == ["answer thinker", "cleanup thinker"]
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("module diary { }\nmodule thinker { word = a }", "module diary { }\nmodule thinker { word = b }"),
+        ("module diary { }\nmodule thinker { }", "module diary { }"),
+        ("module diary { }", "module sleeper { }\nmodule pliable { }"),
+        ("module stubborn { }\nmodule diary { }", "module stubborn { word = b }\nmodule diary { }"),
+    ],
+    ids=["waits for an answer", "removes", "starts others", "replaces"],
+)
+async def test_each_start_has_its_one_clean_up_even_if_a_change_is_given_up_half_way(
+    said: list[str], old: str, new: str
+) -> None:
+    Thinker.go_on = asyncio.Event()
+    async with await running(old) as runner:
+        asking = asyncio.create_task(through(runner))
+        await asyncio.sleep(0.01)
+        changing = asyncio.create_task(change(runner, new))
+        await asyncio.sleep(0.01)
+        assert not changing.done()
+        for task in (changing, asking):
+            task.cancel()
+        await asyncio.gather(changing, asking, return_exceptions=True)
+    starts = sorted(each.removeprefix("start ") for each in said if each.startswith("start"))
+    cleanups = sorted(each.removeprefix("cleanup ") for each in said if each.startswith("cleanup"))
+    assert len(starts) == 2
+    assert cleanups == starts

@@ -16,6 +16,7 @@ from .people import Join, Person
 from .rig import Gateway, until
 
 SHOUT = """
+import asyncio
 from boardtalk.sdk import PASS, Settings, Message, Module, ModuleError, Verdict
 
 class Shout(Module):
@@ -28,6 +29,9 @@ class Shout(Module):
     async def on_start(self) -> None:
         if self.config.end == "bad":
             raise ModuleError("there is no bad end")
+        if self.config.end == "late":
+            self.say(0, "patience")
+            await asyncio.sleep(2)
 
     def on_message(self, message: Message) -> Verdict:
         return message.with_(body=message.body.upper() + self.config.end) if message.to == "bob" else PASS
@@ -165,6 +169,14 @@ def test_a_hang_up_signal_reads_the_configuration_too(
     os.kill(gateway.child.pid, signal.SIGHUP)
     until(lambda: "configuration not reloaded" in gateway.log, "the log says why not")
     assert heard(alice, bob, "hello") == "HELLO…"
+
+
+@inline_and_isolated
+def test_it_ends_as_ever_in_the_midst_of_a_change(gateway: Gateway, workshop: Workshop) -> None:
+    workshop.configure("late")
+    os.kill(gateway.child.pid, signal.SIGHUP)
+    until(lambda: "patience" in gateway.log, "the module is being started anew")
+    assert gateway.end() == 0
 
 
 @inline_and_isolated
