@@ -487,6 +487,19 @@ async def test_two_gateways_on_one_state_folder_are_told_so(client: LinkClient, 
         await LinkClient.start(state, [])
 
 
+async def test_the_next_gateway_waits_until_the_end_of_the_one_before_is_noticed(
+    client: LinkClient, state: Path
+) -> None:
+    coming = [asyncio.create_task(LinkClient.start(state, [])) for _ in range(2)]
+    await asyncio.sleep(0.1)
+    await client.close(shutdown=False)
+    async with asyncio.timeout(10):
+        results = await asyncio.gather(*coming, return_exceptions=True)
+    attached = [each for each in results if isinstance(each, LinkClient)]
+    assert len(attached) == 1
+    await attached[0].close(shutdown=False)
+
+
 async def test_c14_the_link_process_survives_its_gateway_and_keeps_results_for_the_next(
     state: Path, board: FakeBoard
 ) -> None:

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 LINGER_S: Final = 60.0
 """How long the process waits for the next gateway."""
+LEAVING_S: Final = 1.0
+"""How long the next gateway waits: that the one before was killed may not be noticed yet."""
 MAX_CONNECTIONS: Final = 32
 MAX_PENDING: Final = 32
 """Requests of one connection that wait for a board."""
@@ -48,6 +50,9 @@ class Service:
         self._linger_s = linger_s
         self._feed: Feed[api.AnyAnswer] = Feed()
         self._gateway: Connection | None = None
+        self._vacant = asyncio.Event()
+        """No gateway is attached."""
+        self._vacant.set()
         self._recent: deque[api.Result] = deque(maxlen=RECENT_RESULTS)
         self._connections = 0
         self._news = asyncio.Event()
@@ -124,7 +129,7 @@ class Service:
         """What waits for a board does not hold up what comes next."""
         slots = asyncio.Semaphore(MAX_PENDING)
         async for request in channel:
-            if isinstance(request, api.Stop | api.Rearm):
+            if isinstance(request, api.Stop | api.Rearm | api.Attach):
                 await slots.acquire()
                 task = pending.create_task(self._ask(channel, request), name=f"{request}")
                 task.add_done_callback(lambda _: slots.release())
@@ -137,15 +142,18 @@ class Service:
                 answer.re = request.re
                 channel.send(answer)
 
-    async def _ask(self, channel: Connection, request: api.Stop | api.Rearm) -> None:
+    async def _ask(self, channel: Connection, request: api.Stop | api.Rearm | api.Attach) -> None:
         answer: api.AnyAnswer
         try:
-            if isinstance(request, api.Stop):
-                answer = await self._stop(channel, request)
-            else:
-                await self._fleet[request.board].rearm()
-                log.info("%s re-armed by %s", request.board, request.by)
-                answer = api.Done()
+            match request:
+                case api.Stop():
+                    answer = await self._stop(channel, request)
+                case api.Rearm():
+                    await self._fleet[request.board].rearm()
+                    log.info("%s re-armed by %s", request.board, request.by)
+                    answer = api.Done()
+                case api.Attach():
+                    answer = await self._attach(channel, request)
         except LinkError as error:
             answer = api.Refused(reason=str(error))
         answer.re = request.re
@@ -161,8 +169,6 @@ class Service:
     def _answer(self, channel: Connection, request: api.AnyRequest) -> api.AnyAnswer | None:
         """Do what takes no time."""
         match request:
-            case api.Attach():
-                return self._attach(channel, request)
             case api.Command() | api.Renew() | api.Cancel() | api.SetPoint():
                 if channel is not self._gateway:
                     raise LinkError("only the attached gateway commands boards")
@@ -204,11 +210,19 @@ class Service:
 
     # The gateway --------------------------------------------------------------------------------
 
-    def _attach(self, channel: Connection, request: api.Attach) -> api.AnyAnswer:
-        if self._gateway is not None and self._gateway is not channel:
-            raise LinkError("another gateway is attached: are there two gateways on one state folder?")
+    async def _attach(self, channel: Connection, request: api.Attach) -> api.Attached:
+        if self._gateway is not channel:
+            try:
+                async with asyncio.timeout(LEAVING_S):
+                    while self._gateway is not None:
+                        await self._vacant.wait()
+            except TimeoutError:
+                raise LinkError(
+                    "another gateway is attached: are there two gateways on one state folder?"
+                ) from None
         self._fleet.configure(request)
         self._gateway = channel
+        self._vacant.clear()
         self._news.set()
         for result in self._recent:
             self._feed.put(result)
@@ -218,6 +232,7 @@ class Service:
     def _detach(self, channel: Connection) -> None:
         if self._gateway is channel:
             self._gateway = None
+            self._vacant.set()
             self._news.set()
             log.info("the gateway went away")
 
