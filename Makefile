@@ -43,8 +43,9 @@ tools: $(VENV)/tools     ## … and what its developers need
 run: setup       ## chat with a simulated rover
 	@$(BIN)/boardtalk demo
 
+# Most tests wait for something most of the time. Those of a file stay together: they share a gateway.
 test: tools      ## the tests
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest -n 3 --dist loadfile $(ARGS)
 
 soak: tools      ## the long fault campaigns, with their full figures
 	$(BIN)/python -m pytest -m soak -s $(ARGS)

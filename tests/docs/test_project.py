@@ -28,6 +28,7 @@ TOOLS = {
     "pre-commit",
     "pytest-asyncio",
     "pytest-timeout",
+    "pytest-xdist",
     "ruff",
     "types-pyserial",
 }
