@@ -51,6 +51,10 @@ UPDATE inbox SET message = (SELECT CAST(json_object('sender', sender, 'to', ledg
     'id', mid, 'refid', refid, 'groupid', groupid, 'type', type, 'flags', flags, 'expiry', expiry,
     'aid', aid, 'row', row) AS BLOB) FROM ledger WHERE ledger.row = inbox.row);
 """,
+    """
+CREATE TABLE steps (row INTEGER NOT NULL, at REAL NOT NULL, steps BLOB NOT NULL);    -- JSON: a list of Step
+CREATE INDEX steps_row ON steps (row);
+""",
 )
 """What makes version n + 1 out of version n; only ever added to."""
 
@@ -73,7 +77,7 @@ def open_file(path: Path) -> sqlite3.Connection:
         raise StoreError(
             f"{path}: {error}; is the folder writable, and does no other gateway use it?"
         ) from error
-    except sqlite3.DatabaseError as error:
+    except (sqlite3.DatabaseError, UnicodeDecodeError) as error:  # of an error that quotes the damage
         aside = path.with_name(f"{path.name}.damaged-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}")
         log.error(
             "the store is damaged; a new one is made",

@@ -254,6 +254,18 @@ async def test_nothing_accepted_is_lost_when_the_process_is_killed(tmp_path: Pat
     assert len(announced) > kills
 
 
+async def test_damage_that_an_error_quotes_in_no_encoding_is_damage_too(tmp_path: Path) -> None:
+    async with opened(tmp_path) as store:
+        await put(store, say("hello"))
+    path = tmp_path / "store.db"
+    path.write_bytes(
+        path.read_bytes().replace(b"transitions", b"trans\xce\xce\xceons").replace(b"CREATE", b"CR\xceATE")
+    )
+    async with opened(tmp_path) as store:
+        assert await store.history("alice") == []
+    assert len(list(tmp_path.glob("store.db.damaged-*"))) == 1
+
+
 async def test_a_torn_or_corrupt_file_never_invents_a_message_nor_prevents_the_start(tmp_path: Path) -> None:
     seed = random.randrange(1 << 32)
     print(f"seed {seed}")
