@@ -8,12 +8,14 @@ from __future__ import annotations
 import asyncio
 import random
 import time
+from contextlib import asynccontextmanager
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from boardtalk import timers
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Coroutine
+    from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
     from contextlib import AbstractAsyncContextManager
 
     from boardtalk.outside.http import Client
@@ -48,11 +50,15 @@ class Work:
 
     def http(self, url: str, **options: Any) -> AbstractAsyncContextManager[Response]:
         """See the SDK."""
-        if self._client is None:
-            from boardtalk.outside.http import Client
+        return self._http(url, **options)
 
-            self._client = Client()
-        return self._client.request(url, **options)
+    @asynccontextmanager
+    async def _http(self, url: str, **options: Any) -> AsyncIterator[Response]:
+        outside = await asyncio.to_thread(import_module, "boardtalk.outside.http")  # slow, the first time
+        if self._client is None:
+            self._client = outside.Client()
+        async with self._client.request(url, **options) as response:
+            yield response
 
     def connect(self, url: str, **options: Any) -> AbstractAsyncContextManager[Connection]:
         """See the SDK."""
