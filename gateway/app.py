@@ -121,7 +121,7 @@ async def _start(
         Configuration(source, document, local_user, hub=hub, users=users, runner=runner)
     )
     own = await stack.enter_async_context(ModuleContext(hub, tasks, folder, SYSTEM, calls=calls, blocks={}))
-    desk = Desk(own, configuration)
+    desk = Desk(own, configuration, hub)
     desk.on_start()
     configuration.answer_with(desk)
     await configuration.start(plan)

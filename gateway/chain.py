@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from time import monotonic, perf_counter_ns
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
 from boardtalk.health import HARD_DEADLINE_NS, RECENT, SOFT_DEADLINE_NS, Health, OnFail
 from boardtalk.sdk import CONSUMED, PASS, Code, Message, Refused, Verdict
@@ -18,6 +18,18 @@ if TYPE_CHECKING:
 
 Outcome: TypeAlias = Message | Refused | None
 """The message that came out at the end of the chain, or why not; None: a module consumed it."""
+
+
+class Passage(NamedTuple):
+    """One stage that a message went through."""
+
+    stage: str
+    verdict: str
+    """passed, consumed, replaced, refused, failed; skipped: the module rests."""
+    began_ns: int
+    """`perf_counter_ns`; likewise the next."""
+    ended_ns: int
+
 
 LAST: Final = RECENT - 1
 """Mask that makes the number of a call an index into the last ones."""
@@ -65,6 +77,16 @@ class Stage:
         """Note an error, whatever the verdict; after too many the module rests."""
         if self.health.tripped(error, message) and self.handle == self._handler:
             self.handle = self._rest
+
+    def word(self, verdict: Any) -> str:
+        """What the module decided, in a word."""
+        if verdict is PASS:
+            return "passed" if self.handle is self._handler else "skipped"
+        if verdict is CONSUMED:
+            return "consumed"
+        if isinstance(verdict, Message):
+            return "replaced"
+        return "refused" if isinstance(verdict, Refused) else "failed"
 
     def hold(self) -> None:
         """Let messages wait from now on, until `take` or `leave`."""
@@ -140,8 +162,10 @@ class Chain:
         """Where a message starts that the module of this name sent: it can't meet itself."""
         return self._places.get(name, -1) + 1
 
-    def run(self, message: Message, start: int = 0) -> Outcome | Coroutine[Any, Any, Outcome]:
-        """Send a message through the stages from `start` on.
+    def run(
+        self, message: Message, start: int = 0, trail: list[Passage] | None = None
+    ) -> Outcome | Coroutine[Any, Any, Outcome]:
+        """Send a message through the stages from `start` on; into `trail` goes what each of them did.
 
         Returns the outcome at once if every module answered inline; otherwise a coroutine that ends
         with it. The caller awaits that and keeps the conversation's order meanwhile.
@@ -156,36 +180,44 @@ class Chain:
                 verdict = error
             ended = perf_counter_ns()
             elapsed = ended - began
-            began = ended
             health = stage.health
             health.took_ns[health.calls & LAST] = elapsed
             health.calls += 1
-            if verdict is PASS and elapsed < SOFT_DEADLINE_NS:
+            if verdict is PASS and elapsed < SOFT_DEADLINE_NS and trail is None:
+                began = ended
                 continue
             if hasattr(verdict, "__await__"):
-                return self._wait(verdict, message, index, ended)
+                return self._wait(verdict, message, index, ended, trail)
+            if trail is not None:
+                trail.append(Passage(stage.name, stage.word(verdict), began, ended))
+            began = ended
             outcome = self._settle(stage, verdict, message, elapsed)
             if not isinstance(outcome, Message):
                 return outcome
             message = outcome
         return message
 
-    async def _wait(self, answer: Any, message: Message, index: int, began: int) -> Outcome:
+    async def _wait(
+        self, answer: Any, message: Message, index: int, began: int, trail: list[Passage] | None
+    ) -> Outcome:
         """The rest of `run` when the stage at `index` takes its time."""
         stage = self.stages[index]
         health = stage.health
         if isinstance(answer, Held):
             await answer
             health.calls -= 1
-            return await self._rest_of(message, index)
+            return await self._rest_of(message, index, trail)
         verdict = await stage.verdict(answer)
-        elapsed = perf_counter_ns() - began
+        ended = perf_counter_ns()
+        elapsed = ended - began
+        if trail is not None:
+            trail.append(Passage(stage.name, stage.word(verdict), began, ended))
         health.took_ns[(health.calls - 1) & LAST] = elapsed
         outcome = self._settle(stage, verdict, message, elapsed)
-        return await self._rest_of(outcome, index + 1) if isinstance(outcome, Message) else outcome
+        return await self._rest_of(outcome, index + 1, trail) if isinstance(outcome, Message) else outcome
 
-    async def _rest_of(self, message: Message, start: int) -> Outcome:
-        outcome = self.run(message, start)
+    async def _rest_of(self, message: Message, start: int, trail: list[Passage] | None) -> Outcome:
+        outcome = self.run(message, start, trail)
         return outcome if outcome is None or isinstance(outcome, Message | Refused) else await outcome
 
     @staticmethod

@@ -73,6 +73,10 @@ class ModuleContext(Work):
         """See the SDK."""
         self._hub.tell(message, status)
 
+    def explain(self, message: Message, what: str, detail: str = "") -> None:
+        """See the SDK."""
+        self._hub.explain(self.instance, message, what, detail)
+
     def register(self, contact: Contact) -> None:
         """See the SDK."""
         self._hub.directory.register(self.instance, contact)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from boardtalk import why
 from boardtalk.sdk import (
     CONSUMED,
     PASS,
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
     from boardtalk.configuration import Configuration
     from boardtalk.health import Report
+    from boardtalk.hub import Hub
 
 DONE: Final = Status(code=Code.DONE, state=State.DONE)
 
@@ -44,6 +46,7 @@ class Word(NamedTuple):
 
 WORDS: Final[Mapping[str, Word]] = {
     "help": Word("this list", "query"),
+    "why": Word("what became of a message, step by step: `why ID`, or of your last one", "query"),
     "modules": Word("the modules that messages pass, and how they are", "inspect"),
     "reload": Word("read the configuration again", "admin"),
 }
@@ -55,8 +58,9 @@ class Desk(Module):
     name = SYSTEM
     description = "answers for the gateway itself"
 
-    def __init__(self, context: Context, configuration: Configuration) -> None:
+    def __init__(self, context: Context, configuration: Configuration, hub: Hub) -> None:
         super().__init__(context, None)
+        self._hub = hub
         self._configuration = configuration
 
     def on_start(self) -> None:
@@ -74,28 +78,34 @@ class Desk(Module):
         """Answer what is asked of the gateway."""
         if message.to != SYSTEM:
             return PASS
-        asked = message.body.strip().lower().removeprefix("/")
-        if asked not in WORDS:
+        asked, _, about = message.body.strip().removeprefix("/").partition(" ")
+        asked = asked.lower()
+        if asked not in WORDS or (about and asked != "why"):
             near = nearest(asked, WORDS)
             hint = f"did you mean {near}?" if near else f"there is: {', '.join(WORDS)}"
-            raise Refused(Code.FAILED, f"the gateway does not know {asked[:40]!r}; {hint}")
+            raise Refused(Code.FAILED, f"the gateway does not know {message.body.strip()[:40]!r}; {hint}")
         if not self.context.allowed(message.sender, WORDS[asked].action, SYSTEM):
             raise Refused(Code.DENIED, f"your role does not let you ask for {asked!r}")
-        self.context.spawn(self._answer(message, asked), asked)
+        self.context.spawn(self._answer(message, asked, about.strip()), asked)
         return CONSUMED
 
-    async def _answer(self, message: Message, asked: str) -> None:
+    async def _answer(self, message: Message, asked: str, about: str) -> None:
         status = DONE
         try:
-            text = await self._text(asked)
+            text = await self._text(asked, about, message.sender)
+        except Refused as refused:
+            text = refused.reason
+            status = Status(code=refused.code, state=State.REJECTED, detail=text)
         except BoardtalkError as error:
             text = str(error)
             status = Status(code=Code.FAILED, state=State.FAILED, detail=text)
         self.reply(message, text, status)
         self.context.report(message, status)
 
-    async def _text(self, asked: str) -> str:
+    async def _text(self, asked: str, about: str, sender: str) -> str:
         match asked:
+            case "why":
+                return "\n".join(why.lines(await self._hub.why(sender, about)))
             case "modules":
                 return "\n".join(map(describe, self._configuration.runner.reports())) or "no module is loaded"
             case "reload":

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 import structlog
 
-from boardtalk.chain import Chain, Outcome
+from boardtalk.chain import Chain, Outcome, Passage
 from boardtalk.events import Delivery, Event, Presence, Update
 from boardtalk.handover import Handover
 from boardtalk.sdk import (
@@ -30,10 +30,10 @@ from boardtalk.sdk import (
     User,
 )
 from boardtalk.sessions import Session, Sessions
-from boardtalk.store import Accepted, Conflict, Duplicate, NotStored, Store
+from boardtalk.store import Accepted, Conflict, Duplicate, Explanation, NotStored, Step, Store
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine, Iterator, Mapping
+    from collections.abc import Coroutine, Iterator, Mapping, Sequence
     from types import TracebackType
 
     from boardtalk.directory import Directory
@@ -42,6 +42,8 @@ MAX_WAITING: Final = 1_000
 """Messages of one conversation that may wait for a slow module."""
 TURN: Final = 50
 """Messages that enter the chain before others have their turn: a module's time runs while it waits."""
+MAX_DETAIL_CHARS: Final = 2_000
+"""Of what a module tells of one step of a message's way."""
 MAX_REMEMBERED: Final = 10_000
 """Messages sent by modules whose status changes are still passed on to them."""
 
@@ -147,6 +149,23 @@ class Hub:
         found = module.on_complete(to, line) if module else []
         return found if isinstance(found, list) else await found
 
+    async def why(self, user: str, message_id: str) -> Explanation:
+        """What became of a message, step by step, for somebody who may know.
+
+        Args:
+            user: who asks.
+            message_id: its id, or ``~ROW``; "" for the last one that he sent.
+
+        Raises:
+            Refused: there is no such message of his, nor may he look at others'.
+        """
+        everybody = self.directory.allowed(user, "inspect")
+        found = await self.store.explain(message_id, user, everybody=everybody)
+        if found is None:
+            what = f"no message {message_id[:40]!r}" if message_id else "no message"
+            raise Refused(Code.FAILED, f"you have sent or got {what}; `boardtalk history --ids` shows ids")
+        return found
+
     def stopped(self, message: Message, text: str, status: Status) -> None:
         """Tell sender, history and audit of a stop that was carried out (or was not) past the hub."""
         self.store.audit(message.sender, "stop", message.to, text)
@@ -184,6 +203,11 @@ class Hub:
             return
         name = message.id or f"~{message.row}"
         self.push(message.sender, Update(message.sender, name, message.to, status, time.time()))
+
+    def explain(self, instance: str, message: Message, what: str, detail: str) -> None:
+        """Note a step of a message's way, for `why`."""
+        if message.row:
+            self.store.steps(message.row, [Step(time.time(), instance, what, detail[:MAX_DETAIL_CHARS])])
 
     def handed_over(self, message: Message) -> None:
         """Tell that a message has arrived."""
@@ -259,12 +283,13 @@ class Hub:
         key = (message.sender, message.to)
         waiting = self._waiting.get(key) if self._waiting else None
         if waiting is None:
-            outcome = self.chain.run(message, start)
+            trail: list[Passage] = []
+            outcome = self.chain.run(message, start, trail)
             if outcome is None or isinstance(outcome, Message | Refused):
-                self._leave(message, outcome, status)
+                self._leave(message, outcome, status, trail)
                 return
             self._waiting[key] = deque()
-            self._spawn(self._wait(key, message, outcome, status), f"conversation {key[0]}→{key[1]}")
+            self._spawn(self._wait(key, message, outcome, status, trail), f"conversation {key[0]}→{key[1]}")
         elif len(waiting) >= MAX_WAITING:
             self.refuse(
                 message,
@@ -279,22 +304,28 @@ class Hub:
         message: Message,
         outcome: Coroutine[Any, Any, Outcome],
         status: Status | None,
+        trail: list[Passage],
     ) -> None:
         """Finish one message that waits for a module, then those that came behind it."""
         try:
-            self._leave(message, await outcome, status)
+            self._leave(message, await outcome, status, trail)
             waiting = self._waiting[key]
             while waiting:
                 message, start, status = waiting.popleft()
-                result = self.chain.run(message, start)
+                trail = []
+                result = self.chain.run(message, start, trail)
                 if not (result is None or isinstance(result, Message | Refused)):
                     result = await result
-                self._leave(message, result, status)
+                self._leave(message, result, status, trail)
         finally:
             del self._waiting[key]
 
-    def _leave(self, original: Message, outcome: Outcome, status: Status | None) -> None:
-        """Route what came out of the chain."""
+    def _leave(
+        self, original: Message, outcome: Outcome, status: Status | None, trail: list[Passage]
+    ) -> None:
+        """Note the way through the chain, and route what came out of it."""
+        if original.row:
+            self.store.steps(original.row, _steps(original, trail))
         if outcome is None:
             kind = self.directory.kind(original.to)
             if original.row and kind is not None and kind.is_people:
@@ -355,6 +386,24 @@ class Hub:
         task = self._tasks.create_task(work, name=name)
         self._running.add(task)
         task.add_done_callback(self._running.discard)
+
+
+def _steps(message: Message, trail: Sequence[Passage]) -> list[Step]:
+    """How a message came in, and what the chain did with it."""
+    clock = time.time() - time.perf_counter_ns() / 1e9
+    steps = [
+        Step(clock + each.ended_ns / 1e9, each.stage, each.verdict, _ms(each.ended_ns - each.began_ns))
+        for each in trail
+    ]
+    if message.via:
+        came = time.time() - (time.monotonic() - message.accepted)
+        stored = clock + trail[0].began_ns / 1e9 if trail else time.time()
+        steps[:0] = [Step(came, message.via, "came in"), Step(stored, SYSTEM, "on disk, enters the chain")]
+    return steps
+
+
+def _ms(ns: int) -> str:
+    return f"in {ns / 1e6:.3g} ms"
 
 
 async def _contained(instance: str, work: Any) -> None:

@@ -1,4 +1,4 @@
-"""`boardtalk chat`, `boardtalk stop` and `boardtalk history`."""
+"""`boardtalk chat`, `boardtalk stop`, `boardtalk history` and `boardtalk why`."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from cyclopts.validators import Number
 
 from boardtalk import envelope
 from boardtalk import stop as stopping
+from boardtalk import why as explained
 from boardtalk.cli.common import (
     DONE,
     REFUSED,
@@ -25,7 +26,7 @@ from boardtalk.cli.common import (
 )
 from boardtalk.events import Delivery, Update
 from boardtalk.frontends import local
-from boardtalk.frontends.client import GatewayClient
+from boardtalk.frontends.client import Denied, GatewayClient
 from boardtalk.sdk import Code, State, Status
 from boardtalk.sdk.folders import running_folder
 from boardtalk.sdk.options import AsJson, StateFolder
@@ -140,6 +141,7 @@ def history(
     *,
     limit: Annotated[int, Parameter(validator=Number(gte=1))] = 20,
     search: str = "",
+    ids: Annotated[bool, Parameter(negative="")] = False,
     user: AsUser = None,
     state: StateFolder = None,
     json: AsJson = False,
@@ -152,18 +154,46 @@ def history(
         other: only what was said to and by this address.
         limit: so many messages at most.
         search: only those with all these words.
+        ids: show the ids that `boardtalk why` takes.
     """
     request = local.History(other, limit, search)
-    return await_(_history(state or running_folder(), user or me(), request, as_json=json))
+    return await_(_history(state or running_folder(), user or me(), request, ids=ids, as_json=json))
 
 
-async def _history(folder: Path, user: str, request: local.History, *, as_json: bool) -> int:
+async def _history(folder: Path, user: str, request: local.History, *, ids: bool, as_json: bool) -> int:
     async with GatewayClient.connect(folder, user) as client:
         past = await client.ask(request, local.Past)
     if as_json:
         print_json(past.entries)
         return DONE
     for entry in past.entries:
-        line = f"{entry['at']} {entry['sender']} → {entry['to']}: {entry['body']}"
+        name = f"{entry['id'] or '~' + str(entry['row'])} " if ids else ""
+        line = f"{entry['at']} {name}{entry['sender']} → {entry['to']}: {entry['body']}"
+        console.print(line, markup=False, soft_wrap=True)
+    return DONE
+
+
+def why(message: str = "", /, *, user: AsUser = None, state: StateFolder = None, json: AsJson = False) -> int:
+    """Show what became of a message, step by step: modules, policy, frame, board, result.
+
+    Example: boardtalk why 5f3a9c01b2d4
+
+    Args:
+        message: its id, as `boardtalk history --ids` shows it; without it, your last one.
+    """
+    return await_(_why(state or running_folder(), user or me(), message, as_json=json))
+
+
+async def _why(folder: Path, user: str, message_id: str, *, as_json: bool) -> int:
+    async with GatewayClient.connect(folder, user) as client:
+        try:
+            found = (await client.ask(local.Why(message_id), local.Explained)).explanation
+        except Denied as denied:
+            errors.print(str(denied), markup=False, soft_wrap=True)
+            return REFUSED
+    if as_json:
+        print_json(found)
+        return DONE
+    for line in explained.lines(found):
         console.print(line, markup=False, soft_wrap=True)
     return DONE

@@ -51,8 +51,8 @@ class Intake:
         """Wait until the hub takes more."""
         await self._hub.room()
 
-    def receive(self, sender: str, payload: bytes) -> None:
-        """Take a payload in either form of :mod:`boardtalk.envelope`.
+    def receive(self, sender: str, payload: bytes, via: str) -> None:
+        """Take a payload in either form of :mod:`boardtalk.envelope`, from the front-end `via`.
 
         Never raises: refusals go to `sender`.
         """
@@ -72,7 +72,7 @@ class Intake:
             )
             return
         self._last[sender] = message.to
-        self.accept(message)
+        self.accept(message.with_(via=via))
 
     def accept(self, message: Message) -> None:
         """Take a message that has been read already."""

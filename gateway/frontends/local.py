@@ -18,6 +18,7 @@ from boardtalk.events import CallUpdate, Delivery, Presence, Update
 from boardtalk.health import Report
 from boardtalk.sdk import Completion, ConfigError, Contact, Kind, Refused, Role, ServiceError, check_name
 from boardtalk.sdk.channel import MAX_LINE_BYTES, Channel
+from boardtalk.store import Explanation
 from boardtalk.users import Change, UserError
 
 if TYPE_CHECKING:
@@ -75,6 +76,13 @@ class History(msgspec.Struct, tag_field="op", tag="history"):
     """Only those with these words."""
 
 
+class Why(msgspec.Struct, tag_field="op", tag="why"):
+    """Ask what became of a message, step by step."""
+
+    id: str = ""
+    """"": the last one that the user sent."""
+
+
 class ChangeUser(msgspec.Struct, tag_field="op", tag="user"):
     """Change a user: `add`, `remove`, `passwd`, `token` or `role`."""
 
@@ -119,6 +127,7 @@ Request = (
     | Contacts
     | Complete
     | History
+    | Why
     | ChangeUser
     | OpenCall
     | SetPoint
@@ -158,6 +167,12 @@ class Past(msgspec.Struct, tag="history"):
     entries: list[dict[str, Any]]
 
 
+class Explained(msgspec.Struct, tag="why"):
+    """Answers `Why`."""
+
+    explanation: Explanation
+
+
 class UserChanged(Change, frozen=True, tag="user"):
     """Answers `ChangeUser`."""
 
@@ -186,6 +201,7 @@ Reply = (
     | ContactList
     | Completions
     | Past
+    | Explained
     | UserChanged
     | CallOpened
     | ModuleReports
@@ -288,7 +304,7 @@ class LocalDoor:
             case ChangeUser() | Modules() | Reload():
                 return await self._administer(request)
             case Send(payload):
-                self._intake.receive(user, payload.encode())
+                self._intake.receive(user, payload.encode(), "local")
                 return None
             case Stop(robot):
                 self._intake.stop(user, f"{robot}: stop".encode() if robot else b"stop")
@@ -300,6 +316,8 @@ class LocalDoor:
             case History(other, limit, text):
                 entries = await self._hub.store.history(user, other or None, text=text, limit=limit)
                 return Past([_plain(entry) for entry in entries])
+            case Why(message_id):
+                return Explained(await self._hub.why(user, message_id))
             case Login():
                 return Failure("already logged in")
 

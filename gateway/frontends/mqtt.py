@@ -109,7 +109,7 @@ class MqttDoor:
         elif message.dup and not envelope.claimed_id(message.payload):
             self._refuse(user, "this may be a repetition, and without an id nobody can tell: say it again")
         else:
-            self._intake.receive(user, message.payload)
+            self._intake.receive(user, message.payload, "mqtt")
 
     async def _take_stops(self) -> None:
         async for batch in self._stops.messages():

@@ -42,6 +42,7 @@ STYLE: Final = Style.from_dict(
 WORDS: Final = {
     "/who": "robots, people and groups",
     "/history": "what was said; with words behind it, what has these",
+    "/why": "what became of your last message, step by step; or of the one whose id follows",
     "/modules": "the modules that messages pass",
     "/help": "this list",
     "/quit": "leave (so do Ctrl-D, and Ctrl-C on an empty line)",
@@ -162,8 +163,8 @@ class Chat:
                         "hint",
                         f"  {entry['at']} {entry['sender']} → {entry['to']}: {entry['body']}",
                     )
-            case ["/modules"]:
-                self._client.say(SYSTEM, "modules")
+            case [("/modules" | "/why") as word, *rest]:
+                self._client.say(SYSTEM, " ".join([word.removeprefix("/"), *rest]))
             case [word, *_]:
                 if word not in WORDS:
                     show("bad", f"there is no {word}; there is:")

@@ -256,6 +256,14 @@ class Report(Ask, tag="report"):
     status: Status
 
 
+class Explain(Ask, tag="explain"):
+    """Note a step of a message's way."""
+
+    message: Message
+    what: str
+    detail: str = ""
+
+
 class Register(Ask, tag="register"):
     """Answer for an address."""
 
@@ -326,6 +334,7 @@ class DeleteNote(Ask, tag="delete_note"):
 AnyAsk: TypeAlias = (
     Send
     | Report
+    | Explain
     | Register
     | Unregister
     | EndCall

@@ -129,6 +129,10 @@ class SandboxContext(Work):
         """See the SDK."""
         self._gateway.ask(api.Report(message=message, status=status))
 
+    def explain(self, message: Message, what: str, detail: str = "") -> None:
+        """See the SDK."""
+        self._gateway.ask(api.Explain(message=message, what=what, detail=detail))
+
     def register(self, contact: Contact) -> None:
         """See the SDK."""
         self._gateway.ask(api.Register(contact=contact))

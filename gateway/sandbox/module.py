@@ -144,7 +144,11 @@ class Isolated(Module):
         if not isinstance(verdict, Message):
             return verdict
         return verdict.with_(  # whose message it is, is not for it to say
-            sender=message.sender, id=message.id, row=message.row, accepted=message.accepted
+            sender=message.sender,
+            id=message.id,
+            row=message.row,
+            accepted=message.accepted,
+            via=message.via,
         )
 
     async def _answered(self, call: Call) -> Verdict:

@@ -164,6 +164,8 @@ class Message(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """The gateway's own: where it is stored; 0 = nowhere."""
     accepted: float = 0.0
     """When the gateway took it, by `Context.now`: a command's age counts from here."""
+    via: str = ""
+    """The gateway's own: the front-end that it came through."""
 
     def with_(self, **changes: object) -> Message:
         """A copy with some fields changed: ``message.with_(body="good day")``."""

@@ -121,6 +121,16 @@ class Context(Protocol):
         """
         ...
 
+    def explain(self, message: Message, what: str, detail: str = "") -> None:
+        """Note a step of a message's way, for those who ask `boardtalk why` about it.
+
+        Args:
+            message: the one that the module got.
+            what: in a word or two: ``allowed``, ``frame``.
+            detail: more of it, for a person.
+        """
+        ...
+
     def register(self, contact: Contact) -> None:
         """Answer for an address from now on, or change what stands about it in everybody's list.
 

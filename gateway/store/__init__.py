@@ -17,19 +17,21 @@ from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
 from string import ascii_lowercase, ascii_uppercase
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from boardtalk.sdk import Code, Message, Refused, State, Status, iso
+from boardtalk.sdk import SYSTEM, Code, Message, Refused, State, Status, iso
 from boardtalk.store.records import (
     Accepted,
     Conflict,
     Duplicate,
+    Explanation,
     HistoryEntry,
     NotStored,
     Open,
     Result,
+    Step,
 )
 from boardtalk.store.schema import StoreError, open_file
 from boardtalk.store.writer import (
@@ -44,6 +46,7 @@ from boardtalk.store.writer import (
     Put,
     Record,
     Release,
+    Steps,
     Taken,
     Writer,
     as_message,
@@ -51,15 +54,17 @@ from boardtalk.store.writer import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Sequence
 
 __all__ = [
     "Accepted",
     "Conflict",
     "Duplicate",
+    "Explanation",
     "HistoryEntry",
     "NotStored",
     "Open",
+    "Step",
     "Store",
     "StoreError",
 ]
@@ -73,6 +78,8 @@ DAY_S: Final = 24 * 3600.0
 PRUNE_EVERY_S: Final = 3600.0
 MAX_WORDS: Final = 8
 """That a search looks for."""
+ENTRY: Final = "row, at, sender, recipient, body, mid, refid, code, state, detail"
+"""The columns of a `HistoryEntry`."""
 _LOWER: Final = str.maketrans(ascii_uppercase, ascii_lowercase)
 """What SQLite's `lower` does."""
 DELIVERED: Final = Status(code=Code.DELIVERED, state=State.DONE)
@@ -145,6 +152,11 @@ class Store:
         """Note that a module consumed a message; what it says of it itself counts more."""
         self._writer.submit(Taken(row, time.time()))
 
+    def steps(self, row: int, steps: Sequence[Step]) -> None:
+        """Note what happened to a message on its way."""
+        if steps:
+            self._writer.submit(Steps(row, time.time(), msgspec.json.encode(steps)))
+
     async def committed(self) -> AsyncIterator[list[Result]]:
         """What became of the puts, in their order, a batch per transaction."""
         while True:
@@ -169,9 +181,7 @@ class Store:
 
         With it for whom. It goes on waiting until `release`.
         """
-        written = asyncio.Event()
-        self._writer.submit(Mark(partial(self._loop.call_soon_threadsafe, written.set)))
-        await written.wait()
+        await self._settled()
         found = await self._read(
             "SELECT recipient, message FROM inbox WHERE ? IN (recipient, '') AND expires > ? "
             "ORDER BY row LIMIT ?",
@@ -206,17 +216,54 @@ class Store:
         words = [word.translate(_LOWER) for word in text.split()[:MAX_WORDS]]
         has_words = "AND instr(lower(body), ?) " * len(words)
         found = await self._read(
-            "SELECT row, at, sender, recipient, body, mid, refid, code, state, detail FROM ledger "  # noqa: S608
-            "WHERE row < ? AND ((sender = ? AND ? IN (recipient, '')) "
+            f"SELECT {ENTRY} FROM ledger WHERE row < ? AND ((sender = ? AND ? IN (recipient, '')) "  # noqa: S608
             "OR (recipient = ? AND ? IN (sender, ''))) "
             f"{has_words} ORDER BY row DESC LIMIT ?",
             (before or 1 << 62, user, other or "", user, other or "", *words, limit),
         )
-        return [
-            HistoryEntry(row=row, at=iso(at), sender=sender, to=to, body=body, id=mid, refid=refid,
-                         status=code, state=state, detail=detail)
-            for row, at, sender, to, body, mid, refid, code, state, detail in reversed(found)
-        ]  # fmt: skip
+        return [_entry(each) for each in reversed(found)]
+
+    async def explain(self, message_id: str, user: str, *, everybody: bool) -> Explanation | None:
+        """All that is known of a message; None: `user` has sent or got none like that.
+
+        Args:
+            message_id: its id, or ``~ROW``; "": the last that he sent to somebody but the gateway.
+            user: who asks; of several with this id, his.
+            everybody: whether he may see what others sent and got.
+        """
+        await self._settled()
+        row = message_id.removeprefix("~")
+        values: tuple[object, ...]
+        if not message_id:
+            which, values = "sender = ? AND recipient <> ?", (user, SYSTEM)
+        elif row != message_id and row.isdecimal():
+            which, values = "row = ?", (int(row[:18]),)
+        else:
+            which, values = "mid = ?", (message_id,)
+        found = await self._read(
+            f"SELECT {ENTRY} FROM ledger WHERE {which} AND (? OR ? IN (sender, recipient)) "  # noqa: S608
+            "ORDER BY sender = ? DESC, row DESC LIMIT 1",
+            (*values, everybody, user, user),
+        )
+        if not found:
+            return None
+        message = _entry(found[0])
+        answers = await self._read(
+            f"SELECT {ENTRY} FROM ledger WHERE recipient = ? AND refid = ? AND refid <> '' ORDER BY row",  # noqa: S608
+            (message.sender, message.id),
+        )
+        return Explanation(
+            message=message, steps=await self._steps(message.row), answers=[_entry(each) for each in answers]
+        )
+
+    async def _steps(self, row: int) -> list[Step]:
+        noted = await self._read("SELECT steps FROM steps WHERE row = ? ORDER BY rowid", (row,))
+        states = await self._read(
+            "SELECT at, state, detail FROM transitions WHERE row = ? ORDER BY rowid", (row,)
+        )
+        steps = [step for (each,) in noted for step in msgspec.json.decode(each, type=list[Step])]
+        steps += [Step(at, SYSTEM, state, detail) for at, state, detail in states]
+        return sorted(steps, key=lambda step: step.at)
 
     async def unfinished(self) -> list[Open]:
         """Messages that were under way when the last gateway ended, and wait for nobody; oldest first."""
@@ -272,6 +319,12 @@ class Store:
         self._results.append(results)
         self._have_results.set()
 
+    async def _settled(self) -> None:
+        """Wait until all that is queued is written."""
+        written = asyncio.Event()
+        self._writer.submit(Mark(partial(self._loop.call_soon_threadsafe, written.set)))
+        await written.wait()
+
     async def _read(self, query: str, values: tuple[object, ...]) -> list[tuple]:  # type: ignore[type-arg]
         def read() -> list[tuple]:  # type: ignore[type-arg]
             return self._reader.execute(query, values).fetchall()
@@ -288,3 +341,10 @@ class Store:
         while True:
             self._writer.submit(Prune(time.time() - self._history_days * DAY_S))
             await asyncio.sleep(PRUNE_EVERY_S)
+
+
+def _entry(columns: tuple[Any, ...]) -> HistoryEntry:
+    """A past message from the columns of `ENTRY`."""
+    row, at, sender, to, body, mid, refid, code, state, detail = columns
+    return HistoryEntry(row=row, at=iso(at), sender=sender, to=to, body=body, id=mid, refid=refid,
+                        status=code, state=state, detail=detail)  # fmt: skip

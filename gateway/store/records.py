@@ -67,3 +67,23 @@ class Open(NamedTuple):
     state: str
     at: float
     """UTC seconds of its acceptance."""
+
+
+class Step(msgspec.Struct, frozen=True, gc=False):
+    """Something that happened to a message, or on its account."""
+
+    at: float
+    """UTC seconds."""
+    who: str
+    """A front-end, a module instance, or the gateway."""
+    what: str
+    detail: str = ""
+
+
+class Explanation(msgspec.Struct, frozen=True, kw_only=True):
+    """A message, and everything that is known of what became of it."""
+
+    message: HistoryEntry
+    steps: list[Step]
+    """In the order in which they happened."""
+    answers: list[HistoryEntry]

@@ -60,6 +60,15 @@ class Taken(NamedTuple):
     at: float
 
 
+class Steps(NamedTuple):
+    """What happened to a message on its way."""
+
+    row: int
+    at: float
+    steps: bytes
+    """JSON: a list of `Step`."""
+
+
 class Hold(NamedTuple):
     """Keep a message for somebody who is away."""
 
@@ -106,12 +115,17 @@ class Note(NamedTuple):
     value: bytes | None
 
 
-Job = Put | Record | Change | Taken | Hold | Release | Audit | Prune | Note | Mark
+Job = Put | Record | Change | Taken | Steps | Hold | Release | Audit | Prune | Note | Mark
 
 INSERT: Final = (
     "INSERT OR IGNORE INTO ledger (row, at, boot, sender, recipient, mid, refid, groupid, type, flags, "
     "expiry, aid, body, code, state, detail) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"
 )
+PLAIN: Final[dict[type[Job], str]] = {
+    Steps: "INSERT INTO steps VALUES (?,?,?)",
+    Release: "DELETE FROM inbox WHERE recipient = ? AND row = ?",
+}
+"""What a job with these values does, if that is all."""
 COLUMNS: Final = "row, sender, recipient, mid, refid, groupid, type, flags, expiry, aid, body"
 
 
@@ -208,13 +222,13 @@ class Writer(threading.Thread):
                 )
             case Taken(row, at):
                 self._taken(row, at)
+            case Steps() | Release():
+                execute(PLAIN[type(job)], job)
             case Hold(recipient, message, expires):
                 execute(
                     "INSERT OR REPLACE INTO inbox (recipient, row, expires, message) VALUES (?,?,?,?)",
                     (recipient, message.row, expires, msgspec.json.encode(message)),
                 )
-            case Release():
-                execute("DELETE FROM inbox WHERE recipient = ? AND row = ?", job)
             case Audit():
                 self._audit(job)
             case Note():
@@ -225,7 +239,7 @@ class Writer(threading.Thread):
 
     def _prune(self, before: float) -> None:
         self._connection.execute("DELETE FROM inbox WHERE expires < ?", (time.time(),))
-        for table in ("ledger", "transitions"):
+        for table in ("ledger", "transitions", "steps"):
             self._connection.execute(
                 f"DELETE FROM {table} WHERE at < ? AND row NOT IN (SELECT row FROM inbox)",  # noqa: S608
                 (before,),

@@ -267,6 +267,7 @@ class IotBridge(Module):
         if not self.context.allowed(message.sender, action, message.to):
             reason = f"{message.sender} may not do that: a {action} command needs the role operator"
             raise Refused(Code.DENIED, reason)
+        self.context.explain(message, "allowed", f"{action} for {message.sender}")
 
     def _command(self, robot: Robot, message: Message, order: commands.Order) -> None:
         """Send a command on its way."""
@@ -278,6 +279,12 @@ class IotBridge(Module):
         motion = order.command.cls == "motion"
         lease_ms = self._leases.get(robot.name, DEFAULT_LEASE_MS) if motion else 0
         command_id = robot.command_id(message)
+        self.context.explain(
+            message,
+            "understood",
+            f"{order}; command {command_id}, epoch {robot.board.epoch}, to start within {ttl_s * 1000:.0f} ms"
+            f"{f', lease {lease_ms} ms' if lease_ms else ''}",
+        )
         self._link.command(
             api.Command(
                 board=robot.name,

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from boardtalk import chain as chain_module
 from boardtalk import health as health_module
-from boardtalk.chain import Chain, Outcome, Stage
+from boardtalk.chain import Chain, Outcome, Passage, Stage
 from boardtalk.sdk import CONSUMED, PASS, Code, Message, Refused, Verdict
 
 HELLO = Message(sender="alice", to="bob", body="hello")
@@ -266,3 +266,63 @@ async def test_a_message_on_its_way_passes_by_a_module_that_has_left() -> None:
     last.leave()
     go_on.set()
     assert await answer is HELLO
+
+
+# The trail ------------------------------------------------------------------------------------
+
+
+async def trail_of(*stages: Stage) -> list[tuple[str, str]]:
+    passages: list[Passage] = []
+    outcome = Chain(stages).run(HELLO, 0, passages)
+    if inspect.isawaitable(outcome):
+        await outcome
+    times = [at for each in passages for at in (each.began_ns, each.ended_ns)]
+    assert times == sorted(times)
+    return [(each.stage, each.verdict) for each in passages]
+
+
+async def test_a_trail_tells_what_each_module_did() -> None:
+    async def later(_: Message) -> Verdict:
+        await asyncio.sleep(0.001)
+        return PASS
+
+    trail = await trail_of(
+        Stage("a", lambda _: PASS),
+        Stage("b", later),
+        add_stage("c"),
+        Stage("d", add_later("d")),
+        Stage("e", explode),
+        Stage("f", lambda _: CONSUMED),
+        Stage("g", lambda _: PASS),
+    )
+    assert trail == [
+        ("a", "passed"),
+        ("b", "passed"),
+        ("c", "replaced"),
+        ("d", "replaced"),
+        ("e", "failed"),
+        ("f", "consumed"),
+    ]
+
+
+async def test_a_trail_ends_where_a_module_refuses() -> None:
+    def refuse(_: Message) -> Verdict:
+        raise Refused(Code.DENIED, "no")
+
+    assert await trail_of(Stage("a", refuse), Stage("b", lambda _: PASS)) == [("a", "refused")]
+
+
+async def test_a_trail_tells_that_a_module_rests() -> None:
+    fallen = Stage("a", lambda _: PASS)
+    fallen.fail()
+    assert await trail_of(fallen, Stage("b", lambda _: PASS)) == [("a", "skipped"), ("b", "passed")]
+
+
+async def test_a_trail_has_a_module_once_for_which_the_message_waited() -> None:
+    held = Stage("a", lambda _: PASS)
+    held.hold()
+    passages: list[Passage] = []
+    outcome = Chain([held]).run(HELLO, 0, passages)
+    held.take(add("!"), "skip")
+    assert body(await cast("Any", outcome)) == "hello!"
+    assert [(each.stage, each.verdict) for each in passages] == [("a", "replaced")]

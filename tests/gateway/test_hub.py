@@ -491,3 +491,71 @@ async def test_a_front_end_that_reads_nothing_is_cut_off_and_the_others_go_on(
                 seen += len(bodies(await events(diligent, delivered(1))))
             assert seen == 20
             assert lazy.backlog <= 5
+
+
+# Why ------------------------------------------------------------------------------------------
+
+
+class Polite(Module):
+    """Explains itself."""
+
+    name = "polite"
+
+    def on_message(self, message: Message) -> Verdict:
+        self.context.explain(message, "greeted", "x" * 10_000)
+        return message.with_(body=f"dear {message.to}: {message.body}")
+
+
+async def test_a_message_s_way_is_told_in_the_order_in_which_it_went(tmp_path: Path) -> None:
+    async with gateway(tmp_path, Polite, Robot) as hub:
+        with hub.attach("alice") as alice:
+            hub.accept(hello(to="rover", via="mqtt"))
+            await events(alice, delivered(1))
+        found = await hub.why("alice", "")
+        steps = [(step.who, step.what) for step in found.steps]
+        told = {step.what: step.detail for step in found.steps}
+    assert (found.message.id, found.message.state) == ("m1", "done")
+    assert steps[:2] == [("mqtt", "came in"), (SYSTEM, "on disk, enters the chain")]
+    assert sorted(steps[2:]) == sorted(
+        [("polite", "greeted"), ("polite", "replaced"), ("robot", "consumed"), (SYSTEM, "done")]
+    )
+    assert steps.index(("polite", "replaced")) < steps.index(("robot", "consumed"))
+    assert len(told["greeted"]) == 2000
+    assert [answer.body for answer in found.answers] == ["did dear rover: hello"]
+
+
+async def test_a_message_is_found_by_its_id_and_by_its_row_and_is_still_known_later(tmp_path: Path) -> None:
+    async with gateway(tmp_path) as hub:
+        with hub.attach("bob") as bob:
+            for number in (1, 2):
+                hub.accept(hello(f"m{number}", via="local"))
+            hub.accept(hello("", to="bob"))
+            await events(bob, delivered(3))
+    async with gateway(tmp_path) as hub:
+        assert (await hub.why("alice", "m1")).message.id == "m1"
+        last = (await hub.why("alice", "")).message
+        assert last.id == ""
+        assert (await hub.why("alice", f"~{last.row}")).message == last
+        assert (await hub.why("bob", "m2")).message.id == "m2"
+
+
+@pytest.mark.parametrize("message_id", ["m9", "~1", "~99999999999999999999", "~", "m1' OR 1=1 --"])
+async def test_what_nobody_sent_is_not_explained(tmp_path: Path, message_id: str) -> None:
+    async with gateway(tmp_path) as hub:
+        with hub.attach("bob") as bob:
+            hub.accept(hello())
+            await events(bob, delivered(1))
+        with pytest.raises(Refused, match="you have sent or got no message"):
+            await hub.why("alice", message_id)
+
+
+async def test_others_messages_are_explained_to_those_who_may_inspect_and_to_nobody_else(
+    tmp_path: Path,
+) -> None:
+    async with gateway(tmp_path) as hub:
+        with hub.attach("alice") as alice:
+            hub.accept(hello(to="alice", sender="alice"))
+            await events(alice, delivered(1))
+        assert (await hub.why("bob", "m1")).message.sender == "alice"
+        with pytest.raises(Refused):
+            await hub.why("carol", "m1")

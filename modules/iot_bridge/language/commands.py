@@ -63,6 +63,10 @@ class Order:
     args: dict[str, Any]
     """By name, for `Command.args_format`."""
 
+    def __str__(self) -> str:
+        """As it was understood: ``forward distance 20 cm, speed 50 %``."""
+        return f"{self.command.name} {show(self.args, self.command.args)}".rstrip()
+
 
 def read(text: str, dictionary: Dictionary) -> Order:
     """Understand a line.
