@@ -39,6 +39,7 @@ class Board:
         self._tasks = []
         self.emit = self._client.emit
         self.log = self._client.link.log
+        self.progress = self._client.dispatcher.progress
 
     def command(self, cls, help="", limit=10, returns={}, **args):  # noqa: B006 - never changed
         """Declare a function as a command; one with `async def` may take time.

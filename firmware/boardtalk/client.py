@@ -26,7 +26,6 @@ _TYPE_HELLO = const(0x01)
 _TYPE_DICTIONARY_GET = const(0x02)
 _TYPE_DICTIONARY = const(0x03)
 _TYPE_RENEW = const(0x04)
-_TYPE_CANCEL = const(0x05)
 _TYPE_STOP = const(0x06)
 _TYPE_STOPPED = const(0x07)
 _TYPE_REARM = const(0x08)
@@ -39,7 +38,6 @@ _HELLO_BOARD = const("<BII8sBIHBBBH")
 _DICTIONARY_GET = const("<H")
 _DICTIONARY = const("<HH")
 _RENEW = const("<IH")
-_CANCEL = const("<I")
 _STOP = const("<H")
 _REARM = const("<H")
 # end
@@ -135,8 +133,6 @@ class Client:
             link.outbox.add(_TYPE_STATE, dispatcher.state())
         elif type_ == _TYPE_RENEW and (body := link.fields(_RENEW)):
             dispatcher.renew(*body)
-        elif type_ == _TYPE_CANCEL and (body := link.fields(_CANCEL)):
-            dispatcher.cancel(*body)
         elif type_ == _TYPE_DICTIONARY_GET and (body := link.fields(_DICTIONARY_GET)):
             head = pack(_DICTIONARY, *body, self._size)
             link.outbox.add(_TYPE_DICTIONARY, head + self._dictionary.piece(*body, _MAX_PAYLOAD - len(head)))

@@ -90,7 +90,7 @@ async def _follow(client: GatewayClient, message_id: str, *, until_done: bool, a
     async for event in client.events():
         match event:
             case Update(message_id=name, status=status) if name == message_id:
-                _print_event(event, status.state, _color(status), as_json=as_json)
+                _print_event(event, status.words, _color(status), as_json=as_json)
                 if status.state.terminal or (not until_done and status.state is State.ACCEPTED):
                     ended = status.code
             case Delivery(message=message) if message.refid == message_id:

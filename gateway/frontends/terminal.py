@@ -232,7 +232,7 @@ def describe(event: Event) -> list[tuple[str, str]]:
             return []
         case Update(status=status):
             style = "bad" if status.code.failed else "good" if status.state is State.DONE else "state"
-            return [(style, f"  {status.state}")]
+            return [(style, f"  {status.words}")]
         case Delivery(message=message, status=status):
             lines = message.body.split("\n")
             who = f"{message.sender}{f' in {message.groupid}' if message.groupid else ''}"

@@ -180,7 +180,12 @@ class Status(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     state: State
     """As a word, finer than the code."""
     detail: str = ""
-    """In words, for a person: what went wrong and what to do."""
+    """In words, for a person: what went wrong and what to do; of what has started, how far it is."""
+
+    @property
+    def words(self) -> str:
+        """The state for people: ``started 40 %``. Of a failure the answer tells the rest."""
+        return f"{self.state} {self.detail}".strip() if self.state is State.STARTED else self.state
 
 
 def iso(at: float) -> str:

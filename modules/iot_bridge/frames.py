@@ -107,8 +107,7 @@ class Type(IntEnum):
     DICTIONARY_GET = 0x0002
     DICTIONARY = 0x0003
     RENEW = 0x0004
-    """Host: the lease of a running motion, again (DGRAM)."""
-    CANCEL = 0x0005
+    """Host: the lease of a running motion, again (DGRAM); a lease of 0 cancels a command (DATA)."""
     STOP = 0x0006
     """Host: outputs off, latch (URGENT)."""
     STOPPED = 0x0007
@@ -121,6 +120,8 @@ class Type(IntEnum):
     """Board: a command began."""
     RESULT = 0x0011
     """Board: a command ended."""
+    PROGRESS = 0x0012
+    """Board: how far a command is (DGRAM)."""
     SETPOINT = 0x0020
     """Host: live values for a control channel, plus its index (DGRAM)."""
     COMMAND = 0x0100
@@ -219,11 +220,9 @@ CommandHead = Struct(
 """Followed by the arguments, packed as the dictionary says."""
 
 Renew = Struct(
-    "id" / Int32ul * "of the running motion",
-    "lease_ms" / Int16ul * "from now",
+    "id" / Int32ul * "of the running command",
+    "lease_ms" / Int16ul * "from now; 0 = cancel it, whatever its class",
 )
-
-Cancel = Struct("id" / Int32ul)
 
 Stop = Struct("epoch" / Int16ul * "new, higher than the board's")
 
@@ -236,6 +235,11 @@ StateBody = Struct(
 Rearm = Struct("epoch" / Int16ul * "the board's current one; another is refused")
 
 Started = Struct("id" / Int32ul)
+
+Progress = Struct(
+    "id" / Int32ul,
+    "percent" / Int8ul * "0 to 100",
+)
 
 ResultHead = Struct(
     "id" / Int32ul,

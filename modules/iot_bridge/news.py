@@ -41,6 +41,13 @@ class Started(msgspec.Struct, frozen=True):
     id: int
 
 
+class Progress(msgspec.Struct, frozen=True):
+    """How far a command is."""
+
+    id: int
+    percent: int
+
+
 class Result(msgspec.Struct, frozen=True):
     """A command ended."""
 
@@ -89,7 +96,7 @@ class Dropped(msgspec.Struct, frozen=True):
     count: int
 
 
-News: TypeAlias = Sent | Started | Result | Telemetry | BoardEvent | LogLine | Stopped | Dropped
+News: TypeAlias = Sent | Started | Progress | Result | Telemetry | BoardEvent | LogLine | Stopped | Dropped
 
 
 def lines(text: str) -> Iterator[str]:

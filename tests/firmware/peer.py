@@ -115,6 +115,9 @@ class Peer:
     def renew(self, id_: int, lease_ms: int) -> None:
         self.datagram(Type.RENEW, frames.Renew.build({"id": id_, "lease_ms": lease_ms}))
 
+    def cancel(self, id_: int) -> None:
+        self.send(Type.RENEW, frames.Renew.build({"id": id_, "lease_ms": 0}))
+
     def setpoint(self, index: int, epoch: int, lease_ms: int, payload: bytes) -> None:
         head = frames.SetpointHead.build({"epoch": epoch, "lease_ms": lease_ms})
         self.datagram(Type.SETPOINT + index, head + payload)

@@ -256,6 +256,8 @@ class Progress(Answer, tag="progress"):
     board: str
     id: int
     stage: Stage
+    percent: int | None = None
+    """How far it is, if it has started and says so."""
 
 
 class Result(Answer, tag="result"):
