@@ -17,6 +17,7 @@ from boardtalk.sdk import BoardtalkError
 from boardtalk.sdk.folders import demo_folder
 from boardtalk.sdk.leash import leashed
 from boardtalk.sdk.options import StateFolder
+from boardtalk.state import locked
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -120,12 +121,13 @@ async def gateway(folder: Path, conf: str) -> AsyncIterator[str]:
 
     Raises:
         DemoError: it did not start.
+        StateError: another gateway uses the folder.
     """
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    path = folder / "demo.conf"
-    path.write_text(conf)
-    log = folder / "gateway.log"
-    with log.open("wb") as errors:
+    path, log = folder / "demo.conf", folder / "gateway.log"
+    with locked(folder):  # a demo that runs already keeps its own
+        path.write_text(conf)
+        log.write_bytes(b"")
+    with log.open("ab") as errors:
         process = await asyncio.create_subprocess_exec(
             *leashed(sys.executable, "-m", "boardtalk", "run", "--conf", str(path), "--state", str(folder)),
             stdout=asyncio.subprocess.PIPE,

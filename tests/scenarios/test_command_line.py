@@ -87,6 +87,21 @@ def test_boards_lists_address_uid_port_firmware_and_state(demo: Gateway) -> None
     assert str(demo.board("rover")["uid"]) in listing.text
 
 
+def test_no_column_of_boards_is_cut_off_in_a_narrow_terminal(demo: Gateway) -> None:
+    answer = boardtalk("boards", state=demo.state, columns=40)
+    board = demo.board("rover")
+    assert f"{board['uid']}  {board['port']}  {board['firmware']}  {board['state']}" in answer.out
+
+
+def test_a_second_demo_is_refused_and_leaves_the_first_ones_files_alone(demo: Gateway) -> None:
+    files = [demo.state / "demo.conf", demo.state / "gateway.log"]
+    before = [path.read_bytes() for path in files]
+    second = boardtalk("demo", "--headless", state=demo.state)
+    assert second.code == 2
+    assert "another gateway" in second.err
+    assert [path.read_bytes()[: len(old)] for path, old in zip(files, before, strict=True)] == before
+
+
 def test_listing_and_one_shot_commands_speak_json(demo: Gateway, alice: Person) -> None:
     for arguments in (
         ("boards",),
