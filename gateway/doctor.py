@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 from rich.console import Console
+from rich.markup import escape
 
 from boardtalk.sdk import BoardtalkError, Finding, Severity
-from boardtalk.sdk.folders import running_folder
+from boardtalk.sdk.folders import gateway_runs, running_folder
 from boardtalk.sdk.options import AsJson, StateFolder
 
 if TYPE_CHECKING:
@@ -49,9 +50,9 @@ def doctor(
     else:
         console = Console(highlight=False)
         for finding in findings:
-            console.print(f"{MARKS[finding.severity]}  {finding.what}", soft_wrap=True)
+            console.print(f"{MARKS[finding.severity]}  {escape(finding.what)}", soft_wrap=True)
             if finding.cure:
-                console.print(f"      → {finding.cure}", soft_wrap=True)
+                console.print(f"      → {escape(finding.cure)}", soft_wrap=True)
     return 1 if any(finding.severity is Severity.PROBLEM for finding in findings) else 0
 
 
@@ -89,8 +90,7 @@ def _state_folder(state: Path) -> Iterator[Finding]:
         )
     else:
         yield Finding(Severity.FINE, f"state folder {state}")
-    running = (state / "control.sock").exists()
-    yield Finding(Severity.FINE, "a gateway runs on it" if running else "no gateway runs on it now")
+    yield Finding(Severity.FINE, f"{'a' if gateway_runs(state) else 'no'} gateway runs on it")
 
 
 def _broker() -> Iterator[Finding]:

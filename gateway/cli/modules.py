@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from cyclopts import App
+from rich.markup import escape
 from rich.table import Table
 
 from boardtalk import app, conf, loader
@@ -92,6 +93,6 @@ def _table(reports: Sequence[Report]) -> Table:
             *(f"{count:,}" for count in counts),
             f"{each.p50_ms:.2g} ms",
             f"{each.p99_ms:.2g} ms",
-            each.last_error,
+            escape(each.last_error),
         )
     return table

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
+import socket
 import subprocess
 from collections.abc import AsyncIterator
 from importlib.metadata import version
@@ -92,7 +93,8 @@ async def test_a_missing_port_is_named(tmp_path: Path) -> None:
                 client.boards = (await anext(_changes(client)),)
         (finding,) = await findings(tmp_path, "rover on")
     assert finding.severity is Severity.PROBLEM
-    assert str(tmp_path / "nothing") in finding.what
+    assert finding.what.count(str(tmp_path / "nothing")) == 1
+    assert "plug it in" in finding.cure
 
 
 async def _changes(client: LinkClient) -> AsyncIterator[api.BoardChanged]:
@@ -126,6 +128,32 @@ async def test_who_holds_a_port_is_named(tmp_path: Path, monkeypatch: pytest.Mon
         os.close(slave)
     assert f"pid {os.getpid()}" in finding.what
     assert finding.severity is Severity.WARNING
+
+
+async def test_the_port_of_a_board_is_rightly_held_by_the_link_process(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with (
+        EmulatedBoard("rover") as board,
+        await attached(tmp_path, board.port, api.BoardState.READY) as client,
+    ):
+        port = ListPortInfo(str(Path(board.port).resolve()))
+        port.vid, port.pid = 0x2E8A, 0x0005
+        monkeypatch.setattr(list_ports, "comports", lambda: [port])
+        (finding,) = await findings(tmp_path, port.device)
+        assert f"pid {client.pid})" not in finding.what
+
+
+def test_a_gateway_that_was_killed_does_not_run(tmp_path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as door:
+        door.bind(str(tmp_path / "control.sock"))
+        door.listen()
+        assert [each.what for each in doctor.examine(tmp_path) if " gateway runs" in each.what] == [
+            "a gateway runs on it"
+        ]
+    assert [each.what for each in doctor.examine(tmp_path) if " gateway runs" in each.what] == [
+        "no gateway runs on it"
+    ]
 
 
 async def test_no_board_at_all_makes_it_think_of_the_cable(
