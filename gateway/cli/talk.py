@@ -166,4 +166,6 @@ async def _history(folder: Path, user: str, request: local.History, *, as_json: 
     for entry in past.entries:
         line = f"{entry['at']} {entry['sender']} → {entry['to']}: {entry['body']}"
         console.print(line, markup=False, soft_wrap=True)
+    if not past.entries:
+        errors.print("nothing was said")
     return DONE

@@ -162,3 +162,8 @@ def test_history_is_limited_on_request(demo: Gateway) -> None:
     demo.chat("rover", "battery")
     shown = demo.cli("history", "--limit", "1", "--json")
     assert sum("body" in row for row in shown.rows) == 1
+
+
+def test_an_empty_history_says_so(demo: Gateway) -> None:
+    answer = demo.cli("history", "--search", "never said this")
+    assert (answer.code, answer.out, answer.err) == (0, "", "nothing was said\n")
