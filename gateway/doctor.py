@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import socket
 import time
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 GROUP: Final = "boardtalk.doctor"
+BROKER_TIMEOUT_S: Final = 2.0
 MIN_FREE_BYTES: Final = 50 * 1024 * 1024
 BUILT_AFTER: Final = 1_767_225_600
 """2026-01-01: a clock before that was never set."""
@@ -60,6 +62,7 @@ def examine(state: Path) -> Iterator[Finding]:
     """All findings: our own, then those of the installed packages."""
     yield from _state_folder(state)
     yield from _broker()
+    yield from _door(state)
     yield from _clock()
     for point in entry_points(group=GROUP):
         yield from _contained(point.name, point.load()(state))
@@ -74,10 +77,11 @@ def _contained(name: str, findings: Iterable[Finding]) -> Iterator[Finding]:
 
 def _state_folder(state: Path) -> Iterator[Finding]:
     folder = next(path for path in (state, *state.parents) if path.exists())
-    if not os.access(folder, os.W_OK | os.X_OK):
+    shut = _shut(folder, state)
+    if shut is not None:
         yield Finding(
             Severity.PROBLEM,
-            f"state folder {state} can't be written",
+            f"state folder {state} can't be written: {shut} belongs to somebody else",
             f"sudo chown -R $USER {folder}, or choose another folder with --state",
         )
         return
@@ -93,6 +97,14 @@ def _state_folder(state: Path) -> Iterator[Finding]:
     yield Finding(Severity.FINE, f"{'a' if gateway_runs(state) else 'no'} gateway runs on it")
 
 
+def _shut(folder: Path, state: Path) -> Path | None:
+    """What may not be written: also a file in it, as after a start with sudo."""
+    if not os.access(folder, os.W_OK | os.X_OK):
+        return folder
+    inside = state.iterdir() if folder == state else ()
+    return next((path for path in inside if not os.access(path, os.W_OK)), None)
+
+
 def _broker() -> Iterator[Finding]:
     from boardtalk.broker import embedded
 
@@ -104,6 +116,27 @@ def _broker() -> Iterator[Finding]:
             str(error),
             "install boardtalk again, or `apt install mosquitto` and configure `broker mosquitto`",
         )
+
+
+def _door(state: Path) -> Iterator[Finding]:
+    """Whether the broker of the running gateway can be reached, whichever it is."""
+    try:
+        where = msgspec.json.decode((state / "endpoints.json").read_bytes())["mqtt"]
+    except (OSError, msgspec.DecodeError, KeyError):
+        return
+    if not where or not gateway_runs(state):
+        return
+    host, _, port = where.rpartition(":")
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=BROKER_TIMEOUT_S).close()
+    except OSError as error:
+        yield Finding(
+            Severity.PROBLEM,
+            f"the broker at {where} can't be reached: {error}",
+            "is it running, and `url` in the block `broker` right? The gateway goes on trying",
+        )
+    else:
+        yield Finding(Severity.FINE, f"MQTT at {where}")
 
 
 def _clock() -> Iterator[Finding]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import shutil
 import socket
@@ -162,6 +163,34 @@ async def test_no_board_at_all_makes_it_think_of_the_cable(
     monkeypatch.setattr(list_ports, "comports", list)
     (finding,) = await findings(tmp_path, "no board is plugged in")
     assert "cable" in finding.cure
+
+
+def test_a_file_in_the_state_folder_that_is_somebody_elses_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Made up: to root, as whom tests may run, nothing is shut."""
+    (tmp_path / "store.db").touch()
+    monkeypatch.setattr(os, "access", lambda path, _: Path(path) != tmp_path / "store.db")
+    (finding,) = [each for each in doctor.examine(tmp_path) if each.severity is Severity.PROBLEM]
+    assert str(tmp_path / "store.db") in finding.what
+    assert "chown" in finding.cure
+
+
+def test_a_broker_that_is_away_is_named(tmp_path: Path) -> None:
+    with (
+        socket.socket(socket.AF_UNIX) as door,
+        socket.create_server(("127.0.0.1", 0)) as broker,
+    ):
+        door.bind(str(tmp_path / "control.sock"))
+        door.listen()
+        where = f"127.0.0.1:{broker.getsockname()[1]}"
+        (tmp_path / "endpoints.json").write_text(json.dumps({"mqtt": where, "modules": []}))
+        (found,) = [each for each in doctor.examine(tmp_path) if where in each.what]
+        assert found.severity is Severity.FINE
+        broker.close()
+        (found,) = [each for each in doctor.examine(tmp_path) if where in each.what]
+    assert found.severity is Severity.PROBLEM
+    assert found.cure
 
 
 def test_a_full_disk_a_lost_clock_and_a_missing_broker_are_named(
