@@ -76,6 +76,8 @@ async def _demo(folder: Path, *, headless: bool) -> int:
         ready = await stack.enter_async_context(gateway(folder, CONF.format(port=board.port)))
         await _online(folder, "rover")
         if headless:
+            if "CPython" in board.interpreter:
+                print(f"the simulated rover runs in {board.interpreter}", file=sys.stderr)
             print(ready, flush=True)
             await asyncio.Event().wait()  # until Ctrl-C
         from boardtalk.frontends.client import GatewayClient
@@ -162,7 +164,7 @@ async def _end(process: asyncio.subprocess.Process) -> None:
 
 def _introduce(board: EmulatedBoard, ready: str) -> None:
     console = Console(highlight=False)
-    console.print(f"A simulated rover runs in [bold]{board.interpreter}[/] on {board.port}")
+    console.print(f"A simulated rover runs in [bold]{board.interpreter}[/]; its port: {board.port}")
     fields = dict(part.split("=", 1) for part in ready.split() if "=" in part)
     if "mqtt" in fields:
         console.print(f"MQTT: {fields['mqtt']}; in another terminal, for a password:")

@@ -67,6 +67,15 @@ def test_the_overview_says_what_each_command_is_for(arguments: tuple[str, ...]) 
     assert "Stop a robot" in shown.text
 
 
+def test_ctrl_c_while_it_is_being_loaded_leaves_no_traceback(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "cyclopts.py").write_text("raise KeyboardInterrupt")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    answer = boardtalk("--version")
+    assert (answer.code, answer.text) == (130, "")
+
+
 def test_version() -> None:
     answer = boardtalk("--version")
     assert answer.code == 0
