@@ -38,7 +38,7 @@ def chat(
     user: AsUser = None,
     state: StateFolder = None,
     json: AsJson = False,
-    timeout: float = 60.0,
+    timeout: Annotated[float, Parameter(validator=Number(gt=0))] = 60.0,
 ) -> int:
     """Chat in the terminal, or send one message to a running gateway and print what becomes of it.
 

@@ -34,6 +34,7 @@ def test_without_a_gateway_a_command_says_so_and_exits_2(tmp_path: Path, argumen
         ("dance",),
         ("chat", "--colour"),
         ("chat", "rover", "battery", "--timeout", "soon"),
+        ("chat", "rover", "battery", "--timeout", "-1"),
         ("boards", "surplus", "surplus"),
         ("user", "add"),
         ("user", "add", "alice", "--role", "king"),
