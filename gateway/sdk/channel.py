@@ -107,6 +107,11 @@ class Channel(Generic[T]):
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise ServiceError(f"not understood: {error}") from error
 
+    @property
+    def ended(self) -> bool:
+        """Whether the other end has closed; `receive` may have to say so yet."""
+        return self._reader.at_eof() or self._writer.is_closing()  # the latter: it left something unread
+
     async def __aiter__(self) -> AsyncIterator[T]:
         """All objects until the other end closes."""
         while (value := await self.receive()) is not None:

@@ -205,7 +205,7 @@ class Service:
     # The gateway --------------------------------------------------------------------------------
 
     def _attach(self, channel: Connection, request: api.Attach) -> api.AnyAnswer:
-        if self._gateway is not None and self._gateway is not channel:
+        if self._gateway is not None and self._gateway is not channel and not self._gateway.ended:
             raise LinkError("another gateway is attached: are there two gateways on one state folder?")
         self._fleet.configure(request)
         self._gateway = channel
