@@ -39,7 +39,7 @@ def chat(
     user: AsUser = None,
     state: StateFolder = None,
     json: AsJson = False,
-    timeout: float = 60.0,
+    timeout: Annotated[float, Parameter(validator=Number(gt=0))] = 60.0,
 ) -> int:
     """Chat in the terminal, or send one message to a running gateway and print what becomes of it.
 
@@ -196,4 +196,6 @@ async def _why(folder: Path, user: str, message_id: str, *, as_json: bool) -> in
         return DONE
     for line in explained.lines(found):
         console.print(line, markup=False, soft_wrap=True)
+    if not past.entries:
+        errors.print("nothing was said")
     return DONE

@@ -332,10 +332,13 @@ class Store:
         return await self._loop.run_in_executor(self._reading, read)
 
     def _close(self) -> None:
-        """Each connection is closed by the thread that uses it: a cancelled read still runs in its own."""
-        self._writer.end()
+        """Each connection is closed by the thread that uses it: a cancelled read still runs in its own.
+
+        The writer last: SQLite then moves what is in the WAL to the database, which a reader may not.
+        """
         self._reading.submit(self._reader.close)
         self._reading.shutdown()
+        self._writer.end()
 
     async def _prune(self) -> None:
         while True:

@@ -206,7 +206,7 @@ class Attached(Answer, tag="attached"):
 
 
 class Boards(Answer, tag="boards"):
-    """All boards."""
+    """All boards, and the ports that were opened for one that has not answered."""
 
     boards: tuple[BoardChanged, ...]
 

@@ -74,6 +74,11 @@ class Slot:
         self._unanswered = 0
         self._said = ""
 
+    @property
+    def trouble(self) -> str:
+        """Why there is no board to talk to; "" if there is one, or nothing is known yet."""
+        return self._said
+
     async def run(self) -> None:
         """Keep the board connected until cancelled."""
         while True:
