@@ -136,7 +136,8 @@ class Answer:
     def require_ok(self) -> None:
         """See the SDK."""
         if not self._response.is_success:
-            raise OutsideError(f"{self._server}: {self.status} {self._response.reason_phrase}".rstrip())
+            reason = f"{self._server}: {self.status} {self._response.reason_phrase}".rstrip()
+            raise OutsideError(reason, self.status)
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         """See the SDK."""
