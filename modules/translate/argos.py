@@ -1,6 +1,6 @@
 """The engine `argos`: Argos Translate, on this machine and without any network.
 
-It takes hundreds of megabytes of memory and seconds to load, so it lives in a process of its own.
+With its models it takes hundreds of megabytes of memory, so it lives in a process of its own.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class Argos:
         """
         if find_spec(PACKAGE) is None:
             raise ModuleError(
-                "engine = argos needs Argos Translate (6 GB): pip install 'boardtalk[translate]'"
+                "engine = argos needs Argos Translate (320 MB): pip install 'boardtalk[translate]'"
             )
 
     async def translate(self, wanted: Wanted) -> Translated:

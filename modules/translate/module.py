@@ -69,10 +69,9 @@ class Translate(Module):
         self._languages = Languages(self.config.languages, self.config.pairs)
         self._translator = Translator(self.context, self._engine(), self.config.parallel)
         self._late: dict[tuple[str, str], deque[Late]] = {}
+        self._address = self.config.address or self.context.instance.replace("#", "-")
         about = "translates what others write"
-        self.context.register(
-            Contact(address=self.config.address, kind=Kind.SERVICE, online=True, about=about)
-        )
+        self.context.register(Contact(address=self._address, kind=Kind.SERVICE, online=True, about=about))
 
     def on_message(self, message: Message) -> Verdict | Awaitable[Verdict]:
         """Have a message go on in the other language, at once if that is known already."""
@@ -112,7 +111,7 @@ class Translate(Module):
             case Kind.USER, Kind.ROBOT if not _is_clear(message.body, to):
                 job = self._between(message, self.config.writes, self.config.vocabulary)
                 return job and job._replace(to_robot=True)
-            case Kind.ROBOT, Kind.USER if self.config.answers and "\n" not in message.body:
+            case Kind.ROBOT, Kind.USER if "\n" not in message.body:  # more lines are lists of commands
                 job = self._between(message, self.config.vocabulary, self._reads(to))
                 return job and job._replace(from_robot=True)
         return None
@@ -193,7 +192,7 @@ class Translate(Module):
     def _note(self, to: str, text: str) -> None:
         """Tell somebody something, if he is there."""
         flags = Flag.TRANSIENT | Flag.TRANSLATED
-        self.context.send(Message(sender=self.config.address, to=to, body=text, flags=flags))
+        self.context.send(Message(sender=self._address, to=to, body=text, flags=flags))
 
     # Late ones ----------------------------------------------------------------------------------
 

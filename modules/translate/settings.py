@@ -58,7 +58,6 @@ class TranslateSettings(Settings):
             description="how commands begin in other languages: need no engine",
         ),
     ] = ()
-    answers: Annotated[bool, Meta(description="whether robots' answers are translated too")] = True
     show: Annotated[
         Literal["both", "translation"],
         Meta(description="what people read: the translation, with or without the original below"),
@@ -96,7 +95,13 @@ class TranslateSettings(Settings):
     parallel: Annotated[
         int, Meta(ge=1, le=32, description="texts that the server gets at once, of all people together")
     ] = 4
-    address: Annotated[str, Meta(description="address that notes to people come from")] = "translate"
+    address: Annotated[
+        str,
+        Meta(
+            description="address that notes to people come from; "
+            "default: `translate`, of a second instance `translate-2`"
+        ),
+    ] = ""
     log: Annotated[
         int,
         Meta(ge=0, le=9, description="`verbosity` from which on each translation is logged, without text"),
@@ -108,7 +113,7 @@ class TranslateSettings(Settings):
         Raises:
             ValueError: they don't.
         """
-        check_name(self.address)
+        check_name(self.address or "translate")
         for key, language in (("target", self.target), ("vocabulary", self.vocabulary)):
             _check(key, language)
         if self.source != AUTO:

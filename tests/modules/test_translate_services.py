@@ -271,7 +271,7 @@ def get_installed_languages():
 
 @pytest.fixture
 def stand_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A package `argostranslate` that is none: the real one is of 6 GB, and its models are not to be had."""
+    """A package `argostranslate` that is none: its models are not to be had without a download."""
     package = tmp_path / "argostranslate"
     package.mkdir()
     (package / "__init__.py").touch()
