@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 STOP_WORDS: Final = frozenset({"stop", "halt"})
 OWN_WORDS: Final = frozenset({"help", "?", "rearm", "watch", "unwatch"})
 """What every robot understands, though none lists it."""
-AROUND: Final = " \t\r\n.!。"
+AROUND: Final = " .!。"
 """What translators put around a command."""
 
 _WORD: Final = re.compile(r"[^\W_]+")

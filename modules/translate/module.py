@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from boardtalk.modules.translate import commands
 from boardtalk.modules.translate.argos import Argos
-from boardtalk.modules.translate.engine import NoTranslation, Translated, Wanted
+from boardtalk.modules.translate.engine import AUTO, NoTranslation, Translated, Wanted
 from boardtalk.modules.translate.google import Google
 from boardtalk.modules.translate.languages import Languages
 from boardtalk.modules.translate.libretranslate import LibreTranslate
@@ -27,7 +27,8 @@ MAX_LATE: Final = 5
 MAX_REASON_CHARS: Final = 200
 LEFT_ALONE: Final = Flag.TRANSIENT | Flag.PRESENCE | Flag.TRANSLATED
 NOT_STOPPED: Final = "NOTHING WAS STOPPED: type `stop` alone, in any chat"
-LATE: Final = NoTranslation("the translation takes longer; say it again in a moment")
+LATE: Final = NoTranslation("it takes too long")
+TOO_LATE: Final = NoTranslation("it takes too long; say it again in a moment")
 FOLLOWS: Final = "(the translation follows)"
 
 
@@ -138,7 +139,9 @@ class Translate(Module):
         )  # fmt: skip
         if future.done():
             return self._settled(job, future.result())
-        if job.to_robot or job.from_robot:  # a robot must not do late what it was told
+        if job.to_robot:  # it must not do late what it is told
+            return self._settled(job, TOO_LATE)
+        if job.from_robot:  # nobody else may speak in its name
             return self._settled(job, LATE)
         self._follow(Late(job, future))
         return _with_text(job.message, f"{job.message.body}\n{FOLLOWS}")
@@ -176,13 +179,14 @@ class Translate(Module):
     def _shown(self, job: Job, found: Translated) -> str:
         """What people read. Of what robots say they see the original too: commands and names stand in it."""
         if self.config.show == "both" or job.from_robot:
-            return f"{found.text}\n({found.source}: {job.message.body})"
+            language = "original" if found.source == AUTO else found.source
+            return f"{found.text}\n({language}: {job.message.body})"
         return found.text
 
     def _told(self, message: Message, outcome: Outcome) -> Verdict:
         """What a robot is told; who said it is told that too."""
         if isinstance(outcome, Translated):
-            command = outcome.text.strip(commands.AROUND)
+            command = " ".join(outcome.text.split()).strip(commands.AROUND)
             self._note(message.sender, f"{message.to} is told: {command}")
             return _with_text(message, command)
         reason = cut(str(outcome), MAX_REASON_CHARS)

@@ -42,7 +42,7 @@ GERMAN = {
     "links zwanzig": "left 20",
     "anhalten": "stop",
     "entsichern": "rearm",
-    "tanze": "dance",
+    "vor 5, bitte": "forward\n5 ",
 }
 """What the server knows, from German to English."""
 ENGLISH = {
@@ -54,6 +54,7 @@ ENGLISH = {
     **{english: german for german, english in GERMAN.items()},
 }
 BOTH = "languages = alice: de, bob: en"
+SLOW = f"{BOTH}\nwait = 0.1"
 ROBOTS = {
     "rover": (
         CommandInfo(name="forward", cls="motion", args=(ArgumentInfo(name="distance", type="int"),)),
@@ -253,6 +254,19 @@ async def test_a_command_is_translated_to_what_the_robot_understands() -> None:
         assert directions(server) == [("de", "en")]
 
 
+async def test_a_command_is_one_line_however_it_was_translated() -> None:
+    async with translator(robots=ROBOTS) as (gateway, _):
+        gateway.say("alice", "rover", "vor 5, bitte")
+        assert (await gateway.robot_told()).body == "forward 5"
+
+
+async def test_an_answer_that_takes_longer_stays_as_it_is() -> None:
+    async with translator(SLOW, robots=ROBOTS) as (gateway, server):
+        server.answers = [after(asyncio.Event(), raw("200 OK", b""))]
+        said(gateway, "done")
+        assert (await gateway.hears("alice", "")).body == "done\n(not translated: it takes too long)"
+
+
 async def test_an_old_command_stays_as_old_as_it_is() -> None:
     async with translator(robots=ROBOTS) as (gateway, _):
         before = gateway.module.context.now()
@@ -373,8 +387,6 @@ def said(gateway: Bench, text: str, **parameters: Any) -> None:
 
 # When the server is slow, or down ---------------------------------------------------------------
 
-SLOW = f"{BOTH}\nwait = 0.1"
-
 
 async def test_a_translation_that_takes_longer_comes_after_its_message() -> None:
     async with translator(SLOW) as (gateway, server):
@@ -452,7 +464,10 @@ async def test_a_robot_is_never_told_late() -> None:
         server.answers = [after(ready, raw("200 OK", b'{"translatedText": "forward 20"}'))]
         gateway.say("alice", "rover", "vorwärts 20")
         assert (await gateway.robot_told()).body == "vorwärts 20"
-        assert "say it again" in (await gateway.hears("alice", "rover is told what you wrote")).body
+        assert (
+            "it takes too long; say it again"
+            in (await gateway.hears("alice", "rover is told what you wrote")).body
+        )
         ready.set()
         await asyncio.sleep(0.1)
         assert len(gateway.told) == 1

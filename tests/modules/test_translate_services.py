@@ -144,6 +144,14 @@ async def test_an_answer_in_pieces_is_put_together(engine: str) -> None:
         assert await read_by_bob(gateway) == "Grüße \u2603\n(de: Hallo)"
 
 
+async def test_a_server_that_does_not_say_which_language_it_found_is_taken_as_it_is() -> None:
+    async with (
+        service(raw("200 OK", libre("Hello"))) as server,
+        bench(Translate, f"endpoint = {server.url}\nsource = auto\ntarget = en") as gateway,
+    ):
+        assert await read_by_bob(gateway) == "Hello\n(original: Hallo)"
+
+
 async def test_a_translation_is_made_fit_to_be_shown() -> None:
     async with (
         service(raw("200 OK", libre(" a\x1b[31m\u202eb\r\nc \u0000"))) as server,
