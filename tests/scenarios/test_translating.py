@@ -6,13 +6,14 @@ import json
 import re
 import threading
 from collections.abc import Iterator
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 
 from .people import Join, Person
-from .rig import Gateway
+from .rig import Gateway, free_port
 
 ENGLISH = {"Guten Morgen": "Good morning", "vorwärts 20": "Forward 20.", "Wie voll ist der Akku?": "battery"}
 BLOCK = """
@@ -129,3 +130,25 @@ def test_without_the_server_commands_in_the_rover_s_own_words_work(server: Serve
     typed = alice.do("vorwärts 20")
     assert typed.state == "rejected"
     assert alice.hears("rover is told what you wrote")["from"] == "translate"
+
+
+def test_what_waits_for_its_translation_when_the_gateway_is_killed_comes_translated(
+    server: Server, tmp_path: Path, join: Join
+) -> None:
+    port = free_port()
+    conf = tmp_path / "gateway.conf"
+    block = BLOCK.format(endpoint=server.endpoint, more="wait = 0.9")
+    conf.write_text(f"broker {{\n    port = {port}\n}}\n{block}")
+    with Gateway(tmp_path / "state", "run", "--conf", str(conf), port=port) as gateway:
+        bob = partial(Person, gateway, "bob", gateway.token("bob"), remembered=True)
+        with bob():
+            pass  # from now on the broker keeps what is for him
+        alice = join(gateway, "alice")
+        server.ready.clear()
+        alice.say({"to": "bob", "body": "Guten Morgen", "id": "m"})
+        alice.wait(lambda: alice.states("m"), "accepted")
+        gateway.kill()
+        server.ready.set()
+        gateway.start()
+        with bob() as returned:
+            assert returned.hears("morgen")["body"] == "Good morning\n(de: Guten Morgen)"
