@@ -168,6 +168,8 @@ class Translate(Module):
             return NoTranslation("its numbers would change")
         if not job.to_robot:
             return found
+        if not commands.has_words(found.text):
+            return NoTranslation("the translation says nothing")
         if commands.says_stop(found.text):
             return NoTranslation(NOT_STOPPED)
         if commands.is_rearm(found.text):

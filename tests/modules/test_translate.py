@@ -43,6 +43,7 @@ GERMAN = {
     "anhalten": "stop",
     "entsichern": "rearm",
     "vor 5, bitte": "forward\n5 ",
+    "na los": "...",
 }
 """What the server knows, from German to English."""
 ENGLISH = {
@@ -336,6 +337,7 @@ async def test_own_words_for_commands_need_no_server() -> None:
     [
         ("anhalten", "NOTHING WAS STOPPED: type `stop` alone"),
         ("entsichern", "I never re-arm a robot"),
+        ("na los", "the translation says nothing"),
         ("rückwärts 20", "its numbers would change"),
         ("links zwanzig", "its numbers would change; write them as digits"),
     ],
