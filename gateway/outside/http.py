@@ -27,6 +27,7 @@ class Client:
 
     def __init__(self) -> None:
         self._clients: dict[bool, httpx.AsyncClient] = {}
+        self._client(verify=True)  # it reads certificates, which takes a moment: not with the first request
 
     async def close(self) -> None:
         """Close all connections."""

@@ -27,7 +27,7 @@ T = TypeVar("T")
 
 
 class JsonService:
-    """A server that answers JSON with JSON.
+    """A server that answers JSON with JSON; made in `on_start`, which is when it loads what it needs.
 
     ::
 
@@ -40,6 +40,9 @@ class JsonService:
         endpoint: where it is.
         timeout: seconds until it must have answered.
         cures: what to do about a refusal, by its HTTP status.
+
+    Raises:
+        OutsideError: the module is isolated, and may not use the network.
     """
 
     def __init__(
@@ -55,6 +58,7 @@ class JsonService:
         self._endpoint = endpoint
         self._timeout = timeout
         self._cures = cures or {}
+        context.http(endpoint)  # asks nothing, but loads a library: with the first message, all would wait
 
     async def post(
         self,

@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from boardtalk import conf, loader
+from boardtalk.loader import Instance
 from boardtalk.modules.translate import Translate
 from boardtalk.sdk import ModuleError
 from boardtalk.testing import Bench, bench
@@ -249,6 +251,32 @@ async def test_keys_and_texts_are_not_logged(capsys: pytest.CaptureFixture[str])
         assert "status 403" in text
         for secret in ("AIza-secret", "mein Text", "my translation"):
             assert secret not in text + shown
+
+
+# In a process of its own ------------------------------------------------------------------------
+
+
+def isolated(server: Service, *more: str) -> Instance:
+    """The module with ``isolate = yes``."""
+    lines = "\n".join([settings_of("libretranslate", server), "isolate = yes", *more])
+    [instance] = loader.plan(conf.parse(f"module translate {{\n{lines}\n}}")).instances
+    return instance
+
+
+async def test_isolated_it_translates_from_the_first_message_on() -> None:
+    async with (
+        service(raw("200 OK", libre("Hello"))) as server,
+        bench(isolated(server, "network = yes")) as gateway,
+    ):
+        for text in ("Hallo", "Hallo Bob"):
+            assert await read_by_bob(gateway, text) == f"Hello\n(de: {text})"
+
+
+async def test_isolated_without_network_it_does_not_start_and_says_what_it_needs() -> None:
+    async with service(silent) as server:
+        with pytest.raises(ModuleError, match="`network = yes` in `module translate` grants it"):
+            async with bench(isolated(server)):
+                pass
 
 
 # Argos ------------------------------------------------------------------------------------------

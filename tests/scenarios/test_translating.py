@@ -94,7 +94,7 @@ def test_people_and_the_rover_understand_each_other(server: Server, alice: Perso
     alice.say("bob: Guten Morgen")
     assert bob.hears("morning")["body"] == "Good morning\n(de: Guten Morgen)"
     driven = alice.do("vorwärts 20")
-    assert driven.state == "done"
+    assert driven.state == "done", (driven, alice.inbox)
     assert driven.body.startswith("<")
     assert driven.body.endswith(")")  # his own language, and the rover's own words below
     assert alice.hears("is told")["body"] == "rover is told: Forward 20"
