@@ -59,7 +59,11 @@ class Envelope(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     groupid: Annotated[Id, Meta(description="the group, for a message to one of its members")] = ""
     type: Annotated[Count, Meta(description="free for applications")] = 0
     flags: Annotated[
-        Count, Meta(description="sum of 1 delivery receipt, 2 read receipt, 4 never stored, 8 presence")
+        Count,
+        Meta(
+            description="sum of 1 delivery receipt, 2 read receipt, 4 never stored, 8 presence, "
+            "16 not to be translated"
+        ),
     ] = 0
     expiry: Annotated[
         Count | None, Meta(description="seconds within which it must arrive; 0: now or never")

@@ -65,6 +65,8 @@ class Flag(IntFlag):
     """Never stored: gone if it can't be handed over now."""
     PRESENCE = 0x8
     """News of a person, such as that he is typing; never stored. Nothing to answer."""
+    TRANSLATED = 0x10
+    """The text is a translation, or wants none: modules leave its language alone."""
 
 
 class Code(IntEnum):
