@@ -9,13 +9,12 @@ import asyncio
 import random
 import time
 from contextlib import asynccontextmanager
-from importlib import import_module
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from boardtalk import timers
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+    from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
     from contextlib import AbstractAsyncContextManager
 
     from boardtalk.outside.http import Client
@@ -39,26 +38,20 @@ class Work:
         self.instance = instance
         self._tasks = tasks
         self._running: set[asyncio.Task[None]] = set()
-        self._client: Client | None = None
+        self._client: asyncio.Future[Client] | None = None
 
     async def end(self) -> None:
         """End what is under way."""
         for task in self._running:
             task.cancel()
         if self._client:
-            await self._client.close()
+            await (await self._client).close()
 
     def http(self, url: str, **options: Any) -> AbstractAsyncContextManager[Response]:
-        """See the SDK."""
-        return self._http(url, **options)
-
-    @asynccontextmanager
-    async def _http(self, url: str, **options: Any) -> AsyncIterator[Response]:
-        outside = await asyncio.to_thread(import_module, "boardtalk.outside.http")  # slow, the first time
+        """See the SDK. The first time, the library begins to be loaded, in a thread: that takes a while."""
         if self._client is None:
-            self._client = outside.Client()
-        async with self._client.request(url, **options) as response:
-            yield response
+            self._client = asyncio.get_running_loop().run_in_executor(None, _http_client)
+        return _request(self._client, url, options)
 
     def connect(self, url: str, **options: Any) -> AbstractAsyncContextManager[Connection]:
         """See the SDK."""
@@ -116,3 +109,18 @@ class Work:
 
     def _failed(self, error: Exception) -> None:
         self.log.error("task failed", error=str(error), exc_info=error)
+
+
+def _http_client() -> Client:
+    from boardtalk.outside.http import Client
+
+    return Client()
+
+
+@asynccontextmanager
+async def _request(
+    loading: asyncio.Future[Client], url: str, options: Mapping[str, Any]
+) -> AsyncIterator[Response]:
+    client = await asyncio.shield(loading)
+    async with client.request(url, **options) as response:
+        yield response

@@ -170,6 +170,8 @@ async def _history(folder: Path, user: str, request: local.History, *, ids: bool
         name = f"{entry['id'] or '~' + str(entry['row'])} " if ids else ""
         line = f"{entry['at']} {name}{entry['sender']} → {entry['to']}: {entry['body']}"
         console.print(line, markup=False, soft_wrap=True)
+    if not past.entries:
+        errors.print("nothing was said")
     return DONE
 
 
@@ -196,6 +198,4 @@ async def _why(folder: Path, user: str, message_id: str, *, as_json: bool) -> in
         return DONE
     for line in explained.lines(found):
         console.print(line, markup=False, soft_wrap=True)
-    if not past.entries:
-        errors.print("nothing was said")
     return DONE

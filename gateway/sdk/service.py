@@ -58,7 +58,7 @@ class JsonService:
         self._endpoint = endpoint
         self._timeout = timeout
         self._cures = cures or {}
-        context.http(endpoint)  # asks nothing, but loads a library: with the first message, all would wait
+        context.http(endpoint)  # asks nothing, but begins to load a library: the first message need not wait
 
     async def post(
         self,
