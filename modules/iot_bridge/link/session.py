@@ -29,7 +29,7 @@ class Session:
     def __init__(self, transport: Transport) -> None:
         self.port = transport.name
         self._transport = transport
-        self._link = Link(transport.ahead_bytes)
+        self._link = Link()
         self._feed: Feed[list[Event]] = Feed()
         self._moving_until = 0.0
         self._crowded = asyncio.Event()
@@ -90,7 +90,7 @@ class Session:
         """Send once, now, ahead of everything."""
         self.check()
         self._link.send_urgent(type_, payload)
-        self._transport.write(self._link.to_send(self._loop.time()))
+        self._transport.write(self._link.to_send(self._loop.time(), room=1))
         self._pump()
 
     def withdraw(self) -> None:
@@ -146,8 +146,8 @@ class Session:
             return
         now = self._loop.time()
         self._link.set_moving(self._moving_until > now, now)
-        while not self._transport.busy:
-            data = self._link.to_send(now)
+        while (room := self._transport.room) > 0:
+            data = self._link.to_send(now, room)
             if not data:
                 self._set_timer()
                 return

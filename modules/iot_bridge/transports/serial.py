@@ -14,22 +14,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, Self
 
 from boardtalk.modules.iot_bridge.errors import PortBusy, PortDenied, PortError, PortMissing
+from boardtalk.modules.iot_bridge.transports.pace import Pace
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from types import TracebackType
 
 DEFAULT_BAUD: Final = 115_200
-BITS_PER_BYTE: Final = 10
 READ_BYTES: Final = 1024
 """Taken from the kernel at once: boards get their turns in small helpings."""
-AHEAD_S: Final = 0.020
-"""See `Transport.ahead_bytes`."""
-KERNEL_S: Final = 0.003
-"""So much is left to the kernel before it gets more: stop can't overtake what is in there."""
-KERNEL_MIN_BYTES: Final = 32
 PSEUDO_TERMINALS: Final = range(136, 144)
 """Major device numbers of the board's side of a pty."""
+BAUDLESS: Final = frozenset({*PSEUDO_TERMINALS, 166, 216})
+"""Major numbers of what has no speed of its own, whatever it is told: also USB (ttyACM), and radio."""
 
 _IFLAG, _OFLAG, _CFLAG, _LFLAG, _ISPEED, _OSPEED, _CC = range(7)
 
@@ -40,11 +37,14 @@ class SerialPort:
     Args:
         path: such as `/dev/ttyACM0` or `/dev/serial/by-id/…`.
         baud: bits per second; pseudo-terminals and most USB ports ignore it.
+        paced: whether the line has that speed; None: if it is of a kind that has one.
     """
 
-    def __init__(self, path: str, baud: int = DEFAULT_BAUD) -> None:
+    def __init__(self, path: str, baud: int = DEFAULT_BAUD, *, paced: bool | None = None) -> None:
         self.name = path
         self._baud = baud
+        self._paced = paced
+        self._pace = Pace(0)
         self._fd = -1
         self._input: bytes | None = None
         """Read and not taken yet; b"" = the port is gone; None = nothing."""
@@ -54,14 +54,9 @@ class SerialPort:
         self._written = asyncio.Event()
 
     @property
-    def ahead_bytes(self) -> int:
-        """What the line carries within 20 ms."""
-        return int(self._baud / BITS_PER_BYTE * AHEAD_S)
-
-    @property
-    def busy(self) -> bool:
-        """Whether the kernel has enough to send, or no room."""
-        return bool(self._output) or self._in_kernel() > self._kernel_bytes
+    def room(self) -> int:
+        """See `Transport.room`."""
+        return 0 if self._output else self._pace.room(self._in_kernel(), self._loop.time())
 
     async def __aenter__(self) -> Self:
         """Open the port for us alone; see `Transport`."""
@@ -70,6 +65,8 @@ class SerialPort:
         try:
             _claim(self._fd, self.name)
             _make_raw(self._fd, self.name, self._baud)
+            has_speed = _major(self._fd) not in BAUDLESS if self._paced is None else self._paced
+            self._pace = Pace(self._baud if has_speed else 0)
         except BaseException:
             os.close(self._fd)
             raise
@@ -105,6 +102,7 @@ class SerialPort:
         """See `Transport.write`."""
         if self._input == b"":
             return
+        self._pace.wrote(len(data), self._loop.time())
         self._output += data
         if len(self._output) == len(data):
             self._on_writable()
@@ -114,12 +112,8 @@ class SerialPort:
         while self._output and self._input != b"":
             self._written.clear()
             await self._written.wait()
-        while (surplus := self._in_kernel() - self._kernel_bytes) > 0:  # noqa: ASYNC110 - no event tells
-            await asyncio.sleep(surplus * BITS_PER_BYTE / self._baud)
-
-    @property
-    def _kernel_bytes(self) -> int:
-        return max(KERNEL_MIN_BYTES, int(self._baud / BITS_PER_BYTE * KERNEL_S))
+        while self.room <= 0 and self._input != b"":  # noqa: ASYNC110 - no event tells
+            await asyncio.sleep(self._pace.wait_s(self._in_kernel(), self._loop.time()))
 
     def _in_kernel(self) -> int:
         """Bytes that the kernel has not sent yet; a pseudo-terminal always says 0."""
@@ -191,6 +185,11 @@ def _open(path: str) -> int:
     return fd
 
 
+def _major(fd: int) -> int:
+    """Which kind of port it is."""
+    return os.major(os.fstat(fd).st_rdev)
+
+
 def _explain(path: str, error: OSError) -> PortError:
     if error.errno in {errno.ENOENT, errno.ENODEV, errno.ENXIO, errno.EIO, errno.ENOTDIR}:
         return PortMissing(f"{path}: there is no such port; is the board plugged in?")
@@ -253,7 +252,7 @@ def _claim(fd: int, path: str) -> None:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
         raise PortBusy(_taken(path)) from error
-    if os.major(os.fstat(fd).st_rdev) not in PSEUDO_TERMINALS:
+    if _major(fd) not in PSEUDO_TERMINALS:
         with suppress(OSError):
             fcntl.ioctl(fd, termios.TIOCEXCL)
 
