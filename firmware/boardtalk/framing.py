@@ -118,9 +118,8 @@ class Line:
         hello = control == _KIND_HELLO << _CTL_KIND_SHIFT
         if self.seed < 0 and not hello:
             return False
-        free = self.drain()
         late = control & _CTL_KIND_MASK >= _KIND_TIME << _CTL_KIND_SHIFT and len(self._rest) < _LINE_BYTES
-        if not free and not late:
+        if not self.drain() and not late:
             return False
         buffer = self._out
         end = _PAYLOAD_AT + len(payload)
@@ -137,7 +136,7 @@ class Line:
             last = zero
         buffer[0] = 0
         end += 1
-        done = (self._stream.write(buffer, end) or 0) if free else 0
+        done = 0 if self._rest else self._stream.write(buffer, end) or 0
         if done < end and (done or late):
             self._rest += buffer[done:end]
         self.acked = self.acked or done > 0

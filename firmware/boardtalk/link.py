@@ -32,6 +32,7 @@ _ACK_BODY = const("<IH")
 
 _MAX_LOG_BYTES = const(242)
 _SILENCE_MS = const(5000)  # five heartbeats missed: nobody is there
+_FRAME_BYTES = const(253)
 
 
 class Link:
@@ -101,14 +102,12 @@ class Link:
         """Acknowledge, with what has come out of order, and the room that is left."""
         ack = self._line.ack
         held = (ack - self._taken) & 0xFF
-        room = _BUFFER_BYTES
-        for ahead in range(held):
-            room -= len(self._held[(self._taken + ahead) % _WINDOW])
         sack = 0
         for ahead in range(1, _WINDOW - held):
             if self._held[(ack + ahead) % _WINDOW]:
                 sack |= 1 << (ahead - 1)
-        if self._line.send(kind << _CTL_KIND_SHIFT, 0, _TYPE_NONE, pack(_ACK_BODY, sack, max(room, 0))):
+        body = pack(_ACK_BODY, sack, max(_BUFFER_BYTES - held * _FRAME_BYTES, 0))
+        if self._line.send(kind << _CTL_KIND_SHIFT, 0, _TYPE_NONE, body):
             self._nak_due = False
 
     # In -----------------------------------------------------------------------------------------

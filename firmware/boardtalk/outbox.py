@@ -20,10 +20,8 @@ _TYPE = const(0)
 _PAYLOAD = const(1)
 _ATTEMPTS = const(2)
 _TIME = const(3)
-_ORDER = const(4)  # its last transmission, counted; or one of these:
-_DUE = const(0)
+_ORDER = const(4)  # its last transmission, counted; 0: it is to be sent, or this:
 _ARRIVED = const(-1)
-_MAX_ORDER = const(0x3FFFFFFF)
 
 
 class Outbox:
@@ -44,7 +42,7 @@ class Outbox:
         self._frames = [frame for frame in self._frames if frame[_TYPE] >= _TYPE_STARTED]
         for frame in self._frames:
             frame[_ATTEMPTS] = 0
-            frame[_ORDER] = _DUE
+            frame[_ORDER] = 0
 
     def crowded(self):
         """Whether so many frames wait that nothing should be added."""
@@ -52,23 +50,23 @@ class Outbox:
 
     def add(self, type_, payload):
         """Send a frame as soon as the window has room."""
-        self._frames.append([type_, payload, 0, 0, _DUE])
+        self._frames.append([type_, payload, 0, 0, 0])
         self.flush()
 
     def flush(self):
         """Send what is due: lost frames, new ones, and the oldest if it is overdue."""
         now = ticks_ms()
-        first = True
+        oldest = True
         for index in range(min(_WINDOW, len(self._frames))):
             frame = self._frames[index]
             order = frame[_ORDER]
             if order == _ARRIVED:
                 continue
             patience = min(self._timeout << frame[_ATTEMPTS] >> 1, _RTO_MAX_MS)
-            due = order == _DUE or (first and ticks_diff(now, frame[_TIME]) >= patience)
+            due = not order or (oldest and ticks_diff(now, frame[_TIME]) >= patience)
             if due and not self._transmit(index, now):
                 return
-            first = False
+            oldest = False
 
     def acknowledged(self, ack, sack, nak, now):
         """All before number `ack` have arrived; bit n of `sack`: so has the one n + 1 after it.
@@ -78,31 +76,29 @@ class Outbox:
         """
         count = (ack - self._base) & 0xFF
         end = min(_WINDOW, len(self._frames))
-        if count > end or not (count or sack or nak):
-            return
+        if count > end:
+            return  # nonsense
         newest = 0
         for index in range(end):
             frame = self._frames[index]
             order = frame[_ORDER]
-            if order <= _DUE or not (index < count or (index > count and sack >> (index - count - 1) & 1)):
-                continue
-            frame[_ORDER] = _ARRIVED
-            # Of a repeated one it is unknown which was answered (Karn), unless that is too early.
-            if order > newest and (frame[_ATTEMPTS] == 1 or self._answered(frame, now)):
-                newest = order
-                if frame[_ATTEMPTS] == 1:
-                    self._learn(ticks_diff(now, frame[_TIME]))
+            if order > 0 and (index < count or (index > count and sack >> (index - count - 1) & 1)):
+                frame[_ORDER] = _ARRIVED
+                if order > newest:
+                    newest = order
+                    if frame[_ATTEMPTS] == 1:  # of a repeated one it is unknown which was answered (Karn)
+                        self._learn(ticks_diff(now, frame[_TIME]))
         for _ in range(count):
             self._frames.pop(0)
         self._base = ack
-        for index in range(end - count):
-            frame = self._frames[index]
-            if _DUE < frame[_ORDER] < newest:
-                frame[_ORDER] = _DUE
+        for frame in self._frames:
+            if 0 < frame[_ORDER] < newest:
+                frame[_ORDER] = 0
         if nak and count < end:
             frame = self._frames[0]
-            if frame[_ORDER] == self._order and self._answered(frame, now):
-                frame[_ORDER] = _DUE  # if others were sent after it, they will tell by arriving
+            patience = (self._rtt8 >> 3) - (self._deviation4 >> 2)
+            if frame[_ORDER] == self._order and ticks_diff(now, frame[_TIME]) >= patience:
+                frame[_ORDER] = 0  # if others were sent after it, they will tell by arriving
 
     def _transmit(self, index, now):
         """Send a frame. False: the line is full."""
@@ -110,15 +106,11 @@ class Outbox:
         control = _CTL_RETRY if frame[_ATTEMPTS] else 0
         if not self._line.send(control, (self._base + index) & 0xFF, frame[_TYPE], frame[_PAYLOAD]):
             return False
-        self._order = self._order % _MAX_ORDER + 1
+        self._order = (self._order + 1) & 0x3FFFFFFF or 1
         frame[_ATTEMPTS] += 1
         frame[_TIME] = now
         frame[_ORDER] = self._order
         return True
-
-    def _answered(self, frame, now):
-        """Whether the peer can have answered the last transmission of a frame."""
-        return ticks_diff(now, frame[_TIME]) >= (self._rtt8 >> 3) - (self._deviation4 >> 2)
 
     def _learn(self, round_trip):
         """Jacobson's estimate of when an answer is overdue."""

@@ -6,13 +6,13 @@ import asyncio
 import contextlib
 import random
 from itertools import repeat
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
 from boardtalk.hil.virtual.clock import run
 from boardtalk.hil.virtual.firmware import Firmware
 from boardtalk.hil.virtual.wire import connect
 from boardtalk.modules.iot_bridge.errors import LinkBusy
-from boardtalk.modules.iot_bridge.frames import OVERHEAD_BYTES, Kind, Stop, Type
+from boardtalk.modules.iot_bridge.frames import OVERHEAD_BYTES, WINDOW, Kind, Stop, Type
 from boardtalk.modules.iot_bridge.link.arq import Delivered, Opened
 from boardtalk.modules.iot_bridge.link.framing import Frame
 from boardtalk.modules.iot_bridge.link.session import Session
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable
 
     from boardtalk.hil.virtual.wire import Line, Wire
+
+    Ends: TypeAlias = tuple[Session, AsyncIterator[Any], Any, tuple[Wire, Wire]]
 
 PAUSE_S: Final = (0.05, 0.15)
 """Between a stop and the next."""
@@ -42,14 +44,14 @@ class Bulk(NamedTuple):
     """Such frames that the line lost or damaged; it also did so to acknowledgements."""
 
 
-def to_board(line: Line, count: int, payload_bytes: int = 32) -> Bulk:
+def to_board(line: Line, count: int, payload_bytes: int = 32, window: int = WINDOW) -> Bulk:
     """Frames from the gateway to the board."""
-    return run(_transfer(line, count, payload_bytes, up=False))
+    return run(_transfer(line, count, payload_bytes, window, up=False))
 
 
-def to_gateway(line: Line, count: int, payload_bytes: int = 32) -> Bulk:
+def to_gateway(line: Line, count: int, payload_bytes: int = 32, window: int = WINDOW) -> Bulk:
     """Frames from the board to the gateway."""
-    return run(_transfer(line, count, payload_bytes, up=True))
+    return run(_transfer(line, count, payload_bytes, window, up=True))
 
 
 def stops(line: Line, times: int, payload_bytes: int = 32, *, up: bool = False) -> list[float]:
@@ -64,9 +66,9 @@ def stops(line: Line, times: int, payload_bytes: int = 32, *, up: bool = False) 
     return run(_stop(line, times, payload_bytes, up=up))
 
 
-async def _transfer(line: Line, count: int, payload_bytes: int, *, up: bool) -> Bulk:
+async def _transfer(line: Line, count: int, payload_bytes: int, window: int, *, up: bool) -> Bulk:
     payloads = [number.to_bytes(payload_bytes, "little") for number in range(count)]
-    async with _session(line) as (session, events, client, wires):
+    async with _session(line, window) as (session, events, client, wires):
         loop = asyncio.get_running_loop()
         began = loop.time()
         if up:
@@ -87,7 +89,7 @@ async def _stop(line: Line, times: int, payload_bytes: int, *, up: bool) -> list
     rng = random.Random(line.seed)  # noqa: S311 - repeatable, not secret
     payloads = repeat(bytes(payload_bytes))
     took = []
-    async with _session(line) as (session, events, client, _):
+    async with _session(line, WINDOW) as (session, events, client, _):
         loop = asyncio.get_running_loop()
         stopped: asyncio.Queue[float] = asyncio.Queue()
         client.dispatcher.on_stop = lambda: None if up else stopped.put_nowait(loop.time())
@@ -106,10 +108,10 @@ async def _stop(line: Line, times: int, payload_bytes: int, *, up: bool) -> list
 
 
 @contextlib.asynccontextmanager
-async def _session(line: Line) -> AsyncIterator[tuple[Session, AsyncIterator[Any], Any, tuple[Wire, Wire]]]:
+async def _session(line: Line, window: int) -> AsyncIterator[Ends]:
     """A session over a line: the gateway's end, what comes there, the board's client, and the wires."""
     port, uart, wires = connect(line)
-    client = Firmware().client(uart)
+    client = Firmware(window).client(uart)
     async with asyncio.timeout(LIMIT_S), Session(port) as session:
         board = asyncio.get_running_loop().create_task(client.run([]))
         session.greet(99)

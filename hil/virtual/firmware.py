@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import builtins
+from functools import cache
 from importlib.resources import files
 from types import CodeType, ModuleType, SimpleNamespace
 from typing import Any, Final
+
+from boardtalk.modules.iot_bridge.frames import WINDOW
 
 SOURCES: Final = files("boardtalk.firmware").joinpath("boardtalk")
 
@@ -30,13 +33,18 @@ _MICROPYTHON: Final = {
     ),
 }
 _HAL: Final = SimpleNamespace(nonce=lambda: 7, uid=lambda: "c0ffee01", reset_cause=lambda: 1)
-_compiled: dict[str, CodeType] = {}
+_WINDOW_LINE: Final = "_WINDOW = const({})\n"
 
 
 class Firmware:
-    """The client's modules, made anew."""
+    """The client's modules, made anew.
 
-    def __init__(self) -> None:
+    Args:
+        window: build them for another number of frames in flight, a power of two.
+    """
+
+    def __init__(self, window: int = WINDOW) -> None:
+        self._window = window
         self._modules: dict[str, Any] = {"hal": _HAL}
         self._builtins = {**vars(builtins), "__import__": self._import}
 
@@ -45,7 +53,7 @@ class Firmware:
         if name not in self._modules:
             self._modules[name] = module = ModuleType(f"firmware.{name}")
             vars(module)["__builtins__"] = self._builtins
-            exec(_code(name), vars(module))  # noqa: S102 - our own file
+            exec(_code(name, self._window), vars(module))  # noqa: S102 - our own file
         return self._modules[name]
 
     def client(self, stream: Any) -> Any:
@@ -65,8 +73,8 @@ class Firmware:
         return SimpleNamespace(**{each: self.module(each) for each in wanted})
 
 
-def _code(name: str) -> CodeType:
-    if name not in _compiled:
-        source = SOURCES.joinpath(f"{name}.py")
-        _compiled[name] = compile(source.read_text(), str(source), "exec")
-    return _compiled[name]
+@cache
+def _code(name: str, window: int) -> CodeType:
+    source = SOURCES.joinpath(f"{name}.py")
+    text = source.read_text().replace(_WINDOW_LINE.format(WINDOW), _WINDOW_LINE.format(window))
+    return compile(text, str(source), "exec")

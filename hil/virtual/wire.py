@@ -137,10 +137,10 @@ class VirtualPort:
         self._pace.wrote(len(data), asyncio.get_running_loop().time())
         self._out.put(data)
 
-    async def drain(self) -> None:
-        """See `Transport.drain`."""
-        while self.room <= 0:  # noqa: ASYNC110 - no event tells
-            await asyncio.sleep(self._pace.wait_s(0, asyncio.get_running_loop().time()))
+    def when_room(self, callback: Callable[[], None]) -> None:
+        """See `Transport.when_room`."""
+        loop = asyncio.get_running_loop()
+        loop.call_later(self._pace.wait_s(0, loop.time()), callback)
 
 
 class Uart:

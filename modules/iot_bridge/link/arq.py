@@ -30,6 +30,7 @@ DATAGRAMS: Final = 16
 WRITE_BYTES: Final = 64
 """What goes into one write, if the line does not say."""
 
+ACK_BYTES: Final = frames.AckBody.sizeof()
 HELLO_FAST_S: Final = 0.1
 HELLO_SLOW_S: Final = 0.5
 HELLO_FAST: Final = 10
@@ -259,7 +260,7 @@ class Link:
         self._nak = self.is_open
 
     def _sack(self, frame: Frame) -> int:
-        if frame.kind not in {Kind.ACK, Kind.NAK} or len(frame.payload) < frames.AckBody.sizeof():
+        if frame.kind not in {Kind.ACK, Kind.NAK} or len(frame.payload) < ACK_BYTES:
             return 0
         self._sending.grant(int.from_bytes(frame.payload[4:6], "little"))
         return int.from_bytes(frame.payload[:4], "little")

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol, Self
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import TracebackType
 
 
@@ -21,7 +22,7 @@ class Transport(Protocol):
 
     @property
     def room(self) -> int:
-        """Bytes that the line may get before it has enough to do; from 0 down, `drain` waits for more.
+        """Bytes that the line may get before it has enough to do; from 0 down, see `when_room`.
 
         The last frame may be longer: so no more than that one, and the rest of the one under way, is
         ahead of stop.
@@ -54,6 +55,6 @@ class Transport(Protocol):
         """Send; never blocks. Call only while there is `room`, except for what can't wait."""
         ...
 
-    async def drain(self) -> None:
-        """Wait until there is `room`, or the line is gone."""
+    def when_room(self, callback: Callable[[], None]) -> None:
+        """Call back, once, when there may be `room` again. Call only while there is none."""
         ...

@@ -17,7 +17,7 @@ from boardtalk.modules.iot_bridge.errors import PortBusy, PortDenied, PortError,
 from boardtalk.modules.iot_bridge.transports.pace import Pace
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from types import TracebackType
 
 DEFAULT_BAUD: Final = 115_200
@@ -45,13 +45,15 @@ class SerialPort:
         self._baud = baud
         self._paced = paced
         self._pace = Pace(0)
+        self._kind = 0
         self._fd = -1
         self._input: bytes | None = None
         """Read and not taken yet; b"" = the port is gone; None = nothing."""
         self._paused = False
         self._output = b""
         self._taker: asyncio.Future[None] | None = None
-        self._written = asyncio.Event()
+        self._written: Callable[[], None] | None = None
+        """Called when the kernel has taken all output."""
 
     @property
     def room(self) -> int:
@@ -65,7 +67,8 @@ class SerialPort:
         try:
             _claim(self._fd, self.name)
             _make_raw(self._fd, self.name, self._baud)
-            has_speed = _major(self._fd) not in BAUDLESS if self._paced is None else self._paced
+            self._kind = _major(self._fd)
+            has_speed = self._kind not in BAUDLESS if self._paced is None else self._paced
             self._pace = Pace(self._baud if has_speed else 0)
         except BaseException:
             os.close(self._fd)
@@ -107,17 +110,16 @@ class SerialPort:
         if len(self._output) == len(data):
             self._on_writable()
 
-    async def drain(self) -> None:
-        """See `Transport.drain`."""
-        while self._output and self._input != b"":
-            self._written.clear()
-            await self._written.wait()
-        while self.room <= 0 and self._input != b"":  # noqa: ASYNC110 - no event tells
-            await asyncio.sleep(self._pace.wait_s(self._in_kernel(), self._loop.time()))
+    def when_room(self, callback: Callable[[], None]) -> None:
+        """See `Transport.when_room`."""
+        if self._output:
+            self._written = callback
+        else:
+            self._loop.call_later(self._pace.wait_s(self._in_kernel(), self._loop.time()), callback)
 
     def _in_kernel(self) -> int:
-        """Bytes that the kernel has not sent yet; a pseudo-terminal always says 0."""
-        if self._input == b"":
+        """Bytes that the kernel has not sent yet; a pseudo-terminal would always say 0."""
+        if self._input == b"" or self._kind in PSEUDO_TERMINALS:
             return 0
         try:
             answer = fcntl.ioctl(self._fd, termios.TIOCOUTQ, bytes(4))
@@ -158,7 +160,9 @@ class SerialPort:
             self._loop.add_writer(self._fd, self._on_writable)
         else:
             self._loop.remove_writer(self._fd)
-            self._written.set()
+            callback, self._written = self._written, None
+            if callback is not None:
+                callback()
 
     def _lose(self) -> None:
         """The port is gone, or about to be closed."""
@@ -166,7 +170,6 @@ class SerialPort:
         self._loop.remove_writer(self._fd)
         self._input = b""
         self._output = b""
-        self._written.set()
         self._wake()
 
     def _wake(self) -> None:
