@@ -61,8 +61,11 @@ CRC_BYTES: Final = 4
 OVERHEAD_BYTES: Final = HEADER_BYTES + CRC_BYTES + 3
 """Bytes on the line beyond the payload: header, CRC, one COBS code, two delimiters."""
 
-WINDOW: Final = 8
-"""Frames in flight per direction unless HELLO says less (1 … 32)."""
+WINDOW: Final = 16
+"""Frames in flight per direction unless HELLO says less (1 … 32): two round trips of a fast line, so that
+it goes on while a lost frame is repeated."""
+BUFFER_BYTES: Final = 1024
+"""What a board holds of frames that it can't hand on yet; so much may be in flight to it."""
 MAX_COMMANDS: Final = 50
 """Commands under way per board; more are refused as busy. The board remembers as many ids that it has
 executed: after a lost session the gateway asks again for all that it has no result of."""
@@ -167,7 +170,7 @@ Header = Struct(
 
 AckBody = Struct(
     "sack" / Int32ul * "bit n set: frame ack+1+n has arrived too",
-    "credit" / Int16ul * "free receive bytes",
+    "credit" / Int16ul * "bytes beyond `ack` that there is room for",
 )
 
 LogBody = Struct(
@@ -197,7 +200,7 @@ HelloBoard = Struct(
     "latched" / Flag * "stopped, waiting for re-arm",
     "max_payload" / Int8ul * "longest payload that the board takes, bytes",
     "window" / Int8ul * "frames that the board takes in flight",
-    "buffer" / Int16ul * "receive buffer, bytes",
+    "buffer" / Int16ul * "what may be in flight to the board, bytes",
     "uid" / PascalString(Int8ul, "ascii") * "unique id, lower-case hex",
     "name" / PascalString(Int8ul, "utf8") * "what the robot calls itself",
     "firmware" / PascalString(Int8ul, "utf8") * "client and robot version, for people",

@@ -27,7 +27,7 @@ class Peer:
 
     def __init__(self, port: str) -> None:
         self.port = port
-        self.link = Link(ahead_bytes=4000)
+        self.link = Link()
         self.seen: list[Event] = []
         self.dictionary: Dictionary | None = None
         self._came = asyncio.Event()

@@ -28,10 +28,9 @@ QUEUE_FRAMES: Final = 128
 DATAGRAMS: Final = 16
 """Unreliable frames that may wait; the oldest goes first overboard."""
 WRITE_BYTES: Final = 64
-"""`to_send` returns no further frame beyond this: what is written, stop can't overtake."""
-AHEAD_BYTES: Final = 230
-"""Unacknowledged bytes beyond which nothing new is sent: 20 ms of a line at 115,200 baud."""
+"""What goes into one write, if the line does not say."""
 
+ACK_BYTES: Final = frames.AckBody.sizeof()
 HELLO_FAST_S: Final = 0.1
 HELLO_SLOW_S: Final = 0.5
 HELLO_FAST: Final = 10
@@ -95,11 +94,7 @@ class Counters:
 
 
 class Link:
-    """One end of a line.
-
-    Args:
-        ahead_bytes: see `AHEAD_BYTES`; about 20 ms of the line.
-    """
+    """One end of a line."""
 
     # Of the session: made anew by `_begin`.
     _seed: int
@@ -116,10 +111,9 @@ class Link:
     _beat_at: float | None
     _missed: int
 
-    def __init__(self, ahead_bytes: int = AHEAD_BYTES) -> None:
+    def __init__(self) -> None:
         self.counters = Counters()
         self._heartbeat_s = HEARTBEAT_IDLE_S
-        self._ahead_bytes = ahead_bytes
         self._deframer = Deframer()
         self._nonce = 0
         self._token = 0
@@ -195,10 +189,15 @@ class Link:
         """Let everything expire that was to `send` until some time: a stop came."""
         self._sending.withdraw(now)
 
-    def to_send(self, now: float) -> bytes:
-        """The next bytes for the line: small frames together, b"" if there is nothing to say."""
+    def to_send(self, now: float, room: int = WRITE_BYTES) -> bytes:
+        """The next bytes for the line: small frames together, b"" if there is nothing to say.
+
+        Args:
+            now: monotonic seconds.
+            room: no further frame follows beyond so many bytes: what is written, stop can't overtake.
+        """
         out = bytearray()
-        while len(out) < WRITE_BYTES and (data := self._next_frame(now)):
+        while len(out) < room and (data := self._next_frame(now)):
             out += data
         return bytes(out)
 
@@ -261,9 +260,9 @@ class Link:
         self._nak = self.is_open
 
     def _sack(self, frame: Frame) -> int:
-        if frame.kind not in {Kind.ACK, Kind.NAK} or len(frame.payload) < frames.AckBody.sizeof():
+        if frame.kind not in {Kind.ACK, Kind.NAK} or len(frame.payload) < ACK_BYTES:
             return 0
-        self._sending.credit = int.from_bytes(frame.payload[4:6], "little")
+        self._sending.grant(int.from_bytes(frame.payload[4:6], "little"))
         return int.from_bytes(frame.payload[:4], "little")
 
     # Sessions -----------------------------------------------------------------------------------
@@ -295,7 +294,7 @@ class Link:
 
     def _begin(self, seed: int, window: int, credit: int, now: float) -> None:
         self._seed = self._deframer.seed = seed
-        self._sending = SendWindow(window, self._ahead_bytes, credit)
+        self._sending = SendWindow(window, credit)
         self._receiving = ReceiveWindow()
         self._datagrams = deque(maxlen=DATAGRAMS)
         self._urgent = deque(maxlen=DATAGRAMS)
