@@ -18,6 +18,7 @@ from boardtalk.modules.iot_bridge.language import commands
 from boardtalk.modules.iot_bridge.robots import MAX_LISTENERS, Robot, Running
 from boardtalk.modules.iot_bridge.service import api
 from boardtalk.modules.iot_bridge.service.client import LinkClient
+from boardtalk.modules.iot_bridge.trace import describe
 from boardtalk.sdk import (
     CONSUMED,
     PASS,
@@ -418,6 +419,8 @@ class IotBridge(Module):
         running = self._running(event.board, event.id)
         if running is None:
             return
+        if event.frame:
+            self.context.explain(running.message, "frame", describe(event, running.command))
         status = PROGRESS[event.stage]
         if event.percent is not None:
             if not running.is_news(self.context.now()):

@@ -292,8 +292,8 @@ class Device:
             case Text(text):
                 self._said = (self._said + text)[-SAID_CHARS:]
                 self._log(0, text)
-            case Delivered(token) if token in self._tokens:
-                self._feed.put(Sent(self._tokens.pop(token)))
+            case Delivered(token, tries, wire, took_s) if token in self._tokens:
+                self._feed.put(Sent(self._tokens.pop(token), tries, wire, took_s))
             case Expired(token) if token in self._tokens:
                 late = b"it did not start in time"
                 self._settle(Result(self._tokens.pop(token), Outcome.EXPIRED, late))

@@ -33,6 +33,12 @@ class Sent(msgspec.Struct, frozen=True):
     """The board has a command."""
 
     id: int
+    tries: int
+    """How often it was sent."""
+    wire: bytes
+    """As it was on the line."""
+    took_s: float
+    """Until it was acknowledged."""
 
 
 class Started(msgspec.Struct, frozen=True):

@@ -61,6 +61,12 @@ class Delivered(NamedTuple):
     """The peer has the frame that `send` returned this token for."""
 
     token: int
+    tries: int
+    """How often it was sent."""
+    wire: bytes
+    """The last time, as it was on the line."""
+    took_s: float
+    """From the first time to the acknowledgement."""
 
 
 class Expired(NamedTuple):
@@ -232,7 +238,7 @@ class Link:
         self._missed = 0
         sack = self._sack(frame)
         for item in self._sending.acknowledge(frame.ack, sack, now):
-            yield Delivered(item.token)
+            yield Delivered(item.token, item.tries, item.wire, now - item.first_at)
         match frame.kind:
             case Kind.DATA:
                 yield from self._on_data(frame, now)
@@ -364,7 +370,8 @@ class Link:
             payload = left_ms.to_bytes(4, "little") + payload[4:]
         again = item.tries > 1
         self.counters.resent += again
-        return self._encode(Kind.DATA, item.type, payload, item.seq, again)
+        item.wire = self._encode(Kind.DATA, item.type, payload, item.seq, again)
+        return item.wire
 
     def _once(self, kind: Kind, type_: int, payload: bytes) -> bytes:
         return self._encode(kind, type_, payload)

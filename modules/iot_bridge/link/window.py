@@ -39,9 +39,12 @@ class Item:
     tries: int = 0
     timeouts: int = 0
     """How often it was repeated for lack of any answer; each doubles the patience."""
+    first_at: float = 0.0
     sent_at: float = 0.0
     order: int = 0
     """Count of transmissions when it was last sent: whoever arrives shows that earlier ones were lost."""
+    wire: bytes = b""
+    """As it was sent last."""
     lost: bool = False
     arrived: bool = False
 
@@ -143,6 +146,7 @@ class SendWindow:
             self._order += 1
             item.order = self._order
             item.tries += 1
+            item.first_at = item.first_at or now
             item.sent_at = now
             item.lost = False
         return item

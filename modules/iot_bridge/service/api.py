@@ -258,6 +258,11 @@ class Progress(Answer, tag="progress"):
     stage: Stage
     percent: int | None = None
     """How far it is, if it has started and says so."""
+    frame: bytes = b""
+    """SENT: what was on the line; likewise the next two."""
+    tries: int = 0
+    ms: float = 0.0
+    """Until it was acknowledged."""
 
 
 class Result(Answer, tag="result"):

@@ -368,10 +368,11 @@ class Board:
     def _on_news(self, news: News) -> None:
         name = self.name
         match news:
-            case Sent(id_):
+            case Sent(id_, tries, wire, took_s):
                 if id_ in self._orders:
                     self._arrived.add(id_)
-                self._feed.put(api.Progress(board=name, id=id_, stage=api.Stage.SENT))
+                stage, ms = api.Stage.SENT, took_s * 1000
+                self._feed.put(api.Progress(board=name, id=id_, stage=stage, frame=wire, tries=tries, ms=ms))
             case Started(id_):
                 self._feed.put(api.Progress(board=name, id=id_, stage=api.Stage.STARTED))
             case Progress(id_, percent):
