@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from boardtalk.calls import Calls
+    from boardtalk.directory import Directory
     from boardtalk.hub import Hub
     from boardtalk.loader import Instance
     from boardtalk.sdk import Action, Settings
@@ -49,6 +50,11 @@ class ModuleContext(Work):
         self._calls = calls
         self._blocks = blocks
         self._pace = Pace()
+
+    @property
+    def directory(self) -> Directory:
+        """Everybody who can be talked to; for what is the gateway's own."""
+        return self._hub.directory
 
     async def __aenter__(self) -> Self:
         self.folder.mkdir(parents=True, exist_ok=True)

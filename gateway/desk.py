@@ -14,7 +14,6 @@ from boardtalk.sdk import (
     CommandInfo,
     Completion,
     Contact,
-    Context,
     Kind,
     Message,
     Module,
@@ -26,9 +25,10 @@ from boardtalk.sdk import (
 from boardtalk.sdk.hints import nearest
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from boardtalk.configuration import Configuration
+    from boardtalk.context import ModuleContext
     from boardtalk.health import Report
 
 DONE: Final = Status(code=Code.DONE, state=State.DONE)
@@ -46,7 +46,10 @@ WORDS: Final[Mapping[str, Word]] = {
     "help": Word("this list", "query"),
     "modules": Word("the modules that messages pass, and how they are", "inspect"),
     "reload": Word("read the configuration again", "admin"),
+    "group": Word("`group NAME`: who is in it; its owner: `group NAME add USER`, `… remove USER`", "query"),
 }
+MEMBERS: Final = "members of "
+"""Notes that begin so hold who came to a group or left it."""
 
 
 class Desk(Module):
@@ -55,12 +58,16 @@ class Desk(Module):
     name = SYSTEM
     description = "answers for the gateway itself"
 
-    def __init__(self, context: Context, configuration: Configuration) -> None:
+    def __init__(self, context: ModuleContext, configuration: Configuration) -> None:
         super().__init__(context, None)
         self._configuration = configuration
+        self._directory = context.directory
 
     def on_start(self) -> None:
         """Be there to talk to."""
+        for note in self.context.notes:
+            if note.startswith(MEMBERS):
+                self._directory.move(note.removeprefix(MEMBERS), self.context.notes[note])
         commands = tuple(CommandInfo(name=name, help=word.help, cls="query") for name, word in WORDS.items())
         self.context.register(
             Contact(address=SYSTEM, kind=Kind.SERVICE, online=True, about=self.description, commands=commands)
@@ -74,20 +81,20 @@ class Desk(Module):
         """Answer what is asked of the gateway."""
         if message.to != SYSTEM:
             return PASS
-        asked = message.body.strip().lower().removeprefix("/")
-        if asked not in WORDS:
+        asked, *names = message.body.strip().lower().removeprefix("/").split()
+        if asked not in WORDS or (names and asked != "group"):
             near = nearest(asked, WORDS)
             hint = f"did you mean {near}?" if near else f"there is: {', '.join(WORDS)}"
-            raise Refused(Code.FAILED, f"the gateway does not know {asked[:40]!r}; {hint}")
+            raise Refused(Code.FAILED, f"the gateway does not know {message.body.strip()[:40]!r}; {hint}")
         if not self.context.allowed(message.sender, WORDS[asked].action, SYSTEM):
             raise Refused(Code.DENIED, f"your role does not let you ask for {asked!r}")
-        self.context.spawn(self._answer(message, asked), asked)
+        self.context.spawn(self._answer(message, asked, names), asked)
         return CONSUMED
 
-    async def _answer(self, message: Message, asked: str) -> None:
+    async def _answer(self, message: Message, asked: str, names: Sequence[str]) -> None:
         status = DONE
         try:
-            text = await self._text(asked)
+            text = self._group(message.sender, names) if asked == "group" else await self._text(asked)
         except BoardtalkError as error:
             text = str(error)
             status = Status(code=Code.FAILED, state=State.FAILED, detail=text)
@@ -103,6 +110,30 @@ class Desk(Module):
                 return "\n".join(map(str, changes)) or "nothing has changed"
             case _:
                 return "\n".join(f"{name}: {word.help}" for name, word in WORDS.items())
+
+    def _group(self, user: str, names: Sequence[str]) -> str:
+        """Who is in a group, after somebody came or left if its owner, or an admin, says so."""
+        group, *change = names or ("",)
+        if self._directory.kind(group) is not Kind.GROUP:
+            raise Refused(Code.BAD_ADDRESS, f"there is no group {group!r}: say `{WORDS['group'].help}`")
+        may_change = self._directory.may_change(group, user)
+        match change:
+            case []:
+                if not may_change and user not in self._directory.members(group):
+                    raise Refused(Code.DENIED, f"you are not a member of {group}")
+            case ["add" | "remove" as word, member]:
+                if not may_change:
+                    raise Refused(Code.DENIED, f"only the owner of {group} and admins may change it")
+                self._move(group, member, comes=word == "add")
+            case _:
+                raise Refused(Code.FAILED, WORDS["group"].help)
+        return f"{group}: {', '.join(self._directory.members(group)) or 'nobody'}"
+
+    def _move(self, group: str, member: str, *, comes: bool) -> None:
+        if comes and self._directory.kind(member) is not Kind.USER:
+            raise Refused(Code.BAD_ADDRESS, f"there is no user {member!r}")
+        self._directory.move(group, {member: comes})
+        self.context.notes[f"{MEMBERS}{group}"] = dict(self._directory.moved(group))
 
 
 def describe(report: Report) -> str:

@@ -28,7 +28,10 @@ class Directory:
 
     def __init__(self, users: Users, groups: Mapping[str, Group]) -> None:
         self._users = users
-        self._groups = dict(groups)
+        self._groups: dict[str, Group] = {}
+        self.set_groups(groups)
+        self._moved: dict[str, dict[str, bool]] = {}
+        """By group, who came to it or left it since: that counts more than the configuration."""
         self._turns: dict[str, int] = {}
         self._answered: dict[str, tuple[str, Contact]] = {}
         self._online: set[str] = set()
@@ -75,8 +78,12 @@ class Directory:
 
     def set_groups(self, groups: Mapping[str, Group]) -> bool:
         """Have these groups in place of the known ones; whether that changed anything."""
-        changed = self._groups != groups
-        self._groups = dict(groups)
+        plain = {  # the configuration's own kind of text can't be said in JSON
+            str(name): group._replace(members=tuple(map(str, group.members)))
+            for name, group in groups.items()
+        }
+        changed = self._groups != plain
+        self._groups = plain
         return changed
 
     def contact(self, address: str) -> Contact | None:
@@ -94,11 +101,30 @@ class Directory:
 
     def members(self, group: str) -> tuple[str, ...]:
         """Members of a group."""
-        return self._groups[group].members
+        moved = self._moved.get(group, {})
+        stayed = [member for member in self._groups[group].members if moved.get(member, True)]
+        came = [member for member, is_in in moved.items() if is_in and member not in stayed]
+        return (*stayed, *came)
+
+    def groups_of(self, user: str) -> list[str]:
+        """The groups that a user is a member of."""
+        return [group for group in self._groups if user in self.members(group)]
+
+    def may_change(self, group: str, user: str) -> bool:
+        """Whether a user may take members into a group and out of it."""
+        return self._groups[group].owner == user or self.allowed(user, "admin")
+
+    def move(self, group: str, members: Mapping[str, bool]) -> None:
+        """Take users into a group (true) or out of it (false), whatever the configuration says."""
+        self._moved.setdefault(group, {}).update(members)
+
+    def moved(self, group: str) -> Mapping[str, bool]:
+        """Whom `move` took into a group or out of it."""
+        return self._moved.get(group, {})
 
     def recipients(self, group: str, sender: str) -> list[str]:
         """Who gets a message to a group; of one that takes turns, the next, if possible one who is online."""
-        others = [member for member in self._groups[group].members if member != sender]
+        others = [member for member in self.members(group) if member != sender]
         if not (self._groups[group].one_by_one and others):
             return others
         turn = self._turns.get(group, -1) + 1

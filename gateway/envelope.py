@@ -17,6 +17,7 @@ from msgspec import Meta
 from boardtalk.sdk import (
     MAX_BODY_BYTES,
     MAX_ID_CHARS,
+    SYSTEM,
     AddressError,
     CallState,
     Code,
@@ -39,6 +40,8 @@ MAX_CALL_BYTES: Final = 2048
 
 _PREFIX = re.compile(r"([a-z0-9][a-z0-9_-]{0,31})\s*:(?!//)\s*", re.ASCII)
 """An address and a colon; ``https://…`` is none."""
+_SLASH = re.compile(r"/[a-z]+(?=\s|$)")
+"""What chats have for words to themselves: ``/modules``; ``/etc/hosts`` is none."""
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 """Control characters but line feed and tab: they could play tricks on a terminal."""
 _UNKNOWN_KEY = re.compile(r"Object contains unknown field `(.*)`", re.DOTALL)
@@ -270,7 +273,7 @@ def _read_plain(text: str, sender: str, last: str | None) -> Message:
     prefix = _PREFIX.match(text)
     body = text[prefix.end() :] if prefix else text
     _check_body(body)
-    to = prefix[1] if prefix else last
+    to = prefix[1] if prefix else SYSTEM if _SLASH.match(body) else last
     if to is None:
         raise Refused(Code.BAD_ADDRESS, "say whom it is for, as in `rover: forward 20`")
     return Message(sender=sender, to=to, body=body)

@@ -318,8 +318,19 @@ class Hub:
         members = self.directory.members(message.to)
         if message.sender not in members and self.directory.kind(message.sender) is Kind.USER:
             raise Refused(Code.DENIED, f"{message.sender} is not a member of {message.to}")
-        for member in self.directory.recipients(message.to, message.sender):
-            self._handover.deliver(member, message.with_(groupid=message.to), status)
+        self._fan_out(message.with_(groupid=message.to), status)
+
+    def _fan_out(self, message: Message, status: Status | None) -> None:
+        """Deliver to each member of a group; it is refused only if none can have it."""
+        members = self.directory.recipients(message.to, message.sender)
+        refusals = []
+        for member in members:
+            try:
+                self._handover.deliver(member, message, status)
+            except Refused as refused:
+                refusals.append(refused)
+        if refusals and len(refusals) == len(members):
+            raise refusals[0]
 
     def _say(self, message: Message, text: str, status: Status) -> None:
         """Tell the sender of a message something, as a message from the gateway."""

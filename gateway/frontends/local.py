@@ -298,7 +298,9 @@ class LocalDoor:
             case Complete(to, line):
                 return Completions(await self._hub.complete(to, line))
             case History(other, limit, text):
-                entries = await self._hub.store.history(user, other or None, text=text, limit=limit)
+                entries = await self._hub.store.history(
+                    user, other or None, groups=self._hub.directory.groups_of(user), text=text, limit=limit
+                )
                 return Past([_plain(entry) for entry in entries])
             case Login():
                 return Failure("already logged in")

@@ -43,6 +43,8 @@ WORDS: Final = {
     "/who": "robots, people and groups",
     "/history": "what was said; with words behind it, what has these",
     "/modules": "the modules that messages pass",
+    "/group": "with a name behind it: who is in that group",
+    "/reload": "have the gateway read its configuration again",
     "/help": "this list",
     "/quit": "leave (so do Ctrl-D, and Ctrl-C on an empty line)",
     "stop": "stop every robot at once",
@@ -162,8 +164,8 @@ class Chat:
                         "hint",
                         f"  {entry['at']} {entry['sender']} → {entry['to']}: {entry['body']}",
                     )
-            case ["/modules"]:
-                self._client.say(SYSTEM, "modules")
+            case ["/modules" | "/group" | "/reload", *_]:
+                self._client.say(SYSTEM, line)
             case [word, *_]:
                 if word not in WORDS:
                     show("bad", f"there is no {word}; there is:")

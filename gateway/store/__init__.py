@@ -51,7 +51,7 @@ from boardtalk.store.writer import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Sequence
 
 __all__ = [
     "Accepted",
@@ -190,6 +190,7 @@ class Store:
         user: str,
         other: str | None = None,
         *,
+        groups: Sequence[str] = (),
         text: str = "",
         before: int | None = None,
         limit: int = 50,
@@ -199,18 +200,20 @@ class Store:
         Args:
             user: whose.
             other: only those with this other one.
+            groups: what was said to these is his too.
             text: only those with all these words, of which the first eight count; A is a.
             before: only those of smaller rows: for paging.
             limit: so many at most, the newest.
         """
         words = [word.translate(_LOWER) for word in text.split()[:MAX_WORDS]]
         has_words = "AND instr(lower(body), ?) " * len(words)
+        theirs = ", ".join("?" * len(groups))
         found = await self._read(
             "SELECT row, at, sender, recipient, body, mid, refid, code, state, detail FROM ledger "  # noqa: S608
-            "WHERE row < ? AND ((sender = ? AND ? IN (recipient, '')) "
+            f"WHERE row < ? AND (((sender = ? OR recipient IN ({theirs})) AND ? IN (recipient, '')) "
             "OR (recipient = ? AND ? IN (sender, ''))) "
             f"{has_words} ORDER BY row DESC LIMIT ?",
-            (before or 1 << 62, user, other or "", user, other or "", *words, limit),
+            (before or 1 << 62, user, *groups, other or "", user, other or "", *words, limit),
         )
         return [
             HistoryEntry(row=row, at=iso(at), sender=sender, to=to, body=body, id=mid, refid=refid,
