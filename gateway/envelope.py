@@ -100,6 +100,13 @@ class StatusChange(msgspec.Struct, kw_only=True, omit_defaults=True):
     detail: Annotated[str, Meta(description="for a person: what went wrong and what to do")] = ""
 
 
+class Read(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """You have read a message whose `flags` ask for a receipt, on ``chat/<you>/read``."""
+
+    sender: Annotated[str, Meta(description="its author")] = msgspec.field(name="from")
+    id: Annotated[Id, Meta(description="its id")]
+
+
 class Here(msgspec.Struct, kw_only=True, omit_defaults=True):
     """Whether somebody is there, retained on ``presence/<address>``."""
 
@@ -145,6 +152,7 @@ class _Claim(msgspec.Struct):
 
 
 _decoder = msgspec.json.Decoder(Envelope)
+_read_decoder = msgspec.json.Decoder(Read)
 _call_decoder: msgspec.json.Decoder[CallRequest] = msgspec.json.Decoder(CallRequest)
 _claim_decoder = msgspec.json.Decoder(_Claim)
 _encoder = msgspec.json.Encoder()
@@ -218,6 +226,18 @@ def write_status(update: Update) -> bytes:
     )
 
 
+def read_receipt(payload: bytes) -> Read:
+    """Read what came on ``chat/<user>/read``.
+
+    Raises:
+        Refused: it is not understood.
+    """
+    try:
+        return _read_decoder.decode(payload[:MAX_CALL_BYTES])
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise Refused(Code.FAILED, f"the receipt is not understood: {error}") from error
+
+
 def read_call(payload: bytes) -> CallRequest:
     """Read what came on ``chat/<user>/call``.
 
@@ -248,7 +268,7 @@ def write_presence(presence: Presence) -> bytes:
 
 def schema() -> dict[str, Any]:
     """JSON Schema of everything that is said over MQTT; the root is what goes to the gateway."""
-    types = (Envelope, Received, StatusChange, Here, OpenCall, SetPoint, HangUp, CallChange)
+    types = (Envelope, Received, StatusChange, Read, Here, OpenCall, SetPoint, HangUp, CallChange)
     (root, *_), parts = msgspec.json.schema_components(types, ref_template="#/$defs/{name}")
     draft = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "boardtalk over MQTT"}
     return {**draft, **root, "$defs": parts}

@@ -24,8 +24,8 @@ PAGE: Final = 250
 class Teller(Protocol):
     """Who tells senders what became of their messages."""
 
-    def handed_over(self, message: Message) -> None:
-        """It has arrived."""
+    def handed_over(self, recipient: str, message: Message) -> None:
+        """It has arrived there."""
 
     def refuse(self, message: Message, refused: Refused) -> None:
         """It will not."""
@@ -91,7 +91,7 @@ class Handover:
         under_way = self._under_way.pop(id(delivery), None)
         if under_way is None:
             return
-        self._teller.handed_over(delivery.message)
+        self._teller.handed_over(delivery.recipient, delivery.message)
         if under_way.held:
             self._store.release(delivery.recipient, delivery.message)
         self._moved.set()

@@ -16,6 +16,7 @@ import structlog
 from boardtalk.chain import Chain, Outcome
 from boardtalk.events import Delivery, Event, Presence, Update
 from boardtalk.handover import Handover
+from boardtalk.receipts import Receipts
 from boardtalk.sdk import (
     SYSTEM,
     Code,
@@ -46,7 +47,6 @@ MAX_REMEMBERED: Final = 10_000
 """Messages sent by modules whose status changes are still passed on to them."""
 
 ACCEPTED: Final = Status(code=Code.ACCEPTED, state=State.ACCEPTED)
-DELIVERED: Final = Status(code=Code.DELIVERED, state=State.DONE)
 
 log = structlog.get_logger()
 
@@ -64,6 +64,7 @@ class Hub:
         self._go_on: list[Message] = []
         """What was said to people, and was under way when the last gateway ended."""
         self._sessions = Sessions()
+        self._receipts = Receipts(store, directory, self.tell)
         self._handover = Handover(store, self._sessions, self)
         self._waiting: dict[tuple[str, str], deque[tuple[Message, int, Status | None]]] = {}
         self._module_sent: OrderedDict[tuple[str, str], str] = OrderedDict()
@@ -159,7 +160,7 @@ class Hub:
         """Take a message from a module; it enters the chain behind that module."""
         if message.id:
             self._module_sent[message.sender, message.id] = instance
-            while len(self._module_sent) > MAX_REMEMBERED:
+            if len(self._module_sent) > MAX_REMEMBERED:
                 self._module_sent.popitem(last=False)
         if not message.flags & (Flag.TRANSIENT | Flag.PRESENCE):
             message = self.store.record(message, status)
@@ -178,16 +179,20 @@ class Hub:
             self._call_status(instance, message, status)
             if self.directory.kind(message.sender) is not Kind.USER:
                 return
-        quiet = status is ACCEPTED or status is DELIVERED
+        quiet = status.code < Code.DONE and not message.flags & Flag.DELIVERY_RECEIPT
         kind = self.directory.kind(message.to)
         if not message.id and quiet and (kind is None or kind.is_people):
             return
         name = message.id or f"~{message.row}"
         self.push(message.sender, Update(message.sender, name, message.to, status, time.time()))
 
-    def handed_over(self, message: Message) -> None:
+    def handed_over(self, recipient: str, message: Message) -> None:
         """Tell that a message has arrived."""
-        self.tell(message, DELIVERED)
+        self._receipts.handed_over(recipient, message)
+
+    async def read(self, reader: str, sender: str, message_id: str) -> None:
+        """Take it from his front-end that somebody has read a message."""
+        await self._receipts.read(reader, sender, message_id)
 
     def push(self, user: str, event: Event) -> bool:
         """Queue an event for all sessions that show this user's; whether one took it."""

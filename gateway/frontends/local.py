@@ -49,6 +49,13 @@ class Send(msgspec.Struct, tag_field="op", tag="send"):
     payload: str
 
 
+class Read(msgspec.Struct, tag_field="op", tag="read"):
+    """The user has read a message that asks for a receipt. Not answered."""
+
+    sender: str
+    id: str
+
+
 class Stop(msgspec.Struct, tag_field="op", tag="stop"):
     """Stop one robot, or all."""
 
@@ -115,6 +122,7 @@ class Reload(msgspec.Struct, tag_field="op", tag="reload"):
 Request = (
     Login
     | Send
+    | Read
     | Stop
     | Contacts
     | Complete
@@ -289,6 +297,9 @@ class LocalDoor:
                 return await self._administer(request)
             case Send(payload):
                 self._intake.receive(user, payload.encode())
+                return None
+            case Read(sender, message_id):
+                await self._hub.read(user, sender, message_id)
                 return None
             case Stop(robot):
                 self._intake.stop(user, f"{robot}: stop".encode() if robot else b"stop")

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from boardtalk.sessions import Session
 
 OUT: Final = {"chat/+/out": 1}
+READ: Final = {"chat/+/read": 1}
 STOP: Final = {"chat/+/stop": 0}
 """QoS 0: with QoS 1 nats-server would hand a stop over only when it is on disk."""
 CALL: Final = {"chat/+/call": 0}
@@ -50,6 +51,7 @@ class MqttDoor:
         self._callers: dict[str, object] = {}
         """What stands for a user's connections, which the broker hides from us."""
         self._messages = Subscriber(endpoint, "chat", OUT)
+        self._receipts = Subscriber(endpoint, "read", READ)
         self._stops = Subscriber(endpoint, "stop", STOP)
         self._live = Subscriber(endpoint, "call", CALL)
         self._publisher = Publisher(endpoint, "hub", Will(*_presence(Presence(SYSTEM, online=False))))
@@ -67,6 +69,7 @@ class MqttDoor:
                 self._tasks.create_task(work, name=f"mqtt {name}")
                 for name, work in (
                     ("messages", self._take_messages()),
+                    ("receipts", self._take_receipts()),
                     ("stops", self._take_stops()),
                     ("calls", self._take_calls()),
                     ("events", self._publish_events()),
@@ -93,7 +96,7 @@ class MqttDoor:
 
     @property
     def _connections(self) -> tuple[Publisher | Subscriber, ...]:
-        return self._publisher, self._messages, self._stops, self._live
+        return self._publisher, self._messages, self._receipts, self._stops, self._live
 
     async def _take_messages(self) -> None:
         async for batch in self._messages.messages():
@@ -110,6 +113,17 @@ class MqttDoor:
             self._refuse(user, "this may be a repetition, and without an id nobody can tell: say it again")
         else:
             self._intake.receive(user, message.payload)
+
+    async def _take_receipts(self) -> None:
+        async for batch in self._receipts.messages():
+            for message in batch:
+                user = _user(message.topic)
+                try:
+                    receipt = envelope.read_receipt(message.payload)
+                except Refused as refused:
+                    self._refuse(user, refused.reason)
+                else:
+                    await self._hub.read(user, receipt.sender, receipt.id)
 
     async def _take_stops(self) -> None:
         async for batch in self._stops.messages():

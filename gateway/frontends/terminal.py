@@ -178,6 +178,8 @@ class Chat:
                 await self.refresh()
             for style, text in describe(event):
                 show(style, text)
+            if isinstance(event, Delivery):
+                self._client.read(event.message)
         raise NoGateway("the gateway went away")
 
 

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from boardtalk.sdk import Code, Message, Refused, State, Status, iso
+from boardtalk.sdk import Code, Flag, Message, Refused, State, Status, iso
 from boardtalk.store.records import (
     Accepted,
     Conflict,
@@ -169,9 +169,7 @@ class Store:
 
         With it for whom. It goes on waiting until `release`.
         """
-        written = asyncio.Event()
-        self._writer.submit(Mark(partial(self._loop.call_soon_threadsafe, written.set)))
-        await written.wait()
+        await self._all_written()
         found = await self._read(
             "SELECT recipient, message FROM inbox WHERE ? IN (recipient, '') AND expires > ? "
             "ORDER BY row LIMIT ?",
@@ -230,6 +228,16 @@ class Store:
         )
         return [Open(as_message(tuple(rest)), state, at) for state, at, *rest in found]
 
+    async def receipt_due(self, sender: str, message_id: str, detail: str) -> Message | None:
+        """A message whose reading its sender wants to know, unless he was told with the same detail."""
+        await self._all_written()
+        found = await self._read(
+            f"SELECT {COLUMNS} FROM ledger WHERE sender = ? AND mid = ? AND mid <> '' AND flags & ? "  # noqa: S608
+            "AND NOT EXISTS (SELECT 1 FROM transitions WHERE transitions.row = ledger.row AND detail = ?)",
+            (sender, message_id, Flag.READ_RECEIPT, detail),
+        )
+        return as_message(found[0]) if found else None
+
     # What modules keep ------------------------------------------------------------------------
 
     def note(self, instance: str, key: str, value: bytes | None) -> None:
@@ -274,6 +282,12 @@ class Store:
             self._have_room.set()
         self._results.append(results)
         self._have_results.set()
+
+    async def _all_written(self) -> None:
+        """Wait until what was said so far is in the file."""
+        written = asyncio.Event()
+        self._writer.submit(Mark(partial(self._loop.call_soon_threadsafe, written.set)))
+        await written.wait()
 
     async def _read(self, query: str, values: tuple[object, ...]) -> list[tuple]:  # type: ignore[type-arg]
         def read() -> list[tuple]:  # type: ignore[type-arg]

@@ -90,6 +90,17 @@ async def test_an_envelope_is_told_what_became_of_it(rig: Rig) -> None:
     assert json.loads(status.payload)["id"] == "m1"
 
 
+async def test_a_receipt_tells_that_it_was_read(rig: Rig) -> None:
+    alice, bob = await rig.join("alice"), await rig.join("bob")
+    await alice.says("chat/alice/out", envelope(to="bob", body="hello", id="m1", flags=2))
+    await bob.hears("hello")
+    await bob.says("chat/bob/read", envelope(id="m1"))
+    await bob.hears("the receipt is not understood")
+    await bob.says("chat/bob/read", json.dumps({"from": "alice", "id": "m1"}))
+    status = json.loads((await alice.hears('"read"', "/status")).payload)
+    assert (status["id"], status["status"], status["detail"]) == ("m1", 3, "bob has read it")
+
+
 @pytest.mark.parametrize(
     ("payload", "words"),
     [
