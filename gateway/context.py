@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from boardtalk.hub import Hub
     from boardtalk.loader import Instance
     from boardtalk.sdk import Action, Settings
+    from boardtalk.users import Audience
 
 
 class ModuleContext(Work):
@@ -55,6 +56,10 @@ class ModuleContext(Work):
     def directory(self) -> Directory:
         """Everybody who can be talked to; for what is the gateway's own."""
         return self._hub.directory
+
+    def show_to(self, user: str, audience: Audience) -> None:
+        """Have these told whether a user is online; for what is the gateway's own."""
+        self._hub.show_to(user, audience)
 
     async def __aenter__(self) -> Self:
         self.folder.mkdir(parents=True, exist_ok=True)

@@ -23,6 +23,7 @@ from boardtalk.sdk import (
     Verdict,
 )
 from boardtalk.sdk.hints import nearest
+from boardtalk.users import Audience
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -46,6 +47,7 @@ WORDS: Final[Mapping[str, Word]] = {
     "help": Word("this list", "query"),
     "modules": Word("the modules that messages pass, and how they are", "inspect"),
     "reload": Word("read the configuration again", "admin"),
+    "presence": Word("`presence everybody`, `groups` or `nobody`: who sees whether you are online", "query"),
     "group": Word("`group NAME`: who is in it; its owner: `group NAME add USER`, `… remove USER`", "query"),
 }
 MEMBERS: Final = "members of "
@@ -57,6 +59,8 @@ class Desk(Module):
 
     name = SYSTEM
     description = "answers for the gateway itself"
+
+    context: ModuleContext
 
     def __init__(self, context: ModuleContext, configuration: Configuration) -> None:
         super().__init__(context, None)
@@ -82,7 +86,7 @@ class Desk(Module):
         if message.to != SYSTEM:
             return PASS
         asked, *names = message.body.strip().lower().removeprefix("/").split()
-        if asked not in WORDS or (names and asked != "group"):
+        if asked not in WORDS or (names and asked not in ("group", "presence")):
             near = nearest(asked, WORDS)
             hint = f"did you mean {near}?" if near else f"there is: {', '.join(WORDS)}"
             raise Refused(Code.FAILED, f"the gateway does not know {message.body.strip()[:40]!r}; {hint}")
@@ -94,15 +98,19 @@ class Desk(Module):
     async def _answer(self, message: Message, asked: str, names: Sequence[str]) -> None:
         status = DONE
         try:
-            text = self._group(message.sender, names) if asked == "group" else await self._text(asked)
+            text = await self._text(message.sender, asked, names)
         except BoardtalkError as error:
             text = str(error)
             status = Status(code=Code.FAILED, state=State.FAILED, detail=text)
         self.reply(message, text, status)
         self.context.report(message, status)
 
-    async def _text(self, asked: str) -> str:
+    async def _text(self, user: str, asked: str, names: Sequence[str]) -> str:
         match asked:
+            case "group":
+                return self._group(user, names)
+            case "presence":
+                return self._presence(user, names)
             case "modules":
                 return "\n".join(map(describe, self._configuration.runner.reports())) or "no module is loaded"
             case "reload":
@@ -128,6 +136,15 @@ class Desk(Module):
             case _:
                 raise Refused(Code.FAILED, WORDS["group"].help)
         return f"{group}: {', '.join(self._directory.members(group)) or 'nobody'}"
+
+    def _presence(self, user: str, names: Sequence[str]) -> str:
+        """Who sees whether a user is online, as he wants it from now on."""
+        try:
+            [audience] = map(Audience, names)
+        except ValueError:
+            raise Refused(Code.FAILED, WORDS["presence"].help) from None
+        self.context.show_to(user, audience)
+        return f"whether you are online, {audience} may know"
 
     def _move(self, group: str, member: str, *, comes: bool) -> None:
         if comes and self._directory.kind(member) is not Kind.USER:

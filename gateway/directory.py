@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+import msgspec
+
 from boardtalk import policy
 from boardtalk.sdk import SYSTEM, Action, Code, Contact, Kind, Refused, Role, check_name
 from boardtalk.sdk.hints import nearest
+from boardtalk.users import Audience
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -132,6 +135,29 @@ class Directory:
         chosen = next((member for member in in_turn if self.is_online(member)), in_turn[0])
         self._turns[group] = others.index(chosen)
         return [chosen]
+
+    def viewers(self, address: str) -> tuple[str, ...] | None:
+        """Who is told whether somebody is online; None: everybody."""
+        account = self._users.get(address)
+        if account is None or account.seen_by is Audience.EVERYBODY or address in self._answered:
+            return None
+        shared = self.groups_of(address) if account.seen_by is Audience.GROUPS else []
+        return tuple({address, *(member for group in shared for member in self.members(group))})
+
+    def show_to(self, user: str, audience: Audience) -> None:
+        """Set who is told whether a user is online."""
+        self._users.show_to(user, audience)
+
+    def contacts_for(self, user: str) -> list[Contact]:
+        """All entries, as a user sees them: who does not want him to know seems to be away."""
+        return [
+            msgspec.structs.replace(contact, online=contact.online and self._sees(user, contact.address))
+            for contact in self.contacts()
+        ]
+
+    def _sees(self, user: str, address: str) -> bool:
+        viewers = self.viewers(address)
+        return viewers is None or user in viewers
 
     def is_online(self, address: str) -> bool:
         """Whether a user is logged in, or a robot answers."""

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from boardtalk.directory import Directory
+    from boardtalk.users import Audience
 
 MAX_WAITING: Final = 1_000
 """Messages of one conversation that may wait for a slow module."""
@@ -199,8 +200,14 @@ class Hub:
         return self._sessions.push(user, event)
 
     def publish_presence(self, address: str, *, online: bool, state: str) -> None:
-        """Show everybody how a robot or a user is."""
-        self._sessions.show(Presence(address, online, state))
+        """Show everybody who is to know how a robot or a user is."""
+        self._sessions.show(Presence(address, online, state, self.directory.viewers(address)))
+
+    def show_to(self, user: str, audience: Audience) -> None:
+        """From now on, have these told whether a user is online; to the others he seems to leave."""
+        self.publish_presence(user, online=False, state="")
+        self.directory.show_to(user, audience)
+        self.publish_presence(user, online=self.directory.is_online(user), state="")
 
     # Inside -----------------------------------------------------------------------------------
 

@@ -30,7 +30,12 @@ class Topics(NamedTuple):
 
 
 GATEWAY_TOPICS: Final = Topics(
-    publish=("chat/+/in", "chat/+/status", "chat/+/calls", "presence/+", "boards/+/rx", "boards/+/state"),
+    publish=(
+        *(f"chat/+/{lane}" for lane in ("in", "status", "calls", "presence/+")),
+        "presence/+",
+        "boards/+/rx",
+        "boards/+/state",
+    ),
     subscribe=("chat/+/out", "chat/+/read", "chat/+/stop", "chat/+/call", "boards/+/tx", "boards/+/status"),
 )
 """Only the gateway puts anything into an inbox: nothing reaches anybody but through the chain."""

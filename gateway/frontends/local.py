@@ -305,7 +305,7 @@ class LocalDoor:
                 self._intake.stop(user, f"{robot}: stop".encode() if robot else b"stop")
                 return None
             case Contacts():
-                return ContactList(self._hub.directory.contacts())
+                return ContactList(self._hub.directory.contacts_for(user))
             case Complete(to, line):
                 return Completions(await self._hub.complete(to, line))
             case History(other, limit, text):

@@ -55,6 +55,8 @@ class MqttDoor:
         self._stops = Subscriber(endpoint, "stop", STOP)
         self._live = Subscriber(endpoint, "call", CALL)
         self._publisher = Publisher(endpoint, "hub", Will(*_presence(Presence(SYSTEM, online=False))))
+        self._hidden: set[str] = set()
+        """Who seems to be away to those who are not to know."""
         self._caught_up = asyncio.Event()
         """Everything that the hub has said so far is on its way."""
         self._stack = AsyncExitStack()
@@ -176,9 +178,11 @@ class MqttDoor:
         while True:
             number = await self._publisher.connected(after=number)
             await self.connected()
+            self._hidden.clear()
             await self._publish_here(Presence(SYSTEM, online=True))
             for contact in self._hub.directory.contacts():
-                await self._publish_here(Presence(contact.address, contact.online, contact.state))
+                viewers = self._hub.directory.viewers(contact.address)
+                await self._publish_here(Presence(contact.address, contact.online, contact.state, viewers))
 
     async def _publish(self, event: Event, session: Session) -> None:
         match event:
@@ -199,7 +203,16 @@ class MqttDoor:
                 await self._publish_here(event)
 
     async def _publish_here(self, presence: Presence) -> None:
-        await self._publisher.publish(*_presence(presence), retain=True)
+        if presence.viewers is None:
+            self._hidden.discard(presence.address)
+            await self._publisher.publish(*_presence(presence), retain=True)
+            return
+        if presence.address not in self._hidden:  # once: that it is said again would tell something too
+            self._hidden.add(presence.address)
+            await self._publisher.publish(*_presence(Presence(presence.address, online=False)), retain=True)
+        topic, payload = _presence(presence)
+        for viewer in presence.viewers:
+            await self._publisher.publish(f"chat/{viewer}/{topic}", payload)
 
 
 def _presence(presence: Presence) -> tuple[str, bytes]:

@@ -44,6 +44,7 @@ WORDS: Final = {
     "/history": "what was said; with words behind it, what has these",
     "/modules": "the modules that messages pass",
     "/group": "with a name behind it: who is in that group",
+    "/presence": "everybody, groups or nobody: who sees whether you are online",
     "/reload": "have the gateway read its configuration again",
     "/help": "this list",
     "/quit": "leave (so do Ctrl-D, and Ctrl-C on an empty line)",
@@ -164,7 +165,7 @@ class Chat:
                         "hint",
                         f"  {entry['at']} {entry['sender']} → {entry['to']}: {entry['body']}",
                     )
-            case ["/modules" | "/group" | "/reload", *_]:
+            case ["/modules" | "/group" | "/presence" | "/reload", *_]:
                 self._client.say(SYSTEM, line)
             case [word, *_]:
                 if word not in WORDS:
