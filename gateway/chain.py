@@ -10,6 +10,8 @@ import asyncio
 from time import monotonic, perf_counter_ns
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
+import structlog
+
 from boardtalk.health import HARD_DEADLINE_NS, RECENT, SOFT_DEADLINE_NS, Health, OnFail
 from boardtalk.sdk import CONSUMED, PASS, Code, Message, Refused, Verdict
 
@@ -21,6 +23,7 @@ Outcome: TypeAlias = Message | Refused | None
 
 LAST: Final = RECENT - 1
 """Mask that makes the number of a call an index into the last ones."""
+log = structlog.get_logger()
 Handler: TypeAlias = "Callable[[Message], Verdict | Awaitable[Verdict]]"
 
 
@@ -139,6 +142,15 @@ class Chain:
     def behind(self, name: str) -> int:
         """Where a message starts that the module of this name sent: it can't meet itself."""
         return self._places.get(name, -1) + 1
+
+    def failed(self, name: str, callback: str, error: Exception) -> bool:
+        """Note that a callback other than `on_message` failed; whether things go on without the module."""
+        log.error("module callback failed", module=name, callback=callback, exc_info=error)
+        place = self._places.get(name)
+        if place is None:
+            return True
+        self.stages[place].health.last_error = f"{callback}: {type(error).__name__}: {error}"
+        return self.stages[place].on_fail == "skip"
 
     def run(self, message: Message, start: int = 0) -> Outcome | Coroutine[Any, Any, Outcome]:
         """Send a message through the stages from `start` on.

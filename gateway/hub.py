@@ -11,8 +11,6 @@ from collections import OrderedDict, deque
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final, Self
 
-import structlog
-
 from boardtalk.chain import Chain, Outcome
 from boardtalk.events import Delivery, Event, Presence, Update
 from boardtalk.handover import Handover
@@ -34,7 +32,7 @@ from boardtalk.sessions import Session, Sessions
 from boardtalk.store import Accepted, Conflict, Duplicate, NotStored, Store
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine, Iterator, Mapping
+    from collections.abc import Awaitable, Coroutine, Iterator, Mapping
     from types import TracebackType
 
     from boardtalk.directory import Directory
@@ -47,9 +45,9 @@ TURN: Final = 50
 MAX_REMEMBERED: Final = 10_000
 """Messages sent by modules whose status changes are still passed on to them."""
 
+COMPLETE_S: Final = 1.0
+"""Whoever types does not wait longer for what may follow."""
 ACCEPTED: Final = Status(code=Code.ACCEPTED, state=State.ACCEPTED)
-
-log = structlog.get_logger()
 
 
 class Hub:
@@ -145,9 +143,19 @@ class Hub:
 
     async def complete(self, to: str, line: str) -> list[Completion]:
         """What may follow a half-typed line to `to`, as the module that answers for it says."""
-        module = self.modules.get(self.directory.owner(to) or "")
-        found = module.on_complete(to, line) if module else []
-        return found if isinstance(found, list) else await found
+        name = self.directory.owner(to) or ""
+        module = self.modules.get(name)
+        if module is None:
+            return []
+        try:
+            found = module.on_complete(to, line)
+            if isinstance(found, list):
+                return found
+            async with asyncio.timeout(COMPLETE_S):
+                return await found
+        except Exception as error:  # noqa: BLE001 - a module's failure is its own
+            self.chain.failed(name, "on_complete", error)
+            return []
 
     def stopped(self, message: Message, text: str, status: Status) -> None:
         """Tell sender, history and audit of a stop that was carried out (or was not) past the hub."""
@@ -367,21 +375,22 @@ class Hub:
         """Run a module's callback whose result does not matter; its failure hurts nobody."""
         try:
             result = callback(*arguments)
-        except Exception:
-            log.exception("module callback failed", module=instance, callback=callback.__name__)
+        except Exception as error:  # noqa: BLE001 - a module's failure is its own
+            self.chain.failed(instance, callback.__name__, error)
             return
         if result is not None:
-            self._spawn(_contained(instance, result), f"{instance} {callback.__name__}")
+            self._spawn(
+                self._contained(instance, callback.__name__, result), f"{instance} {callback.__name__}"
+            )
+
+    async def _contained(self, instance: str, callback: str, work: Awaitable[Any]) -> None:
+        try:
+            await work
+        except Exception as error:  # noqa: BLE001 - a module's failure is its own
+            self.chain.failed(instance, callback, error)
 
     def _spawn(self, work: Coroutine[Any, Any, None], name: str) -> None:
         """Run a task until it ends, at the latest until the hub does: a hung module holds up no end."""
         task = self._tasks.create_task(work, name=name)
         self._running.add(task)
         task.add_done_callback(self._running.discard)
-
-
-async def _contained(instance: str, work: Any) -> None:
-    try:
-        await work
-    except Exception:
-        log.exception("module callback failed", module=instance)

@@ -21,6 +21,7 @@ from boardtalk.sdk import (
     PASS,
     SYSTEM,
     Code,
+    Completion,
     Contact,
     Flag,
     Kind,
@@ -360,6 +361,23 @@ async def test_modules_are_told_of_logins_and_a_failing_one_hurts_nobody(tmp_pat
             hub.accept(hello())
             await events(bob, delivered(1))
     assert seen[:2] == [("alice", True), ("alice", False)]
+
+
+@pytest.mark.parametrize("hangs", [False, True])
+async def test_a_module_that_can_not_complete_a_line_leaves_it_as_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, hangs: bool
+) -> None:
+    monkeypatch.setattr("boardtalk.hub.COMPLETE_S", 0.05)
+
+    class Failing(Robot):
+        async def on_complete(self, to: str, line: str) -> list[Completion]:
+            if hangs:
+                await asyncio.Event().wait()
+            raise RuntimeError("boom")
+
+    async with gateway(tmp_path, Failing) as hub:
+        assert await hub.complete("rover", "for") == []
+        assert hub.chain.stages[0].health.last_error.startswith("on_complete: ")
 
 
 async def test_a_module_that_hangs_does_not_hold_up_the_end(tmp_path: Path) -> None:
