@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import structlog
 
+from boardtalk.checked import checked_message
 from boardtalk.health import HARD_DEADLINE_NS, RECENT, SOFT_DEADLINE_NS, Health, OnFail
 from boardtalk.sdk import CONSUMED, PASS, Code, Message, Refused, Verdict
 
@@ -219,8 +220,12 @@ class Chain:
             health.verdicts["consumed"] += 1
             return None
         if isinstance(verdict, Message):
+            try:
+                replacement = checked_message(verdict)
+            except ValueError as error:
+                return stage.failed(error, message)
             health.verdicts["replaced"] += 1
-            return verdict
+            return replacement
         return stage.failed(
             TypeError(f"on_message returned {verdict!r}; PASS, CONSUMED or a Message is expected"), message
         )

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import structlog
 
+from boardtalk.checked import checked, checked_message
 from boardtalk.notes import Notes
 from boardtalk.pace import Pace
 from boardtalk.sdk import Code, Contact, Message, Refused, Status
@@ -75,6 +76,9 @@ class ModuleContext(Work):
 
     def send(self, message: Message, status: Status | None = None) -> None:
         """See the SDK."""
+        message = checked_message(message)
+        if status is not None:
+            status = checked(status, Status)
         owner = self._hub.directory.owner(message.sender)
         if owner is not None and owner != self.instance:
             raise Refused(Code.DENIED, f"{message.sender!r} belongs to the module {owner}")
@@ -82,11 +86,11 @@ class ModuleContext(Work):
 
     def report(self, message: Message, status: Status) -> None:
         """See the SDK."""
-        self._hub.tell(message, status)
+        self._hub.tell(checked(message, Message), checked(status, Status))
 
     def register(self, contact: Contact) -> None:
         """See the SDK."""
-        self._hub.directory.register(self.instance, contact)
+        self._hub.directory.register(self.instance, checked(contact, Contact))
         self._hub.publish_presence(contact.address, online=contact.online, state=contact.state)
 
     def unregister(self, address: str) -> None:
