@@ -8,19 +8,37 @@ from __future__ import annotations
 import asyncio
 import random
 import time
+from contextlib import asynccontextmanager
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from boardtalk import timers
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Coroutine
+    from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
     from contextlib import AbstractAsyncContextManager
+    from types import ModuleType
 
     from boardtalk.outside.http import Client
     from boardtalk.sdk import Connection, Response
     from boardtalk.sdk.module import Log
 
 R = TypeVar("R")
+_ways: dict[str, ModuleType] = {}
+
+
+async def _loaded(way: str) -> Any:
+    """One of the ways out, in a thread the first time: its libraries take long, and messages go on."""
+    if way not in _ways:
+        _ways[way] = await asyncio.to_thread(import_module, f"boardtalk.outside.{way}")
+    return _ways[way]
+
+
+@asynccontextmanager
+async def _connected(url: str, options: Mapping[str, Any]) -> AsyncIterator[Connection]:
+    outside = await _loaded("websocket" if url.startswith(("ws:", "wss:")) else "sockets")
+    async with outside.connect(url, **options) as connection:
+        yield connection
 
 
 class Work:
@@ -48,21 +66,19 @@ class Work:
 
     def http(self, url: str, **options: Any) -> AbstractAsyncContextManager[Response]:
         """See the SDK."""
-        if self._client is None:
-            from boardtalk.outside.http import Client
-
-            self._client = Client()
-        return self._client.request(url, **options)
+        return self._http(url, options)
 
     def connect(self, url: str, **options: Any) -> AbstractAsyncContextManager[Connection]:
         """See the SDK."""
-        if url.startswith(("ws:", "wss:")):
-            from boardtalk.outside import websocket
+        return _connected(url, options)
 
-            return websocket.connect(url, **options)
-        from boardtalk.outside import sockets
-
-        return sockets.connect(url, **options)
+    @asynccontextmanager
+    async def _http(self, url: str, options: Mapping[str, Any]) -> AsyncIterator[Response]:
+        outside = await _loaded("http")
+        if self._client is None:
+            self._client = outside.Client()
+        async with self._client.request(url, **options) as response:
+            yield response
 
     async def run_in_thread(self, function: Callable[..., R], *arguments: Any) -> R:
         """See the SDK."""
@@ -70,9 +86,7 @@ class Work:
 
     async def run_in_process(self, function: Callable[..., R], *arguments: Any) -> R:
         """See the SDK."""
-        from boardtalk.outside.processes import run
-
-        return await run(function, *arguments)
+        return await (await _loaded("processes")).run(function, *arguments)  # type: ignore[no-any-return]
 
     def spawn(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
         """See the SDK."""
