@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 PAGE: Final = 250
 """Messages that waited for somebody and are handed over at once."""
 
+LOOK_EVERY_S: Final = 1.0
+"""Between two looks for what has expired."""
+
 
 class Teller(Protocol):
     """Who tells senders what became of their messages."""
@@ -85,6 +88,20 @@ class Handover:
                         await self._moved.wait()
         finally:
             del self._catching_up[address]
+
+    async def expire(self) -> None:
+        """Forget what nobody fetched in time, again and again, and have its senders told."""
+        while True:
+            await asyncio.sleep(LOOK_EVERY_S)
+            leaving = {
+                (each.delivery.recipient, each.delivery.message.row) for each in self._under_way.values()
+            }
+            for user, message in await self._store.outdated():
+                if (user, message.row) in leaving:
+                    continue
+                self._store.release(user, message)
+                if not message.groupid:  # other members may have it
+                    self._teller.refuse(message, Refused(Code.EXPIRED, f"{user} did not come in time"))
 
     def done(self, delivery: Delivery) -> None:
         """Note that a front-end has handed a delivery over; the first one counts."""

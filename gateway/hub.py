@@ -74,6 +74,7 @@ class Hub:
         await self._tasks.__aenter__()
         await self._close_unfinished()
         self._spawn(self._dispatch_committed(), "hub acceptor")
+        self._spawn(self._handover.expire(), "what has expired")
         return self
 
     async def __aexit__(

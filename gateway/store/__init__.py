@@ -177,8 +177,13 @@ class Store:
         )
         return [(name, msgspec.json.decode(message, type=Message)) for name, message in found]
 
+    async def outdated(self) -> list[tuple[str, Message]]:
+        """What waits for somebody who did not come in time."""
+        found = await self._read("SELECT recipient, message FROM inbox WHERE expires <= ?", (time.time(),))
+        return [(name, msgspec.json.decode(message, type=Message)) for name, message in found]
+
     def release(self, recipient: str, message: Message) -> None:
-        """A held message was handed over."""
+        """A held message was handed over, or has expired."""
         self._writer.submit(Release(recipient, message.row))
 
     # Looking back -----------------------------------------------------------------------------

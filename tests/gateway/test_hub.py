@@ -222,6 +222,25 @@ async def test_more_than_a_session_holds_waits_and_what_comes_meanwhile_comes_be
     assert bodies(found) == [*map(str, range(200)), "new"]
 
 
+async def test_who_wrote_what_nobody_fetched_in_time_is_told_once_also_by_the_next_gateway(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("boardtalk.handover.LOOK_EVERY_S", 0.05)
+    async with gateway(tmp_path) as hub:
+        with hub.attach("alice") as alice:
+            hub.accept(hello("m1", expiry=1))
+            assert State.EXPIRED in states(await events(alice, lambda found: State.EXPIRED in states(found)))
+            hub.accept(hello("m2", expiry=1))
+            await events(alice, lambda found: State.ACCEPTED in states(found))
+    await asyncio.sleep(1.1)
+    async with gateway(tmp_path) as hub:
+        with hub.attach("alice") as alice, hub.attach("bob") as bob:
+            found = await events(alice, lambda found: State.EXPIRED in states(found))
+            assert [each.message_id for each in found if isinstance(each, Update)] == ["m2"]
+            hub.accept(hello("m3"))
+            assert bodies(await events(bob, delivered(1))) == ["hello"]
+
+
 async def test_what_waits_is_what_the_modules_made_of_it(tmp_path: Path) -> None:
     class Masking(Module):
         name = "masking"
