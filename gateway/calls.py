@@ -113,7 +113,7 @@ class Calls:
             return
         try:
             module.on_set_point(line.call, text)
-        except Exception as error:  # noqa: BLE001 - a module's failure is its own; what it moves must stop
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - a module's own; what it moves must stop
             self.end(call_id, str(error) or type(error).__name__)
 
     def end(self, call_id: str, reason: str = "") -> None:
@@ -141,7 +141,7 @@ class Calls:
                     verdict = await verdict
             except Refused:
                 raise
-            except Exception as error:
+            except (Exception, SystemExit) as error:
                 if not self._hub.chain.failed(name, "on_call", error):
                     raise Refused(
                         Code.FAILED, f"the module {name} failed, and nothing passes without it"

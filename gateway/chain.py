@@ -105,6 +105,8 @@ class Stage:
                 return await answer
         except Exception as error:  # noqa: BLE001 - whatever a module raises is its own failure
             return error
+        except SystemExit as error:
+            return _exited(error)
         finally:
             self._waiting -= 1
             if not self._waiting:
@@ -144,7 +146,7 @@ class Chain:
         """Where a message starts that the module of this name sent: it can't meet itself."""
         return self._places.get(name, -1) + 1
 
-    def failed(self, name: str, callback: str, error: Exception) -> bool:
+    def failed(self, name: str, callback: str, error: BaseException) -> bool:
         """Note that a callback other than `on_message` failed; whether things go on without the module."""
         log.error("module callback failed", module=name, callback=callback, exc_info=error)
         place = self._places.get(name)
@@ -167,6 +169,8 @@ class Chain:
                 verdict: Any = stage.handle(message)
             except Exception as error:  # noqa: BLE001 - whatever a module raises is its own failure
                 verdict = error
+            except SystemExit as error:
+                verdict = _exited(error)
             ended = perf_counter_ns()
             elapsed = ended - began
             began = ended
@@ -229,3 +233,8 @@ class Chain:
         return stage.failed(
             TypeError(f"on_message returned {verdict!r}; PASS, CONSUMED or a Message is expected"), message
         )
+
+
+def _exited(error: SystemExit) -> Exception:
+    """What a module that called `sys.exit` did: the gateway does not end for that."""
+    return RuntimeError(f"it called sys.exit({error.code!r})")

@@ -154,7 +154,7 @@ class Hub:
                 return found
             async with asyncio.timeout(COMPLETE_S):
                 return await found
-        except Exception as error:  # noqa: BLE001 - a module's failure is its own
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - a module's failure is its own
             self.chain.failed(name, "on_complete", error)
             return []
 
@@ -376,7 +376,7 @@ class Hub:
         """Run a module's callback whose result does not matter; its failure hurts nobody."""
         try:
             result = callback(*arguments)
-        except Exception as error:  # noqa: BLE001 - a module's failure is its own
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - a module's failure is its own
             self.chain.failed(instance, callback.__name__, error)
             return
         if result is not None:
@@ -387,7 +387,7 @@ class Hub:
     async def _contained(self, instance: str, callback: str, work: Awaitable[Any]) -> None:
         try:
             await work
-        except Exception as error:  # noqa: BLE001 - a module's failure is its own
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - a module's failure is its own
             self.chain.failed(instance, callback, error)
 
     def _spawn(self, work: Coroutine[Any, Any, None], name: str) -> None:

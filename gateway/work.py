@@ -119,8 +119,8 @@ class Work:
     async def _contain(self, work: Coroutine[Any, Any, None]) -> None:
         try:
             await work
-        except Exception as error:  # noqa: BLE001 - a module's failure is its own
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - a module's failure is its own
             self._failed(error)
 
-    def _failed(self, error: Exception) -> None:
+    def _failed(self, error: BaseException) -> None:
         self.log.error("task failed", error=str(error), exc_info=error)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -365,7 +366,10 @@ async def test_modules_are_told_of_logins_and_a_failing_one_hurts_nobody(tmp_pat
         name = "failing"
 
         def on_login(self, user: User) -> None:
-            raise RuntimeError("boom")
+            sys.exit("boom")
+
+        def on_message(self, message: Message) -> Verdict:
+            sys.exit("boom")
 
     class Watching(Module):
         name = "watching"
