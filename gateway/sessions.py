@@ -6,6 +6,7 @@ import asyncio
 from collections import deque
 from typing import TYPE_CHECKING, Final
 
+import msgspec
 import structlog
 
 from boardtalk.events import Delivery, Event, Presence
@@ -116,7 +117,11 @@ class Sessions:
         return found
 
     def show(self, presence: Presence) -> None:
-        """Queue an event for everybody."""
-        for sessions in self._open.values():
+        """Queue an event for everybody who is to know; for a broker too, which is told who that is."""
+        told = msgspec.structs.replace(presence, viewers=None)
+        for address, sessions in self._open.items():
             for session in sessions:
-                session.push(presence)
+                if address is None:
+                    session.push(presence)
+                elif presence.viewers is None or address in presence.viewers:
+                    session.push(told)

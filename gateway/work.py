@@ -9,6 +9,7 @@ import asyncio
 import random
 import time
 from contextlib import asynccontextmanager
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from boardtalk import timers
@@ -55,13 +56,7 @@ class Work:
 
     def connect(self, url: str, **options: Any) -> AbstractAsyncContextManager[Connection]:
         """See the SDK."""
-        if url.startswith(("ws:", "wss:")):
-            from boardtalk.outside import websocket
-
-            return websocket.connect(url, **options)
-        from boardtalk.outside import sockets
-
-        return sockets.connect(url, **options)
+        return _connected(url, options)
 
     async def run_in_thread(self, function: Callable[..., R], *arguments: Any) -> R:
         """See the SDK."""
@@ -69,9 +64,8 @@ class Work:
 
     async def run_in_process(self, function: Callable[..., R], *arguments: Any) -> R:
         """See the SDK."""
-        from boardtalk.outside.processes import run
-
-        return await run(function, *arguments)
+        processes = await asyncio.to_thread(import_module, "boardtalk.outside.processes")
+        return await processes.run(function, *arguments)  # type: ignore[no-any-return]
 
     def spawn(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
         """See the SDK."""
@@ -104,11 +98,19 @@ class Work:
     async def _contain(self, work: Coroutine[Any, Any, None]) -> None:
         try:
             await work
-        except Exception as error:  # noqa: BLE001 - a module's failure is its own
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - a module's failure is its own
             self._failed(error)
 
-    def _failed(self, error: Exception) -> None:
+    def _failed(self, error: BaseException) -> None:
         self.log.error("task failed", error=str(error), exc_info=error)
+
+
+@asynccontextmanager
+async def _connected(url: str, options: Mapping[str, Any]) -> AsyncIterator[Connection]:
+    way = "websocket" if url.startswith(("ws:", "wss:")) else "sockets"
+    outside = await asyncio.to_thread(import_module, f"boardtalk.outside.{way}")  # slow, the first time
+    async with outside.connect(url, **options) as connection:
+        yield connection
 
 
 def _http_client() -> Client:

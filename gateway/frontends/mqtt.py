@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from boardtalk.sessions import Session
 
 OUT: Final = {"chat/+/out": 1}
+READ: Final = {"chat/+/read": 1}
 STOP: Final = {"chat/+/stop": 0}
 """QoS 0: with QoS 1 nats-server would hand a stop over only when it is on disk."""
 CALL: Final = {"chat/+/call": 0}
@@ -50,9 +51,12 @@ class MqttDoor:
         self._callers: dict[str, object] = {}
         """What stands for a user's connections, which the broker hides from us."""
         self._messages = Subscriber(endpoint, "chat", OUT)
+        self._receipts = Subscriber(endpoint, "read", READ)
         self._stops = Subscriber(endpoint, "stop", STOP)
         self._live = Subscriber(endpoint, "call", CALL)
         self._publisher = Publisher(endpoint, "hub", Will(*_presence(Presence(SYSTEM, online=False))))
+        self._hidden: set[str] = set()
+        """Who seems to be away to those who are not to know."""
         self._caught_up = asyncio.Event()
         """Everything that the hub has said so far is on its way."""
         self._stack = AsyncExitStack()
@@ -67,6 +71,7 @@ class MqttDoor:
                 self._tasks.create_task(work, name=f"mqtt {name}")
                 for name, work in (
                     ("messages", self._take_messages()),
+                    ("receipts", self._take_receipts()),
                     ("stops", self._take_stops()),
                     ("calls", self._take_calls()),
                     ("events", self._publish_events()),
@@ -93,7 +98,7 @@ class MqttDoor:
 
     @property
     def _connections(self) -> tuple[Publisher | Subscriber, ...]:
-        return self._publisher, self._messages, self._stops, self._live
+        return self._publisher, self._messages, self._receipts, self._stops, self._live
 
     async def _take_messages(self) -> None:
         async for batch in self._messages.messages():
@@ -110,6 +115,17 @@ class MqttDoor:
             self._refuse(user, "this may be a repetition, and without an id nobody can tell: say it again")
         else:
             self._intake.receive(user, message.payload, "mqtt")
+
+    async def _take_receipts(self) -> None:
+        async for batch in self._receipts.messages():
+            for message in batch:
+                user = _user(message.topic)
+                try:
+                    receipt = envelope.read_receipt(message.payload)
+                except Refused as refused:
+                    self._refuse(user, refused.reason)
+                else:
+                    await self._hub.read(user, receipt.sender, receipt.id)
 
     async def _take_stops(self) -> None:
         async for batch in self._stops.messages():
@@ -162,9 +178,11 @@ class MqttDoor:
         while True:
             number = await self._publisher.connected(after=number)
             await self.connected()
+            self._hidden.clear()
             await self._publish_here(Presence(SYSTEM, online=True))
             for contact in self._hub.directory.contacts():
-                await self._publish_here(Presence(contact.address, contact.online, contact.state))
+                viewers = self._hub.directory.viewers(contact.address)
+                await self._publish_here(Presence(contact.address, contact.online, contact.state, viewers))
 
     async def _publish(self, event: Event, session: Session) -> None:
         match event:
@@ -185,7 +203,16 @@ class MqttDoor:
                 await self._publish_here(event)
 
     async def _publish_here(self, presence: Presence) -> None:
-        await self._publisher.publish(*_presence(presence), retain=True)
+        if presence.viewers is None:
+            self._hidden.discard(presence.address)
+            await self._publisher.publish(*_presence(presence), retain=True)
+            return
+        if presence.address not in self._hidden:  # once: that it is said again would tell something too
+            self._hidden.add(presence.address)
+            await self._publisher.publish(*_presence(Presence(presence.address, online=False)), retain=True)
+        topic, payload = _presence(presence)
+        for viewer in presence.viewers:
+            await self._publisher.publish(f"chat/{viewer}/{topic}", payload)
 
 
 def _presence(presence: Presence) -> tuple[str, bytes]:

@@ -22,7 +22,7 @@ from boardtalk.frontends.mqtt import MqttDoor
 from boardtalk.hub import Hub
 from boardtalk.sdk import Role
 from boardtalk.store import Store
-from boardtalk.users import Users
+from boardtalk.users import Audience, Users
 
 from .brokers import HOSTED, Person, hosted, person, until
 
@@ -44,8 +44,9 @@ async def gateway(folder: Path, users: Users, at: Endpoint) -> AsyncIterator[Mqt
 class Rig:
     """Alice and bob at their clients, a broker, a gateway."""
 
-    def __init__(self, broker: Any, users: Users, stack: AsyncExitStack) -> None:
+    def __init__(self, broker: Any, users: Users, stack: AsyncExitStack, hub: Hub) -> None:
         self.broker = broker
+        self.hub = hub
         self._users = users
         self._stack = stack
 
@@ -65,7 +66,7 @@ async def rig(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[R
         broker = await stack.enter_async_context(hosted(request.param, tmp_path, logins))
         door = await stack.enter_async_context(gateway(tmp_path, users, broker.endpoint))
         await door.connected()
-        yield Rig(broker, users, stack)
+        yield Rig(broker, users, stack, door._hub)
 
 
 def envelope(**parameters: Any) -> str:
@@ -88,6 +89,17 @@ async def test_an_envelope_is_told_what_became_of_it(rig: Rig) -> None:
     await bob.hears("hello")
     status = await alice.hears('"accepted"', "/status")
     assert json.loads(status.payload)["id"] == "m1"
+
+
+async def test_a_receipt_tells_that_it_was_read(rig: Rig) -> None:
+    alice, bob = await rig.join("alice"), await rig.join("bob")
+    await alice.says("chat/alice/out", envelope(to="bob", body="hello", id="m1", flags=2))
+    await bob.hears("hello")
+    await bob.says("chat/bob/read", envelope(id="m1"))
+    await bob.hears("the receipt is not understood")
+    await bob.says("chat/bob/read", json.dumps({"from": "alice", "id": "m1"}))
+    status = json.loads((await alice.hears('"read"', "/status")).payload)
+    assert (status["id"], status["status"], status["detail"]) == ("m1", 3, "bob has read it")
 
 
 @pytest.mark.parametrize(
@@ -120,6 +132,19 @@ async def test_presence_tells_who_is_there_and_whether_the_gateway_is(rig: Rig) 
     alice = await rig.join("alice", "presence/+")
     for name, online in (("gateway", True), ("alice", False), ("bob", False)):
         await until(lambda: presence(alice).get(name) is online, f"{name} online: {online}")  # noqa: B023
+
+
+async def test_presence_that_is_not_for_everybody_goes_to_the_others_alone(rig: Rig) -> None:
+    alice, bob = await rig.join("alice", "presence/+"), await rig.join("bob", "presence/+", "chat/bob/#")
+    rig.hub.show_to("alice", Audience.GROUPS)  # she shares one with bob
+    with rig.hub.attach("alice"):
+        here = await bob.hears('"online":true', "chat/bob/presence/alice")
+        assert here.retain is False
+    await bob.hears('"online":false', "chat/bob/presence/alice")
+    await until(lambda: presence(alice).get("alice") is False, "the others see her away")
+    assert not [
+        each for each in alice.heard if each.topic.value == "presence/alice" and b"true" in each.payload
+    ]
 
 
 def presence(person: Person) -> dict[str, bool]:

@@ -19,6 +19,7 @@ from boardtalk.sdk import Flag
     ("name", "figures"),
     [
         ("chain", {"chain, 1 modules", "chain, 5 modules", "chain, 10 modules", "chain, memory growth"}),
+        ("isolated", {"isolated hop, one after the other, p99", "isolated, 20 modules, 100 conversations"}),
         (
             "conversations",
             {
