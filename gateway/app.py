@@ -130,7 +130,7 @@ async def _start(
         configuration.watch()
     running = await _start_broker(stack, document, folder, users)
     if running:
-        await stack.enter_async_context(MqttDoor(running.endpoint, hub, intake, calls))
+        await stack.enter_async_context(MqttDoor(running, hub, intake, calls))
         users.subscribe(lambda: running.reload(_logins(users)))
     door = LocalDoor(hub, intake, calls, users, configuration)
     await stack.enter_async_context(door.listening(folder))

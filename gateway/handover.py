@@ -130,7 +130,7 @@ class Handover:
 
     def _hand(self, delivery: Delivery, *, held: bool) -> bool:
         """Give a delivery to the front-ends of its recipient; whether there is one."""
-        if not self._sessions.push(delivery.recipient, delivery):
+        if not self._sessions.deliver(delivery):
             return False
         self._under_way[id(delivery)] = _UnderWay(delivery, held)
         return True

@@ -105,21 +105,34 @@ class Hub:
     # Front-ends -------------------------------------------------------------------------------
 
     @contextmanager
-    def attach(self, address: str | None) -> Iterator[Session]:
-        """A session for a user (or, with None, for all of them) while the context lasts."""
-        session = Session(address, self._handover.done)
-        if self._sessions.add(session):
-            if address is not None:
-                self._announce(address, online=True)
-            if self._handover.needs_to_catch_up(address):
-                self._spawn(self._handover.catch_up(address), f"held for {address or 'all'}")
+    def attach(self, address: str | None, listeners: frozenset[str] | None = None) -> Iterator[Session]:
+        """A session while the context lasts.
+
+        Args:
+            address: of a user; None: a broker's, which gets what is for all of them.
+            listeners: who is to be found at that broker at first; None: it never tells. See `listen`.
+        """
+        session = Session(address, self._handover.done, listeners)
+        self._sessions.add(session)
+        if address is None and listeners is None:
+            self._catch_up(None)
+        for user in listeners or ((address,) if address else ()):
+            self._came(user)
         try:
             yield session
         finally:
-            last = self._sessions.remove(session)
+            self._sessions.remove(session)
             self._handover.take_back(session)
-            if last and address is not None:
-                self._announce(address, online=False)
+            for user in session.listeners or ((address,) if address else ()):
+                self._went(user)
+
+    def listen(self, session: Session, users: frozenset[str]) -> None:
+        """Note whose messages are heard at a broker from now on."""
+        before, session.listeners = session.listeners or frozenset(), users
+        for user in users - before:
+            self._came(user)
+        for user in before - users:
+            self._went(user)
 
     def accept(self, message: Message) -> None:
         """Take a message from a user. What becomes of it comes back through his sessions.
@@ -228,9 +241,9 @@ class Hub:
         """Take it from his front-end that somebody has read a message."""
         await self._receipts.read(reader, sender, message_id)
 
-    def push(self, user: str, event: Event) -> bool:
-        """Queue an event for all sessions that show this user's; whether one took it."""
-        return self._sessions.push(user, event)
+    def push(self, user: str, event: Event) -> None:
+        """Queue an event for all sessions that show this user's."""
+        self._sessions.push(user, event)
 
     def publish_presence(self, address: str, *, online: bool, state: str) -> None:
         """Show everybody who is to know how a robot or a user is."""
@@ -388,6 +401,19 @@ class Hub:
         """Tell the sender of a message something, as a message from the gateway."""
         answer = Message(sender=SYSTEM, to=message.sender, body=text, refid=message.id, aid=message.aid)
         self.push(message.sender, Delivery(message.sender, answer, time.time(), status))
+
+    def _came(self, user: str) -> None:
+        if not self.directory.is_online(user):
+            self._announce(user, online=True)
+            self._catch_up(user)
+
+    def _went(self, user: str) -> None:
+        if not self._sessions.shows(user):
+            self._announce(user, online=False)
+
+    def _catch_up(self, address: str | None) -> None:
+        if self._handover.needs_to_catch_up(address):
+            self._spawn(self._handover.catch_up(address), f"held for {address or 'all'}")
 
     def _announce(self, address: str, *, online: bool) -> None:
         self.directory.set_online(address, online=online)

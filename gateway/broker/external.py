@@ -42,6 +42,9 @@ class External:
         users = [login.address for login in logins]
         log.warning("users have changed: tell the operator", broker=str(self.endpoint), users=users)
 
+    async def listeners(self) -> None:
+        """No broker tells that in a way that all share."""
+
 
 def _endpoint(settings: RemoteBroker) -> Endpoint:
     try:

@@ -87,6 +87,10 @@ class Hosted(ABC):
         if self._supervisor:
             self._supervisor.reload()
 
+    async def listeners(self) -> frozenset[str] | None:
+        """See the protocol."""
+        return None
+
     @property
     def _secrets(self) -> Path:
         return self._state / "secrets"

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final, Self
 import structlog
 
 from boardtalk import envelope
+from boardtalk.broker import BrokerError
 from boardtalk.broker.client import Publisher, Subscriber
 from boardtalk.broker.packets import Will
 from boardtalk.events import CallUpdate, Delivery, Presence, Update
@@ -21,7 +22,7 @@ from boardtalk.sdk import SYSTEM, Code, Flag, Message, Refused
 if TYPE_CHECKING:
     from types import TracebackType
 
-    from boardtalk.broker import Endpoint
+    from boardtalk.broker import Broker
     from boardtalk.broker.packets import Publish
     from boardtalk.calls import Calls
     from boardtalk.events import Event
@@ -35,6 +36,10 @@ STOP: Final = {"chat/+/stop": 0}
 """QoS 0: with QoS 1 nats-server would hand a stop over only when it is on disk."""
 CALL: Final = {"chat/+/call": 0}
 """A connection of its own: set-points must not stand in the way of a stop."""
+LOOK_EVERY_S: Final = 0.5
+"""Between two looks who listens at the broker."""
+LOOK_AGAIN_S: Final = 0.05
+"""… if a message is for somebody who did not at the last one."""
 OPEN_TIMEOUT_S: Final = 2.0
 """A broker of our own is there at once; one that somebody else runs may be away."""
 
@@ -44,7 +49,9 @@ log = structlog.get_logger()
 class MqttDoor:
     """Open while the context lasts; outlives restarts of the broker."""
 
-    def __init__(self, endpoint: Endpoint, hub: Hub, intake: Intake, calls: Calls) -> None:
+    def __init__(self, broker: Broker, hub: Hub, intake: Intake, calls: Calls) -> None:
+        endpoint = broker.endpoint
+        self._broker = broker
         self._hub = hub
         self._intake = intake
         self._calls = calls
@@ -163,14 +170,37 @@ class MqttDoor:
 
     async def _publish_events(self) -> None:
         while True:
-            with self._hub.attach(None) as session:
+            with self._hub.attach(None, await self._listeners()) as session:
+                watch = self._tasks.create_task(self._watch(session), name="mqtt listeners")
                 self._caught_up.set()
-                async for batch in session.events():
-                    self._caught_up.clear()
-                    for event in batch:
-                        await self._publish(event, session)
-                    self._caught_up.set()
+                try:
+                    async for batch in session.events():
+                        self._caught_up.clear()
+                        for event in batch:
+                            await self._publish(event, session)
+                        self._caught_up.set()
+                finally:
+                    watch.cancel()
             log.warning("broker away or too slow: events for MQTT clients were dropped")
+
+    async def _watch(self, session: Session) -> None:
+        """See who comes to the broker and leaves it, as long as it tells; sooner if a message waits."""
+        while session.listeners is not None:
+            await asyncio.sleep(LOOK_AGAIN_S)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(LOOK_EVERY_S - LOOK_AGAIN_S):
+                    await session.missed.wait()
+            session.missed.clear()
+            self._hub.listen(session, await self._listeners() or frozenset())
+
+    async def _listeners(self) -> frozenset[str] | None:
+        """Who listens at the broker; nobody while it is away; None: it never tells."""
+        try:
+            found = await self._broker.listeners()
+        except BrokerError as error:
+            log.debug("broker does not say who listens", reason=str(error))
+            return frozenset()
+        return found if found is None else frozenset(filter(self._hub.directory.role, found))
 
     async def _publish_presence(self) -> None:
         """Say who is there after each connection: the broker may have forgotten, or others have changed."""
