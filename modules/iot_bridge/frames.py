@@ -22,7 +22,7 @@ What both ends keep to:
   answered by a NAK at once; otherwise the next frame acknowledges, or an ACK after some milliseconds.
   A frame that came before is acknowledged again. At most `window` frames are beyond `ack`.
 - *Life.* The host sends TIME each second, more often while something moves; the board answers
-  at once. Three unanswered ones end the session.
+  at once. Eight unanswered ones end the session.
 - *Once.* A COMMAND whose id the board knows is answered from memory (STARTED, or its RESULT again)
   before anything else is looked at. Only then come epoch, latch, `ttl_ms` (0: EXPIRED, so that asking
   again with 0 tells whether it ever came) and arguments.

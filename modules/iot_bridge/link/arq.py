@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 from boardtalk.modules.iot_bridge import frames
 from boardtalk.modules.iot_bridge.errors import LinkBusy, SessionError, SessionLost, TooLong, VersionError
 from boardtalk.modules.iot_bridge.frames import MAX_PAYLOAD, Kind, Type
+from boardtalk.modules.iot_bridge.link.clock import BoardClock
 from boardtalk.modules.iot_bridge.link.framing import NO_SESSION, Deframer, Frame, Text, encode
 from boardtalk.modules.iot_bridge.link.hello import Hello, parse_hello
 from boardtalk.modules.iot_bridge.link.window import RTO_MIN_S, Item, ReceiveWindow, SendWindow
@@ -31,6 +32,7 @@ WRITE_BYTES: Final = 64
 """What goes into one write, if the line does not say."""
 
 ACK_BYTES: Final = frames.AckBody.sizeof()
+TIME_BYTES: Final = frames.TimeBody.sizeof()
 HELLO_FAST_S: Final = 0.1
 HELLO_SLOW_S: Final = 0.5
 HELLO_FAST: Final = 10
@@ -108,7 +110,10 @@ class Link:
     _nak: bool
     _nak_for: int
     _nak_at: float
+    clock: BoardClock
+    """The board's."""
     _beat_at: float | None
+    _beat_sent: float
     _missed: int
 
     def __init__(self) -> None:
@@ -238,7 +243,9 @@ class Link:
                 yield from self._on_data(frame, now)
             case Kind.NAK:
                 self._sending.refuse(frame.ack, now)
-            case Kind.ACK | Kind.TIME:
+            case Kind.TIME:
+                self._on_time(frame.payload, now)
+            case Kind.ACK:
                 pass
             case _:
                 yield frame
@@ -258,6 +265,11 @@ class Link:
     def _on_bad(self) -> None:
         self.counters.bad += 1
         self._nak = self.is_open
+
+    def _on_time(self, payload: bytes, now: float) -> None:
+        sent_ms, board_ms = (int.from_bytes(payload[at : at + 4], "little") for at in (0, 4))
+        if sent_ms == _in_ms(self._beat_sent) and len(payload) >= TIME_BYTES:
+            self.clock.learn(self._beat_sent, now, board_ms)
 
     def _sack(self, frame: Frame) -> int:
         if frame.kind not in {Kind.ACK, Kind.NAK} or len(frame.payload) < ACK_BYTES:
@@ -304,7 +316,9 @@ class Link:
         self._nak = False
         self._nak_for = -1
         self._nak_at = now
+        self.clock = BoardClock()
         self._beat_at = None
+        self._beat_sent = 0.0
         self._missed = 0
 
     def _end(self, error: SessionError) -> Ended:
@@ -372,8 +386,8 @@ class Link:
     def _beat(self, now: float) -> bytes:
         self._beat_at = now + self._heartbeat_s * (HEARTBEAT_AGAIN if self._missed else 1)
         self._missed += 1
-        body = (int(now * 1000) & 0xFFFFFFFF).to_bytes(4, "little") + bytes(4)
-        return self._encode(Kind.TIME, Type.TIME, body)
+        self._beat_sent = now
+        return self._encode(Kind.TIME, Type.TIME, _in_ms(now).to_bytes(4, "little") + bytes(4))
 
     def _ask_again(self, now: float) -> bytes:
         """A NAK; if one has just asked for the same frame, an ACK with the news."""
@@ -395,6 +409,10 @@ class Link:
         self._ack_at = None
         ack = self._receiving.expected
         return encode(kind, type_, payload, seq=seq, ack=ack, retry=again, seed=self._seed)
+
+
+def _in_ms(now: float) -> int:
+    return int(now * 1000) & 0xFFFFFFFF
 
 
 def _check_size(payload: bytes) -> None:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from types import TracebackType
 
+    from boardtalk.modules.iot_bridge.link.clock import Reading
     from boardtalk.modules.iot_bridge.transports import Transport
 
 FLOOD_BYTES: Final = 1024
@@ -61,6 +62,10 @@ class Session:
         """Raise SessionLost if the session is over."""
         if self._error is not None:
             raise SessionLost(str(self._error)) from self._error
+
+    def read_clock(self) -> Reading | None:
+        """What the board's clock shows now."""
+        return self._link.clock.read(self._loop.time())
 
     def greet(self, nonce: int) -> None:
         """Ask the board for a session; `Opened` comes when it answers."""

@@ -169,7 +169,7 @@ class Service:
                 self._command(request)
                 return None
             case api.ListBoards():
-                return api.Boards(boards=self._fleet.describe())
+                return api.Boards(boards=self._fleet.describe(clocks=True))
             case api.GetDictionary(board=name):
                 return api.DictionaryText(data=self._fleet[name].dictionary_text)
             case api.Adopt(uid=uid, name=name):
