@@ -10,7 +10,6 @@ from micropython import const
 
 from boardtalk import hal
 from boardtalk.dispatcher import Dispatcher
-from boardtalk.framing import Line
 from boardtalk.link import Link
 from boardtalk.reporter import Reporter
 from boardtalk.values import clip, packed
@@ -60,8 +59,8 @@ class Client:
         self._dictionary = dictionary
         self._version = version
         self._stream = stream
-        self._line = Line(stream)
-        self.link = Link(self._line)
+        self.link = Link(stream)
+        self._line = self.link.line
         self.dispatcher = Dispatcher(dictionary, self.link)
         self._size = 0  # of the dictionary's text
         self._digest = b""

@@ -1,14 +1,14 @@
-"""Reliable frames over a line, by selective repeat; the mirror of the host's link.
+"""Reliable frames over a line, by selective repeat; the mirror of the host's link."""
 
-Frames of the kind DATA are numbered and repeated until acknowledged; those that come out of order
-wait for the missing ones, which are asked for at once. All other kinds are sent once.
-"""
+# Frames of the kind DATA are numbered and repeated until acknowledged; those that come out of order
+# wait for the missing ones, which are asked for at once. All other kinds are sent once.
 
 from struct import calcsize, pack, unpack_from
 from time import ticks_diff, ticks_ms
 
 from micropython import const
 
+from boardtalk.framing import Line
 from boardtalk.outbox import Outbox
 from boardtalk.values import clip
 
@@ -19,6 +19,7 @@ _WINDOW = const(16)
 _BUFFER_BYTES = const(1024)
 _CTL_KIND_SHIFT = const(2)
 _CTL_KIND_MASK = const(28)
+_CTL_MORE = const(32)
 _KIND_DATA = const(0x00)
 _KIND_ACK = const(0x01)
 _KIND_NAK = const(0x02)
@@ -36,49 +37,49 @@ _FRAME_BYTES = const(253)
 
 
 class Link:
-    """One end of a line.
+    """One end of a line."""
 
-    `receive` returns the kind of each frame that can't wait, `take` finds the reliable ones in
-    order; both describe the frame by `type`, `buffer`, `at` and `end` (of its payload), `take` also
-    by `arrived`.
-    """
+    # `receive` returns the kind of each frame that can't wait, `take` finds the reliable messages in
+    # order; both describe it by `type`, `buffer`, `at` and `end` (of its payload), `take` also by
+    # `arrived`.
 
-    def __init__(self, line):
+    def __init__(self, stream):
         self.type = 0
         self.buffer = b""
         self.at = 0
         self.end = 0
-        self.arrived = ticks_ms()
-        """When it came at the earliest, in ticks."""
+        self.arrived = ticks_ms()  # when it came at the earliest
+        # When the board last looked at its clock: what comes after a pause may be as old.
         self.awake = ticks_ms()
-        """When the board last looked at its clock. What comes after a pause may be as old."""
-        self.outbox = Outbox(line)
-        self._line = line
+        self.line = Line(stream)
+        self.outbox = Outbox(self.line)
         self._heard = ticks_ms()
         # Frames from number `_taken` on are held, in the slot that is the number modulo the window.
         self._held: list = [None] * _WINDOW
         self._arrivals = [self.awake] * _WINDOW
         self._taken = 0
+        self._rest = b""  # a message that came in pieces, but for its last
         self._nak_due = False
 
     def open(self, seed):
         """Begin a session."""
-        self._line.seed = seed
-        self._line.ack = self._taken = 0
+        self.line.seed = seed
+        self.line.ack = self._taken = 0
         self._held = [None] * _WINDOW
+        self._rest = b""
         self._heard = ticks_ms()
         self._nak_due = False
         self.outbox.open()
 
     def connected(self):
         """Whether there is a session and the peer was heard lately."""
-        return self._line.seed >= 0 and ticks_diff(ticks_ms(), self._heard) < _SILENCE_MS
+        return self.line.seed >= 0 and ticks_diff(ticks_ms(), self._heard) < _SILENCE_MS
 
     # Out ----------------------------------------------------------------------------------------
 
     def send_once(self, kind, type_, payload):
         """Send a frame that may be lost."""
-        self._line.send(kind << _CTL_KIND_SHIFT, 0, type_, payload)
+        self.line.send(kind << _CTL_KIND_SHIFT, 0, type_, payload)
 
     def log(self, text, level=20):
         """Tell people a line of text. `level`: 10 debug, 20 info, 30 warning, 40 error."""
@@ -89,7 +90,7 @@ class Link:
 
     def flush(self):
         """Send what is due, and acknowledge what has come unless another frame did so."""
-        line = self._line
+        line = self.line
         if line.seed < 0 or not line.drain():
             return
         if self._nak_due:
@@ -100,21 +101,21 @@ class Link:
 
     def _tell(self, kind):
         """Acknowledge, with what has come out of order, and the room that is left."""
-        ack = self._line.ack
+        ack = self.line.ack
         held = (ack - self._taken) & 0xFF
         sack = 0
         for ahead in range(1, _WINDOW - held):
             if self._held[(ack + ahead) % _WINDOW]:
                 sack |= 1 << (ahead - 1)
         body = pack(_ACK_BODY, sack, max(_BUFFER_BYTES - held * _FRAME_BYTES, 0))
-        if self._line.send(kind << _CTL_KIND_SHIFT, 0, _TYPE_NONE, body):
+        if self.line.send(kind << _CTL_KIND_SHIFT, 0, _TYPE_NONE, body):
             self._nak_due = False
 
     # In -----------------------------------------------------------------------------------------
 
     def receive(self):
         """Kind of the next frame that can't wait; None: no more; -1: a damaged or unknown one."""
-        line = self._line
+        line = self.line
         while (found := line.next()) is not None:
             if not found:
                 self._nak_due = line.seed >= 0
@@ -140,7 +141,7 @@ class Link:
         return None
 
     def take(self):
-        """Whether there is a next reliable frame in order, and room for its answers."""
+        """Whether there is a next reliable message in order, and room for its answers."""
         slot = self._taken % _WINDOW
         frame = self._held[slot]
         if not frame or self.outbox.crowded():
@@ -148,7 +149,16 @@ class Link:
         self._taken = (self._taken + 1) & 0xFF
         self._held[slot] = None
         self._describe(frame, 0, len(frame) - _CRC_BYTES)
-        self.arrived = self._arrivals[slot]
+        if not self._rest:
+            self.arrived = self._arrivals[slot]
+        elif frame[0] & _CTL_MORE == 0:
+            self.buffer = self._rest + frame[self.at :]
+            self.end += len(self._rest) - self.at
+            self.at = 0
+            self._rest = b""
+        if frame[0] & _CTL_MORE:
+            self._rest += frame[self.at : self.end]
+            return self.take()
         return True
 
     def fields(self, form):
@@ -168,7 +178,7 @@ class Link:
         return self.at
 
     def _hold(self, number, frame):
-        line = self._line
+        line = self.line
         held = self._held
         line.acked = False
         if (number - self._taken) & 0xFF >= _WINDOW:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
 from boardtalk.modules.iot_bridge import frames
 from boardtalk.modules.iot_bridge.errors import LinkBusy, SessionError, SessionLost, TooLong, VersionError
-from boardtalk.modules.iot_bridge.frames import MAX_PAYLOAD, Kind, Type
+from boardtalk.modules.iot_bridge.frames import MAX_PAYLOAD, OVERHEAD_BYTES, Kind, Type
 from boardtalk.modules.iot_bridge.link.clock import BoardClock
 from boardtalk.modules.iot_bridge.link.framing import NO_SESSION, Deframer, Frame, Text, encode
 from boardtalk.modules.iot_bridge.link.hello import Hello, parse_hello
@@ -31,6 +31,8 @@ DATAGRAMS: Final = 16
 WRITE_BYTES: Final = 64
 """What goes into one write, if the line does not say."""
 
+MIN_PIECE_BYTES: Final = 6
+"""Of a message's payload in a frame, however slow the line is."""
 ACK_BYTES: Final = frames.AckBody.sizeof()
 TIME_BYTES: Final = frames.TimeBody.sizeof()
 HELLO_FAST_S: Final = 0.1
@@ -96,7 +98,11 @@ class Counters:
 
 
 class Link:
-    """One end of a line."""
+    """One end of a line.
+
+    Args:
+        frame_bytes: longest reliable frame on the line; what is longer is cut. 0: as the wire format says.
+    """
 
     # Of the session: made anew by `_begin`.
     _seed: int
@@ -116,8 +122,9 @@ class Link:
     _beat_sent: float
     _missed: int
 
-    def __init__(self) -> None:
+    def __init__(self, frame_bytes: int = 0) -> None:
         self.counters = Counters()
+        self._piece_bytes = max(frame_bytes - OVERHEAD_BYTES, MIN_PIECE_BYTES) if frame_bytes else MAX_PAYLOAD
         self._heartbeat_s = HEARTBEAT_IDLE_S
         self._deframer = Deframer()
         self._nonce = 0
@@ -237,7 +244,8 @@ class Link:
         self._missed = 0
         sack = self._sack(frame)
         for item in self._sending.acknowledge(frame.ack, sack, now):
-            yield Delivered(item.token)
+            if item.token:
+                yield Delivered(item.token)
         match frame.kind:
             case Kind.DATA:
                 yield from self._on_data(frame, now)
@@ -301,12 +309,13 @@ class Link:
             )
         seed = frames.session_seed(self._nonce, hello.boot, hello.dictionary)
         self._begin(seed, hello.window, max(hello.buffer, MAX_PAYLOAD), now)
+        self._sending.piece_bytes = max(min(self._piece_bytes, hello.max_payload), MIN_PIECE_BYTES)
         self._beat_at = now + self._heartbeat_s
         return Opened(hello)
 
     def _begin(self, seed: int, window: int, credit: int, now: float) -> None:
         self._seed = self._deframer.seed = seed
-        self._sending = SendWindow(window, credit)
+        self._sending = SendWindow(window, credit, self._piece_bytes)
         self._receiving = ReceiveWindow()
         self._datagrams = deque(maxlen=DATAGRAMS)
         self._urgent = deque(maxlen=DATAGRAMS)
@@ -378,7 +387,7 @@ class Link:
             payload = left_ms.to_bytes(4, "little") + payload[4:]
         again = item.tries > 1
         self.counters.resent += again
-        return self._encode(Kind.DATA, item.type, payload, item.seq, again)
+        return self._encode(Kind.DATA, item.type, payload, item.seq, again=again, more=item.more)
 
     def _once(self, kind: Kind, type_: int, payload: bytes) -> bytes:
         return self._encode(kind, type_, payload)
@@ -403,12 +412,21 @@ class Link:
         body = self._receiving.sack().to_bytes(4, "little") + b"\xff\xff"
         return self._encode(kind, Type.NONE, body)
 
-    def _encode(self, kind: Kind, type_: int, payload: bytes, seq: int = 0, again: bool = False) -> bytes:
+    def _encode(
+        self,
+        kind: Kind,
+        type_: int,
+        payload: bytes,
+        seq: int = 0,
+        *,
+        again: bool = False,
+        more: bool = False,
+    ) -> bytes:
         self.counters.sent += 1
         self._unacknowledged = 0
         self._ack_at = None
         ack = self._receiving.expected
-        return encode(kind, type_, payload, seq=seq, ack=ack, retry=again, seed=self._seed)
+        return encode(kind, type_, payload, seq=seq, ack=ack, retry=again, seed=self._seed, more=more)
 
 
 def _in_ms(now: float) -> int:

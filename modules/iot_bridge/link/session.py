@@ -30,7 +30,6 @@ class Session:
     def __init__(self, transport: Transport) -> None:
         self.port = transport.name
         self._transport = transport
-        self._link = Link()
         self._feed: Feed[list[Event]] = Feed()
         self._moving_until = 0.0
         self._crowded = False
@@ -40,6 +39,7 @@ class Session:
     async def __aenter__(self) -> Self:
         """Open the port. Raises PortError."""
         await self._transport.__aenter__()
+        self._link = Link(self._transport.frame_bytes)
         self._loop = asyncio.get_running_loop()
         self._reader = self._loop.create_task(self._guard(), name=f"read {self.port}")
         return self
