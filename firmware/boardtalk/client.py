@@ -105,8 +105,9 @@ class Client:
         raise ValueError("the event '%s' is not declared" % name)
 
     def _read(self):
-        """Read what has come, and do at once what can't wait."""
-        if self._line.fill():
+        """Read what has come, and do at once what can't wait. 0: there was nothing."""
+        count = self._line.fill()
+        if count:
             self._quiet_ms = 0
         while (kind := self.link.receive()) is not None:
             if kind == _KIND_HELLO:
@@ -117,6 +118,7 @@ class Client:
                 self._hello(_VERSION, 0)  # to a peer who does not know that we have started anew
         if not self._stream.interrupt_ms:
             self._heed_interrupt()
+        return count
 
     def _obey(self):
         link = self.link
@@ -181,6 +183,8 @@ class Client:
         reporter = Reporter(self._dictionary.telemetry, self.link, self.dispatcher)
         while True:
             await asyncio.sleep_ms(_TICK_MS)
+            while self._read():  # what has come until now is as old as that
+                pass
             self.link.awake = ticks_ms()
             self.dispatcher.tick()
             self.link.flush()

@@ -72,24 +72,24 @@ class Link:
         self.outbox.open()
 
     def connected(self):
-        """Whether there is a session and the peer was heard lately."""
+        """Whether a peer is there."""
         return self.line.seed >= 0 and ticks_diff(ticks_ms(), self._heard) < _SILENCE_MS
 
     # Out ----------------------------------------------------------------------------------------
 
     def send_once(self, kind, type_, payload):
-        """Send a frame that may be lost."""
+        """Send without number."""
         self.line.send(kind << _CTL_KIND_SHIFT, 0, type_, payload)
 
     def log(self, text, level=20):
-        """Tell people a line of text. `level`: 10 debug, 20 info, 30 warning, 40 error."""
+        """Tell people a line of text."""  # level: 10 debug, 20 info, 30 warning, 40 error
         if self.connected():
             self.send_once(_KIND_LOG, _TYPE_NONE, bytes([level]) + clip(text, _MAX_LOG_BYTES))
         else:
             print(text)
 
     def flush(self):
-        """Send what is due, and acknowledge what has come unless another frame did so."""
+        """Send what is due."""  # and acknowledge what has come, unless another frame did so
         line = self.line
         if line.seed < 0 or not line.drain():
             return
@@ -100,7 +100,7 @@ class Link:
             self._tell(_KIND_ACK)
 
     def _tell(self, kind):
-        """Acknowledge, with what has come out of order, and the room that is left."""
+        # Acknowledge, with what has come out of order, and the room that is left.
         ack = self.line.ack
         held = (ack - self._taken) & 0xFF
         sack = 0
@@ -114,7 +114,7 @@ class Link:
     # In -----------------------------------------------------------------------------------------
 
     def receive(self):
-        """Kind of the next frame that can't wait; None: no more; -1: a damaged or unknown one."""
+        """Kind of the next frame."""  # that can't wait; None: no more; -1: a damaged or unknown one
         line = self.line
         while (found := line.next()) is not None:
             if not found:
@@ -141,7 +141,7 @@ class Link:
         return None
 
     def take(self):
-        """Whether there is a next reliable message in order, and room for its answers."""
+        """Find the next message."""  # reliable, in order; False: none, or no room for its answers
         slot = self._taken % _WINDOW
         frame = self._held[slot]
         if not frame or self.outbox.crowded():
@@ -162,7 +162,7 @@ class Link:
         return True
 
     def fields(self, form):
-        """Take the leading fields of the payload, of `struct` format `form`; None: it is too short."""
+        """Take fields."""  # leading ones of the payload, by `struct` format; None: it is too short
         end = self.at + calcsize(form)
         if end > self.end:
             return None
