@@ -226,22 +226,19 @@ class Hub:
     async def _close_unfinished(self) -> None:
         """Commands of an earlier gateway are not carried out now: too late is never.
 
-        What was said to people goes on: it has not been handed over for sure.
+        What became of them nobody knows: that a board has one is noted only after it has it. What was
+        said to people goes on: it has not been handed over for sure.
         """
         for message, state, at in await self.store.unfinished():
             kind = self.directory.kind(message.to)
-            late = message.expiry is not None and time.time() > at + message.expiry
-            if state == State.ACCEPTED and kind is not None and kind.is_people and not late:
-                self._go_on.append(message)
-                continue
-            if state == State.ACCEPTED:
-                status = Status(
-                    code=Code.EXPIRED, state=State.EXPIRED, detail="the gateway restarted before it was sent"
-                )
+            if state == State.ACCEPTED and kind is not None and kind.is_people:
+                if message.expiry is None or time.time() <= at + message.expiry:
+                    self._go_on.append(message)
+                    continue
+                status = Status(code=Code.EXPIRED, state=State.EXPIRED, detail="the gateway restarted")
             else:
-                status = Status(
-                    code=Code.FAILED, state=State.UNKNOWN, detail="the gateway restarted in mid-command"
-                )
+                detail = "the gateway restarted in mid-command"
+                status = Status(code=Code.FAILED, state=State.UNKNOWN, detail=detail)
             self.store.update(message.row, status)
 
     async def _dispatch_committed(self) -> None:
