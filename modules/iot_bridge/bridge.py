@@ -177,7 +177,8 @@ class IotBridge(Module):
             return PASS
         if not self.context.allowed(call.sender, "motion", call.to):
             raise Refused(Code.DENIED, f"your role does not let you move {call.to}")
-        self._live[call.id] = live.take(robot, call.control)
+        self._live[call.id] = held = live.take(robot, call.control)
+        self._let_go(held)
         return CONSUMED
 
     def on_set_point(self, call: Call, text: str) -> None:
@@ -189,8 +190,11 @@ class IotBridge(Module):
     def on_call_status(self, call: Call, state: CallState) -> None:
         """When a call is over, the outputs go off at once, not only when the lease has run out."""
         held = self._live.pop(call.id, None) if state.over else None
-        if held is None:
-            return
+        if held is not None:
+            self._let_go(held)
+
+    def _let_go(self, held: Live) -> None:
+        """Outputs off, until a set-point comes."""
         with suppress(ServiceError):  # without a link process the lease runs out
             self._link.set_point(held.robot, held.index, 0, b"")
 
@@ -201,6 +205,12 @@ class IotBridge(Module):
         for call_id, held in list(self._live.items()):
             if held.robot == robot.name:
                 self.context.end_call(call_id, f"{robot.name} is {robot.board.state}")
+
+    def _lapsed(self, robot: str) -> None:
+        """End the calls to a robot that has stopped because no set-point came in time."""
+        for call_id, held in list(self._live.items()):
+            if held.robot == robot:
+                self.context.end_call(call_id, f"no set-point came in time, and {robot} has stopped")
 
     # The link process -------------------------------------------------------------------------
 
@@ -363,9 +373,9 @@ class IotBridge(Module):
                 case api.LogLine() if event.level in (0, *range(WARNING, 256)):
                     self._say(event.board, self._followers(event.board), event.text)
                 case api.StopNotice():
-                    for board in event.stopped:
-                        others = self._followers(board.board) - {event.by}
-                        self._say(board.board, others, f"stopped by {event.by}")
+                    self._stopped(event)
+                case api.Lapsed():
+                    self._lapsed(event.board)
                 case api.Dropped():
                     text = f"{event.count} reports and log lines were thrown away: it sends too much"
                     self._say(event.board, self._followers(event.board), text)
@@ -397,6 +407,11 @@ class IotBridge(Module):
             self.context.log.error("a board has no address", reason=str(error), cure=cure)
         else:
             self._robots[board.name] = robot
+
+    def _stopped(self, event: api.StopNotice) -> None:
+        for board in event.stopped:
+            others = self._followers(board.board) - {event.by}
+            self._say(board.board, others, f"stopped by {event.by}")
 
     def _progress(self, event: api.Progress) -> None:
         running = self._running(event.board, event.id)
