@@ -117,7 +117,7 @@ class Spoiler:
 
 
 def _is_frame(piece: bytes) -> bool:
-    return len(piece) > 2 and piece[0] == piece[-1] == 0  # noqa: PLR2004 - two delimiters
+    return len(piece) > 2 and piece[0] == piece[-1] == 0
 
 
 def _kind(frame: bytes) -> Kind:

@@ -54,6 +54,8 @@ class Desk:
         self.states: dict[str, list[str]] = {}
         """By message id, in the order of their arrival."""
         self.details: dict[str, str] = {}
+        self.answers: dict[str, str] = {}
+        """By the id of what they answer."""
         self.presence: list[tuple[float, str, str]] = []
         """When it came, whose, and which state."""
         self.calls: list[Json] = []
@@ -148,7 +150,8 @@ class Desk:
             case "call":
                 self.calls.append(event)
             case "message":
-                pass
+                message = event["message"]
+                self.answers[message.get("refid", "")] = message["body"]
             case _:
                 self._replies.append(event)
         self._came.set()
@@ -244,13 +247,10 @@ class Rig:
         """A program at the local door."""
         return Desk(self.state, user)
 
-    async def ready(self, *names: str, armed: bool = True) -> None:
+    async def ready(self, *names: str) -> None:
         """Wait until boards (all, if none is named) answer and may move."""
         async with self.desk() as desk:
-            for name in names or self.boards:
-                await insist(desk, name, "ping")
-                if armed:
-                    await insist(desk, name, "rearm")
+            await asyncio.gather(*(insist(desk, name, "rearm") for name in names or self.boards))
 
     async def _end(self) -> None:
         for process in processes(self.state):

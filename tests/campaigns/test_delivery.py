@@ -118,9 +118,7 @@ class Saboteur:
 
 def judge(sender: Sender, rig: Rig) -> Counter[str]:
     """See that each command has an end, and that it is true; how many ended how."""
-    executed = Counter(
-        record.state["mark"] for record in rig.boards["bot"].outputs if "mark" in record.state
-    )
+    executed = Counter(record.state["mark"] for record in rig.boards["bot"].outputs if "mark" in record.state)
     twice = [number for number, times in executed.items() if times > 1]
     assert not twice, f"executed twice: {twice}"
     assert set(sender.ends) == set(range(1, sender.sent + 1)), "some have no end"

@@ -9,6 +9,7 @@ import time
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -37,7 +38,7 @@ def test_without_faults_everything_arrives_at_once() -> None:
 @given(st.binary(max_size=200), st.lists(st.integers(0, 200), max_size=5))
 def test_however_it_comes_no_byte_is_lost_unless_that_is_wanted(data: bytes, cuts: list[int]) -> None:
     ends = sorted({min(cut, len(data)) for cut in cuts} | {0, len(data)})
-    pieces = [data[start:end] for start, end in zip(ends, ends[1:], strict=False)]
+    pieces = [data[start:end] for start, end in pairwise(ends)]
     never = Faults(lose=1e-300)
     arrived, _ = spoil(never, *pieces, b"\0\x02x\0")
     assert arrived.rstrip(b"\0") == data + b"\0\x02x", "all but what may be the beginning of a frame"
