@@ -41,7 +41,9 @@ if TYPE_CHECKING:
 MAX_WAITING: Final = 1_000
 """Messages of one conversation that may wait for a slow module."""
 TURN: Final = 50
-"""Messages that enter the chain before others have their turn: a module's time runs while it waits."""
+TURN_S: Final = 0.002
+"""Messages that enter the chain, and the time that they take, before others have their turn: a module's
+time runs while it waits, and a stop waits too."""
 MAX_DETAIL_CHARS: Final = 2_000
 """Of what a module tells of one step of a message's way."""
 MAX_REMEMBERED: Final = 10_000
@@ -243,9 +245,11 @@ class Hub:
 
     async def _dispatch_committed(self) -> None:
         async for batch in self.store.committed():
+            began = time.monotonic()
             for number, item in enumerate(batch, start=1):
-                if number % TURN == 0:
+                if number % TURN == 0 or time.monotonic() - began > TURN_S:
                     await asyncio.sleep(0)
+                    began = time.monotonic()
                 match item:
                     case Accepted(message):
                         self.tell(message, ACCEPTED)
