@@ -9,7 +9,6 @@ import random
 import re
 import secrets
 import signal
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AsyncExitStack, suppress
@@ -18,7 +17,7 @@ from types import TracebackType
 from typing import Self, TypeVar
 
 from boardtalk.hil.board import EmulatedBoard
-from tests.scenarios.rig import PROGRAM, STATE_MARK, Json, environment, nothing_runs, processes
+from tests.scenarios.rig import PROGRAM, Json, environment, nothing_runs, processes
 
 T = TypeVar("T")
 
@@ -36,6 +35,13 @@ module iot_bridge {{
 }}
 user alice {{
     role = operator
+}}
+"""
+BOARD = """\
+board {name} {{
+    port = {port}
+    uid = {uid}
+    lease = {lease}
 }}
 """
 
@@ -160,11 +166,14 @@ class Desk:
 class Rig:
     """Boards by their addresses, each an `EmulatedBoard` to be; and one gateway that knows them."""
 
-    def __init__(self, folder: Path, boards: dict[str, EmulatedBoard], more: str = "") -> None:
+    def __init__(
+        self, folder: Path, boards: dict[str, EmulatedBoard], more: str = "", lease_ms: int = 500
+    ) -> None:
         self.boards = boards
         self.state = folder / "state"
         self._conf = folder / "gateway.conf"
         self._more = more
+        self._lease_ms = lease_ms
         self._log = folder / "gateway.err"
         self._stack = AsyncExitStack()
         self._process: asyncio.subprocess.Process | None = None
@@ -174,7 +183,7 @@ class Rig:
             for board in self.boards.values():
                 await self._stack.enter_async_context(board)
             blocks = "".join(
-                f"board {name} {{\n    port = {board.port}\n    uid = {board.uid}\n}}\n"
+                BOARD.format(name=name, port=board.port, uid=board.uid, lease=self._lease_ms)
                 for name, board in self.boards.items()
             )
             self._conf.write_text(CONF.format(more=self._more) + blocks)
@@ -282,6 +291,3 @@ def ids(prefix: str) -> Iterator[str]:
 def pid_of_link(log: str) -> int:
     """Of the link process that was started last."""
     return int(re.findall(r"link process (\d+) listens", log)[-1])
-
-
-__all__ = ["PROGRAM", "STATE_MARK", "Desk", "Rig", "insist", "sys"]
