@@ -47,8 +47,6 @@ _REARM = const("<H")
 VERSION = "0.1.0"
 
 _TICK_MS = const(10)
-_PAUSE_MS = const(50)  # the board was held up, by its own program or by others
-_BACKLOG = const(8)  # reads after a pause: 4 kB
 _ANNOUNCE_MS = const(200)  # at most this often
 _UNFINISHED_MS = const(1000)  # a frame that stops for so long will not be finished
 _RECEIVE_BYTES = const(512)
@@ -85,7 +83,11 @@ class Client:
         kept = [asyncio.create_task(task()) for task in [self._clock] + tasks]
         while kept:
             await self._stream.readable()
-            self._serve()
+            self._read()
+            while self.link.take():
+                self._obey()
+                self._read()  # what can't wait goes before what is queued
+            self.link.flush()
 
     def close(self):
         """Outputs off; the console back to the REPL."""
@@ -102,13 +104,6 @@ class Client:
                 self.link.outbox.add(_TYPE_EVENT | number, payload)
                 return True
         raise ValueError("the event '%s' is not declared" % name)
-
-    def _serve(self):
-        self._read()
-        while self.link.take():
-            self._obey()
-            self._read()  # what can't wait goes before what is queued
-        self.link.flush()
 
     def _read(self):
         """Read what has come, and do at once what can't wait."""
@@ -185,12 +180,11 @@ class Client:
 
     async def _clock(self):
         reporter = Reporter(self._dictionary.telemetry, self.link, self.dispatcher)
+        before = ticks_ms()
         while True:
             await asyncio.sleep_ms(_TICK_MS)
-            if ticks_diff(ticks_ms(), self.link.awake) > _PAUSE_MS:
-                for _ in range(_BACKLOG):  # what came in a pause is as old as that, not new
-                    self._serve()
-            self.link.awake = ticks_ms()
+            self.link.awake = before  # after a pause this may run before the line is read
+            before = ticks_ms()
             self.dispatcher.tick()
             self.link.flush()
             reporter.tick()

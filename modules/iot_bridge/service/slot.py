@@ -102,10 +102,11 @@ class Slot:
 
     async def _rest(self, pause: float) -> None:
         """Wait; no longer when something else is in the port: it may be the right board."""
-        loop = asyncio.get_running_loop()
-        end, there = loop.time() + pause, _device(self.path)
-        while (left := end - loop.time()) > 0 and _device(self.path) == there:
-            await asyncio.sleep(min(left, MISSING_S))
+        there = _device(self.path)
+        for _ in range(max(1, round(pause / MISSING_S))):
+            await asyncio.sleep(min(pause, MISSING_S))
+            if _device(self.path) != there:
+                return
 
     def _report(self, error: LinkError) -> None:
         """Say what is wrong, once."""
