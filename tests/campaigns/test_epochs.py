@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from contextlib import AsyncExitStack
-from itertools import count
+from itertools import chain, count
 from pathlib import Path
 
 import pytest
@@ -34,8 +34,16 @@ MARK, MOVE = 0, 2
 LEASE_MS = 2000
 SHORT = pytest.param(150, id="short", marks=pytest.mark.timeout(120))
 LONG = pytest.param(10_000, id="long", marks=[pytest.mark.soak, pytest.mark.timeout(7200)])
-STEPS = st.sampled_from(
-    ("say", "say", "accept", "accept", "submit", "smuggle", "move", "stop", "stop", "race", "rearm", "rearm")
+PHRASES = st.sampled_from(
+    [
+        *(
+            (step,)
+            for step in ("say", "accept", "accept", "submit", "smuggle", "move", "stop", "race", "rearm")
+        ),
+        ("accept", "stop", "rearm", "smuggle"),
+        ("accept", "stop", "rearm", "submit"),
+        ("move", "stop", "rearm", "say"),
+    ]
 )
 
 
@@ -208,8 +216,9 @@ def test_c08_nothing_of_an_older_epoch_is_executed_in_any_order_of_stops_and_com
             max_examples=interleavings, deadline=None, database=None,
             suppress_health_check=list(HealthCheck), print_blob=True,
         )  # fmt: skip
-        @given(st.lists(STEPS, min_size=2, max_size=10), st.integers(0, 19))
-        def play(steps: list[str], reset: int) -> None:
+        @given(st.lists(PHRASES, min_size=2, max_size=8), st.integers(0, 19))
+        def play(phrases: list[tuple[str, ...]], reset: int) -> None:
+            steps = list(chain.from_iterable(phrases))
             if reset == 19:
                 steps = [*steps, "reset", "submit", "say"]
             runner.run(stage.play(steps))
