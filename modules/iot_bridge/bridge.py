@@ -45,6 +45,8 @@ if TYPE_CHECKING:
 DEFAULT_TTL_S: Final = {"query": 10, "action": 10, "motion": 1, "config": 60, "stop": 1}
 """Seconds within which a command must start, by class; `expiry` of the message overrides."""
 MAX_TTL_S: Final = 300
+MAX_UNDER_WAY: Final = 1000
+"""Commands to all boards; more are refused as busy."""
 NOW_OR_NEVER_S: Final = 1
 """What `expiry = 0` means on a line that takes its time."""
 DEFAULT_LEASE_MS: Final = 500
@@ -285,6 +287,7 @@ class IotBridge(Module):
         if not asks:
             robot.require_newer(message)
         robot.require_ready()
+        self._require_room()
         ttl_s = self._time_left(message, order)
         motion = order.command.cls == "motion"
         lease_ms = self._leases.get(robot.name, DEFAULT_LEASE_MS) if motion else 0
@@ -309,6 +312,11 @@ class IotBridge(Module):
         robot.running[command_id] = Running(message, order.command, lease_ms)
         if motion:
             self.context.spawn(self._renew(robot, command_id, lease_ms), f"lease of {robot.name}")
+
+    def _require_room(self) -> None:
+        under_way = sum(len(robot.running) for robot in self._robots.values())
+        if under_way >= MAX_UNDER_WAY:
+            raise Refused(Code.BUSY, f"{under_way} commands are under way; try again in a moment")
 
     def _time_left(self, message: Message, order: commands.Order) -> float:
         """Seconds within which the command must start, counted from the gateway's acceptance."""
