@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -54,7 +55,7 @@ async def robot(folder: Path, line: FaultyLine | None = None) -> AsyncIterator[R
 
 async def stops(rig: Rig, count: int, *, full: bool) -> list[float]:
     """Stop a running motion so often, by turns at the gateway and at the link process."""
-    chance, names, times = seeded(), ids("stop"), list[float]()
+    chance, names, times = seeded(), ids(secrets.token_hex(4)), list[float]()
     board = rig.boards["bot"]
     async with rig.desk() as desk:
         for number in range(count):

@@ -1,4 +1,4 @@
-"""A board that acknowledges and confirms everything, and does something else: it drives on."""
+"""A board that acknowledges every command and does nothing."""
 
 from world import World
 
@@ -13,15 +13,7 @@ def ignore(dispatcher, number):
     """Take a command, and never say how it ended."""
 
 
-def obey_in_words(dispatcher, epoch):
-    """Confirm a stop that is not carried out."""
-    dispatcher.epoch = max(dispatcher.epoch, epoch)
-    dispatcher.latched = True
-    world.tell(lied=True)
-
-
 Dispatcher.command = ignore
-Dispatcher.stop = obey_in_words
 
 
 @robot.command("action", number=Arg(int, "", 0, 1_000_000_000))
