@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from boardtalk.hub import Hub
+    from boardtalk.stop import Stopped
 
 MAX_STOP_BYTES: Final = 64
 """A longer payload is no stop word: spares the ordinary message the look."""
@@ -128,9 +129,7 @@ class Intake:
         except ServiceError as error:
             self._tell_stop(message, began, error)
 
-    def _tell_stop(
-        self, message: Message, began: float, end: tuple[stop.Stopped, ...] | ServiceError
-    ) -> None:
+    def _tell_stop(self, message: Message, began: float, end: tuple[Stopped, ...] | ServiceError) -> None:
         status = Status(code=Code.FAILED, state=State.UNKNOWN)
         if isinstance(end, ServiceError):
             text = f"STOP NOT CARRIED OUT: {end}. Use the hardware stop"
