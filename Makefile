@@ -6,7 +6,7 @@ LOCK   := $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3
 	--no-header --no-annotate --no-emit-index-url --no-emit-find-links
 FOLDERS = gateway modules hil firmware boards conf
 
-.PHONY: setup tools run test soak lint bench picture reference lock clean help
+.PHONY: setup tools run test soak contract lint bench picture reference lock clean help
 
 help:            ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST)
@@ -44,11 +44,20 @@ run: setup       ## chat with a simulated rover
 	@$(BIN)/boardtalk demo
 
 # Most tests wait for something most of the time. Those of a file stay together: they share a gateway.
+# The campaigns measure, and load the machine as they like: they have it for themselves.
 test: tools      ## the tests
-	$(BIN)/python -m pytest -n 3 --dist loadfile $(ARGS)
+	$(BIN)/python -m pytest -n 3 --dist loadfile -m 'not soak and not alone' $(ARGS)
+	$(BIN)/python -m pytest -m 'alone and not soak' $(ARGS) || [ $$? -eq 5 ]
 
-soak: tools      ## the long fault campaigns, with their full figures
-	$(BIN)/python -m pytest -m soak -s $(ARGS)
+soak: tools      ## the long fault campaigns, and a report of what they measured
+	@rm -rf build/soak
+	BOARDTALK_FIGURES=$$PWD/build/soak $(BIN)/python -m pytest -m soak -s $(ARGS); failed=$$?; \
+		$(BIN)/python docs/contract.py build/soak build/soak/report.md && exit $$failed
+
+contract: tools  ## run the short fault campaigns, and put what they measured into docs/contract.md
+	@rm -rf build/figures
+	BOARDTALK_FIGURES=$$PWD/build/figures $(BIN)/python -m pytest tests/campaigns $(ARGS)
+	$(BIN)/python docs/contract.py build/figures docs/contract.md
 
 lint: tools $(VENV)/typings      ## format, style, types, import rules, generated files
 	$(BIN)/ruff format --check .

@@ -41,7 +41,9 @@ if TYPE_CHECKING:
 MAX_WAITING: Final = 1_000
 """Messages of one conversation that may wait for a slow module."""
 TURN: Final = 50
-"""Messages that enter the chain before others have their turn: a module's time runs while it waits."""
+TURN_S: Final = 0.002
+"""Messages that enter the chain, and the time that they take, before others have their turn: a module's
+time runs while it waits, and a stop waits too."""
 MAX_DETAIL_CHARS: Final = 2_000
 """Of what a module tells of one step of a message's way."""
 MAX_REMEMBERED: Final = 10_000
@@ -260,29 +262,28 @@ class Hub:
     async def _close_unfinished(self) -> None:
         """Commands of an earlier gateway are not carried out now: too late is never.
 
-        What was said to people goes on: it has not been handed over for sure.
+        What became of them nobody knows: that a board has one is noted only after it has it. What was
+        said to people goes on: it has not been handed over for sure.
         """
         for message, state, at in await self.store.unfinished():
             kind = self.directory.kind(message.to)
-            late = message.expiry is not None and time.time() > at + message.expiry
-            if state == State.ACCEPTED and kind is not None and kind.is_people and not late:
-                self._go_on.append(message)
-                continue
-            if state == State.ACCEPTED:
-                status = Status(
-                    code=Code.EXPIRED, state=State.EXPIRED, detail="the gateway restarted before it was sent"
-                )
+            if state == State.ACCEPTED and kind is not None and kind.is_people:
+                if message.expiry is None or time.time() <= at + message.expiry:
+                    self._go_on.append(message)
+                    continue
+                status = Status(code=Code.EXPIRED, state=State.EXPIRED, detail="the gateway restarted")
             else:
-                status = Status(
-                    code=Code.FAILED, state=State.UNKNOWN, detail="the gateway restarted in mid-command"
-                )
+                detail = "the gateway restarted in mid-command"
+                status = Status(code=Code.FAILED, state=State.UNKNOWN, detail=detail)
             self.store.update(message.row, status)
 
     async def _dispatch_committed(self) -> None:
         async for batch in self.store.committed():
+            began = time.monotonic()
             for number, item in enumerate(batch, start=1):
-                if number % TURN == 0:
+                if number % TURN == 0 or time.monotonic() - began > TURN_S:
                     await asyncio.sleep(0)
+                    began = time.monotonic()
                 match item:
                     case Accepted(message):
                         self.tell(message, ACCEPTED)

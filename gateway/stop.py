@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import asyncio
 import re
+import socket
 from typing import TYPE_CHECKING, Final
 
 import msgspec
 
 from boardtalk.sdk import ServiceError
-from boardtalk.sdk.channel import Channel
+from boardtalk.sdk.channel import MAX_LINE_BYTES, Channel
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -95,24 +96,59 @@ def meant(text: str, to: str, is_robot: Callable[[str], bool]) -> str | None:
     return ALL if named or name in _EVERYBODY else name
 
 
+def begin(state: Path, board: str | None, by: str) -> socket.socket:
+    """Hand a stop to the link process before this returns; `answer` waits for the confirmations.
+
+    It does not wait for its turn in an event loop that has much to do.
+
+    Args:
+        state: the state folder.
+        board: which one; None: all.
+        by: who stops.
+
+    Raises:
+        ServiceError: there is no link process on this state folder, or it takes nothing.
+    """
+    door = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+    try:
+        door.connect(str(state / "link.sock"))
+        door.send(msgspec.json.encode(StopRequest(board, by)) + b"\n")
+    except OSError as error:
+        door.close()
+        raise ServiceError(
+            f"no gateway runs on {state}; `boardtalk run` or `boardtalk demo` starts one "
+            f"(link.sock: {error.strerror or error})"
+        ) from error
+    return door
+
+
+async def answer(door: socket.socket) -> tuple[Stopped, ...]:
+    """The confirmations of a stop that was begun.
+
+    Raises:
+        ServiceError: the link process does not answer.
+    """
+    reader, writer = await asyncio.open_unix_connection(sock=door, limit=MAX_LINE_BYTES)
+    channel: Channel[StopAnswer] = Channel(reader, writer, StopAnswer)
+    try:
+        async with asyncio.timeout(ANSWER_TIMEOUT_S):
+            answer = await channel.receive()
+    except TimeoutError as error:
+        raise ServiceError("link.sock: the link process does not answer") from error
+    finally:
+        channel.close()
+    if answer is None:
+        raise ServiceError("link.sock: the link process hung up")
+    return answer.stopped
+
+
 async def stop(state: Path, board: str | None, by: str) -> tuple[Stopped, ...]:
     """Stop one board (or all, with None) and wait for their confirmations.
 
     Raises:
         ServiceError: there is no link process on this state folder, or it does not answer.
     """
-    channel: Channel[StopAnswer] = await Channel.connect(state / "link.sock", StopAnswer)
-    try:
-        channel.send(StopRequest(board, by))
-        async with asyncio.timeout(ANSWER_TIMEOUT_S):
-            answer = await channel.receive()
-    except TimeoutError as error:
-        raise ServiceError(f"{state / 'link.sock'}: the link process does not answer") from error
-    finally:
-        channel.close()
-    if answer is None:
-        raise ServiceError(f"{state / 'link.sock'}: the link process hung up")
-    return answer.stopped
+    return await answer(begin(state, board, by))
 
 
 def describe(stopped: tuple[Stopped, ...]) -> str:

@@ -59,6 +59,7 @@ class World:
         """Close the pipes."""
         if self._out < 0:
             return
+        self._hear()  # what the robot told last
         asyncio.get_running_loop().remove_reader(self._out)
         os.close(self._into)
         os.close(self._out)

@@ -12,10 +12,12 @@ from boardtalk import envelope, stop
 from boardtalk.sdk import SYSTEM, Code, Kind, Message, Refused, ServiceError, State, Status
 
 if TYPE_CHECKING:
+    import socket
     from pathlib import Path
     from types import TracebackType
 
     from boardtalk.hub import Hub
+    from boardtalk.stop import Stopped
 
 MAX_STOP_BYTES: Final = 64
 """A longer payload is no stop word: spares the ordinary message the look."""
@@ -107,27 +109,35 @@ class Intake:
         return self._hub.directory.kind(address) is Kind.ROBOT
 
     def _start_stop(self, message: Message) -> None:
+        """Stop now; tell sender, history and audit afterwards."""
         if len(self._stops) >= MAX_STOPS:
             return
-        task = asyncio.create_task(self._stop(message), name=f"stop by {message.sender}")
-        self._stops.add(task)
-        task.add_done_callback(self._stops.discard)
-
-    async def _stop(self, message: Message) -> None:
-        """Stop now; tell sender, history and audit afterwards."""
         began = time.monotonic()
         robot = message.to if self._is_robot(message.to) else None
         try:
-            stopped = await stop.stop(self._state, robot, message.sender)
-            text = stop.describe(stopped)
-            confirmed = all(each.confirmed for each in stopped)
+            door = stop.begin(self._state, robot, message.sender)
         except ServiceError as error:
-            text, confirmed = f"STOP NOT CARRIED OUT: {error}. Use the hardware stop", False
-        status = (
-            Status(code=Code.DONE, state=State.DONE)
-            if confirmed
-            else Status(code=Code.FAILED, state=State.UNKNOWN)
-        )
-        log.warning("stop", by=message.sender, robot=robot or "all", result=text,
+            self._tell_stop(message, began, error)
+            return
+        task = asyncio.create_task(self._stop(message, began, door), name=f"stop by {message.sender}")
+        self._stops.add(task)
+        task.add_done_callback(self._stops.discard)
+        task.add_done_callback(lambda _: door.close())
+
+    async def _stop(self, message: Message, began: float, door: socket.socket) -> None:
+        try:
+            self._tell_stop(message, began, await stop.answer(door))
+        except ServiceError as error:
+            self._tell_stop(message, began, error)
+
+    def _tell_stop(self, message: Message, began: float, end: tuple[Stopped, ...] | ServiceError) -> None:
+        status = Status(code=Code.FAILED, state=State.UNKNOWN)
+        if isinstance(end, ServiceError):
+            text = f"STOP NOT CARRIED OUT: {end}. Use the hardware stop"
+        else:
+            text = stop.describe(end)
+            if all(each.confirmed for each in end):
+                status = Status(code=Code.DONE, state=State.DONE)
+        log.warning("stop", by=message.sender, robot=message.to, result=text,
                     ms=round((time.monotonic() - began) * 1000, 1))  # fmt: skip
         self._hub.stopped(message, text, status)

@@ -74,6 +74,9 @@ MAX_PENDING: Final = 10_000
 MAX_FIRST_ROW: Final = 1 << 30
 """A new ledger begins anywhere below: boards remember the last commands by numbers that are made of
 rows, and would take those of a second ledger for repetitions."""
+MAX_GAP: Final = 1 << 16
+"""Rows left out at a start: the last ones may have been lost with the end of a damaged file, or come
+after the backup that was restored, and boards remember them."""
 DAY_S: Final = 24 * 3600.0
 PRUNE_EVERY_S: Final = 3600.0
 MAX_WORDS: Final = 8
@@ -93,7 +96,7 @@ class Store:
         self._reading = ThreadPoolExecutor(1, thread_name_prefix="store reader")
         self._history_days = history_days
         last = connection.execute("SELECT max(row) FROM ledger").fetchone()[0]
-        self._next_row = (last or secrets.randbelow(MAX_FIRST_ROW)) + 1
+        self._next_row = (last + secrets.randbelow(MAX_GAP) if last else secrets.randbelow(MAX_FIRST_ROW)) + 1
         self._pending = 0
         self._results: deque[list[Result]] = deque()
         self._have_results = asyncio.Event()

@@ -196,10 +196,11 @@ class Writer(threading.Thread):
         kept = [job for job in jobs if not isinstance(job, Put)]
         with self._wake:
             if kept and not self._ending:
+                waited_for = bool(self._jobs)
                 if len(kept) > MAX_RETRIED:
                     log.error("changes dropped: the disk refuses too long", count=len(kept) - MAX_RETRIED)
                 self._jobs.extendleft(reversed(kept[-MAX_RETRIED:]))
-                if len(kept) == len(jobs):
+                if len(kept) == len(jobs) and not waited_for:
                     self._wake.wait(RETRY_S)
         return [NotStored(job.message, reason) for job in jobs if isinstance(job, Put)]
 

@@ -46,6 +46,8 @@ if TYPE_CHECKING:
 DEFAULT_TTL_S: Final = {"query": 10, "action": 10, "motion": 1, "config": 60, "stop": 1}
 """Seconds within which a command must start, by class; `expiry` of the message overrides."""
 MAX_TTL_S: Final = 300
+MAX_UNDER_WAY: Final = 1000
+"""Commands to all boards; more are refused as busy."""
 NOW_OR_NEVER_S: Final = 1
 """What `expiry = 0` means on a line that takes its time."""
 DEFAULT_LEASE_MS: Final = 500
@@ -179,7 +181,8 @@ class IotBridge(Module):
             return PASS
         if not self.context.allowed(call.sender, "motion", call.to):
             raise Refused(Code.DENIED, f"your role does not let you move {call.to}")
-        self._live[call.id] = live.take(robot, call.control)
+        self._live[call.id] = held = live.take(robot, call.control)
+        self._let_go(held)
         return CONSUMED
 
     def on_set_point(self, call: Call, text: str) -> None:
@@ -191,8 +194,11 @@ class IotBridge(Module):
     def on_call_status(self, call: Call, state: CallState) -> None:
         """When a call is over, the outputs go off at once, not only when the lease has run out."""
         held = self._live.pop(call.id, None) if state.over else None
-        if held is None:
-            return
+        if held is not None:
+            self._let_go(held)
+
+    def _let_go(self, held: Live) -> None:
+        """Outputs off, until a set-point comes."""
         with suppress(ServiceError):  # without a link process the lease runs out
             self._link.set_point(held.robot, held.index, 0, b"")
 
@@ -203,6 +209,12 @@ class IotBridge(Module):
         for call_id, held in list(self._live.items()):
             if held.robot == robot.name:
                 self.context.end_call(call_id, f"{robot.name} is {robot.board.state}")
+
+    def _lapsed(self, robot: str) -> None:
+        """End the calls to a robot that has stopped because no set-point came in time."""
+        for call_id, held in list(self._live.items()):
+            if held.robot == robot:
+                self.context.end_call(call_id, f"no set-point came in time, and {robot} has stopped")
 
     # The link process -------------------------------------------------------------------------
 
@@ -279,6 +291,7 @@ class IotBridge(Module):
         if not asks:
             robot.require_newer(message)
         robot.require_ready()
+        self._require_room()
         ttl_s = self._time_left(message, order)
         motion = order.command.cls == "motion"
         lease_ms = self._leases.get(robot.name, DEFAULT_LEASE_MS) if motion else 0
@@ -316,6 +329,11 @@ class IotBridge(Module):
             self._link.cancel(robot.name, command_id)
         told = ", ".join(running.message.body for running in found.values())
         self._end(message, (Code.DONE, State.DONE), f"to be cancelled: {told}")
+
+    def _require_room(self) -> None:
+        under_way = sum(len(robot.running) for robot in self._robots.values())
+        if under_way >= MAX_UNDER_WAY:
+            raise Refused(Code.BUSY, f"{under_way} commands are under way; try again in a moment")
 
     def _time_left(self, message: Message, order: commands.Order) -> float:
         """Seconds within which the command must start, counted from the gateway's acceptance."""
@@ -380,9 +398,9 @@ class IotBridge(Module):
                 case api.LogLine() if event.level in (0, *range(WARNING, 256)):
                     self._say(event.board, self._followers(event.board), event.text)
                 case api.StopNotice():
-                    for board in event.stopped:
-                        others = self._followers(board.board) - {event.by}
-                        self._say(board.board, others, f"stopped by {event.by}")
+                    self._stopped(event)
+                case api.Lapsed():
+                    self._lapsed(event.board)
                 case api.Dropped():
                     text = f"{event.count} reports and log lines were thrown away: it sends too much"
                     self._say(event.board, self._followers(event.board), text)
@@ -414,6 +432,11 @@ class IotBridge(Module):
             self.context.log.error("a board has no address", reason=str(error), cure=cure)
         else:
             self._robots[board.name] = robot
+
+    def _stopped(self, event: api.StopNotice) -> None:
+        for board in event.stopped:
+            others = self._followers(board.board) - {event.by}
+            self._say(board.board, others, f"stopped by {event.by}")
 
     def _progress(self, event: api.Progress) -> None:
         running = self._running(event.board, event.id)

@@ -8,6 +8,7 @@ import random
 import pytest
 
 from boardtalk.hil.board import EmulatedBoard
+from boardtalk.hil.faults import Faults
 from boardtalk.hil.line import FaultyLine
 from boardtalk.modules.iot_bridge import frames
 from boardtalk.modules.iot_bridge.frames import Kind, Outcome, Type
@@ -90,7 +91,7 @@ async def test_a_gateway_that_does_not_read_does_not_hold_up_the_board(
 
 @pytest.mark.parametrize("seed", [1, 2])
 async def test_damaged_and_lost_bytes_lose_no_command_and_repeat_none(seed: int) -> None:
-    line = FaultyLine(seed, drop=0.0005, flip=0.0005)
+    line = FaultyLine(seed, Faults(drop=0.0005, flip=0.0005))
     async with (
         EmulatedBoard(ROBOTS / "bench", line=line) as board,
         Peer(board.port) as peer,

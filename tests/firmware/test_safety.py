@@ -217,3 +217,16 @@ async def test_a_reset_never_goes_on_moving(board: EmulatedBoard, peer: Peer) ->
     await peer.hello()
     assert (await peer.do("voltage")) == {"voltage": 3.3}
     assert len(board.outputs) == told
+
+
+async def test_c04_what_came_while_the_board_was_frozen_does_not_start_after_its_time(
+    board: EmulatedBoard, peer: Peer
+) -> None:
+    for number in range(5):
+        await asyncio.sleep(number / 1000)
+        board.freeze()
+        id_ = peer.command("count", ttl_ms=200)
+        await asyncio.sleep(0.3)  # the length of the fault
+        board.thaw()
+        assert (await peer.result(id_))[0] is Outcome.EXPIRED
+    assert not [record for record in board.outputs if "counted" in record.state]

@@ -502,7 +502,7 @@ async def test_commands_under_way_when_the_gateway_died_are_not_carried_out_late
         assert hub.chain.stages[0].health.calls == 0
     async with gateway(tmp_path, Silent) as hub:
         command, consumed = await hub.store.history("alice")
-        assert command.state == "expired"
+        assert command.state == "unknown", "a board may have it, and executed it"
         assert consumed.state == "unknown", "the module may have done something with it"
 
 

@@ -6,8 +6,10 @@ import asyncio
 import os
 import random
 import signal
+import sqlite3
 import subprocess
 import sys
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -19,6 +21,7 @@ from hypothesis import strategies as st
 from boardtalk import store as store_module
 from boardtalk.sdk import Code, Message, Refused, State, Status
 from boardtalk.store import Accepted, Conflict, Duplicate, NotStored, Store, StoreError
+from boardtalk.store.writer import RETRY_S
 
 DONE = Status(code=Code.DONE, state=State.DONE)
 
@@ -80,6 +83,39 @@ async def test_a_new_ledger_begins_at_other_rows_than_the_last_one(tmp_path: Pat
             results = await put(store, say("one"), say("two"))
             rows |= {result.message.row for result in results}  # type: ignore[attr-defined]
     assert len(rows) == 4
+
+
+async def test_a_restored_ledger_does_not_use_the_rows_that_came_after_the_backup(tmp_path: Path) -> None:
+    rows = set()
+    async with opened(tmp_path) as store:
+        await put(store, say("before"))
+    backup = (tmp_path / "store.db").read_bytes()
+    for _ in range(3):
+        (tmp_path / "store.db").write_bytes(backup)
+        async with opened(tmp_path) as store:
+            (result,) = await put(store, say("after"))
+            rows.add(result.message.row)  # type: ignore[attr-defined]
+    assert len(rows) == 3
+
+
+async def test_a_put_that_comes_while_the_disk_refuses_is_refused_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with opened(tmp_path) as store:
+        (accepted,) = await put(store, say("before"))
+        monkeypatch.setattr(store._writer, "_do", refuse)
+        for _ in range(20):
+            store.update(accepted.message.row, DONE)  # type: ignore[attr-defined]
+            began = time.monotonic()
+            (result,) = await put(store, say("now"))
+            assert isinstance(result, NotStored)
+            assert time.monotonic() - began < RETRY_S / 2
+        monkeypatch.undo()
+
+
+def refuse(_: object) -> None:
+    time.sleep(0.01)  # so that others come meanwhile
+    raise sqlite3.OperationalError("database or disk is full")
 
 
 async def test_history_survives_a_restart_newest_last(tmp_path: Path) -> None:
@@ -189,8 +225,6 @@ async def test_tampering_with_the_audit_log_is_found(tmp_path: Path) -> None:
             store.audit("alice", "stop", "rover", f"stopped {number}")
     async with opened(tmp_path) as store:
         assert await store.verify_audit() is None
-    import sqlite3
-
     with sqlite3.connect(tmp_path / "store.db") as connection:
         connection.execute("UPDATE audit SET who = 'mallory' WHERE seq = 3")
     connection.close()
@@ -315,8 +349,6 @@ async def test_a_full_disk_refuses_with_the_reason_and_recovers_by_itself(tmp_pa
 
 
 async def test_a_file_of_a_newer_version_is_left_alone(tmp_path: Path) -> None:
-    import sqlite3
-
     connection = sqlite3.connect(tmp_path / "store.db")
     connection.execute("PRAGMA user_version = 99")
     connection.close()

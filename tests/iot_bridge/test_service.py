@@ -403,6 +403,34 @@ async def test_c09_only_the_attached_gateway_commands(
     assert board.executed == []
 
 
+async def test_c04_time_runs_on_while_the_link_process_is_frozen(
+    client: LinkClient, board: FakeBoard, state: Path
+) -> None:
+    os.kill(the_pid(state), signal.SIGSTOP)
+    client.command(a_command(1, FORWARD, ttl_ms=300, lease_ms=500))
+    await asyncio.sleep(0.5)  # the length of the fault
+    os.kill(the_pid(state), signal.SIGCONT)
+    assert (await event(client, api.Result)).outcome is Outcome.EXPIRED
+    assert board.executed == []
+
+
+async def test_c12_live_control_must_be_taken_anew_when_its_lease_has_run_out(
+    client: LinkClient, board: FakeBoard
+) -> None:
+    def points() -> list[bytes]:
+        return [each.payload[4:] for each in board.asked if each.type == Type.SETPOINT]
+
+    client.set_point("rover", 0, 200, b"1234")
+    await until(lambda: len(points()) == 1)
+    await asyncio.sleep(0.3)  # the lease runs out
+    client.set_point("rover", 0, 200, b"late")
+    assert (await event(client, api.Lapsed)).index == 0
+    client.set_point("rover", 0, 0, b"")
+    client.set_point("rover", 0, 200, b"anew")
+    await until(lambda: len(points()) == 3)
+    assert points() == [b"1234", b"", b"anew"]
+
+
 # Ports ------------------------------------------------------------------------------------------
 
 

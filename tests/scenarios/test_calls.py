@@ -100,6 +100,15 @@ def test_when_the_set_points_cease_the_rover_stands_and_the_call_ends(caller: Ca
     assert caller.stands()
 
 
+def test_c12_a_set_point_that_comes_after_the_lease_ends_the_call_and_moves_nothing(caller: Caller) -> None:
+    caller.open()
+    caller.steer("x=0 y=60", seconds=0.3)
+    time.sleep(0.8)  # the hand is off for longer than the lease
+    caller.steer("x=0 y=60", seconds=0.1)
+    assert caller.end() == "no set-point came in time, and rover has stopped"
+    assert caller.stands()
+
+
 def test_a_stop_ends_the_call_and_nobody_drives_before_rearm(caller: Caller, alice: Person) -> None:
     caller.open()
     caller.steer("x=0 y=60", seconds=0.2)

@@ -67,7 +67,19 @@ class Attach(Request, tag="attach"):
     """(vendor, product) of USB devices that may be opened to look for boards."""
 
 
-class Command(Request, tag="command"):
+class Timed(Request, kw_only=True):
+    """Base of what is of use for some time only."""
+
+    at: float = 0.0
+    """When it was sent, seconds of this machine's monotonic clock; 0: just now. Time runs on while it
+    waits in the socket of a link process that does not run."""
+
+    def left_ms(self, given_ms: int, now: float) -> int:
+        """What is left of so many milliseconds."""
+        return max(0, given_ms - int((now - self.at) * 1000)) if self.at else given_ms
+
+
+class Command(Timed, tag="command", kw_only=True):
     """Carry out a command; `Progress` and one `Result` follow. An id is executed at most once."""
 
     board: str
@@ -84,7 +96,7 @@ class Command(Request, tag="command"):
     """The board's epoch when the gateway accepted it: it dies if a stop came since. None: as it is now."""
 
 
-class Renew(Request, tag="renew"):
+class Renew(Timed, tag="renew", kw_only=True):
     """The lease of a running motion, again. Nothing else renews it."""
 
     board: str
@@ -99,8 +111,12 @@ class Cancel(Request, tag="cancel"):
     id: int
 
 
-class SetPoint(Request, tag="setpoint"):
-    """Live values for a control channel; outputs go off if none follow within the lease."""
+class SetPoint(Timed, tag="setpoint", kw_only=True):
+    """Live values for a control channel; outputs go off if none follow within the lease.
+
+    A lease of 0 ms takes the control or lets it go, outputs off. After a lease has run out nothing
+    counts until then, and `Lapsed` is told.
+    """
 
     board: str
     index: int
@@ -317,6 +333,13 @@ class LogLine(Answer, tag="log"):
     text: str
 
 
+class Lapsed(Answer, tag="lapsed"):
+    """A set-point came after the lease of the last one, and was thrown away."""
+
+    board: str
+    index: int
+
+
 class Dropped(Answer, tag="dropped"):
     """A board sends more than it may; so many reports and log lines were thrown away since."""
 
@@ -337,5 +360,6 @@ AnyAnswer = (
     | Result
     | Report
     | LogLine
+    | Lapsed
     | Dropped
 )

@@ -29,6 +29,7 @@ from boardtalk.modules.iot_bridge.news import (
     Telemetry,
 )
 from boardtalk.modules.iot_bridge.service import api
+from boardtalk.modules.iot_bridge.service.helm import Helm
 
 if TYPE_CHECKING:
     from boardtalk.modules.iot_bridge.device import Device
@@ -85,6 +86,7 @@ class Board:
         """Those that the board may have."""
         self._arrived: set[int] = set()
         """The orders that the board has."""
+        self._helm = Helm()
         self._stopping: asyncio.Task[bool] | None = None
         self._rearming = False
         self._told: api.BoardChanged | None = None
@@ -257,7 +259,7 @@ class Board:
 
     def renew(self, id_: int, lease_ms: int) -> None:
         """The lease of a running motion, again. Nothing for a stopped or absent board."""
-        if self.device is not None and not self.latched and id_ in self._orders:
+        if lease_ms and self.device is not None and not self.latched and id_ in self._orders:
             self.device.renew(id_, lease_ms)
 
     def cancel(self, id_: int) -> None:
@@ -268,8 +270,20 @@ class Board:
         elif self.device is not None:
             self.device.cancel(id_)
 
+    def take(self, index: int) -> None:
+        """Somebody takes a control or lets it go: outputs off."""
+        self._helm.take(index)
+        self._steer(index, 0, b"")
+
     def set_point(self, index: int, lease_ms: int, values: bytes) -> None:
-        """Live values for a control. Nothing for a stopped or absent board."""
+        """Live values for a control."""
+        if self._helm.hold(index, lease_ms / 1000, asyncio.get_running_loop().time()):
+            self._steer(index, lease_ms, values)
+        else:
+            self._feed.put(api.Lapsed(board=self.name, index=index))
+
+    def _steer(self, index: int, lease_ms: int, values: bytes) -> None:
+        """Nothing for a stopped or absent board."""
         if self.device is not None and not self.latched and self._ready.is_set():
             self.device.set_point(index, self.epoch, lease_ms, values)
 

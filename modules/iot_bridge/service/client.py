@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
+import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final, Self
 
@@ -136,11 +137,12 @@ class LinkClient:
 
     def command(self, command: api.Command) -> None:
         """Carry out a command; `Progress` and one `Result` follow."""
+        command.at = time.monotonic()
         self._channel.send(command)
 
     def renew(self, board: str, id_: int, lease_ms: int) -> None:
         """The lease of a running motion, again."""
-        self._channel.send(api.Renew(board=board, id=id_, lease_ms=lease_ms))
+        self._channel.send(api.Renew(board=board, id=id_, lease_ms=lease_ms, at=time.monotonic()))
 
     def cancel(self, board: str, id_: int) -> None:
         """End a running command."""
@@ -148,7 +150,8 @@ class LinkClient:
 
     def set_point(self, board: str, index: int, lease_ms: int, values: bytes) -> None:
         """Live values for a control channel."""
-        point = api.SetPoint(board=board, index=index, lease_ms=lease_ms, values=values)
+        at = time.monotonic()
+        point = api.SetPoint(board=board, index=index, lease_ms=lease_ms, values=values, at=at)
         self._channel.send(point)
 
     # Calls; each raises LinkError if refused, ServiceError if the link process is gone. -----------

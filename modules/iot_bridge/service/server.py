@@ -198,15 +198,19 @@ class Service:
                     )
                 )
             return
+        now = asyncio.get_running_loop().time()
         match request:
             case api.Command():
+                request.ttl_ms = request.left_ms(request.ttl_ms, now)
                 board.command(request)
             case api.Renew():
-                board.renew(request.id, request.lease_ms)
+                board.renew(request.id, request.left_ms(request.lease_ms, now))
             case api.Cancel():
                 board.cancel(request.id)
+            case api.SetPoint(lease_ms=0):
+                board.take(request.index)
             case api.SetPoint():
-                board.set_point(request.index, request.lease_ms, request.values)
+                board.set_point(request.index, request.left_ms(request.lease_ms, now), request.values)
 
     # The gateway --------------------------------------------------------------------------------
 

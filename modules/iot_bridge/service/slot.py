@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 from typing import TYPE_CHECKING, Final, Protocol
 
 from boardtalk.modules.iot_bridge.device import HELLO_TIMEOUT_S, Device
@@ -91,7 +92,7 @@ class Slot:
                 log.exception("port %s", self.path)
                 self._report(LinkError(f"{self.path}: a fault in the gateway: {error!r}"))
                 pause = HOPELESS_S
-            await asyncio.sleep(pause)
+            await self._rest(pause)
 
     async def _session(self) -> None:
         patience = PATIENCE_S[min(self._unanswered, len(PATIENCE_S) - 1)]
@@ -103,6 +104,14 @@ class Slot:
             self._failures = self._unanswered = 0
             self._said = ""
             await board.serve(device)
+
+    async def _rest(self, pause: float) -> None:
+        """Wait; no longer when something else is in the port: it may be the right board."""
+        there = _device(self.path)
+        for _ in range(max(1, round(pause / MISSING_S))):
+            await asyncio.sleep(min(pause, MISSING_S))
+            if _device(self.path) != there:
+                return
 
     def _report(self, error: LinkError) -> None:
         """Say what is wrong, once."""
@@ -122,3 +131,12 @@ class Slot:
         if isinstance(error, SessionLost):
             return BACKOFF_S[0]
         return BACKOFF_S[min(self._failures, len(BACKOFF_S)) - 1]
+
+
+def _device(path: str) -> tuple[int, int] | None:
+    """Which device is behind a path now; None: none."""
+    try:
+        found = os.stat(path)  # noqa: PTH116 - a path may be anything that a transport opens
+    except OSError:
+        return None
+    return found.st_rdev, found.st_ino
