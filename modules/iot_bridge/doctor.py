@@ -24,6 +24,8 @@ PROBERS: Final = {
     "brltty": "it takes CH340 ports for Braille displays: `sudo apt remove brltty`",
 }
 """Programs that open serial ports of strangers."""
+NOBODY: Final = "nobody answers"
+"""What is said of an open port without a board; other reasons say themselves what to do."""
 
 
 def examine(state: Path) -> Iterator[Finding]:
@@ -74,10 +76,10 @@ def _boards(state: Path) -> Iterator[Finding]:
         name = board.name or board.uid
         match board.state:
             case api.BoardState.OFFLINE:
+                detail = board.detail or NOBODY
+                cure = "is the boardtalk client on it? docs/board-author.md says how to copy it"
                 yield Finding(
-                    Severity.PROBLEM,
-                    f"{name} on {board.port}: {board.detail or 'does not answer'}",
-                    "is the boardtalk client on it? docs/board-author.md says how to copy it",
+                    Severity.PROBLEM, f"{name} on {board.port}: {detail}", cure if NOBODY in detail else ""
                 )
             case api.BoardState.WAITING:
                 cure = f"`boardtalk boards adopt {board.uid} NAME`"

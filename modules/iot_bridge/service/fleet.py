@@ -106,17 +106,23 @@ class Fleet:
 
     # Who is who ---------------------------------------------------------------------------------
 
-    def find(self, device: Device, board: Board | None) -> Board:
+    def find(self, device: Device, board: Board | None, uid: str) -> Board:
         """The board at the other end of a session.
 
         Args:
             device: the session.
             board: the one whose port it is, if it has one of its own.
+            uid: of the only one that may be there; "" = any.
 
         Raises:
-            WrongBoard: it is connected already, or another one has its name.
+            WrongBoard: it is another one, it is connected already, or another one has its name.
         """
         hello = device.hello
+        if uid and hello.uid != uid:
+            raise WrongBoard(
+                f"{device.port}: board {hello.uid} ({self._address(hello.uid) or hello.name}) is there "
+                f"instead of {uid}; it is left alone"
+            )
         for other in (*self._boards.values(), *self._waiting):
             if other.device is not None and other.uid == hello.uid:
                 raise WrongBoard(f"{device.port}: board {hello.uid} is connected at {other.port} already")
@@ -167,13 +173,17 @@ class Fleet:
             self._boards[name] = Board(name, uid, self._feed, self._memory, self._tasks)
         return self._boards[name]
 
-    def _name(self, uid: str, declared: str) -> str:
-        """The address of a board found somewhere; "" if somebody must adopt it first."""
+    def _address(self, uid: str) -> str:
+        """The address that a block or an adoption has given to a board; "" = none."""
         for wanted in self._wanted.values():
             if wanted.uid.lower() == uid:
                 return wanted.name
-        if given := self._memory.get(uid).name:
-            return given
+        return self._memory.get(uid).name
+
+    def _name(self, uid: str, declared: str) -> str:
+        """The address of a board found somewhere; "" if somebody must adopt it first."""
+        if known_as := self._address(uid):
+            return known_as
         name = re.sub(r"[^a-z0-9_-]+", "-", declared.lower())[:27].strip("-_") or "board"
         block, known = self._wanted.get(name), self._boards.get(name)
         if block is not None and block.port == AUTO and not block.uid and (not known or not known.device):

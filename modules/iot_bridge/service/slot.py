@@ -16,7 +16,8 @@ from boardtalk.modules.iot_bridge.errors import (
     VersionError,
     WrongBoard,
 )
-from boardtalk.modules.iot_bridge.transports.serial import DEFAULT_BAUD, SerialPort
+from boardtalk.modules.iot_bridge.transports.ports import transport
+from boardtalk.modules.iot_bridge.transports.serial import DEFAULT_BAUD
 
 if TYPE_CHECKING:
     from boardtalk.modules.iot_bridge.cache import DictionaryCache
@@ -24,8 +25,8 @@ if TYPE_CHECKING:
 
 BACKOFF_S: Final = (0.1, 0.2, 0.5, 1.0, 2.0)
 """Pauses after one failure after another."""
-MISSING_S: Final = 0.2
-"""How often it is looked whether a port is back."""
+MISSING_S: Final = 0.5
+"""How often a port that is not there is tried again, in case nobody tells that it is back."""
 HOPELESS_S: Final = 5.0
 """After what only a person can mend."""
 PATIENCE_S: Final = (HELLO_TIMEOUT_S, 10.0, 30.0)
@@ -37,7 +38,7 @@ log = logging.getLogger(__name__)
 class Fleet(Protocol):
     """Who knows the boards."""
 
-    def find(self, device: Device, board: Board | None) -> Board:
+    def find(self, device: Device, board: Board | None, uid: str) -> Board:
         """The board at the other end of a session. Raises WrongBoard."""
         ...
 
@@ -81,18 +82,17 @@ class Slot:
                 await self._session()
             except LinkError as error:
                 self._report(error)
-                pause = self._pause(error)
+                await self._pause(error)
             except Exception as error:
                 log.exception("port %s", self.path)
                 self._report(LinkError(f"{self.path}: a fault in the gateway: {error!r}"))
-                pause = HOPELESS_S
-            await asyncio.sleep(pause)
+                await asyncio.sleep(HOPELESS_S)
 
     async def _session(self) -> None:
         patience = PATIENCE_S[min(self._unanswered, len(PATIENCE_S) - 1)]
-        port = SerialPort(self.path, self._baud)
-        async with Device(port, self._cache, self._uid, patience) as device:
-            board = self._fleet.find(device, self._board)
+        port = transport(self.path, self._baud)
+        async with Device(port, self._cache, patience_s=patience) as device:
+            board = self._fleet.find(device, self._board, self._uid)
             hello = device.hello
             log.info("%s: %s, board %s, %s", self.path, board.name, hello.uid, hello.firmware)
             self._failures = self._unanswered = 0
@@ -109,11 +109,21 @@ class Slot:
             self._said = str(error)
             log.warning("%s", error)
 
-    def _pause(self, error: LinkError) -> float:
-        if isinstance(error, PortMissing):
-            return MISSING_S
-        if isinstance(error, PortDenied | WrongBoard | VersionError):
-            return HOPELESS_S
-        if isinstance(error, SessionLost):
-            return BACKOFF_S[0]
-        return BACKOFF_S[min(self._failures, len(BACKOFF_S)) - 1]
+    async def _pause(self, error: LinkError) -> None:
+        """Wait until another attempt is worth it."""
+        if isinstance(error, PortMissing | PortDenied):
+            await self._until_there(MISSING_S if isinstance(error, PortMissing) else HOPELESS_S)
+        elif isinstance(error, WrongBoard | VersionError):
+            await asyncio.sleep(HOPELESS_S)
+        elif isinstance(error, SessionLost):
+            await asyncio.sleep(BACKOFF_S[0])
+        else:
+            await asyncio.sleep(BACKOFF_S[min(self._failures, len(BACKOFF_S)) - 1])
+
+    async def _until_there(self, at_most: float) -> None:
+        try:
+            async with asyncio.timeout(at_most):
+                await transport(self.path, self._baud).appears()
+                await asyncio.sleep(BACKOFF_S[0])  # udev may not be done with it
+        except TimeoutError:
+            pass

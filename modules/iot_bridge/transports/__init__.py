@@ -58,3 +58,7 @@ class Transport(Protocol):
     async def drain(self) -> None:
         """Wait until the line has little left to send, or is gone."""
         ...
+
+    async def appears(self) -> None:
+        """After `PortMissing` or `PortDenied`: wait until it is worth another attempt, if anybody tells."""
+        ...

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, Self
 
 from boardtalk.modules.iot_bridge.errors import PortBusy, PortDenied, PortError, PortMissing
+from boardtalk.modules.iot_bridge.transports import hotplug
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -116,6 +117,10 @@ class SerialPort:
             await self._written.wait()
         while (surplus := self._in_kernel() - self._kernel_bytes) > 0:  # noqa: ASYNC110 - no event tells
             await asyncio.sleep(surplus * BITS_PER_BYTE / self._baud)
+
+    async def appears(self) -> None:
+        """See `Transport.appears`."""
+        await hotplug.appears(self.name)
 
     @property
     def _kernel_bytes(self) -> int:
