@@ -30,10 +30,15 @@ class Topics(NamedTuple):
 
 
 GATEWAY_TOPICS: Final = Topics(
-    publish=("chat/+/in", "chat/+/status", "chat/+/calls", "presence/+", "boards/+/rx", "boards/+/state"),
-    subscribe=("chat/+/out", "chat/+/stop", "chat/+/call", "boards/+/tx", "boards/+/status"),
+    publish=("chat/+/in", "chat/+/status", "chat/+/calls", "presence/+", "boards/+/status"),
+    subscribe=("chat/+/out", "chat/+/stop", "chat/+/call"),
 )
 """Only the gateway puts anything into an inbox: nothing reaches anybody but through the chain."""
+
+LINK_TOPICS: Final = Topics(
+    publish=("boards/+/rx", "boards/+/state"), subscribe=("boards/+/tx", "boards/+/status")
+)
+"""Only the process that talks to boards commands them."""
 
 
 def user_topics(address: str) -> Topics:
@@ -41,4 +46,12 @@ def user_topics(address: str) -> Topics:
     return Topics(
         publish=(f"chat/{address}/out", f"chat/{address}/stop", f"chat/{address}/call"),
         subscribe=(f"chat/{address}/#", "presence/+", "boards/+/state"),
+    )
+
+
+def board_topics(address: str) -> Topics:
+    """What a board may say and hear at the broker: only in its own name."""
+    return Topics(
+        publish=(f"boards/{address}/tx", f"boards/{address}/status"),
+        subscribe=(f"boards/{address}/rx",),
     )

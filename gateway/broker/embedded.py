@@ -8,16 +8,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from boardtalk.broker import packets
-from boardtalk.broker.base import (
-    MAX_CONNECTIONS,
-    MAX_PACKET_BYTES,
-    MAX_UNACKNOWLEDGED,
-    BrokerError,
-    write_private,
-)
+from boardtalk.broker.base import MAX_CONNECTIONS, MAX_UNACKNOWLEDGED, write_private
 from boardtalk.broker.hosted import Hosted
 from boardtalk.broker.permissions import Grant, nats_user
+from boardtalk.sdk.mqtt import packets
+from boardtalk.sdk.mqtt.endpoint import MAX_PACKET_BYTES, BrokerError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -71,7 +66,7 @@ class NatsServer(Hosted):
             "host": "127.0.0.1",
             "port": -1,
             "mqtt": {
-                "host": self._listen_host,
+                "host": self.listen_host,
                 "port": self.endpoint.port,
                 "max_ack_pending": MAX_UNACKNOWLEDGED,
             },
@@ -86,7 +81,7 @@ class NatsServer(Hosted):
         }
         if self.websocket_port:
             configuration["websocket"] = {
-                "host": self._listen_host,
+                "host": self.listen_host,
                 "port": self.websocket_port,
                 "no_tls": True,
             }

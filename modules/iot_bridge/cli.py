@@ -25,6 +25,7 @@ STYLES: Final = {
 }
 
 boards = App(name="boards", help="Boards: address, uid, port, firmware and state.")
+boards.command("boardtalk.cli.boards:credentials", name="credentials")  # the gateway's: it has the logins
 
 
 @boards.default

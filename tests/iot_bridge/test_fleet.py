@@ -13,6 +13,7 @@ from serial.tools.list_ports_common import ListPortInfo
 
 from boardtalk.modules.iot_bridge.feed import Feed
 from boardtalk.modules.iot_bridge.service import api
+from boardtalk.modules.iot_bridge.service.broker import Broker
 from boardtalk.modules.iot_bridge.service.fleet import Fleet
 from boardtalk.modules.iot_bridge.transports import discovery
 from tests.iot_bridge.fake_board import FakeBoard
@@ -55,7 +56,7 @@ def usb(monkeypatch: pytest.MonkeyPatch) -> Usb:
 async def fleet(folder: Path, *boards: api.WantedBoard, adopt_all: bool = False) -> AsyncIterator[Fleet]:
     try:
         async with asyncio.TaskGroup() as tasks:
-            fleet = Fleet(folder, Feed(), tasks)
+            fleet = Fleet(folder, Feed(), tasks, Broker(folder))
             fleet.configure(api.Attach(boards=boards, adopt_all=adopt_all, usb=(PICO,)))
             yield fleet
             raise Ended

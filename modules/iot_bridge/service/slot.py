@@ -16,12 +16,13 @@ from boardtalk.modules.iot_bridge.errors import (
     VersionError,
     WrongBoard,
 )
-from boardtalk.modules.iot_bridge.transports.ports import transport
-from boardtalk.modules.iot_bridge.transports.serial import DEFAULT_BAUD
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from boardtalk.modules.iot_bridge.cache import DictionaryCache
     from boardtalk.modules.iot_bridge.service.board import Board
+    from boardtalk.modules.iot_bridge.transports import Transport
 
 BACKOFF_S: Final = (0.1, 0.2, 0.5, 1.0, 2.0)
 """Pauses after one failure after another."""
@@ -47,10 +48,10 @@ class Slot:
     """One port.
 
     Args:
-        path: the device.
+        path: what people call it.
+        transport: makes a fresh transport to it.
         fleet: tells which board it is.
         cache: of dictionaries.
-        baud: bits per second.
         board: the one that belongs here; None = whichever it is.
         uid: its unique id; "" = any.
     """
@@ -58,15 +59,15 @@ class Slot:
     def __init__(
         self,
         path: str,
+        transport: Callable[[], Transport],
         fleet: Fleet,
         cache: DictionaryCache,
         *,
-        baud: int = DEFAULT_BAUD,
         board: Board | None = None,
         uid: str = "",
     ) -> None:
         self.path = path
-        self._baud = baud
+        self._transport = transport
         self._fleet = fleet
         self._cache = cache
         self._board = board
@@ -90,7 +91,7 @@ class Slot:
 
     async def _session(self) -> None:
         patience = PATIENCE_S[min(self._unanswered, len(PATIENCE_S) - 1)]
-        port = transport(self.path, self._baud)
+        port = self._transport()
         async with Device(port, self._cache, patience_s=patience) as device:
             board = self._fleet.find(device, self._board, self._uid)
             hello = device.hello
@@ -123,7 +124,7 @@ class Slot:
     async def _until_there(self, at_most: float) -> None:
         try:
             async with asyncio.timeout(at_most):
-                await transport(self.path, self._baud).appears()
+                await self._transport().appears()
                 await asyncio.sleep(BACKOFF_S[0])  # udev may not be done with it
         except TimeoutError:
             pass
