@@ -80,7 +80,7 @@ class Client:
             self._size += len(piece)
         self._digest = hash_.digest()[:8]
         self._hello(_VERSION, 0)
-        kept = [asyncio.create_task(task()) for task in [self._clock] + tasks]
+        kept = [asyncio.create_task(task()) for task in [self._clock] + list(self._stream.tasks) + tasks]
         while kept:
             await self._stream.readable()
             self._read()

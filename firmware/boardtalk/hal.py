@@ -1,6 +1,7 @@
-"""The hardware, as far as this client needs it. The only file that imports `machine`."""
+"""The hardware, as far as this client needs it. The only file that imports `machine` and `network`."""
 
 import gc
+import json
 import os
 import sys
 from asyncio import core  # type: ignore[attr-defined]
@@ -35,14 +36,46 @@ def reset_cause():
     return 0
 
 
-def open_stream(uart=None):
-    """The stream to the gateway: a UART, or the console, which is the REPL's too.
+def join(ssid, password):
+    """Begin to join a Wi-Fi."""
+    station = _station()
+    station.active(False)  # whatever it was about
+    station.active(True)
+    station.connect(ssid, password)
+    try:
+        station.config(pm=station.PM_NONE)  # else it listens ten times a second only
+    except (AttributeError, OSError, ValueError):
+        pass  # not everywhere
 
-    It has `readinto` and `write`, which take or give what they can without waiting, `readable` to
-    wait for more, and `close`.
+
+def joined():
+    """Whether there is a network. Systems without Wi-Fi of their own have one anyway."""
+    station = _station()
+    return not station or station.isconnected()
+
+
+def _station():
+    try:
+        import network
+    except ImportError:
+        return None
+    return network.WLAN(network.STA_IF)
+
+
+def open_stream(uart=None):
+    """The stream to the gateway: a UART; a broker, if there is a `boardtalk.json`; or the console.
+
+    The console is the REPL's too. The stream has `readinto` and `write`, which take or give what they can
+    without waiting, `readable` to wait for more, and `close`.
     """
     if uart:
         return Stream(uart, uart)
+    settings = "boardtalk.json"
+    if settings in os.listdir():
+        from boardtalk.mqtt import MqttStream
+
+        with open(settings) as file:
+            return MqttStream(json.load(file))
     if sys.platform == "linux":  # an emulated board, whose standard input and output don't block
         return Stream(sys.stdin.buffer, sys.stdout.buffer)
     from boardtalk.console import Console
@@ -53,6 +86,8 @@ def open_stream(uart=None):
 class Stream:
     """A stream that does not block."""
 
+    tasks = ()
+    """What must run beside."""
     interrupt_ms = 50
     """A Ctrl-C counts after this silence: on a noisy line it may be left of a damaged frame."""
 
