@@ -337,6 +337,19 @@ async def test_no_secret_is_logged_or_shown_to_other_users(here: Site) -> None:
         assert not [token for token in tokens if token in shown]
 
 
+async def test_the_credentials_are_the_file_that_the_document_shows(here: Site) -> None:
+    document = (ROVER.parents[3] / "docs" / "board-author.md").read_text()
+    shown = json.loads(document.split("```json")[1].split("```")[0])
+    printed = await here.cli("boards", "credentials", "rover")
+    settings = json.loads(printed.out)
+    assert {key: type(value) for key, value in settings.items()} == {
+        key: type(value) for key, value in shown.items()
+    }
+    assert (settings["topic"], settings["user"]) == (shown["topic"], shown["user"])
+    assert "host = 0.0.0.0" in printed.err, "boards can't reach a broker at 127.0.0.1"
+    assert settings["password"] not in printed.err
+
+
 async def test_credentials_are_for_boards_only(here: Site) -> None:
     await call(here.gateway.token, "alice")
     refused = await here.cli("boards", "credentials", "alice")
