@@ -87,7 +87,7 @@ class BoardBlock(Settings):
     """A board that this gateway knows, and what it is called here."""
 
     port: Annotated[
-        str, msgspec.Meta(description="`auto`, a device, tcp://HOST:PORT or rfc2217://HOST:PORT")
+        str, msgspec.Meta(description="`auto`, a device, `mqtt`, tcp://HOST:PORT or rfc2217://HOST:PORT")
     ] = "auto"
     uid: Annotated[str, msgspec.Meta(description="unique id; other boards are then refused")] = ""
     baud: Annotated[
@@ -103,7 +103,7 @@ class IotBridge(Module):
     """Takes the messages to robots, and speaks for them."""
 
     name = "iot_bridge"
-    description = "talks to boards over serial ports"
+    description = "talks to boards over serial ports, the network and MQTT"
     version = "1"
     blocks: ClassVar[Mapping[str, type[Settings]]] = {"board": BoardBlock}
 
