@@ -138,7 +138,7 @@ async def _start(
         for logins in (users, boards):
             logins.subscribe(lambda: running.reload(_logins(users, boards)))
         at = running.endpoint
-        gate = BoardGate(boards, mqtt.board_left, running.listen_host, at.port, at.tls)
+        gate = BoardGate(boards, mqtt.board_left, running.listen_host, at.port, at.tls, running.own)
     door = LocalDoor(hub, intake, calls, users, configuration, gate=gate)
     await stack.enter_async_context(door.listening(folder))
     return Endpoints(mqtt=str(running.endpoint) if running else None, modules=list(runner.modules))
@@ -162,7 +162,7 @@ async def _start_broker(
     made = broker.create(conf.broker_settings(blocks[0]), folder, _logins(users, boards))
     running = await stack.enter_async_context(made)
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    broker.write_private(path, msgspec.json.encode(running.boards_endpoint).decode())
+    broker.write_private(path, running.boards_endpoint.to_json())
     return running
 
 

@@ -80,5 +80,5 @@ def _files(robot: str | Path) -> tuple[Path, ...]:
     for folder in (SIM, *folders):
         modules = [*folder.glob("*.py"), *folder.glob("*.mpy"), *folder.glob("boardtalk/")]
         found |= {path.stem: path for path in modules}
-        found |= {path.name: path for path in folder.glob("*.json")}
+        found |= {path.name: path for path in (*folder.glob("*.json"), *folder.glob("*.der"))}
     return tuple(found.values())

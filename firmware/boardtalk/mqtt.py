@@ -113,7 +113,7 @@ class MqttStream:
                 pause = _PAUSE_MS
                 self._told = ""
                 await self._stay()
-            except (OSError, asyncio.TimeoutError) as error:
+            except (OSError, ValueError, asyncio.TimeoutError) as error:
                 self._tell(error)
             if pause == _MAX_PAUSE_MS:
                 self._address = None  # it may have another one now
@@ -151,9 +151,11 @@ class MqttStream:
                 connection.setsockopt(_IPPROTO_TCP, _TCP_NODELAY, 1)
             except OSError:
                 pass  # not everywhere
+            if self._settings.get("tls"):
+                connection = self._encrypted(connection)
             packets.login()
-            self._flush(connection)
             while not packets.first():
+                self._flush(connection)
                 await _readable(connection)
                 self._fill(connection)
             packets.welcome()
@@ -164,6 +166,18 @@ class MqttStream:
             connection.close()
             raise
         return connection
+
+    def _encrypted(self, connection):
+        """TLS on a connection. Shaking hands is part of reading and writing."""
+        import ssl
+
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.verify_mode = ssl.CERT_REQUIRED  # type: ignore[attr-defined]
+        with open(self._settings["ca"], "rb") as file:
+            context.load_verify_locations(cadata=file.read())
+        return context.wrap_socket(
+            connection, server_hostname=self._settings["host"], do_handshake_on_connect=False
+        )
 
     async def _stay(self):
         """Until the connection is lost."""

@@ -63,6 +63,8 @@ class Broker(Protocol):
     """With the gateway's login."""
     boards_endpoint: Endpoint
     """With the login that talks to boards."""
+    own: bool
+    """Whether the gateway runs it, and makes its logins."""
     listen_host: str
     """Where other machines find it; 0.0.0.0: at all addresses of this one."""
 

@@ -22,6 +22,8 @@ log = structlog.get_logger()
 class External:
     """Its users and rights are its operator's business; `docs/mqtt.md` says which are needed."""
 
+    own = False
+
     def __init__(self, settings: RemoteBroker) -> None:
         self.endpoint = self.boards_endpoint = _endpoint(settings)
         self.listen_host = self.endpoint.host

@@ -36,6 +36,7 @@ class Hosted(ABC):
 
     name: ClassVar[str]
     """Of the program, and of its data folder."""
+    own = True
 
     def __init__(self, settings: LocalBroker, state: Path, logins: Iterable[Login]) -> None:
         host = _WILDCARDS.get(settings.host, settings.host)

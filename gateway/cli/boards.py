@@ -37,6 +37,11 @@ def credentials(
         revoke: shut the board out instead, at once.
     """
     changed = await_(_change(name, revoke=revoke, state=state))
+    if not changed.own:
+        errors.print(
+            "The broker is somebody else's: have its operator change the login; docs/mqtt.md has its rights.",
+            soft_wrap=True,
+        )
     if revoke:
         errors.print(f"{name} is shut out")
         return DONE
@@ -44,6 +49,7 @@ def credentials(
         "host": host or _reachable(changed.host),
         "port": changed.port,
         "tls": changed.tls,
+        **({"ca": "broker.der"} if changed.tls else {}),
         "user": changed.login,
         "password": changed.token,
         "topic": f"boards/{changed.address}",
@@ -51,7 +57,8 @@ def credentials(
     }
     print(msgspec.json.format(msgspec.json.encode(settings), indent=2).decode())
     errors.print(
-        "Shown only now. Put in your Wi-Fi, then: mpremote fs cp boardtalk.json :",
+        "Shown only now. Put in your Wi-Fi, then: mpremote fs cp boardtalk.json :\n"
+        f"The configuration needs: board {name} {{ port = mqtt }}",
         markup=False,
         soft_wrap=True,
     )

@@ -46,6 +46,8 @@ class BoardGate(NamedTuple):
     host: str
     port: int
     tls: bool
+    own: bool
+    """Whether its logins are made here."""
 
 
 log = structlog.get_logger()
@@ -209,6 +211,8 @@ class BoardChanged(msgspec.Struct, tag="board"):
     """Where the broker listens; 0.0.0.0: at all addresses of this machine."""
     port: int = 0
     tls: bool = False
+    own: bool = True
+    """Whether the login has been made, or the broker's operator must."""
 
 
 class CallOpened(msgspec.Struct, tag="called"):
@@ -399,17 +403,17 @@ class LocalDoor:
     async def _change_board(self, request: ChangeBoard) -> BoardChanged:
         if self._gate is None:
             raise UserError("there is no broker to log in at: write a block `broker { }`")
-        logins, left, host, port, tls = self._gate
+        logins, left, host, port, tls, own = self._gate
         if request.revoke:
             logins.revoke(request.address)
             await left(request.address)
-            return BoardChanged(request.address)
+            return BoardChanged(request.address, own=own)
         taken = self._hub.directory.kind(request.address)
         if taken not in (None, Kind.ROBOT):
             raise UserError(f"{request.address!r} is the address of a {taken}")
         login = broker.Login(request.address, logins.renew(request.address).token, board=True)
         await left(request.address)
-        return BoardChanged(login.address, login.name, login.token, host, port, tls)
+        return BoardChanged(login.address, login.name, login.token, host, port, tls, own)
 
 
 async def _pump(session: Session, channel: Channel[Request]) -> None:

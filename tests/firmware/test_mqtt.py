@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import aiomqtt
-import msgspec
 import pytest
 
 from boardtalk.broker import Login
@@ -36,7 +35,7 @@ ROUNDS = 300
 @asynccontextmanager
 async def at_broker(kind: str, state: Path) -> AsyncIterator[Hosted]:
     async with hosted(kind, state, [Login("rover", TOKEN, board=True)]) as running:
-        boards_file(state).write_bytes(msgspec.json.encode(running.boards_endpoint))
+        boards_file(state).write_text(running.boards_endpoint.to_json())
         yield running
 
 

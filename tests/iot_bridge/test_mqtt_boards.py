@@ -5,11 +5,15 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
+import shlex
 import shutil
 import signal
+import subprocess
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -17,8 +21,12 @@ import paho.mqtt.client as paho
 import pytest
 from paho.mqtt.enums import CallbackAPIVersion
 
+from boardtalk.broker.permissions import Grant, mosquitto_acl, mosquitto_passwords
 from boardtalk.hil.board import EmulatedBoard
 from boardtalk.hil.interpreter import SIM
+from boardtalk.modules.iot_bridge.service import api
+from boardtalk.modules.iot_bridge.service.client import LinkClient
+from boardtalk.policy import Topics, board_topics
 from tests.scenarios.rig import Gateway, Result, free_port
 
 T = TypeVar("T")
@@ -206,6 +214,31 @@ async def test_c09_c20_motion_ends_with_its_lease_when_the_broker_dies_and_the_b
         await call(anywhere.gateway.chat, "rover", "battery")
 
 
+async def test_c14_a_board_is_back_with_the_next_gateway_when_one_was_killed(anywhere: Site) -> None:
+    """The broker dies with the gateway that runs it; the link process finds the next one's by itself."""
+    async with rover(anywhere) as board:
+        moving = asyncio.create_task(call(anywhere.gateway.chat, "rover", "forward 300"))
+        await board.until(left=50, right=50)
+        link = await call(anywhere.gateway.process, "iot_bridge.service")
+        killed = time.monotonic()
+        await call(partial(anywhere.gateway.end, signal.SIGKILL, after_a_kill=True))
+        assert (await board.until(left=0, right=0)).at - killed <= LEASE_S + 0.1
+        await moving
+        await call(anywhere.gateway.start)
+        back = await anywhere.until("rover", "ready", within=BACK_S)
+        print(f"ready {back:.1f} s after the next gateway")
+        assert await call(anywhere.gateway.process, "iot_bridge.service") == link
+        assert (await call(anywhere.gateway.chat, "rover", "battery")).code == 0
+
+
+async def test_a_board_without_a_broker_is_told_so(tmp_path: Path) -> None:
+    wanted = api.WantedBoard(name="rover", port="mqtt")
+    async with await LinkClient.start(tmp_path, [wanted]) as client, asyncio.timeout(10):
+        async for event in client.events():
+            if isinstance(event, api.BoardChanged) and "no broker" in event.detail:
+                break
+
+
 async def test_a_board_that_dies_is_offline_by_its_last_will(anywhere: Site) -> None:
     async with rover(anywhere) as board:
         await board.kill()
@@ -356,6 +389,100 @@ async def test_credentials_are_for_boards_only(here: Site) -> None:
     assert refused.code != 0
     assert "alice" in refused.err
     assert (await here.cli("boards", "credentials", "No Name")).code != 0
+
+
+KEY = "-newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -keyout"
+OPENSSL = f"""
+openssl req -x509 {KEY} NAME.key -out NAME.pem -subj /CN=ca
+openssl req {KEY} broker.key -out broker.csr -subj /CN=localhost
+openssl x509 -req -in broker.csr -CA NAME.pem -CAkey NAME.key -CAcreateserial -out broker.pem -extfile names
+openssl x509 -in NAME.pem -outform der -out NAME.der
+"""
+MOSQUITTO = """
+user root
+listener {port} 127.0.0.1
+cafile ca.pem
+certfile broker.pem
+keyfile broker.key
+password_file passwords
+acl_file rights
+"""
+FOREIGN = """
+broker {{
+  url = mqtts://localhost:{port}
+  username = gateway
+  password_file = {folder}/password
+  ca_file = {folder}/ca.pem
+}}
+module iot_bridge {{
+  discover = no
+}}
+board rover {{
+  port = mqtt
+}}
+"""
+
+
+def rights_in_the_document() -> Topics:
+    """What docs/mqtt.md says that the gateway needs of a broker that somebody else runs."""
+    text = (ROVER.parents[3] / "docs" / "mqtt.md").read_text()
+    row = next(line for line in text.splitlines() if line.startswith("| the gateway (`username`"))
+    publish, subscribe = (tuple(re.findall(r"`([^`]+)`", cell)) for cell in row.split("|")[2:4])
+    return Topics(publish, subscribe)
+
+
+async def test_a_board_comes_over_a_foreign_broker_with_tls(tmp_path: Path) -> None:
+    """With the rights of the document, and no others."""
+    mosquitto = shutil.which("mosquitto", path=f"{os.environ['PATH']}:/usr/sbin")
+    if not mosquitto or not shutil.which("openssl"):
+        (pytest.fail if os.environ.get("CI") else pytest.skip)("mosquitto or openssl is not installed")
+    port = free_port()
+    (tmp_path / "names").write_text("subjectAltName=DNS:localhost")
+    (tmp_path / "password").write_text("secret" * 6)
+    (tmp_path / "mosquitto.conf").write_text(MOSQUITTO.format(port=port))
+    for name in ("other", "ca"):
+        for line in OPENSSL.replace("NAME", name).strip().splitlines():
+            await call(
+                partial(subprocess.run, shlex.split(line), cwd=tmp_path, check=True, capture_output=True)
+            )
+    grants = [Grant("gateway", "secret" * 6, rights_in_the_document())]
+
+    def let_in() -> None:
+        (tmp_path / "passwords").write_text(mosquitto_passwords(grants))
+        (tmp_path / "rights").write_text(mosquitto_acl(grants))
+
+    let_in()
+    at = Site("embedded", tmp_path)
+    (tmp_path / "gateway.conf").write_text(FOREIGN.format(port=port, folder=tmp_path))
+    broker = subprocess.Popen([mosquitto, "-c", "mosquitto.conf"], cwd=tmp_path, stderr=subprocess.DEVNULL)
+    try:
+        await call(at.gateway.start)
+        printed = await at.cli("boards", "credentials", "rover")
+        assert "operator" in printed.err
+        settings = json.loads(printed.out)
+        assert (settings["host"], settings["tls"], settings["ca"]) == ("localhost", True, "broker.der")
+        grants.append(Grant(settings["user"], settings["password"], board_topics("rover")))
+        let_in()
+        broker.send_signal(signal.SIGHUP)
+        folder = tmp_path / "robot"
+        folder.mkdir()
+        (folder / "main.py").write_text(ROVER.read_text())
+        (folder / "chassis.py").write_text((SIM / "rover" / "chassis.py").read_text())
+        (folder / "boardtalk.json").write_text(json.dumps(settings))
+        (folder / "broker.der").write_bytes((tmp_path / "other.der").read_bytes())
+        async with EmulatedBoard(folder, heap="256k") as board:
+            await console(board, "broker localhost")
+            await at.until("rover", "offline", detail="not logged in")
+            (folder / "broker.der").write_bytes((tmp_path / "ca.der").read_bytes())
+            await board.reset()
+            await at.until("rover", "ready")
+            assert (await call(at.gateway.chat, "rover", "forward 20")).code == 0
+            await board.until(left=0, right=0)
+        await at.until("rover", "offline", within=2.0)
+    finally:
+        await call(at.gateway.end)
+        broker.kill()
+        broker.wait()
 
 
 NETWORK = """

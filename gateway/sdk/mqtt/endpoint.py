@@ -37,6 +37,10 @@ class Endpoint(msgspec.Struct, frozen=True):
     def __str__(self) -> str:
         return f"{self.host}:{self.port}"
 
+    def to_json(self) -> str:
+        """For `boards_file`."""
+        return msgspec.json.encode(self, enc_hook=str).decode()
+
     def context(self) -> ssl.SSLContext | None:
         """What `asyncio` needs for TLS; None without.
 
@@ -62,6 +66,7 @@ def boards_file(state: Path) -> Path:
 def boards_endpoint(state: Path) -> Endpoint | None:
     """The endpoint that leads to boards; None: the gateway has no broker."""
     try:
-        return msgspec.json.decode(boards_file(state).read_bytes(), type=Endpoint)
+        data = boards_file(state).read_bytes()
+        return msgspec.json.decode(data, type=Endpoint, dec_hook=lambda kind, text: kind(text))
     except (OSError, msgspec.DecodeError):
         return None

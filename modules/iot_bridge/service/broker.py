@@ -36,6 +36,8 @@ BAUD: Final = 1_000_000
 READ_BYTES: Final = 1024
 UNREAD_BYTES: Final = 1 << 15
 """What a board says beyond this before it is read is dropped; its link repeats what matters."""
+MAX_NAMES: Final = 1000
+"""Boards that are known by their last will; a broker that anybody may log in at could name any number."""
 ROOM_S: Final = 0.005
 """Between two looks whether a socket that was full has room again."""
 NO_BROKER: Final = "there is no broker: write a block `broker { }`"
@@ -60,7 +62,7 @@ class Broker:
         self._ports: dict[str, MqttPort] = {}
         self._shown: dict[str, bytes] = {}
         """What everybody may read of each board."""
-        self._strangers: set[str] = set()
+        self._packet_id = 0
 
     async def run(self) -> None:
         """Stay connected until cancelled."""
@@ -76,6 +78,9 @@ class Broker:
                     await self._serve(connection)
                 except (OSError, TimeoutError, BrokerError) as error:
                     reason = f"the broker at {endpoint} is not reached: {error or 'no answer'}"
+                except Exception as error:  # boards at other ports go on, whatever a broker says
+                    log.exception("broker")
+                    reason = f"{MQTT}: a fault in the gateway: {error!r}"
             if reason != self.reason:
                 log.warning("%s", reason)
             self.reason = reason
@@ -139,7 +144,7 @@ class Broker:
     def _take(self, connection: Connection, message: packets.Publish) -> None:
         if message.qos:
             connection.send(packets.puback(message.packet_id))
-        _, name, what = message.topic.split("/")
+        name, _, what = message.topic.removeprefix("boards/").partition("/")
         port = self._ports.get(name)
         if what == "status":
             self._on_status(name, online=message.payload == ONLINE)
@@ -149,6 +154,8 @@ class Broker:
             port.take(message.payload)
 
     def _on_status(self, name: str, *, online: bool) -> None:
+        if name not in self._online and len(self._online) >= MAX_NAMES:
+            return
         there = self.online(name)
         port = self._ports.get(name)
         if port is not None and there.is_set():  # it went, or came anew without going
@@ -160,7 +167,9 @@ class Broker:
 
     def _publish_state(self, name: str) -> None:
         if self.connection is not None:
-            self.connection.send(packets.publish(f"boards/{name}/state", self._shown[name], 1, retain=True))
+            self._packet_id = self._packet_id % packets.MAX_PACKET_ID + 1
+            topic = f"boards/{name}/state"
+            self.connection.send(packets.publish(topic, self._shown[name], self._packet_id, retain=True))
 
 
 class MqttPort:
