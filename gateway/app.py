@@ -134,7 +134,7 @@ async def _start(
     running = await _start_broker(stack, document, folder, users, boards)
     gate = None
     if running:
-        mqtt = await stack.enter_async_context(MqttDoor(running.endpoint, hub, intake, calls))
+        mqtt = await stack.enter_async_context(MqttDoor(running, hub, intake, calls))
         for logins in (users, boards):
             logins.subscribe(lambda: running.reload(_logins(users, boards)))
         at = running.endpoint

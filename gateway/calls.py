@@ -113,7 +113,7 @@ class Calls:
             return
         try:
             module.on_set_point(line.call, text)
-        except Exception as error:  # noqa: BLE001 - a module's failure is its own; what it moves must stop
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - a module's own; what it moves must stop
             self.end(call_id, str(error) or type(error).__name__)
 
     def end(self, call_id: str, reason: str = "") -> None:
@@ -135,9 +135,18 @@ class Calls:
         """The module that answers: each may refuse, and one must take it."""
         answered_by = ""
         for name, module in list(self._hub.modules.items()):
-            verdict = module.on_call(call)
-            if hasattr(verdict, "__await__"):
-                verdict = await verdict
+            try:
+                verdict = module.on_call(call)
+                if hasattr(verdict, "__await__"):
+                    verdict = await verdict
+            except Refused:
+                raise
+            except (Exception, SystemExit) as error:
+                if not self._hub.chain.failed(name, "on_call", error):
+                    raise Refused(
+                        Code.FAILED, f"the module {name} failed, and nothing passes without it"
+                    ) from error
+                continue
             if verdict is CONSUMED:
                 answered_by = answered_by or name
         if not answered_by:

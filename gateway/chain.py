@@ -10,6 +10,9 @@ import asyncio
 from time import monotonic, perf_counter_ns
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
+import structlog
+
+from boardtalk.checked import checked_message
 from boardtalk.health import HARD_DEADLINE_NS, RECENT, SOFT_DEADLINE_NS, Health, OnFail
 from boardtalk.sdk import CONSUMED, PASS, Code, Message, Refused, Verdict
 
@@ -33,6 +36,7 @@ class Passage(NamedTuple):
 
 LAST: Final = RECENT - 1
 """Mask that makes the number of a call an index into the last ones."""
+log = structlog.get_logger()
 Handler: TypeAlias = "Callable[[Message], Verdict | Awaitable[Verdict]]"
 
 
@@ -123,6 +127,8 @@ class Stage:
                 return await answer
         except Exception as error:  # noqa: BLE001 - whatever a module raises is its own failure
             return error
+        except SystemExit as error:
+            return _exited(error)
         finally:
             self._waiting -= 1
             if not self._waiting:
@@ -162,6 +168,15 @@ class Chain:
         """Where a message starts that the module of this name sent: it can't meet itself."""
         return self._places.get(name, -1) + 1
 
+    def failed(self, name: str, callback: str, error: BaseException) -> bool:
+        """Note that a callback other than `on_message` failed; whether things go on without the module."""
+        log.error("module callback failed", module=name, callback=callback, exc_info=error)
+        place = self._places.get(name)
+        if place is None:
+            return True
+        self.stages[place].health.last_error = f"{callback}: {type(error).__name__}: {error}"
+        return self.stages[place].on_fail == "skip"
+
     def run(
         self, message: Message, start: int = 0, trail: list[Passage] | None = None
     ) -> Outcome | Coroutine[Any, Any, Outcome]:
@@ -178,6 +193,8 @@ class Chain:
                 verdict: Any = stage.handle(message)
             except Exception as error:  # noqa: BLE001 - whatever a module raises is its own failure
                 verdict = error
+            except SystemExit as error:
+                verdict = _exited(error)
             ended = perf_counter_ns()
             elapsed = ended - began
             health = stage.health
@@ -239,8 +256,17 @@ class Chain:
             health.verdicts["consumed"] += 1
             return None
         if isinstance(verdict, Message):
+            try:
+                replacement = checked_message(verdict)
+            except ValueError as error:
+                return stage.failed(error, message)
             health.verdicts["replaced"] += 1
-            return verdict
+            return replacement
         return stage.failed(
             TypeError(f"on_message returned {verdict!r}; PASS, CONSUMED or a Message is expected"), message
         )
+
+
+def _exited(error: SystemExit) -> Exception:
+    """What a module that called `sys.exit` did: the gateway does not end for that."""
+    return RuntimeError(f"it called sys.exit({error.code!r})")

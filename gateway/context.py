@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import structlog
 
+from boardtalk.checked import checked, checked_message
 from boardtalk.notes import Notes
 from boardtalk.pace import Pace
 from boardtalk.sdk import Code, Contact, Message, Refused, Status
@@ -19,9 +20,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from boardtalk.calls import Calls
+    from boardtalk.directory import Directory
     from boardtalk.hub import Hub
     from boardtalk.loader import Instance
     from boardtalk.sdk import Action, Settings
+    from boardtalk.users import Audience
 
 
 class ModuleContext(Work):
@@ -50,6 +53,15 @@ class ModuleContext(Work):
         self._blocks = blocks
         self._pace = Pace()
 
+    @property
+    def directory(self) -> Directory:
+        """Everybody who can be talked to; for what is the gateway's own."""
+        return self._hub.directory
+
+    def show_to(self, user: str, audience: Audience) -> None:
+        """Have these told whether a user is online; for what is the gateway's own."""
+        self._hub.show_to(user, audience)
+
     async def __aenter__(self) -> Self:
         self.folder.mkdir(parents=True, exist_ok=True)
         self.notes = await Notes.load(self._hub.store, self.instance)
@@ -64,6 +76,9 @@ class ModuleContext(Work):
 
     def send(self, message: Message, status: Status | None = None) -> None:
         """See the SDK."""
+        message = checked_message(message)
+        if status is not None:
+            status = checked(status, Status)
         owner = self._hub.directory.owner(message.sender)
         if owner is not None and owner != self.instance:
             raise Refused(Code.DENIED, f"{message.sender!r} belongs to the module {owner}")
@@ -71,7 +86,7 @@ class ModuleContext(Work):
 
     def report(self, message: Message, status: Status) -> None:
         """See the SDK."""
-        self._hub.tell(message, status)
+        self._hub.tell(checked(message, Message), checked(status, Status))
 
     def explain(self, message: Message, what: str, detail: str = "") -> None:
         """See the SDK."""
@@ -79,7 +94,7 @@ class ModuleContext(Work):
 
     def register(self, contact: Contact) -> None:
         """See the SDK."""
-        self._hub.directory.register(self.instance, contact)
+        self._hub.directory.register(self.instance, checked(contact, Contact))
         self._hub.publish_presence(contact.address, online=contact.online, state=contact.state)
 
     def unregister(self, address: str) -> None:

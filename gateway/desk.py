@@ -15,7 +15,6 @@ from boardtalk.sdk import (
     CommandInfo,
     Completion,
     Contact,
-    Context,
     Kind,
     Message,
     Module,
@@ -25,11 +24,13 @@ from boardtalk.sdk import (
     Verdict,
 )
 from boardtalk.sdk.hints import nearest
+from boardtalk.users import Audience
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from boardtalk.configuration import Configuration
+    from boardtalk.context import ModuleContext
     from boardtalk.health import Report
     from boardtalk.hub import Hub
 
@@ -49,7 +50,13 @@ WORDS: Final[Mapping[str, Word]] = {
     "why": Word("what became of a message, step by step: `why ID`, or of your last one", "query"),
     "modules": Word("the modules that messages pass, and how they are", "inspect"),
     "reload": Word("read the configuration again", "admin"),
+    "presence": Word("`presence everybody`, `groups` or `nobody`: who sees whether you are online", "query"),
+    "group": Word("`group NAME`: who is in it; its owner: `group NAME add USER`, `… remove USER`", "query"),
 }
+WITH_NAMES: Final = frozenset({"why", "group", "presence"})
+"""Words behind which others may stand."""
+MEMBERS: Final = "members of "
+"""Notes that begin so hold who came to a group or left it."""
 
 
 class Desk(Module):
@@ -58,13 +65,19 @@ class Desk(Module):
     name = SYSTEM
     description = "answers for the gateway itself"
 
-    def __init__(self, context: Context, configuration: Configuration, hub: Hub) -> None:
+    context: ModuleContext
+
+    def __init__(self, context: ModuleContext, configuration: Configuration, hub: Hub) -> None:
         super().__init__(context, None)
         self._hub = hub
         self._configuration = configuration
+        self._directory = context.directory
 
     def on_start(self) -> None:
         """Be there to talk to."""
+        for note in self.context.notes:
+            if note.startswith(MEMBERS):
+                self._directory.move(note.removeprefix(MEMBERS), self.context.notes[note])
         commands = tuple(CommandInfo(name=name, help=word.help, cls="query") for name, word in WORDS.items())
         self.context.register(
             Contact(address=SYSTEM, kind=Kind.SERVICE, online=True, about=self.description, commands=commands)
@@ -78,21 +91,21 @@ class Desk(Module):
         """Answer what is asked of the gateway."""
         if message.to != SYSTEM:
             return PASS
-        asked, _, about = message.body.strip().removeprefix("/").partition(" ")
+        asked, *names = message.body.strip().removeprefix("/").split() or [""]
         asked = asked.lower()
-        if asked not in WORDS or (about and asked != "why"):
+        if asked not in WORDS or (names and asked not in WITH_NAMES):
             near = nearest(asked, WORDS)
             hint = f"did you mean {near}?" if near else f"there is: {', '.join(WORDS)}"
             raise Refused(Code.FAILED, f"the gateway does not know {message.body.strip()[:40]!r}; {hint}")
         if not self.context.allowed(message.sender, WORDS[asked].action, SYSTEM):
             raise Refused(Code.DENIED, f"your role does not let you ask for {asked!r}")
-        self.context.spawn(self._answer(message, asked, about.strip()), asked)
+        self.context.spawn(self._answer(message, asked, names), asked)
         return CONSUMED
 
-    async def _answer(self, message: Message, asked: str, about: str) -> None:
+    async def _answer(self, message: Message, asked: str, names: Sequence[str]) -> None:
         status = DONE
         try:
-            text = await self._text(asked, about, message.sender)
+            text = await self._text(message.sender, asked, names)
         except Refused as refused:
             text = refused.reason
             status = Status(code=refused.code, state=State.REJECTED, detail=text)
@@ -102,10 +115,14 @@ class Desk(Module):
         self.reply(message, text, status)
         self.context.report(message, status)
 
-    async def _text(self, asked: str, about: str, sender: str) -> str:
+    async def _text(self, user: str, asked: str, names: Sequence[str]) -> str:
         match asked:
             case "why":
-                return "\n".join(why.lines(await self._hub.why(sender, about)))
+                return "\n".join(why.lines(await self._hub.why(user, " ".join(names))))
+            case "group":
+                return self._group(user, [name.lower() for name in names])
+            case "presence":
+                return self._presence(user, [name.lower() for name in names])
             case "modules":
                 return "\n".join(map(describe, self._configuration.runner.reports())) or "no module is loaded"
             case "reload":
@@ -113,6 +130,39 @@ class Desk(Module):
                 return "\n".join(map(str, changes)) or "nothing has changed"
             case _:
                 return "\n".join(f"{name}: {word.help}" for name, word in WORDS.items())
+
+    def _group(self, user: str, names: Sequence[str]) -> str:
+        """Who is in a group, after somebody came or left if its owner, or an admin, says so."""
+        group, *change = names or ("",)
+        if self._directory.kind(group) is not Kind.GROUP:
+            raise Refused(Code.BAD_ADDRESS, f"there is no group {group!r}: say `{WORDS['group'].help}`")
+        may_change = self._directory.may_change(group, user)
+        match change:
+            case []:
+                if not may_change and user not in self._directory.members(group):
+                    raise Refused(Code.DENIED, f"you are not a member of {group}")
+            case ["add" | "remove" as word, member]:
+                if not may_change:
+                    raise Refused(Code.DENIED, f"only the owner of {group} and admins may change it")
+                self._move(group, member, comes=word == "add")
+            case _:
+                raise Refused(Code.FAILED, WORDS["group"].help)
+        return f"{group}: {', '.join(self._directory.members(group)) or 'nobody'}"
+
+    def _presence(self, user: str, names: Sequence[str]) -> str:
+        """Who sees whether a user is online, as he wants it from now on."""
+        try:
+            [audience] = map(Audience, names)
+        except ValueError:
+            raise Refused(Code.FAILED, WORDS["presence"].help) from None
+        self.context.show_to(user, audience)
+        return f"whether you are online, {audience} may know"
+
+    def _move(self, group: str, member: str, *, comes: bool) -> None:
+        if comes and self._directory.kind(member) is not Kind.USER:
+            raise Refused(Code.BAD_ADDRESS, f"there is no user {member!r}")
+        self._directory.move(group, {member: comes})
+        self.context.notes[f"{MEMBERS}{group}"] = dict(self._directory.moved(group))
 
 
 def describe(report: Report) -> str:

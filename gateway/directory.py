@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+import msgspec
+
 from boardtalk import policy
 from boardtalk.sdk import SYSTEM, Action, Code, Contact, Kind, Refused, Role, check_name
 from boardtalk.sdk.hints import nearest
+from boardtalk.users import Audience
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -28,7 +31,10 @@ class Directory:
 
     def __init__(self, users: Users, groups: Mapping[str, Group]) -> None:
         self._users = users
-        self._groups = dict(groups)
+        self._groups: dict[str, Group] = {}
+        self.set_groups(groups)
+        self._moved: dict[str, dict[str, bool]] = {}
+        """By group, who came to it or left it since: that counts more than the configuration."""
         self._turns: dict[str, int] = {}
         self._answered: dict[str, tuple[str, Contact]] = {}
         self._online: set[str] = set()
@@ -75,8 +81,12 @@ class Directory:
 
     def set_groups(self, groups: Mapping[str, Group]) -> bool:
         """Have these groups in place of the known ones; whether that changed anything."""
-        changed = self._groups != groups
-        self._groups = dict(groups)
+        plain = {  # the configuration's own kind of text can't be said in JSON
+            str(name): group._replace(members=tuple(map(str, group.members)))
+            for name, group in groups.items()
+        }
+        changed = self._groups != plain
+        self._groups = plain
         return changed
 
     def contact(self, address: str) -> Contact | None:
@@ -94,11 +104,30 @@ class Directory:
 
     def members(self, group: str) -> tuple[str, ...]:
         """Members of a group."""
-        return self._groups[group].members
+        moved = self._moved.get(group, {})
+        stayed = [member for member in self._groups[group].members if moved.get(member, True)]
+        came = [member for member, is_in in moved.items() if is_in and member not in stayed]
+        return (*stayed, *came)
+
+    def groups_of(self, user: str) -> list[str]:
+        """The groups that a user is a member of."""
+        return [group for group in self._groups if user in self.members(group)]
+
+    def may_change(self, group: str, user: str) -> bool:
+        """Whether a user may take members into a group and out of it."""
+        return self._groups[group].owner == user or self.allowed(user, "admin")
+
+    def move(self, group: str, members: Mapping[str, bool]) -> None:
+        """Take users into a group (true) or out of it (false), whatever the configuration says."""
+        self._moved.setdefault(group, {}).update(members)
+
+    def moved(self, group: str) -> Mapping[str, bool]:
+        """Whom `move` took into a group or out of it."""
+        return self._moved.get(group, {})
 
     def recipients(self, group: str, sender: str) -> list[str]:
         """Who gets a message to a group; of one that takes turns, the next, if possible one who is online."""
-        others = [member for member in self._groups[group].members if member != sender]
+        others = [member for member in self.members(group) if member != sender]
         if not (self._groups[group].one_by_one and others):
             return others
         turn = self._turns.get(group, -1) + 1
@@ -106,6 +135,29 @@ class Directory:
         chosen = next((member for member in in_turn if self.is_online(member)), in_turn[0])
         self._turns[group] = others.index(chosen)
         return [chosen]
+
+    def viewers(self, address: str) -> tuple[str, ...] | None:
+        """Who is told whether somebody is online; None: everybody."""
+        account = self._users.get(address)
+        if account is None or account.seen_by is Audience.EVERYBODY or address in self._answered:
+            return None
+        shared = self.groups_of(address) if account.seen_by is Audience.GROUPS else []
+        return tuple({address, *(member for group in shared for member in self.members(group))})
+
+    def show_to(self, user: str, audience: Audience) -> None:
+        """Set who is told whether a user is online."""
+        self._users.show_to(user, audience)
+
+    def contacts_for(self, user: str) -> list[Contact]:
+        """All entries, as a user sees them: who does not want him to know seems to be away."""
+        return [
+            msgspec.structs.replace(contact, online=contact.online and self._sees(user, contact.address))
+            for contact in self.contacts()
+        ]
+
+    def _sees(self, user: str, address: str) -> bool:
+        viewers = self.viewers(address)
+        return viewers is None or user in viewers
 
     def is_online(self, address: str) -> bool:
         """Whether a user is logged in, or a robot answers."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import socket
 import time
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -15,15 +16,17 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 from rich.console import Console
+from rich.markup import escape
 
 from boardtalk.sdk import BoardtalkError, Finding, Severity
-from boardtalk.sdk.folders import running_folder
+from boardtalk.sdk.folders import gateway_runs, running_folder
 from boardtalk.sdk.options import AsJson, StateFolder
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 GROUP: Final = "boardtalk.doctor"
+BROKER_TIMEOUT_S: Final = 2.0
 MIN_FREE_BYTES: Final = 50 * 1024 * 1024
 BUILT_AFTER: Final = 1_767_225_600
 """2026-01-01: a clock before that was never set."""
@@ -49,9 +52,9 @@ def doctor(
     else:
         console = Console(highlight=False)
         for finding in findings:
-            console.print(f"{MARKS[finding.severity]}  {finding.what}", soft_wrap=True)
+            console.print(f"{MARKS[finding.severity]}  {escape(finding.what)}", soft_wrap=True)
             if finding.cure:
-                console.print(f"      → {finding.cure}", soft_wrap=True)
+                console.print(f"      → {escape(finding.cure)}", soft_wrap=True)
     return 1 if any(finding.severity is Severity.PROBLEM for finding in findings) else 0
 
 
@@ -59,6 +62,7 @@ def examine(state: Path) -> Iterator[Finding]:
     """All findings: our own, then those of the installed packages."""
     yield from _state_folder(state)
     yield from _broker()
+    yield from _door(state)
     yield from _clock()
     for point in entry_points(group=GROUP):
         yield from _contained(point.name, point.load()(state))
@@ -73,10 +77,11 @@ def _contained(name: str, findings: Iterable[Finding]) -> Iterator[Finding]:
 
 def _state_folder(state: Path) -> Iterator[Finding]:
     folder = next(path for path in (state, *state.parents) if path.exists())
-    if not os.access(folder, os.W_OK | os.X_OK):
+    shut = _shut(folder, state)
+    if shut is not None:
         yield Finding(
             Severity.PROBLEM,
-            f"state folder {state} can't be written",
+            f"state folder {state} can't be written: {shut} belongs to somebody else",
             f"sudo chown -R $USER {folder}, or choose another folder with --state",
         )
         return
@@ -89,8 +94,15 @@ def _state_folder(state: Path) -> Iterator[Finding]:
         )
     else:
         yield Finding(Severity.FINE, f"state folder {state}")
-    running = (state / "control.sock").exists()
-    yield Finding(Severity.FINE, "a gateway runs on it" if running else "no gateway runs on it now")
+    yield Finding(Severity.FINE, f"{'a' if gateway_runs(state) else 'no'} gateway runs on it")
+
+
+def _shut(folder: Path, state: Path) -> Path | None:
+    """What may not be written: also a file in it, as after a start with sudo."""
+    if not os.access(folder, os.W_OK | os.X_OK):
+        return folder
+    inside = state.iterdir() if folder == state else ()
+    return next((path for path in inside if not os.access(path, os.W_OK)), None)
 
 
 def _broker() -> Iterator[Finding]:
@@ -104,6 +116,27 @@ def _broker() -> Iterator[Finding]:
             str(error),
             "install boardtalk again, or `apt install mosquitto` and configure `broker mosquitto`",
         )
+
+
+def _door(state: Path) -> Iterator[Finding]:
+    """Whether the broker of the running gateway can be reached, whichever it is."""
+    try:
+        where = msgspec.json.decode((state / "endpoints.json").read_bytes())["mqtt"]
+    except (OSError, msgspec.DecodeError, KeyError):
+        return
+    if not where or not gateway_runs(state):
+        return
+    host, _, port = where.rpartition(":")
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=BROKER_TIMEOUT_S).close()
+    except OSError as error:
+        yield Finding(
+            Severity.PROBLEM,
+            f"the broker at {where} can't be reached: {error}",
+            "is it running, and `url` in the block `broker` right? The gateway goes on trying",
+        )
+    else:
+        yield Finding(Severity.FINE, f"MQTT at {where}")
 
 
 def _clock() -> Iterator[Finding]:

@@ -17,6 +17,7 @@ from msgspec import Meta
 from boardtalk.sdk import (
     MAX_BODY_BYTES,
     MAX_ID_CHARS,
+    SYSTEM,
     AddressError,
     CallState,
     Code,
@@ -39,6 +40,8 @@ MAX_CALL_BYTES: Final = 2048
 
 _PREFIX = re.compile(r"([a-z0-9][a-z0-9_-]{0,31})\s*:(?!//)\s*", re.ASCII)
 """An address and a colon; ``https://…`` is none."""
+_SLASH = re.compile(r"/[a-z]+(?=\s|$)")
+"""What chats have for words to themselves: ``/modules``; ``/etc/hosts`` is none."""
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 """Control characters but line feed and tab: they could play tricks on a terminal."""
 _UNKNOWN_KEY = re.compile(r"Object contains unknown field `(.*)`", re.DOTALL)
@@ -59,7 +62,11 @@ class Envelope(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     groupid: Annotated[Id, Meta(description="the group, for a message to one of its members")] = ""
     type: Annotated[Count, Meta(description="free for applications")] = 0
     flags: Annotated[
-        Count, Meta(description="sum of 1 delivery receipt, 2 read receipt, 4 never stored, 8 presence")
+        Count,
+        Meta(
+            description="sum of 1 delivery receipt, 2 read receipt, 4 never stored, 8 presence, "
+            "16 not to be translated"
+        ),
     ] = 0
     expiry: Annotated[
         Count | None, Meta(description="seconds within which it must arrive; 0: now or never")
@@ -95,6 +102,13 @@ class StatusChange(msgspec.Struct, kw_only=True, omit_defaults=True):
     state: State
     at: Annotated[str, Meta(description="when, UTC, ISO 8601 with milliseconds")]
     detail: Annotated[str, Meta(description="for a person: what went wrong and what to do")] = ""
+
+
+class Read(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """You have read a message whose `flags` ask for a receipt, on ``chat/<you>/read``."""
+
+    sender: Annotated[str, Meta(description="its author")] = msgspec.field(name="from")
+    id: Annotated[Id, Meta(description="its id")]
 
 
 class Here(msgspec.Struct, kw_only=True, omit_defaults=True):
@@ -142,6 +156,7 @@ class _Claim(msgspec.Struct):
 
 
 _decoder = msgspec.json.Decoder(Envelope)
+_read_decoder = msgspec.json.Decoder(Read)
 _call_decoder: msgspec.json.Decoder[CallRequest] = msgspec.json.Decoder(CallRequest)
 _claim_decoder = msgspec.json.Decoder(_Claim)
 _encoder = msgspec.json.Encoder()
@@ -215,6 +230,18 @@ def write_status(update: Update) -> bytes:
     )
 
 
+def read_receipt(payload: bytes) -> Read:
+    """Read what came on ``chat/<user>/read``.
+
+    Raises:
+        Refused: it is not understood.
+    """
+    try:
+        return _read_decoder.decode(payload[:MAX_CALL_BYTES])
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise Refused(Code.FAILED, f"the receipt is not understood: {error}") from error
+
+
 def read_call(payload: bytes) -> CallRequest:
     """Read what came on ``chat/<user>/call``.
 
@@ -245,7 +272,7 @@ def write_presence(presence: Presence) -> bytes:
 
 def schema() -> dict[str, Any]:
     """JSON Schema of everything that is said over MQTT; the root is what goes to the gateway."""
-    types = (Envelope, Received, StatusChange, Here, OpenCall, SetPoint, HangUp, CallChange)
+    types = (Envelope, Received, StatusChange, Read, Here, OpenCall, SetPoint, HangUp, CallChange)
     (root, *_), parts = msgspec.json.schema_components(types, ref_template="#/$defs/{name}")
     draft = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "boardtalk over MQTT"}
     return {**draft, **root, "$defs": parts}
@@ -270,7 +297,7 @@ def _read_plain(text: str, sender: str, last: str | None) -> Message:
     prefix = _PREFIX.match(text)
     body = text[prefix.end() :] if prefix else text
     _check_body(body)
-    to = prefix[1] if prefix else last
+    to = prefix[1] if prefix else SYSTEM if _SLASH.match(body) else last
     if to is None:
         raise Refused(Code.BAD_ADDRESS, "say whom it is for, as in `rover: forward 20`")
     return Message(sender=sender, to=to, body=body)

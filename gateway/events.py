@@ -37,6 +37,8 @@ class Presence(msgspec.Struct, frozen=True, gc=False, tag="presence"):
     address: str
     online: bool
     state: str = ""
+    viewers: tuple[str, ...] | None = None
+    """To whom this is told; None: to everybody. Stands only in what goes to a broker."""
 
 
 class CallUpdate(msgspec.Struct, frozen=True, tag="call"):

@@ -60,7 +60,7 @@ class Source:
             return _checked(self.name, self._import())
         except ModuleError:
             raise
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise ModuleError(
                 f"module {self.name!r} ({self.origin}): {type(error).__name__}: {error}"
             ) from error

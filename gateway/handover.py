@@ -20,12 +20,15 @@ if TYPE_CHECKING:
 PAGE: Final = 250
 """Messages that waited for somebody and are handed over at once."""
 
+LOOK_EVERY_S: Final = 1.0
+"""Between two looks for what has expired."""
+
 
 class Teller(Protocol):
     """Who tells senders what became of their messages."""
 
-    def handed_over(self, message: Message) -> None:
-        """It has arrived."""
+    def handed_over(self, recipient: str, message: Message) -> None:
+        """It has arrived there."""
 
     def refuse(self, message: Message, refused: Refused) -> None:
         """It will not."""
@@ -86,12 +89,26 @@ class Handover:
         finally:
             del self._catching_up[address]
 
+    async def expire(self) -> None:
+        """Forget what nobody fetched in time, again and again, and have its senders told."""
+        while True:
+            await asyncio.sleep(LOOK_EVERY_S)
+            leaving = {
+                (each.delivery.recipient, each.delivery.message.row) for each in self._under_way.values()
+            }
+            for user, message in await self._store.outdated():
+                if (user, message.row) in leaving:
+                    continue
+                self._store.release(user, message)
+                if not message.groupid:  # other members may have it
+                    self._teller.refuse(message, Refused(Code.EXPIRED, f"{user} did not come in time"))
+
     def done(self, delivery: Delivery) -> None:
         """Note that a front-end has handed a delivery over; the first one counts."""
         under_way = self._under_way.pop(id(delivery), None)
         if under_way is None:
             return
-        self._teller.handed_over(delivery.message)
+        self._teller.handed_over(delivery.recipient, delivery.message)
         if under_way.held:
             self._store.release(delivery.recipient, delivery.message)
         self._moved.set()
@@ -113,7 +130,7 @@ class Handover:
 
     def _hand(self, delivery: Delivery, *, held: bool) -> bool:
         """Give a delivery to the front-ends of its recipient; whether there is one."""
-        if not self._sessions.push(delivery.recipient, delivery):
+        if not self._sessions.deliver(delivery):
             return False
         self._under_way[id(delivery)] = _UnderWay(delivery, held)
         return True

@@ -11,11 +11,10 @@ from collections import OrderedDict, deque
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final, Self
 
-import structlog
-
 from boardtalk.chain import Chain, Outcome, Passage
 from boardtalk.events import Delivery, Event, Presence, Update
 from boardtalk.handover import Handover
+from boardtalk.receipts import Receipts
 from boardtalk.sdk import (
     SYSTEM,
     Code,
@@ -33,10 +32,11 @@ from boardtalk.sessions import Session, Sessions
 from boardtalk.store import Accepted, Conflict, Duplicate, Explanation, NotStored, Step, Store
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine, Iterator, Mapping, Sequence
+    from collections.abc import Awaitable, Coroutine, Iterator, Mapping, Sequence
     from types import TracebackType
 
     from boardtalk.directory import Directory
+    from boardtalk.users import Audience
 
 MAX_WAITING: Final = 1_000
 """Messages of one conversation that may wait for a slow module."""
@@ -47,10 +47,9 @@ MAX_DETAIL_CHARS: Final = 2_000
 MAX_REMEMBERED: Final = 10_000
 """Messages sent by modules whose status changes are still passed on to them."""
 
+COMPLETE_S: Final = 1.0
+"""Whoever types does not wait longer for what may follow."""
 ACCEPTED: Final = Status(code=Code.ACCEPTED, state=State.ACCEPTED)
-DELIVERED: Final = Status(code=Code.DELIVERED, state=State.DONE)
-
-log = structlog.get_logger()
 
 
 class Hub:
@@ -66,6 +65,7 @@ class Hub:
         self._go_on: list[Message] = []
         """What was said to people, and was under way when the last gateway ended."""
         self._sessions = Sessions()
+        self._receipts = Receipts(store, directory, self.tell)
         self._handover = Handover(store, self._sessions, self)
         self._waiting: dict[tuple[str, str], deque[tuple[Message, int, Status | None]]] = {}
         self._module_sent: OrderedDict[tuple[str, str], str] = OrderedDict()
@@ -76,6 +76,7 @@ class Hub:
         await self._tasks.__aenter__()
         await self._close_unfinished()
         self._spawn(self._dispatch_committed(), "hub acceptor")
+        self._spawn(self._handover.expire(), "what has expired")
         return self
 
     async def __aexit__(
@@ -104,21 +105,34 @@ class Hub:
     # Front-ends -------------------------------------------------------------------------------
 
     @contextmanager
-    def attach(self, address: str | None) -> Iterator[Session]:
-        """A session for a user (or, with None, for all of them) while the context lasts."""
-        session = Session(address, self._handover.done)
-        if self._sessions.add(session):
-            if address is not None:
-                self._announce(address, online=True)
-            if self._handover.needs_to_catch_up(address):
-                self._spawn(self._handover.catch_up(address), f"held for {address or 'all'}")
+    def attach(self, address: str | None, listeners: frozenset[str] | None = None) -> Iterator[Session]:
+        """A session while the context lasts.
+
+        Args:
+            address: of a user; None: a broker's, which gets what is for all of them.
+            listeners: who is to be found at that broker at first; None: it never tells. See `listen`.
+        """
+        session = Session(address, self._handover.done, listeners)
+        self._sessions.add(session)
+        if address is None and listeners is None:
+            self._catch_up(None)
+        for user in listeners or ((address,) if address else ()):
+            self._came(user)
         try:
             yield session
         finally:
-            last = self._sessions.remove(session)
+            self._sessions.remove(session)
             self._handover.take_back(session)
-            if last and address is not None:
-                self._announce(address, online=False)
+            for user in session.listeners or ((address,) if address else ()):
+                self._went(user)
+
+    def listen(self, session: Session, users: frozenset[str]) -> None:
+        """Note whose messages are heard at a broker from now on."""
+        before, session.listeners = session.listeners or frozenset(), users
+        for user in users - before:
+            self._came(user)
+        for user in before - users:
+            self._went(user)
 
     def accept(self, message: Message) -> None:
         """Take a message from a user. What becomes of it comes back through his sessions.
@@ -145,9 +159,19 @@ class Hub:
 
     async def complete(self, to: str, line: str) -> list[Completion]:
         """What may follow a half-typed line to `to`, as the module that answers for it says."""
-        module = self.modules.get(self.directory.owner(to) or "")
-        found = module.on_complete(to, line) if module else []
-        return found if isinstance(found, list) else await found
+        name = self.directory.owner(to) or ""
+        module = self.modules.get(name)
+        if module is None:
+            return []
+        try:
+            found = module.on_complete(to, line)
+            if isinstance(found, list):
+                return found
+            async with asyncio.timeout(COMPLETE_S):
+                return await found
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - a module's failure is its own
+            self.chain.failed(name, "on_complete", error)
+            return []
 
     async def why(self, user: str, message_id: str) -> Explanation:
         """What became of a message, step by step, for somebody who may know.
@@ -178,7 +202,7 @@ class Hub:
         """Take a message from a module; it enters the chain behind that module."""
         if message.id:
             self._module_sent[message.sender, message.id] = instance
-            while len(self._module_sent) > MAX_REMEMBERED:
+            if len(self._module_sent) > MAX_REMEMBERED:
                 self._module_sent.popitem(last=False)
         if not message.flags & (Flag.TRANSIENT | Flag.PRESENCE):
             message = self.store.record(message, status)
@@ -197,7 +221,7 @@ class Hub:
             self._call_status(instance, message, status)
             if self.directory.kind(message.sender) is not Kind.USER:
                 return
-        quiet = status is ACCEPTED or status is DELIVERED
+        quiet = status.code < Code.DONE and not message.flags & Flag.DELIVERY_RECEIPT
         kind = self.directory.kind(message.to)
         if not message.id and quiet and (kind is None or kind.is_people):
             return
@@ -209,17 +233,27 @@ class Hub:
         if message.row:
             self.store.steps(message.row, [Step(time.time(), instance, what, detail[:MAX_DETAIL_CHARS])])
 
-    def handed_over(self, message: Message) -> None:
+    def handed_over(self, recipient: str, message: Message) -> None:
         """Tell that a message has arrived."""
-        self.tell(message, DELIVERED)
+        self._receipts.handed_over(recipient, message)
 
-    def push(self, user: str, event: Event) -> bool:
-        """Queue an event for all sessions that show this user's; whether one took it."""
-        return self._sessions.push(user, event)
+    async def read(self, reader: str, sender: str, message_id: str) -> None:
+        """Take it from his front-end that somebody has read a message."""
+        await self._receipts.read(reader, sender, message_id)
+
+    def push(self, user: str, event: Event) -> None:
+        """Queue an event for all sessions that show this user's."""
+        self._sessions.push(user, event)
 
     def publish_presence(self, address: str, *, online: bool, state: str) -> None:
-        """Show everybody how a robot or a user is."""
-        self._sessions.show(Presence(address, online, state))
+        """Show everybody who is to know how a robot or a user is."""
+        self._sessions.show(Presence(address, online, state, self.directory.viewers(address)))
+
+    def show_to(self, user: str, audience: Audience) -> None:
+        """From now on, have these told whether a user is online; to the others he seems to leave."""
+        self.publish_presence(user, online=False, state="")
+        self.directory.show_to(user, audience)
+        self.publish_presence(user, online=self.directory.is_online(user), state="")
 
     # Inside -----------------------------------------------------------------------------------
 
@@ -349,13 +383,37 @@ class Hub:
         members = self.directory.members(message.to)
         if message.sender not in members and self.directory.kind(message.sender) is Kind.USER:
             raise Refused(Code.DENIED, f"{message.sender} is not a member of {message.to}")
-        for member in self.directory.recipients(message.to, message.sender):
-            self._handover.deliver(member, message.with_(groupid=message.to), status)
+        self._fan_out(message.with_(groupid=message.to), status)
+
+    def _fan_out(self, message: Message, status: Status | None) -> None:
+        """Deliver to each member of a group; it is refused only if none can have it."""
+        members = self.directory.recipients(message.to, message.sender)
+        refusals = []
+        for member in members:
+            try:
+                self._handover.deliver(member, message, status)
+            except Refused as refused:
+                refusals.append(refused)
+        if refusals and len(refusals) == len(members):
+            raise refusals[0]
 
     def _say(self, message: Message, text: str, status: Status) -> None:
         """Tell the sender of a message something, as a message from the gateway."""
         answer = Message(sender=SYSTEM, to=message.sender, body=text, refid=message.id, aid=message.aid)
         self.push(message.sender, Delivery(message.sender, answer, time.time(), status))
+
+    def _came(self, user: str) -> None:
+        if not self.directory.is_online(user):
+            self._announce(user, online=True)
+            self._catch_up(user)
+
+    def _went(self, user: str) -> None:
+        if not self._sessions.shows(user):
+            self._announce(user, online=False)
+
+    def _catch_up(self, address: str | None) -> None:
+        if self._handover.needs_to_catch_up(address):
+            self._spawn(self._handover.catch_up(address), f"held for {address or 'all'}")
 
     def _announce(self, address: str, *, online: bool) -> None:
         self.directory.set_online(address, online=online)
@@ -375,11 +433,19 @@ class Hub:
         """Run a module's callback whose result does not matter; its failure hurts nobody."""
         try:
             result = callback(*arguments)
-        except Exception:
-            log.exception("module callback failed", module=instance, callback=callback.__name__)
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - a module's failure is its own
+            self.chain.failed(instance, callback.__name__, error)
             return
         if result is not None:
-            self._spawn(_contained(instance, result), f"{instance} {callback.__name__}")
+            self._spawn(
+                self._contained(instance, callback.__name__, result), f"{instance} {callback.__name__}"
+            )
+
+    async def _contained(self, instance: str, callback: str, work: Awaitable[Any]) -> None:
+        try:
+            await work
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - a module's failure is its own
+            self.chain.failed(instance, callback, error)
 
     def _spawn(self, work: Coroutine[Any, Any, None], name: str) -> None:
         """Run a task until it ends, at the latest until the hub does: a hung module holds up no end."""
@@ -404,10 +470,3 @@ def _steps(message: Message, trail: Sequence[Passage]) -> list[Step]:
 
 def _ms(ns: int) -> str:
     return f"in {ns / 1e6:.3g} ms"
-
-
-async def _contained(instance: str, work: Any) -> None:
-    try:
-        await work
-    except Exception:
-        log.exception("module callback failed", module=instance)

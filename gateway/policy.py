@@ -30,8 +30,12 @@ class Topics(NamedTuple):
 
 
 GATEWAY_TOPICS: Final = Topics(
-    publish=("chat/+/in", "chat/+/status", "chat/+/calls", "presence/+", "boards/+/status"),
-    subscribe=("chat/+/out", "chat/+/stop", "chat/+/call"),
+    publish=(
+        *(f"chat/+/{lane}" for lane in ("in", "status", "calls", "presence/+")),
+        "presence/+",
+        "boards/+/status",
+    ),
+    subscribe=("chat/+/out", "chat/+/read", "chat/+/stop", "chat/+/call"),
 )
 """Only the gateway puts anything into an inbox: nothing reaches anybody but through the chain."""
 
@@ -44,7 +48,7 @@ LINK_TOPICS: Final = Topics(
 def user_topics(address: str) -> Topics:
     """What a user may say and hear at the broker. `address` must have passed `check_address`."""
     return Topics(
-        publish=(f"chat/{address}/out", f"chat/{address}/stop", f"chat/{address}/call"),
+        publish=tuple(f"chat/{address}/{lane}" for lane in ("out", "read", "stop", "call")),
         subscribe=(f"chat/{address}/#", "presence/+", "boards/+/state"),
     )
 

@@ -6,6 +6,7 @@ import asyncio
 from collections import deque
 from typing import TYPE_CHECKING, Final
 
+import msgspec
 import structlog
 
 from boardtalk.events import Delivery, Event, Presence
@@ -25,8 +26,17 @@ class Session:
     The front-end says of each delivery that it is `handed_over`: not before is it done.
     """
 
-    def __init__(self, address: str | None, handed_over: Callable[[Delivery], None]) -> None:
+    def __init__(
+        self,
+        address: str | None,
+        handed_over: Callable[[Delivery], None],
+        listeners: frozenset[str] | None = None,
+    ) -> None:
         self.address = address
+        self.listeners = listeners
+        """Of a broker: users of whose messages somebody hears there; None: it never tells."""
+        self.missed = asyncio.Event()
+        """Of a broker: a message is for somebody who does not listen there, or is not known to yet."""
         self.open: dict[int, Delivery] = {}
         """Deliveries that were not handed over yet, by identity."""
         self._handed_over = handed_over
@@ -50,6 +60,13 @@ class Session:
         self._events.append(event)
         self._wake.set()
         return True
+
+    def reaches(self, user: str) -> bool:
+        """Whether a message to a user arrives by this session."""
+        if self.listeners is None or user in self.listeners:
+            return True
+        self.missed.set()
+        return False
 
     def handed_over(self, delivery: Delivery) -> None:
         """Note that a delivery of this session is out of the gateway's hands."""
@@ -84,20 +101,16 @@ class Sessions:
     def __init__(self) -> None:
         self._open: dict[str | None, set[Session]] = {}
 
-    def add(self, session: Session) -> bool:
-        """Take a new one in; whether it is the only one of its user."""
-        of_user = self._open.setdefault(session.address, set())
-        of_user.add(session)
-        return len(of_user) == 1
+    def add(self, session: Session) -> None:
+        """Take a new one in."""
+        self._open.setdefault(session.address, set()).add(session)
 
-    def remove(self, session: Session) -> bool:
-        """Close one; whether it was the last one of its user."""
+    def remove(self, session: Session) -> None:
+        """Close one."""
         session.close()
         self._open[session.address].discard(session)
-        if self._open[session.address]:
-            return False
-        del self._open[session.address]
-        return True
+        if not self._open[session.address]:
+            del self._open[session.address]
 
     def close(self) -> None:
         """Close all: their front-ends will remove them."""
@@ -108,15 +121,32 @@ class Sessions:
         """Those that see a user's events."""
         return [session for key in (user, None) for session in self._open.get(key, ())]
 
-    def push(self, user: str, event: Event) -> bool:
-        """Queue an event for all that show this user's; whether one took it."""
-        found = False
+    def shows(self, user: str) -> bool:
+        """Whether a user is known to be there."""
+        return any(
+            user == session.address or (session.listeners is not None and user in session.listeners)
+            for session in self.of(user)
+        )
+
+    def push(self, user: str, event: Event) -> None:
+        """Queue an event for all that show this user's."""
         for session in self.of(user):
-            found = session.push(event) or found
+            session.push(event)
+
+    def deliver(self, delivery: Delivery) -> bool:
+        """Queue a message wherever its recipient gets it; whether somewhere."""
+        found = False
+        for session in self.of(delivery.recipient):
+            if session.reaches(delivery.recipient):
+                found = session.push(delivery) or found
         return found
 
     def show(self, presence: Presence) -> None:
-        """Queue an event for everybody."""
-        for sessions in self._open.values():
+        """Queue an event for everybody who is to know; for a broker too, which is told who that is."""
+        told = msgspec.structs.replace(presence, viewers=None)
+        for address, sessions in self._open.items():
             for session in sessions:
-                session.push(presence)
+                if address is None:
+                    session.push(presence)
+                elif presence.viewers is None or address in presence.viewers:
+                    session.push(told)

@@ -126,6 +126,10 @@ class Bench:
         self._hub.accept(message)
         return message.id
 
+    async def read(self, reader: str, message: Message) -> None:
+        """Have a user's client say that he has read a message."""
+        await self._hub.read(reader, message.sender, message.id)
+
     async def hears(self, user: str, pattern: str) -> Message:
         """Wait for a message to a user whose text has a regular expression in it; returns the first such."""
         return await self._until(

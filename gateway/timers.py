@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 async def after(
-    seconds: float, call: Callable[[], Awaitable[None] | None], failed: Callable[[Exception], Any]
+    seconds: float, call: Callable[[], Awaitable[None] | None], failed: Callable[[BaseException], Any]
 ) -> None:
     """Call once. What the call raises goes to `failed`."""
     await asyncio.sleep(seconds)
@@ -18,7 +18,7 @@ async def after(
 
 
 async def every(
-    seconds: float, call: Callable[[], Awaitable[None] | None], failed: Callable[[Exception], Any]
+    seconds: float, call: Callable[[], Awaitable[None] | None], failed: Callable[[BaseException], Any]
 ) -> None:
     """Call for ever, first after `seconds`; never again before the last call has ended.
 
@@ -32,10 +32,10 @@ async def every(
         await _called(call, failed)
 
 
-async def _called(call: Callable[[], Awaitable[None] | None], failed: Callable[[Exception], Any]) -> None:
+async def _called(call: Callable[[], Awaitable[None] | None], failed: Callable[[BaseException], Any]) -> None:
     try:
         result = call()
         if result is not None:
             await result
-    except Exception as error:  # noqa: BLE001 - a module's failure is its own
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - a module's failure is its own
         failed(error)

@@ -10,6 +10,7 @@ import hashlib
 import hmac
 import os
 import secrets
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
@@ -35,6 +36,15 @@ class UserError(BoardtalkError):
     """A user can't be added or changed as asked."""
 
 
+class Audience(StrEnum):
+    """Who is told whether a user is online."""
+
+    EVERYBODY = "everybody"
+    GROUPS = "groups"
+    """Who is in a group with him."""
+    NOBODY = "nobody"
+
+
 class Account(msgspec.Struct, kw_only=True, omit_defaults=True):
     """What is kept of one user."""
 
@@ -44,6 +54,7 @@ class Account(msgspec.Struct, kw_only=True, omit_defaults=True):
     """For MQTT; generated, never a person's password."""
     password: str = ""
     """``scrypt$salt$hash`` in hex; "" = no password login."""
+    seen_by: Audience = Audience.EVERYBODY
 
 
 class Change(msgspec.Struct, frozen=True):
@@ -186,6 +197,11 @@ class Users:
         account.password = hash_password(password)
         self._save()
         return account
+
+    def show_to(self, address: str, audience: Audience) -> None:
+        """Set who is told whether a user is online."""
+        self._find(address).seen_by = audience
+        self._save()
 
     def renew_token(self, address: str) -> Account:
         """Replace the MQTT token: the old one no longer works."""

@@ -27,7 +27,7 @@ def lines(found: Explanation) -> Iterator[str]:
 
 
 def _since(began: float, at: float) -> str:
-    return f"{(at - began) * 1000:+11.1f} ms"
+    return f"{max(at - began, 0.0) * 1000:+11.1f} ms"
 
 
 def _words(step: Step) -> str:

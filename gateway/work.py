@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from boardtalk import timers
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+    from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
     from contextlib import AbstractAsyncContextManager
 
     from boardtalk.outside.http import Client
@@ -39,36 +39,24 @@ class Work:
         self.instance = instance
         self._tasks = tasks
         self._running: set[asyncio.Task[None]] = set()
-        self._client: Client | None = None
+        self._client: asyncio.Future[Client] | None = None
 
     async def end(self) -> None:
         """End what is under way."""
         for task in self._running:
             task.cancel()
         if self._client:
-            await self._client.close()
+            await (await self._client).close()
 
     def http(self, url: str, **options: Any) -> AbstractAsyncContextManager[Response]:
-        """See the SDK."""
-        return self._http(url, **options)
-
-    @asynccontextmanager
-    async def _http(self, url: str, **options: Any) -> AsyncIterator[Response]:
-        outside = await asyncio.to_thread(import_module, "boardtalk.outside.http")  # slow, the first time
+        """See the SDK. The first time, the library begins to be loaded, in a thread: that takes a while."""
         if self._client is None:
-            self._client = outside.Client()
-        async with self._client.request(url, **options) as response:
-            yield response
+            self._client = asyncio.get_running_loop().run_in_executor(None, _http_client)
+        return _request(self._client, url, options)
 
     def connect(self, url: str, **options: Any) -> AbstractAsyncContextManager[Connection]:
         """See the SDK."""
-        if url.startswith(("ws:", "wss:")):
-            from boardtalk.outside import websocket
-
-            return websocket.connect(url, **options)
-        from boardtalk.outside import sockets
-
-        return sockets.connect(url, **options)
+        return _connected(url, options)
 
     async def run_in_thread(self, function: Callable[..., R], *arguments: Any) -> R:
         """See the SDK."""
@@ -76,9 +64,8 @@ class Work:
 
     async def run_in_process(self, function: Callable[..., R], *arguments: Any) -> R:
         """See the SDK."""
-        from boardtalk.outside.processes import run
-
-        return await run(function, *arguments)
+        processes = await asyncio.to_thread(import_module, "boardtalk.outside.processes")
+        return await processes.run(function, *arguments)  # type: ignore[no-any-return]
 
     def spawn(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
         """See the SDK."""
@@ -111,8 +98,31 @@ class Work:
     async def _contain(self, work: Coroutine[Any, Any, None]) -> None:
         try:
             await work
-        except Exception as error:  # noqa: BLE001 - a module's failure is its own
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - a module's failure is its own
             self._failed(error)
 
-    def _failed(self, error: Exception) -> None:
+    def _failed(self, error: BaseException) -> None:
         self.log.error("task failed", error=str(error), exc_info=error)
+
+
+@asynccontextmanager
+async def _connected(url: str, options: Mapping[str, Any]) -> AsyncIterator[Connection]:
+    way = "websocket" if url.startswith(("ws:", "wss:")) else "sockets"
+    outside = await asyncio.to_thread(import_module, f"boardtalk.outside.{way}")  # slow, the first time
+    async with outside.connect(url, **options) as connection:
+        yield connection
+
+
+def _http_client() -> Client:
+    from boardtalk.outside.http import Client
+
+    return Client()
+
+
+@asynccontextmanager
+async def _request(
+    loading: asyncio.Future[Client], url: str, options: Mapping[str, Any]
+) -> AsyncIterator[Response]:
+    client = await asyncio.shield(loading)
+    async with client.request(url, **options) as response:
+        yield response

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from boardtalk.hil.line import FaultyLine
+    from boardtalk.hil.paced import PacedLine
     from boardtalk.hil.world import Record
 
 HEAP: Final = "128k"
@@ -47,7 +48,7 @@ class EmulatedBoard:
         uid: its unique id, hex; "" for a random one.
         heap: MicroPython's memory.
         fallback: let CPython run it where there is no MicroPython; see `interpreter`.
-        line: faults on the line.
+        line: what the line does, such as faults.
 
     Raises:
         InterpreterError: there is nothing to run it.
@@ -60,7 +61,7 @@ class EmulatedBoard:
         uid: str = "",
         heap: str = HEAP,
         fallback: bool = False,
-        line: FaultyLine | None = None,
+        line: FaultyLine | PacedLine | None = None,
     ) -> None:
         self.uid = uid or secrets.token_hex(8)
         self._interpreter = find_interpreter(robot, heap, fallback=fallback)

@@ -17,6 +17,7 @@ from boardtalk.sdk import BoardtalkError
 from boardtalk.sdk.folders import demo_folder
 from boardtalk.sdk.leash import leashed
 from boardtalk.sdk.options import StateFolder
+from boardtalk.state import locked
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -75,6 +76,8 @@ async def _demo(folder: Path, *, headless: bool) -> int:
         ready = await stack.enter_async_context(gateway(folder, CONF.format(port=board.port)))
         await _online(folder, "rover")
         if headless:
+            if "CPython" in board.interpreter:
+                print(f"the simulated rover runs in {board.interpreter}", file=sys.stderr)
             print(ready, flush=True)
             await asyncio.Event().wait()  # until Ctrl-C
         from boardtalk.frontends.client import GatewayClient
@@ -120,12 +123,13 @@ async def gateway(folder: Path, conf: str) -> AsyncIterator[str]:
 
     Raises:
         DemoError: it did not start.
+        StateError: another gateway uses the folder.
     """
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    path = folder / "demo.conf"
-    path.write_text(conf)
-    log = folder / "gateway.log"
-    with log.open("wb") as errors:
+    path, log = folder / "demo.conf", folder / "gateway.log"
+    with locked(folder):  # a demo that runs already keeps its own
+        path.write_text(conf)
+        log.write_bytes(b"")
+    with log.open("ab") as errors:
         process = await asyncio.create_subprocess_exec(
             *leashed(sys.executable, "-m", "boardtalk", "run", "--conf", str(path), "--state", str(folder)),
             stdout=asyncio.subprocess.PIPE,
@@ -160,7 +164,7 @@ async def _end(process: asyncio.subprocess.Process) -> None:
 
 def _introduce(board: EmulatedBoard, ready: str) -> None:
     console = Console(highlight=False)
-    console.print(f"A simulated rover runs in [bold]{board.interpreter}[/] on {board.port}")
+    console.print(f"A simulated rover runs in [bold]{board.interpreter}[/]; its port: {board.port}")
     fields = dict(part.split("=", 1) for part in ready.split() if "=" in part)
     if "mqtt" in fields:
         console.print(f"MQTT: {fields['mqtt']}; in another terminal, for a password:")

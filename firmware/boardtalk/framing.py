@@ -16,6 +16,7 @@ _CTL_VERSION_MASK = const(3)
 _CTL_KIND_SHIFT = const(2)
 _CTL_KIND_MASK = const(28)
 _KIND_HELLO = const(0x03)
+_KIND_TIME = const(0x06)
 _HEADER = const("<BBBBH")
 # end
 
@@ -113,9 +114,12 @@ class Line:
         self.inside = False
 
     def send(self, control, number, type_, payload):
-        """Write a frame. False: the line is full."""
+        """Write a frame. False: the line is full. What the peer waits for goes as soon as it is not."""
         hello = control == _KIND_HELLO << _CTL_KIND_SHIFT
-        if (self.seed < 0 and not hello) or not self.drain():
+        if self.seed < 0 and not hello:
+            return False
+        late = control & _CTL_KIND_MASK >= _KIND_TIME << _CTL_KIND_SHIFT and len(self._rest) < _LINE_BYTES
+        if not self.drain() and not late:
             return False
         buffer = self._out
         end = _PAYLOAD_AT + len(payload)
@@ -132,9 +136,9 @@ class Line:
             last = zero
         buffer[0] = 0
         end += 1
-        done = self._stream.write(buffer, end) or 0
-        if 0 < done < end:
-            self._rest = bytes(buffer[done:end])
+        done = 0 if self._rest else self._stream.write(buffer, end) or 0
+        if done < end and (done or late):
+            self._rest += buffer[done:end]
         self.acked = self.acked or done > 0
         return done > 0
 

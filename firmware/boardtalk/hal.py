@@ -1,7 +1,6 @@
-"""The hardware, as far as this client needs it. The only file that imports `machine` and `network`."""
+"""The hardware, as far as this client needs it. The only file that imports `machine`."""
 
 import gc
-import json
 import os
 import sys
 from asyncio import core  # type: ignore[attr-defined]
@@ -36,32 +35,6 @@ def reset_cause():
     return 0
 
 
-def join(ssid, password):
-    """Begin to join a Wi-Fi."""
-    station = _station()
-    station.active(False)  # whatever it was about
-    station.active(True)
-    station.connect(ssid, password)
-    try:
-        station.config(pm=station.PM_NONE)  # else it listens ten times a second only
-    except (AttributeError, OSError, ValueError):
-        pass  # not everywhere
-
-
-def joined():
-    """Whether there is a network. Systems without Wi-Fi of their own have one anyway."""
-    station = _station()
-    return not station or station.isconnected()
-
-
-def _station():
-    try:
-        import network
-    except ImportError:
-        return None
-    return network.WLAN(network.STA_IF)
-
-
 def open_stream(uart=None):
     """The stream to the gateway: a UART; a broker, if there is a `boardtalk.json`; or the console.
 
@@ -74,8 +47,7 @@ def open_stream(uart=None):
     if settings in os.listdir():
         from boardtalk.mqtt import MqttStream
 
-        with open(settings) as file:
-            return MqttStream(json.load(file))
+        return MqttStream(settings)
     if sys.platform == "linux":  # an emulated board, whose standard input and output don't block
         return Stream(sys.stdin.buffer, sys.stdout.buffer)
     from boardtalk.console import Console

@@ -33,7 +33,7 @@ class Job:
         self._due = ticks_add(
             ticks_ms(), int(1000 * (min(limit, _LONGEST_MOTION_S) if self.moves else limit))
         )
-        self._task = None
+        self.task = None
         self.renew(lease_ms)
 
     def renew(self, lease_ms):
@@ -55,8 +55,8 @@ class Job:
         """Make it end; if it is still there after a while, again."""
         self.settle(outcome, reason)
         self._due = ticks_add(ticks_ms(), _GRACE_MS)
-        if self._task:
-            self._task.cancel()
+        if self.task:
+            self.task.cancel()
 
     def tick(self, now):
         """End it if it has run out of its lease or time. Returns whether it has."""
@@ -70,7 +70,7 @@ class Job:
 
     async def run(self, work):
         """Do the work; then it is settled how it ends."""
-        self._task = asyncio.current_task()
+        self.task = asyncio.current_task()
         try:
             if self.outcome is None:
                 value = await work

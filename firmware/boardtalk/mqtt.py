@@ -4,6 +4,7 @@ Nothing here waits: a board that waits for a network does not stop its motors wh
 """
 
 import asyncio
+import json
 import socket
 from asyncio import core  # type: ignore[attr-defined]
 from errno import EAGAIN, EINPROGRESS
@@ -12,7 +13,7 @@ from time import ticks_diff, ticks_ms
 
 from micropython import const
 
-from boardtalk import hal
+from boardtalk import wifi
 from boardtalk.packets import Packets
 
 _MAX_FRAME_BYTES = const(253)
@@ -31,14 +32,15 @@ class MqttStream:
     """Frames to and from a broker, as a stream.
 
     Args:
-        settings: what `boardtalk boards credentials` printed.
+        path: of the file with what `boardtalk boards credentials` printed.
     """
 
     interrupt_ms = 0
 
-    def __init__(self, settings):
+    def __init__(self, path):
+        with open(path) as file:
+            self._settings = settings = json.load(file)
         self.tasks = [self._keep]
-        self._settings = settings
         self._packets = Packets(settings)
         self._address: tuple | None = None
         self._socket: socket.socket | None = None
@@ -122,14 +124,14 @@ class MqttStream:
 
     async def _join(self):
         """Have Wi-Fi, if the settings name one."""
-        wifi = self._settings.get("wifi", {})
-        if not wifi.get("ssid") or hal.joined():
+        network = self._settings.get("wifi", {})
+        if not network.get("ssid") or wifi.joined():
             return
-        hal.join(wifi["ssid"], wifi["password"])
+        wifi.join(network["ssid"], network["password"])
         begun = ticks_ms()
-        while not hal.joined():
+        while not wifi.joined():
             if ticks_diff(ticks_ms(), begun) > _WIFI_MS:
-                raise OSError("no Wi-Fi %s" % wifi["ssid"])
+                raise OSError("no Wi-Fi %s" % network["ssid"])
             await asyncio.sleep_ms(_LOOK_MS)
 
     def _look_up(self):

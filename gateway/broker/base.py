@@ -89,6 +89,14 @@ class Broker(Protocol):
         """Let exactly these in from now on; who is no longer among them is cut off."""
         ...
 
+    async def listeners(self) -> frozenset[str] | None:
+        """Users of whose messages a client hears at this broker just now; None: it never tells.
+
+        Raises:
+            BrokerError: it does not tell just now.
+        """
+        ...
+
 
 def write_private(path: Path, text: str) -> None:
     """Write a file that only its owner can read, all of it or nothing.

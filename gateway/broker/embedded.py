@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import shutil
 import sysconfig
 from typing import TYPE_CHECKING, Any, Final
@@ -9,13 +10,20 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from boardtalk.broker.base import MAX_CONNECTIONS, MAX_UNACKNOWLEDGED, write_private
-from boardtalk.broker.hosted import Hosted
+from boardtalk.broker.hosted import TOKEN_BYTES, Hosted
 from boardtalk.broker.permissions import Grant, nats_user
+from boardtalk.broker.supervisor import free_port
+from boardtalk.broker.watch import INBOX, QUESTION, Watch
 from boardtalk.sdk.mqtt import packets
 from boardtalk.sdk.mqtt.endpoint import MAX_PACKET_BYTES, BrokerError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
+    from pathlib import Path
+    from types import TracebackType
+
+    from boardtalk.broker.base import Login
+    from boardtalk.conf.blocks import LocalBroker
 
 MAX_STORE_BYTES: Final = 256 << 20
 MAX_MEMORY_BYTES: Final = 16 << 20
@@ -32,6 +40,9 @@ _UPDATE: Final = f"$JS.API.STREAM.UPDATE.{_MESSAGES}"
 
 
 NAME: Final = "nats-server"
+OWN_HOST: Final = "127.0.0.1"
+WATCH_LOGIN: Final = "_watch"
+"""Good for one question, in the server's own protocol, for which no other login is good."""
 
 
 def find() -> str:
@@ -54,17 +65,39 @@ class NatsServer(Hosted):
 
     name = NAME
 
+    def __init__(self, settings: LocalBroker, state: Path, logins: Iterable[Login]) -> None:
+        super().__init__(settings, state, logins)
+        self._own_port = free_port(OWN_HOST)
+        """Of its own protocol, which it does not do without."""
+        self._password = secrets.token_urlsafe(TOKEN_BYTES)
+        self._watch = Watch(self._own_port, WATCH_LOGIN, self._password)
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._watch.close()
+        await super().__aexit__(kind, error, trace)
+
+    async def listeners(self) -> frozenset[str]:
+        """See the protocol."""
+        return await self._watch.listeners()
+
     def _command(self) -> Sequence[str]:
         return find(), "--config", str(self._secrets / "nats-server.conf")
 
     def _write(self, granted: list[Grant]) -> None:
         users = [nats_user(grant) for grant in granted]
         users[0]["permissions"]["publish"].append(_UPDATE)
+        watch = {
+            "user": WATCH_LOGIN,
+            "password": self._password,
+            "allowed_connection_types": ["STANDARD"],
+            "permissions": {"publish": [QUESTION], "subscribe": [f"{INBOX}.*"]},
+        }
         configuration: dict[str, Any] = {
             "server_name": "boardtalk",  # the MQTT listener wants one
-            # It insists on a port for its own protocol. Any free one will do: no login is good there.
-            "host": "127.0.0.1",
-            "port": -1,
+            "host": OWN_HOST,
+            "port": self._own_port,
             "mqtt": {
                 "host": self.listen_host,
                 "port": self.endpoint.port,
@@ -77,7 +110,7 @@ class NatsServer(Hosted):
             },
             "max_payload": MAX_PACKET_BYTES,
             "max_connections": MAX_CONNECTIONS,
-            "authorization": {"users": users},
+            "authorization": {"users": [*users, watch]},
         }
         if self.websocket_port:
             configuration["websocket"] = {

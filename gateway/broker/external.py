@@ -45,6 +45,9 @@ class External:
         names = [login.name for login in logins]
         log.warning("logins have changed: tell the operator", broker=str(self.endpoint), logins=names)
 
+    async def listeners(self) -> None:
+        """No broker tells that in a way that all share."""
+
 
 def _endpoint(settings: RemoteBroker) -> Endpoint:
     try:

@@ -95,6 +95,10 @@ class Hosted(ABC):
         if self._supervisor:
             self._supervisor.reload()
 
+    async def listeners(self) -> frozenset[str] | None:
+        """See the protocol."""
+        return None
+
     def _grants(self, logins: Iterable[Login]) -> list[Grant]:
         return grants(self.endpoint.password, self.boards_endpoint.password, logins)
 

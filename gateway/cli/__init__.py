@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 from importlib.metadata import entry_points, version
 from typing import Final
 
@@ -23,11 +22,6 @@ app = App(
     version=lambda: version("boardtalk"),
     version_flags=["--version"],
 )
-
-
-def main() -> None:
-    """Run `boardtalk` and exit."""
-    sys.exit(run_command(sys.argv[1:]))
 
 
 def run_command(arguments: list[str]) -> int:

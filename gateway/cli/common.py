@@ -29,6 +29,8 @@ AsUser = Annotated[str | None, Parameter(name="--user", help="Act as this user; 
 
 console = Console(highlight=False)
 errors = Console(stderr=True, highlight=False)
+tables = Console(highlight=False, width=1000)
+"""For tables, as wide as their cells: nothing is cut off, also in a pipe, which counts as 80 columns."""
 
 
 def await_(work: Coroutine[Any, Any, T]) -> T:

@@ -8,7 +8,7 @@ from cyclopts import App
 from rich.table import Table
 
 from boardtalk import app, conf, loader
-from boardtalk.cli.common import DONE, REFUSED, ConfFile, await_, console, me, print_json
+from boardtalk.cli.common import DONE, REFUSED, ConfFile, await_, console, me, print_json, tables
 from boardtalk.frontends import local
 from boardtalk.frontends.client import GatewayClient
 from boardtalk.health import Condition
@@ -37,8 +37,11 @@ def show(*, state: StateFolder = None, json: AsJson = False) -> int:
     reports = await_(_ask(state or running_folder(), local.Modules(), local.ModuleReports)).modules
     if json:
         print_json(reports)
-    else:
-        console.print(_table(reports) if reports else "the configuration names no module")
+        return DONE
+    tables.print(_table(reports) if reports else "the configuration names no module")
+    for each in reports:
+        if each.last_error:
+            console.print(f"{each.name}: {each.last_error}", markup=False, soft_wrap=True)
     return DONE
 
 
@@ -80,9 +83,8 @@ async def _ask(folder: Path, request: local.Request, answer: type[Any]) -> Any:
 
 
 def _table(reports: Sequence[Report]) -> Table:
-    table = Table(
-        "#", "module", "state", "pass", "consume", "replace", "refuse", "fail", "p50", "p99", "last error"
-    )
+    columns = ("#", "module", "state", "pass", "consume", "replace", "refuse", "fail", "p50", "p99")
+    table = Table(*columns, box=None)
     for each in reports:
         counts = (each.passed, each.consumed, each.replaced, each.refused, each.failed)
         table.add_row(
@@ -92,6 +94,5 @@ def _table(reports: Sequence[Report]) -> Table:
             *(f"{count:,}" for count in counts),
             f"{each.p50_ms:.2g} ms",
             f"{each.p99_ms:.2g} ms",
-            each.last_error,
         )
     return table

@@ -73,7 +73,9 @@ def check(file: Path, /, *, json: AsJson = False) -> int:
         errors.print(f"[yellow]warning:[/] {escape(str(warning))}", soft_wrap=True)
     _show_errors(found)
     if not found:
-        console.print(f"{file}: fine, {len(document.blocks)} blocks", soft_wrap=True)
+        count = len(document.blocks)
+        blocks = f"{count} block{'' if count == 1 else 's'}"
+        console.print(f"{file}: fine, {blocks}", markup=False, soft_wrap=True)
     return UNUSABLE if found else DONE
 
 

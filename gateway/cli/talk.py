@@ -39,7 +39,7 @@ def chat(
     user: AsUser = None,
     state: StateFolder = None,
     json: AsJson = False,
-    timeout: float = 60.0,
+    timeout: Annotated[float, Parameter(validator=Number(gt=0))] = 60.0,
 ) -> int:
     """Chat in the terminal, or send one message to a running gateway and print what becomes of it.
 
@@ -90,7 +90,7 @@ async def _follow(client: GatewayClient, message_id: str, *, until_done: bool, a
     async for event in client.events():
         match event:
             case Update(message_id=name, status=status) if name == message_id:
-                _print_event(event, status.state, _color(status), as_json=as_json)
+                _print_event(event, status.words, _color(status), as_json=as_json)
                 if status.state.terminal or (not until_done and status.state is State.ACCEPTED):
                     ended = status.code
             case Delivery(message=message) if message.refid == message_id:
@@ -170,6 +170,8 @@ async def _history(folder: Path, user: str, request: local.History, *, ids: bool
         name = f"{entry['id'] or '~' + str(entry['row'])} " if ids else ""
         line = f"{entry['at']} {name}{entry['sender']} → {entry['to']}: {entry['body']}"
         console.print(line, markup=False, soft_wrap=True)
+    if not past.entries:
+        errors.print("nothing was said")
     return DONE
 
 

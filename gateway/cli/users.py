@@ -9,7 +9,7 @@ from typing import Any
 
 from cyclopts import App
 
-from boardtalk.cli.common import DONE, await_, console, me, print_json
+from boardtalk.cli.common import DONE, await_, console, errors, me, print_json
 from boardtalk.frontends import local
 from boardtalk.frontends.client import GatewayClient, NoGateway
 from boardtalk.sdk import Kind, Role
@@ -57,6 +57,8 @@ def list_users(*, state: StateFolder = None, json: AsJson = False) -> int:
         return DONE
     for address, role in found:
         console.print(f"{address:<32} {role}", markup=False)
+    if not found:
+        errors.print("no users: `boardtalk user add NAME` makes one", soft_wrap=True)
     return DONE
 
 

@@ -139,12 +139,14 @@ class UserBlock(Settings):
 class GroupBlock(Settings):
     """`group NAME`: one address for several; the name is the address."""
 
-    members: Annotated[list[Address], Meta(description="who gets what is sent to the group")]
+    members: Annotated[list[Address], Meta(description="who gets what is sent to the group, at first")]
     delivery: Annotated[
         Literal["all", "one"],
         Meta(description="who gets a message: all members, or one, in turn, of those who are online"),
     ] = "all"
-    owner: Annotated[Address | None, Meta(description="who may change it, beside admins")] = None
+    owner: Annotated[
+        Address | None, Meta(description="who may take people in and out by `/group`, beside admins")
+    ] = None
 
 
 class AllowBlock(Settings):

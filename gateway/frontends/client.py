@@ -11,7 +11,7 @@ import msgspec
 
 from boardtalk.events import CallUpdate, Delivery, Presence, Update
 from boardtalk.frontends import local
-from boardtalk.sdk import BoardtalkError, ServiceError
+from boardtalk.sdk import BoardtalkError, Flag, Message, ServiceError
 from boardtalk.sdk.channel import Channel
 
 if TYPE_CHECKING:
@@ -98,6 +98,11 @@ class GatewayClient:
             raise Denied("the message is not UTF-8 text") from error
         self._send(local.Send(envelope.decode()))
         return message_id
+
+    def read(self, message: Message) -> None:
+        """Say that somebody has read a message, if its sender wants to know."""
+        if message.id and message.flags & Flag.READ_RECEIPT:
+            self._send(local.Read(message.sender, message.id))
 
     def stop(self, robot: str = "") -> None:
         """Stop one robot, or all."""

@@ -71,7 +71,8 @@ class Intake:
                 Message(sender=sender, to=SYSTEM, body="", id=envelope.claimed_id(payload)), refused
             )
             return
-        self._last[sender] = message.to
+        if not (message.to == SYSTEM and message.body.startswith("/")):  # said in passing
+            self._last[sender] = message.to
         self.accept(message.with_(via=via))
 
     def accept(self, message: Message) -> None:

@@ -65,6 +65,13 @@ class Send(msgspec.Struct, tag_field="op", tag="send"):
     payload: str
 
 
+class Read(msgspec.Struct, tag_field="op", tag="read"):
+    """The user has read a message that asks for a receipt. Not answered."""
+
+    sender: str
+    id: str
+
+
 class Stop(msgspec.Struct, tag_field="op", tag="stop"):
     """Stop one robot, or all."""
 
@@ -145,6 +152,7 @@ class Reload(msgspec.Struct, tag_field="op", tag="reload"):
 Request = (
     Login
     | Send
+    | Read
     | Stop
     | Contacts
     | Complete
@@ -353,20 +361,30 @@ class LocalDoor:
             case Send(payload):
                 self._intake.receive(user, payload.encode(), "local")
                 return None
+            case Read(sender, message_id):
+                await self._hub.read(user, sender, message_id)
+                return None
             case Stop(robot):
                 self._intake.stop(user, f"{robot}: stop".encode() if robot else b"stop")
                 return None
+            case Contacts() | Complete() | History() | Why():
+                return await self._look(request, user)
+            case Login():
+                return Failure("already logged in")
+
+    async def _look(self, request: Contacts | Complete | History | Why, user: str) -> Reply:
+        match request:
             case Contacts():
-                return ContactList(self._hub.directory.contacts())
+                return ContactList(self._hub.directory.contacts_for(user))
             case Complete(to, line):
                 return Completions(await self._hub.complete(to, line))
             case History(other, limit, text):
-                entries = await self._hub.store.history(user, other or None, text=text, limit=limit)
+                entries = await self._hub.store.history(
+                    user, other or None, groups=self._hub.directory.groups_of(user), text=text, limit=limit
+                )
                 return Past([_plain(entry) for entry in entries])
             case Why(message_id):
                 return Explained(await self._hub.why(user, message_id))
-            case Login():
-                return Failure("already logged in")
 
     async def _control(
         self, request: OpenCall | SetPoint | HangUp, session: Session, user: str

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final, Self
 import structlog
 
 from boardtalk import envelope
+from boardtalk.broker import BrokerError
 from boardtalk.broker.client import Publisher, Subscriber
 from boardtalk.events import CallUpdate, Delivery, Presence, Update
 from boardtalk.sdk import SYSTEM, Code, Flag, Message, Refused
@@ -21,7 +22,7 @@ from boardtalk.sdk.mqtt.packets import Will
 if TYPE_CHECKING:
     from types import TracebackType
 
-    from boardtalk.broker import Endpoint
+    from boardtalk.broker import Broker
     from boardtalk.calls import Calls
     from boardtalk.events import Event
     from boardtalk.frontends.intake import Intake
@@ -30,10 +31,15 @@ if TYPE_CHECKING:
     from boardtalk.sessions import Session
 
 OUT: Final = {"chat/+/out": 1}
+READ: Final = {"chat/+/read": 1}
 STOP: Final = {"chat/+/stop": 0}
 """QoS 0: with QoS 1 nats-server would hand a stop over only when it is on disk."""
 CALL: Final = {"chat/+/call": 0}
 """A connection of its own: set-points must not stand in the way of a stop."""
+LOOK_EVERY_S: Final = 0.5
+"""Between two looks who listens at the broker."""
+LOOK_AGAIN_S: Final = 0.05
+"""… if a message is for somebody who did not at the last one."""
 OPEN_TIMEOUT_S: Final = 2.0
 """A broker of our own is there at once; one that somebody else runs may be away."""
 
@@ -43,16 +49,21 @@ log = structlog.get_logger()
 class MqttDoor:
     """Open while the context lasts; outlives restarts of the broker."""
 
-    def __init__(self, endpoint: Endpoint, hub: Hub, intake: Intake, calls: Calls) -> None:
+    def __init__(self, broker: Broker, hub: Hub, intake: Intake, calls: Calls) -> None:
+        endpoint = broker.endpoint
+        self._broker = broker
         self._hub = hub
         self._intake = intake
         self._calls = calls
         self._callers: dict[str, object] = {}
         """What stands for a user's connections, which the broker hides from us."""
         self._messages = Subscriber(endpoint, "chat", OUT)
+        self._receipts = Subscriber(endpoint, "read", READ)
         self._stops = Subscriber(endpoint, "stop", STOP)
         self._live = Subscriber(endpoint, "call", CALL)
         self._publisher = Publisher(endpoint, "hub", Will(*_presence(Presence(SYSTEM, online=False))))
+        self._hidden: set[str] = set()
+        """Who seems to be away to those who are not to know."""
         self._caught_up = asyncio.Event()
         """Everything that the hub has said so far is on its way."""
         self._stack = AsyncExitStack()
@@ -67,6 +78,7 @@ class MqttDoor:
                 self._tasks.create_task(work, name=f"mqtt {name}")
                 for name, work in (
                     ("messages", self._take_messages()),
+                    ("receipts", self._take_receipts()),
                     ("stops", self._take_stops()),
                     ("calls", self._take_calls()),
                     ("events", self._publish_events()),
@@ -99,7 +111,7 @@ class MqttDoor:
 
     @property
     def _connections(self) -> tuple[Publisher | Subscriber, ...]:
-        return self._publisher, self._messages, self._stops, self._live
+        return self._publisher, self._messages, self._receipts, self._stops, self._live
 
     async def _take_messages(self) -> None:
         async for batch in self._messages.messages():
@@ -116,6 +128,17 @@ class MqttDoor:
             self._refuse(user, "this may be a repetition, and without an id nobody can tell: say it again")
         else:
             self._intake.receive(user, message.payload, "mqtt")
+
+    async def _take_receipts(self) -> None:
+        async for batch in self._receipts.messages():
+            for message in batch:
+                user = _user(message.topic)
+                try:
+                    receipt = envelope.read_receipt(message.payload)
+                except Refused as refused:
+                    self._refuse(user, refused.reason)
+                else:
+                    await self._hub.read(user, receipt.sender, receipt.id)
 
     async def _take_stops(self) -> None:
         async for batch in self._stops.messages():
@@ -153,14 +176,37 @@ class MqttDoor:
 
     async def _publish_events(self) -> None:
         while True:
-            with self._hub.attach(None) as session:
+            with self._hub.attach(None, await self._listeners()) as session:
+                watch = self._tasks.create_task(self._watch(session), name="mqtt listeners")
                 self._caught_up.set()
-                async for batch in session.events():
-                    self._caught_up.clear()
-                    for event in batch:
-                        await self._publish(event, session)
-                    self._caught_up.set()
+                try:
+                    async for batch in session.events():
+                        self._caught_up.clear()
+                        for event in batch:
+                            await self._publish(event, session)
+                        self._caught_up.set()
+                finally:
+                    watch.cancel()
             log.warning("broker away or too slow: events for MQTT clients were dropped")
+
+    async def _watch(self, session: Session) -> None:
+        """See who comes to the broker and leaves it, as long as it tells; sooner if a message waits."""
+        while session.listeners is not None:
+            await asyncio.sleep(LOOK_AGAIN_S)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(LOOK_EVERY_S - LOOK_AGAIN_S):
+                    await session.missed.wait()
+            session.missed.clear()
+            self._hub.listen(session, await self._listeners() or frozenset())
+
+    async def _listeners(self) -> frozenset[str] | None:
+        """Who listens at the broker; nobody while it is away; None: it never tells."""
+        try:
+            found = await self._broker.listeners()
+        except BrokerError as error:
+            log.debug("broker does not say who listens", reason=str(error))
+            return frozenset()
+        return found if found is None else frozenset(filter(self._hub.directory.role, found))
 
     async def _publish_presence(self) -> None:
         """Say who is there after each connection: the broker may have forgotten, or others have changed."""
@@ -168,9 +214,11 @@ class MqttDoor:
         while True:
             number = await self._publisher.connected(after=number)
             await self.connected()
+            self._hidden.clear()
             await self._publish_here(Presence(SYSTEM, online=True))
             for contact in self._hub.directory.contacts():
-                await self._publish_here(Presence(contact.address, contact.online, contact.state))
+                viewers = self._hub.directory.viewers(contact.address)
+                await self._publish_here(Presence(contact.address, contact.online, contact.state, viewers))
 
     async def _publish(self, event: Event, session: Session) -> None:
         match event:
@@ -191,7 +239,16 @@ class MqttDoor:
                 await self._publish_here(event)
 
     async def _publish_here(self, presence: Presence) -> None:
-        await self._publisher.publish(*_presence(presence), retain=True)
+        if presence.viewers is None:
+            self._hidden.discard(presence.address)
+            await self._publisher.publish(*_presence(presence), retain=True)
+            return
+        if presence.address not in self._hidden:  # once: that it is said again would tell something too
+            self._hidden.add(presence.address)
+            await self._publisher.publish(*_presence(Presence(presence.address, online=False)), retain=True)
+        topic, payload = _presence(presence)
+        for viewer in presence.viewers:
+            await self._publisher.publish(f"chat/{viewer}/{topic}", payload)
 
 
 def _presence(presence: Presence) -> tuple[str, bytes]:

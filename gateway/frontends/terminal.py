@@ -44,6 +44,9 @@ WORDS: Final = {
     "/history": "what was said; with words behind it, what has these",
     "/why": "what became of your last message, step by step; or of the one whose id follows",
     "/modules": "the modules that messages pass",
+    "/group": "with a name behind it: who is in that group",
+    "/presence": "everybody, groups or nobody: who sees whether you are online",
+    "/reload": "have the gateway read its configuration again",
     "/help": "this list",
     "/quit": "leave (so do Ctrl-D, and Ctrl-C on an empty line)",
     "stop": "stop every robot at once",
@@ -163,8 +166,8 @@ class Chat:
                         "hint",
                         f"  {entry['at']} {entry['sender']} → {entry['to']}: {entry['body']}",
                     )
-            case [("/modules" | "/why") as word, *rest]:
-                self._client.say(SYSTEM, " ".join([word.removeprefix("/"), *rest]))
+            case ["/modules" | "/why" | "/group" | "/presence" | "/reload", *_]:
+                self._client.say(SYSTEM, line)
             case [word, *_]:
                 if word not in WORDS:
                     show("bad", f"there is no {word}; there is:")
@@ -177,6 +180,8 @@ class Chat:
                 await self.refresh()
             for style, text in describe(event):
                 show(style, text)
+            if isinstance(event, Delivery):
+                self._client.read(event.message)
         raise NoGateway("the gateway went away")
 
 
@@ -232,7 +237,7 @@ def describe(event: Event) -> list[tuple[str, str]]:
             return []
         case Update(status=status):
             style = "bad" if status.code.failed else "good" if status.state is State.DONE else "state"
-            return [(style, f"  {status.state}")]
+            return [(style, f"  {status.words}")]
         case Delivery(message=message, status=status):
             lines = message.body.split("\n")
             who = f"{message.sender}{f' in {message.groupid}' if message.groupid else ''}"

@@ -27,6 +27,7 @@ class Client:
 
     def __init__(self) -> None:
         self._clients: dict[bool, httpx.AsyncClient] = {}
+        self._client(verify=True)  # it reads certificates, which takes a moment: not with the first request
 
     async def close(self) -> None:
         """Close all connections."""
@@ -136,7 +137,8 @@ class Answer:
     def require_ok(self) -> None:
         """See the SDK."""
         if not self._response.is_success:
-            raise OutsideError(f"{self._server}: {self.status} {self._response.reason_phrase}".rstrip())
+            reason = f"{self._server}: {self.status} {self._response.reason_phrase}".rstrip()
+            raise OutsideError(reason, self.status)
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         """See the SDK."""

@@ -102,7 +102,7 @@ def _called(definition: _Definition, inner: list[_Definition]) -> str:
     made = [each for each in inner if each.name == "__init__" and "Args:" in definition.docstring]
     if not made:
         return definition.signature
-    arguments = made[0].signature.removeprefix("def __init__(self, ").removesuffix(" -> None")
+    arguments = re.sub(r"^def __init__\((\s*)self,\s*", r"\1", made[0].signature).removesuffix(" -> None")
     return f"{definition.signature}\n\n{definition.name}({arguments}"
 
 

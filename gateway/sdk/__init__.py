@@ -40,6 +40,7 @@ from boardtalk.sdk.module import (
     Verdict,
 )
 from boardtalk.sdk.outside import Connection, OutsideError, Response, Timeouts
+from boardtalk.sdk.service import JsonService, read_secret
 from boardtalk.sdk.text import json_extract, json_extract_all
 
 __all__ = [
@@ -64,6 +65,7 @@ __all__ = [
     "Context",
     "Finding",
     "Flag",
+    "JsonService",
     "Kind",
     "Log",
     "Message",
@@ -86,4 +88,5 @@ __all__ = [
     "iso",
     "json_extract",
     "json_extract_all",
+    "read_secret",
 ]

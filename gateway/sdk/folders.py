@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 from pathlib import Path
 
 
@@ -21,4 +22,14 @@ def demo_folder() -> Path:
 def running_folder() -> Path:
     """The folder of the gateway to talk to: the default one, or the demo's if only that runs."""
     real, demo = default_folder(), demo_folder()
-    return demo if (demo / "control.sock").exists() and not (real / "control.sock").exists() else real
+    return demo if gateway_runs(demo) and not gateway_runs(real) else real
+
+
+def gateway_runs(folder: Path) -> bool:
+    """Whether a gateway can be talked to there: one that was killed leaves its socket behind."""
+    with socket.socket(socket.AF_UNIX) as door:
+        try:
+            door.connect(str(folder / "control.sock"))
+        except OSError:
+            return False
+    return True

@@ -58,13 +58,15 @@ class Flag(IntFlag):
     """Bits of `Message.flags`."""
 
     DELIVERY_RECEIPT = 0x1
-    """Carried along for clients; a sender who gives an `id` is told anyway."""
+    """Its sender is told once it is delivered, also if it has no `id`; in a group, of each member."""
     READ_RECEIPT = 0x2
-    """Carried along for clients."""
+    """Its sender is told once a person has read it, if that person's client says so; in a group, of each."""
     TRANSIENT = 0x4
     """Never stored: gone if it can't be handed over now."""
     PRESENCE = 0x8
     """News of a person, such as that he is typing; never stored. Nothing to answer."""
+    TRANSLATED = 0x10
+    """The text is a translation, or wants none: modules leave its language alone."""
 
 
 class Code(IntEnum):
@@ -75,7 +77,7 @@ class Code(IntEnum):
     DELIVERED = 2
     """The recipient has it; for a robot: the board has it."""
     DONE = 3
-    """The board has executed it; the program has answered it."""
+    """The board has executed it; the program has answered it; the person has read it."""
     FAILED = 0x80
     """It went wrong, or was refused for another reason than those below."""
     OFFLINE = 0x81
@@ -100,7 +102,8 @@ class Code(IntEnum):
 class State(StrEnum):
     """How far a message is, finer than by `Code`.
 
-    First ``accepted``, then perhaps ``sent`` and ``started``, then exactly one of the others.
+    First ``accepted``, then perhaps ``sent`` and ``started``, then exactly one of the others. Of a message
+    with receipts, ``done`` may come once for each member of a group, and ``read`` follows.
     """
 
     ACCEPTED = "accepted"
@@ -111,6 +114,8 @@ class State(StrEnum):
     """The board has begun."""
     DONE = "done"
     """Executed, answered, or handed over to a person."""
+    READ = "read"
+    """A person has read it: a receipt, asked for by `Flag.READ_RECEIPT`."""
     FAILED = "failed"
     """It went wrong."""
     EXPIRED = "expired"
@@ -180,7 +185,12 @@ class Status(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     state: State
     """As a word, finer than the code."""
     detail: str = ""
-    """In words, for a person: what went wrong and what to do."""
+    """In words, for a person: what went wrong and what to do; of what has started, how far it is."""
+
+    @property
+    def words(self) -> str:
+        """The state for people: ``started 40 %``. Of a failure the answer tells the rest."""
+        return f"{self.state} {self.detail}".strip() if self.state is State.STARTED else self.state
 
 
 def iso(at: float) -> str:

@@ -111,6 +111,7 @@ class Context(Protocol):
         Raises:
             Refused: `sender` belongs to another module, or this one sends far too much: 200 messages at
                 once and 1,000 a second are fine, up to 5,000 more wait their turn.
+            ValueError: the message can't be stored or sent: a field of another type, or too long.
         """
         ...
 

@@ -16,7 +16,15 @@ class OutsideError(BoardtalkError):
     """A server can't be reached, takes too long, or answers what it should not.
 
     The text names the server, but neither passwords nor the query of its URL.
+
+    Args:
+        reason: what went wrong, in words.
+        status: the HTTP status by which the server refused; 0: something else happened.
     """
+
+    def __init__(self, reason: str, status: int = 0) -> None:
+        self.status = status
+        super().__init__(reason)
 
 
 class Timeouts(msgspec.Struct, frozen=True, kw_only=True):

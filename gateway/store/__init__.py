@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from boardtalk.sdk import SYSTEM, Code, Message, Refused, State, Status, iso
+from boardtalk.sdk import SYSTEM, Code, Flag, Message, Refused, State, Status, iso
 from boardtalk.store.records import (
     Accepted,
     Conflict,
@@ -181,7 +181,7 @@ class Store:
 
         With it for whom. It goes on waiting until `release`.
         """
-        await self._settled()
+        await self._all_written()
         found = await self._read(
             "SELECT recipient, message FROM inbox WHERE ? IN (recipient, '') AND expires > ? "
             "ORDER BY row LIMIT ?",
@@ -189,8 +189,13 @@ class Store:
         )
         return [(name, msgspec.json.decode(message, type=Message)) for name, message in found]
 
+    async def outdated(self) -> list[tuple[str, Message]]:
+        """What waits for somebody who did not come in time."""
+        found = await self._read("SELECT recipient, message FROM inbox WHERE expires <= ?", (time.time(),))
+        return [(name, msgspec.json.decode(message, type=Message)) for name, message in found]
+
     def release(self, recipient: str, message: Message) -> None:
-        """A held message was handed over."""
+        """A held message was handed over, or has expired."""
         self._writer.submit(Release(recipient, message.row))
 
     # Looking back -----------------------------------------------------------------------------
@@ -200,6 +205,7 @@ class Store:
         user: str,
         other: str | None = None,
         *,
+        groups: Sequence[str] = (),
         text: str = "",
         before: int | None = None,
         limit: int = 50,
@@ -209,17 +215,20 @@ class Store:
         Args:
             user: whose.
             other: only those with this other one.
+            groups: what was said to these is his too.
             text: only those with all these words, of which the first eight count; A is a.
             before: only those of smaller rows: for paging.
             limit: so many at most, the newest.
         """
         words = [word.translate(_LOWER) for word in text.split()[:MAX_WORDS]]
         has_words = "AND instr(lower(body), ?) " * len(words)
+        theirs = ", ".join("?" * len(groups))
         found = await self._read(
-            f"SELECT {ENTRY} FROM ledger WHERE row < ? AND ((sender = ? AND ? IN (recipient, '')) "  # noqa: S608
+            f"SELECT {ENTRY} FROM ledger "  # noqa: S608
+            f"WHERE row < ? AND (((sender = ? OR recipient IN ({theirs})) AND ? IN (recipient, '')) "
             "OR (recipient = ? AND ? IN (sender, ''))) "
             f"{has_words} ORDER BY row DESC LIMIT ?",
-            (before or 1 << 62, user, other or "", user, other or "", *words, limit),
+            (before or 1 << 62, user, *groups, other or "", user, other or "", *words, limit),
         )
         return [_entry(each) for each in reversed(found)]
 
@@ -231,7 +240,7 @@ class Store:
             user: who asks; of several with this id, his.
             everybody: whether he may see what others sent and got.
         """
-        await self._settled()
+        await self._all_written()
         row = message_id.removeprefix("~")
         values: tuple[object, ...]
         if not message_id:
@@ -273,6 +282,16 @@ class Store:
             (),
         )
         return [Open(as_message(tuple(rest)), state, at) for state, at, *rest in found]
+
+    async def receipt_due(self, sender: str, message_id: str, detail: str) -> Message | None:
+        """A message whose reading its sender wants to know, unless he was told with the same detail."""
+        await self._all_written()
+        found = await self._read(
+            f"SELECT {COLUMNS} FROM ledger WHERE sender = ? AND mid = ? AND mid <> '' AND flags & ? "  # noqa: S608
+            "AND NOT EXISTS (SELECT 1 FROM transitions WHERE transitions.row = ledger.row AND detail = ?)",
+            (sender, message_id, Flag.READ_RECEIPT, detail),
+        )
+        return as_message(found[0]) if found else None
 
     # What modules keep ------------------------------------------------------------------------
 
@@ -319,8 +338,8 @@ class Store:
         self._results.append(results)
         self._have_results.set()
 
-    async def _settled(self) -> None:
-        """Wait until all that is queued is written."""
+    async def _all_written(self) -> None:
+        """Wait until what was said so far is in the file."""
         written = asyncio.Event()
         self._writer.submit(Mark(partial(self._loop.call_soon_threadsafe, written.set)))
         await written.wait()
@@ -332,10 +351,13 @@ class Store:
         return await self._loop.run_in_executor(self._reading, read)
 
     def _close(self) -> None:
-        """Each connection is closed by the thread that uses it: a cancelled read still runs in its own."""
-        self._writer.end()
+        """Each connection is closed by the thread that uses it: a cancelled read still runs in its own.
+
+        The writer last: SQLite then moves what is in the WAL to the database, which a reader may not.
+        """
         self._reading.submit(self._reader.close)
         self._reading.shutdown()
+        self._writer.end()
 
     async def _prune(self) -> None:
         while True:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import sqlite3
 import threading
-import time
 from collections import deque
 from contextlib import closing
 from typing import TYPE_CHECKING, Final, NamedTuple
@@ -238,7 +237,6 @@ class Writer(threading.Thread):
         return None
 
     def _prune(self, before: float) -> None:
-        self._connection.execute("DELETE FROM inbox WHERE expires < ?", (time.time(),))
         for table in ("ledger", "transitions", "steps"):
             self._connection.execute(
                 f"DELETE FROM {table} WHERE at < ? AND row NOT IN (SELECT row FROM inbox)",  # noqa: S608

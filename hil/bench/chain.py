@@ -17,7 +17,7 @@ MESSAGES: Final = 200_000
 FLAT_MESSAGES: Final = 1_000_000
 MODULES: Final = (1, 5, 10, 20)
 ASYNC_MESSAGES: Final = 20_000
-ASYNC_MODULES: Final = (1, 5)
+ASYNC_MODULES: Final = MODULES
 
 
 class _Pass:

@@ -14,13 +14,17 @@ from boardtalk.sdk.options import AsJson
 if TYPE_CHECKING:
     from boardtalk.hil.bench.rows import Row
 
-Name = Literal["chain", "conversations", "codec", "command", "broker", "startup", "villains"]
+Name = Literal[
+    "chain", "isolated", "conversations", "codec", "command", "broker", "link", "startup", "villains"
+]
 MODULES: Final[dict[Name, str]] = {
     "chain": "chain",
+    "isolated": "isolated",
     "conversations": "conversations",
     "codec": "codec",
     "command": "round_trip",
     "broker": "broker",
+    "link": "link",
     "startup": "startup",
     "villains": "villains",
 }
@@ -37,8 +41,8 @@ def bench(
     Example: boardtalk bench chain
 
     Args:
-        name: the chain of modules, many conversations at once, the frame codec, a command's round trip,
-            the broker, the start, or what bad modules do to others.
+        name: the chain of modules, isolated modules, many conversations at once, the frame codec, a
+            command's round trip, the broker, the link, the start, or what bad modules do to others.
     """
     rows: list[Row] = list(import_module(f"boardtalk.hil.bench.{MODULES[name]}").rows())
     if json:

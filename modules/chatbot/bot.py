@@ -13,7 +13,6 @@ from boardtalk.modules.chatbot.dialogflow import Dialogflow
 from boardtalk.modules.chatbot.engine import Engine, NoAnswer, Question
 from boardtalk.modules.chatbot.rules import MAX_FILE_BYTES, Rule, Rules, parse
 from boardtalk.modules.chatbot.settings import ChatbotSettings
-from boardtalk.modules.chatbot.text import clean, cut
 from boardtalk.sdk import (
     CONSUMED,
     PASS,
@@ -30,6 +29,7 @@ from boardtalk.sdk import (
     Status,
     Verdict,
 )
+from boardtalk.sdk.text import clean, cut
 
 if TYPE_CHECKING:
     from pathlib import Path

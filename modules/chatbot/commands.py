@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import msgspec
 
-from boardtalk.modules.chatbot.text import line
 from boardtalk.sdk import Contact, Kind, Message
+from boardtalk.sdk.text import line
 
 if TYPE_CHECKING:
     from boardtalk.sdk import Action, ArgumentInfo, CommandInfo, Context

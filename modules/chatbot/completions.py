@@ -9,8 +9,8 @@ import msgspec
 from boardtalk.modules.chatbot.commands import manual
 from boardtalk.modules.chatbot.engine import NoAnswer
 from boardtalk.modules.chatbot.memory import Memory, Turn, tokens
-from boardtalk.modules.chatbot.text import cut
 from boardtalk.modules.chatbot.web import FORBIDDEN, NOT_FOUND, TOO_MANY, UNAUTHORIZED, Web
+from boardtalk.sdk.text import cut
 
 if TYPE_CHECKING:
     from boardtalk.modules.chatbot.engine import Question

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from boardtalk.modules.chatbot.commands import manual, told
 from boardtalk.modules.chatbot.engine import NoAnswer
-from boardtalk.modules.chatbot.text import line
 from boardtalk.sdk import ModuleError
+from boardtalk.sdk.text import line
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

@@ -18,6 +18,7 @@ from boardtalk.modules.iot_bridge.language import commands
 from boardtalk.modules.iot_bridge.robots import MAX_LISTENERS, Robot, Running
 from boardtalk.modules.iot_bridge.service import api
 from boardtalk.modules.iot_bridge.service.client import LinkClient
+from boardtalk.modules.iot_bridge.trace import describe
 from boardtalk.sdk import (
     CONSUMED,
     PASS,
@@ -73,6 +74,7 @@ OWN_WORDS: Final = (
     Completion("help", "what it can do"),
     Completion("stop", "stop at once, until rearm"),
     Completion("rearm", "let it move again after a stop"),
+    Completion("cancel", "end what you have begun; `cancel ID`: that command, whoever began it"),
     Completion("watch", "CHANNEL: show telemetry as it comes; `unwatch` ends that"),
 )
 """What the bridge itself understands, for every robot."""
@@ -254,6 +256,8 @@ class IotBridge(Module):
                 robot.require_newer(message)
                 self._allow(message, "rearm")
                 self.context.spawn(self._rearm(robot, message), f"rearm {robot.name}")
+            case ["cancel", *ids] if len(ids) <= 1:
+                self._cancel(robot, message, "".join(message.body.split()[1:]))
             case [("watch" | "unwatch") as word, *channels] if len(channels) <= 1:
                 self._allow(message, "query")
                 self._watch(robot, message, "".join(channels), start=word == "watch")
@@ -301,6 +305,19 @@ class IotBridge(Module):
         robot.running[command_id] = Running(message, order.command, lease_ms)
         if motion:
             self.context.spawn(self._renew(robot, command_id, lease_ms), f"lease of {robot.name}")
+
+    def _cancel(self, robot: Robot, message: Message, wanted: str) -> None:
+        """End the commands that the sender has begun, or the one that he names."""
+        found = robot.commands_of(message.sender, wanted)
+        if any(running.message.sender != message.sender for running in found.values()):
+            self._allow(message, "action")
+        if not found:
+            what = f"no command {wanted[:40]!r} is" if wanted else "nothing that you began is"
+            raise Refused(Code.FAILED, f"{what} under way at {robot.name}")
+        for command_id in found:
+            self._link.cancel(robot.name, command_id)
+        told = ", ".join(running.message.body for running in found.values())
+        self._end(message, (Code.DONE, State.DONE), f"to be cancelled: {told}")
 
     def _time_left(self, message: Message, order: commands.Order) -> float:
         """Seconds within which the command must start, counted from the gateway's acceptance."""
@@ -402,8 +419,16 @@ class IotBridge(Module):
 
     def _progress(self, event: api.Progress) -> None:
         running = self._running(event.board, event.id)
-        if running:
-            self.context.report(running.message, PROGRESS[event.stage])
+        if running is None:
+            return
+        if event.frame:
+            self.context.explain(running.message, "frame", describe(event, running.command))
+        status = PROGRESS[event.stage]
+        if event.percent is not None:
+            if not running.is_news(self.context.now()):
+                return
+            status = msgspec.structs.replace(status, detail=f"{event.percent} %")
+        self.context.report(running.message, status)
 
     def _result(self, event: api.Result) -> None:
         running = self._running(event.board, event.id)

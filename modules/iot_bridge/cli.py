@@ -24,6 +24,9 @@ STYLES: Final = {
     api.BoardState.OFFLINE: "red",
 }
 
+MAX_WIDTH: Final = 1000
+"""Of the table. It is as wide as its cells: a uid is there to be copied, also out of a pipe."""
+
 boards = App(name="boards", help="Boards: address, uid, port, firmware and state.")
 boards.command("boardtalk.cli.boards:credentials", name="credentials")  # the gateway's: it has the logins
 
@@ -45,21 +48,22 @@ def list_boards(*, state: StateFolder = None, json: AsJson = False) -> int:
     for heading in ("address", "uid", "port", "firmware", "state"):
         table.add_column(heading, no_wrap=True, overflow="ignore")
     for board in answer.boards:
-        name = board.name or f"({board.declared or 'unnamed'})"
+        name = board.name or f"({board.declared or 'unknown'})"
         state_text = f"[{STYLES[board.state]}]{board.state}[/]"
         table.add_row(*map(escape, (name, board.uid, board.port, board.firmware)), state_text)
-    console = Console(highlight=False)
+    console = Console(highlight=False, width=MAX_WIDTH)
     if not answer.boards:
         Console(stderr=True, highlight=False).print(
             "no boards: plug one in; `boardtalk doctor` says why one is not found"
         )
         return 0
-    console.print(table, crop=False)
+    console.print(table)
     for board in answer.boards:
         if board.state is api.BoardState.WAITING:
             console.print(f"`boardtalk boards adopt {board.uid} NAME` gives that board an address")
         elif board.detail:
-            console.print(f"{board.name or board.uid}: {board.detail}", markup=False)
+            name = f"{board.name or board.uid}: " if board.name or board.uid else ""
+            console.print(f"{name}{board.detail}", markup=False, soft_wrap=True)
     return 0
 
 
@@ -77,7 +81,7 @@ def _row(board: api.BoardChanged) -> dict[str, object]:
 
 
 @boards.command
-def adopt(uid: str, name: str, /, *, state: StateFolder = None) -> int:
+def adopt(uid: str, name: str, /, *, state: StateFolder = None, json: AsJson = False) -> int:
     """Give a board that waits an address.
 
     Example: boardtalk boards adopt e6614c311b7e6f2c rover
@@ -90,5 +94,8 @@ def adopt(uid: str, name: str, /, *, state: StateFolder = None) -> int:
     if isinstance(answer, api.Refused):
         Console(stderr=True, highlight=False).print(f"boardtalk: {answer.reason}", markup=False)
         return 1
-    Console(highlight=False).print(f"{uid} is {name} from now on")
+    if json:
+        print(msgspec.json.encode({"uid": uid, "address": name}).decode())  # noqa: T201 - the command's output
+    else:
+        Console(highlight=False).print(f"{uid} is {name} from now on")
     return 0

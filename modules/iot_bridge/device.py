@@ -40,6 +40,7 @@ from boardtalk.modules.iot_bridge.news import (
     LogLine,
     News,
     Order,
+    Progress,
     Result,
     Sent,
     Started,
@@ -176,7 +177,7 @@ class Device:
 
     def cancel(self, id_: int) -> None:
         """End a running command; its result follows. Raises SessionLost, LinkBusy."""
-        self._session.send(Type.CANCEL, frames.Cancel.build({"id": id_}))
+        self._session.send(Type.RENEW, _RENEW.build({"id": id_, "lease_ms": 0}))
 
     def set_point(self, index: int, epoch: int, lease_ms: int, values: bytes) -> None:
         """Live values for a control channel."""
@@ -291,8 +292,8 @@ class Device:
             case Text(text):
                 self._said = (self._said + text)[-SAID_CHARS:]
                 self._log(0, text)
-            case Delivered(token) if token in self._tokens:
-                self._feed.put(Sent(self._tokens.pop(token)))
+            case Delivered(token, tries, wire, took_s) if token in self._tokens:
+                self._feed.put(Sent(self._tokens.pop(token), tries, wire, took_s))
             case Expired(token) if token in self._tokens:
                 late = b"it did not start in time"
                 self._settle(Result(self._tokens.pop(token), Outcome.EXPIRED, late))
@@ -311,6 +312,10 @@ class Device:
                 self._on_result(payload)
             case Type.STARTED if len(payload) == _STARTED_BYTES:
                 self._on_started(_STARTED.parse(payload).id)
+            case Type.PROGRESS if len(payload) == frames.Progress.sizeof():
+                body = frames.Progress.parse(payload)
+                if body.id in self._results:
+                    self._report(Progress(body.id, min(body.percent, 100)))
             case Type.STOPPED | Type.STATE if len(payload) == frames.StateBody.sizeof():
                 body = frames.StateBody.parse(payload)
                 self._on_state(Stopped(body.epoch, body.latched))

@@ -24,8 +24,8 @@ PROBERS: Final = {
     "brltty": "it takes CH340 ports for Braille displays: `sudo apt remove brltty`",
 }
 """Programs that open serial ports of strangers."""
-NOBODY: Final = "nobody answers"
-"""What is said of an open port without a board; other reasons say themselves what to do."""
+LINK_PROCESS: Final = b"boardtalk.modules.iot_bridge.service"
+"""In its command line: it holds the ports of boards, and should."""
 
 
 def examine(state: Path) -> Iterator[Finding]:
@@ -58,10 +58,10 @@ def _port(port: ListPortInfo) -> Iterator[Finding]:
             "`sudo usermod -aG dialout $USER`, then log out and in again",
         )
         return
-    holders = [pid for pid in _pids() if _holds(pid, port.device)]
+    holders = [pid for pid in _pids() if _holds(pid, port.device) and not _is_link_process(pid)]
     if holders:
         names = ", ".join(f"{_process_name(pid)} (pid {pid})" for pid in holders)
-        yield Finding(Severity.WARNING, f"{what} is held by {names}", "close it if that is not boardtalk")
+        yield Finding(Severity.WARNING, f"{what} is held by {names}", "close that program")
     else:
         yield Finding(Severity.FINE, what)
 
@@ -73,14 +73,11 @@ def _boards(state: Path) -> Iterator[Finding]:
         yield Finding(Severity.FINE, "no link process runs: no board is in use")
         return
     for board in answer.boards if isinstance(answer, api.Boards) else ():
-        name = board.name or board.uid
+        name = board.name or board.uid or "a board"
         match board.state:
             case api.BoardState.OFFLINE:
-                detail = board.detail or NOBODY
-                cure = "is the boardtalk client on it? docs/board-author.md says how to copy it"
-                yield Finding(
-                    Severity.PROBLEM, f"{name} on {board.port}: {detail}", cure if NOBODY in detail else ""
-                )
+                reason = board.detail.removeprefix(f"{board.port}: ")
+                yield Finding(Severity.PROBLEM, f"{name} on {board.port}: {reason}", _way_back(board))
             case api.BoardState.WAITING:
                 cure = f"`boardtalk boards adopt {board.uid} NAME`"
                 yield Finding(Severity.WARNING, f"a board waits for a name on {board.port}", cure)
@@ -94,6 +91,15 @@ def _boards(state: Path) -> Iterator[Finding]:
                 yield Finding(Severity.FINE, f"{name} on {board.port}, {board.firmware}")
 
 
+def _way_back(board: api.BoardChanged) -> str:
+    """What to do about a board that is away, if its reason does not say that itself."""
+    if board.port.startswith("/") and not Path(board.port).exists():
+        return "plug it in, or correct `port` in its block: `ls /dev/serial/by-id` shows what is plugged in"
+    if "nobody answers" in board.detail:
+        return "is the boardtalk client on it? docs/board-author.md says how to copy it"
+    return ""
+
+
 def _pids() -> list[int]:
     return [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit()]
 
@@ -103,6 +109,13 @@ def _process_name(pid: int) -> str:
         return Path(f"/proc/{pid}/comm").read_text().strip()
     except OSError:
         return ""
+
+
+def _is_link_process(pid: int) -> bool:
+    try:
+        return LINK_PROCESS in Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+    except OSError:
+        return False
 
 
 def _holds(pid: int, device: str) -> bool:

@@ -61,8 +61,11 @@ CRC_BYTES: Final = 4
 OVERHEAD_BYTES: Final = HEADER_BYTES + CRC_BYTES + 3
 """Bytes on the line beyond the payload: header, CRC, one COBS code, two delimiters."""
 
-WINDOW: Final = 8
-"""Frames in flight per direction unless HELLO says less (1 … 32)."""
+WINDOW: Final = 16
+"""Frames in flight per direction unless HELLO says less (1 … 32): two round trips of a fast line, so that
+it goes on while a lost frame is repeated."""
+BUFFER_BYTES: Final = 1024
+"""What a board holds of frames that it can't hand on yet; so much may be in flight to it."""
 MAX_COMMANDS: Final = 50
 """Commands under way per board; more are refused as busy. The board remembers as many ids that it has
 executed: after a lost session the gateway asks again for all that it has no result of."""
@@ -107,8 +110,7 @@ class Type(IntEnum):
     DICTIONARY_GET = 0x0002
     DICTIONARY = 0x0003
     RENEW = 0x0004
-    """Host: the lease of a running motion, again (DGRAM)."""
-    CANCEL = 0x0005
+    """Host: the lease of a running motion, again (DGRAM); a lease of 0 cancels a command (DATA)."""
     STOP = 0x0006
     """Host: outputs off, latch (URGENT)."""
     STOPPED = 0x0007
@@ -121,6 +123,8 @@ class Type(IntEnum):
     """Board: a command began."""
     RESULT = 0x0011
     """Board: a command ended."""
+    PROGRESS = 0x0012
+    """Board: how far a command is (DGRAM)."""
     SETPOINT = 0x0020
     """Host: live values for a control channel, plus its index (DGRAM)."""
     COMMAND = 0x0100
@@ -166,7 +170,7 @@ Header = Struct(
 
 AckBody = Struct(
     "sack" / Int32ul * "bit n set: frame ack+1+n has arrived too",
-    "credit" / Int16ul * "free receive bytes",
+    "credit" / Int16ul * "bytes beyond `ack` that there is room for",
 )
 
 LogBody = Struct(
@@ -196,7 +200,7 @@ HelloBoard = Struct(
     "latched" / Flag * "stopped, waiting for re-arm",
     "max_payload" / Int8ul * "longest payload that the board takes, bytes",
     "window" / Int8ul * "frames that the board takes in flight",
-    "buffer" / Int16ul * "receive buffer, bytes",
+    "buffer" / Int16ul * "what may be in flight to the board, bytes",
     "uid" / PascalString(Int8ul, "ascii") * "unique id, lower-case hex",
     "name" / PascalString(Int8ul, "utf8") * "what the robot calls itself",
     "firmware" / PascalString(Int8ul, "utf8") * "client and robot version, for people",
@@ -219,11 +223,9 @@ CommandHead = Struct(
 """Followed by the arguments, packed as the dictionary says."""
 
 Renew = Struct(
-    "id" / Int32ul * "of the running motion",
-    "lease_ms" / Int16ul * "from now",
+    "id" / Int32ul * "of the running command",
+    "lease_ms" / Int16ul * "from now; 0 = cancel it, whatever its class",
 )
-
-Cancel = Struct("id" / Int32ul)
 
 Stop = Struct("epoch" / Int16ul * "new, higher than the board's")
 
@@ -236,6 +238,11 @@ StateBody = Struct(
 Rearm = Struct("epoch" / Int16ul * "the board's current one; another is refused")
 
 Started = Struct("id" / Int32ul)
+
+Progress = Struct(
+    "id" / Int32ul,
+    "percent" / Int8ul * "0 to 100",
+)
 
 ResultHead = Struct(
     "id" / Int32ul,

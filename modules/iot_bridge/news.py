@@ -33,12 +33,25 @@ class Sent(msgspec.Struct, frozen=True):
     """The board has a command."""
 
     id: int
+    tries: int
+    """How often it was sent."""
+    wire: bytes
+    """As it was on the line."""
+    took_s: float
+    """Until it was acknowledged."""
 
 
 class Started(msgspec.Struct, frozen=True):
     """A command began."""
 
     id: int
+
+
+class Progress(msgspec.Struct, frozen=True):
+    """How far a command is."""
+
+    id: int
+    percent: int
 
 
 class Result(msgspec.Struct, frozen=True):
@@ -89,7 +102,7 @@ class Dropped(msgspec.Struct, frozen=True):
     count: int
 
 
-News: TypeAlias = Sent | Started | Result | Telemetry | BoardEvent | LogLine | Stopped | Dropped
+News: TypeAlias = Sent | Started | Progress | Result | Telemetry | BoardEvent | LogLine | Stopped | Dropped
 
 
 def lines(text: str) -> Iterator[str]:

@@ -22,6 +22,8 @@ MAX_LISTENERS: Final = 100
 """People told of one robot's events, or of one telemetry channel."""
 WATCH_PAUSE_S: Final = 1.0
 """Between two reports of one channel: chat is for people, who read no faster."""
+PROGRESS_PAUSE_S: Final = 0.5
+"""Between two reports of how far a command is."""
 UNSTORED: Final = 1 << 31
 """Added to the ids of commands that are not in the ledger."""
 
@@ -34,6 +36,15 @@ class Running:
     command: Command
     lease_ms: int
     """0: no motion."""
+    told: float = 0.0
+    """When it was told last how far it is, on the clock of `Context.now`."""
+
+    def is_news(self, now: float) -> bool:
+        """Whether people are to hear at `now` how far it is; if so, it is noted."""
+        if now - self.told < PROGRESS_PAUSE_S:
+            return False
+        self.told = now
+        return True
 
 
 @dataclass(slots=True)
@@ -106,6 +117,14 @@ class Robot:
     def command_id(self, message: Message) -> int:
         """The id of a message's command on the wire: its ledger row's low 32 bits."""
         return message.row & 0xFFFF_FFFF or UNSTORED + next(self._unstored) % UNSTORED
+
+    def commands_of(self, user: str, message_id: str = "") -> dict[int, Running]:
+        """The commands under way that a user sent, or those whose message has this id, by theirs."""
+        return {
+            command_id: running
+            for command_id, running in self.running.items()
+            if (running.message.id == message_id if message_id else running.message.sender == user)
+        }
 
     def follow(self, user: str) -> None:
         """Tell a user of events and log lines from now on."""

@@ -116,6 +116,7 @@ class Skeleton(Module):
             self._questions.put_nowait(message)
         except asyncio.QueueFull:
             raise Refused(Code.BUSY, "too many ask me just now; try again in a moment") from None
+        self.context.explain(message, "queued", f"{self._questions.qsize()} wait")  # for `boardtalk why`
         return CONSUMED
 
     def on_message_status(self, message: Message, status: Status) -> None:

@@ -95,6 +95,7 @@ def test_the_names_of_ours_in_the_table_are_there() -> None:
         "response",
         "chatbot",
         "filter",
+        "translate",
         "verbosity",
         "with",
         "self",

@@ -12,6 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from boardtalk.broker import Login
+from boardtalk.broker.permissions import Grant, mosquitto_acl
+from boardtalk.policy import GATEWAY_TOPICS, LINK_TOPICS, Topics, board_topics, user_topics
 from boardtalk.sdk import Code
 from tests.scenarios.rig import DEADLINE_S, Gateway, until
 
@@ -19,7 +22,7 @@ DOCS = Path(__file__).parents[2] / "docs"
 TEXT = (DOCS / "mqtt.md").read_text()
 BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```$", TEXT, re.MULTILINE | re.DOTALL)
 PYTHON = [(code, BLOCKS[number + 1][1]) for number, (kind, code) in enumerate(BLOCKS) if kind == "python"]
-SHELL = [(kind, text) for kind, text in BLOCKS if kind != "python"][: -len(PYTHON)]
+SHELL = [(kind, text) for kind, text in BLOCKS if kind not in ("python", "acl")][: -len(PYTHON)]
 
 
 @pytest.fixture(scope="module")
@@ -71,6 +74,18 @@ def test_a_python_example_prints_what_it_shows(demo: Gateway, code: str, expecte
     done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=DEADLINE_S)
     assert done.returncode == 0, done.stderr
     assert shown(expected, done.stdout), done.stdout
+
+
+def test_the_rights_at_another_broker_are_those_at_ours() -> None:
+    both = Topics(
+        GATEWAY_TOPICS.publish + LINK_TOPICS.publish, GATEWAY_TOPICS.subscribe + LINK_TOPICS.subscribe
+    )
+    wanted = [
+        Grant("gateway", "", both),
+        Grant("alice", "", user_topics("alice")),
+        Grant(Login("rover", "t" * 32, board=True).name, "", board_topics("rover")),
+    ]
+    assert dict(BLOCKS)["acl"] == mosquitto_acl(wanted)
 
 
 def test_the_table_of_statuses_has_every_code() -> None:

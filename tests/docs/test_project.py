@@ -33,6 +33,9 @@ TOOLS = {
     "types-pyserial",
 }
 """Of the developers: nothing imports them."""
+UNLOCKED = "translate"
+"""An extra that is in no lock file: its library is imported only if the configuration asks for it."""
+OPTIONAL = {"argostranslate"}
 DOCUMENTS = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
 
@@ -63,7 +66,7 @@ def imported(*folders: str) -> set[str]:
 
 
 def test_the_gateway_and_its_modules_import_what_is_required_and_no_more() -> None:
-    assert imported("gateway", "modules") == named(PROJECT["dependencies"]) - PROGRAMS
+    assert imported("gateway", "modules") == named(PROJECT["dependencies"]) - PROGRAMS | OPTIONAL
 
 
 def test_the_rig_imports_what_its_extra_names() -> None:
@@ -81,7 +84,10 @@ def test_tests_and_scripts_import_what_the_extras_name_and_no_more() -> None:
     ("lock", "wanted"),
     [
         ("requirements.lock", [PROJECT["dependencies"], EXTRAS["hil"], EXTRAS["build"]]),
-        ("requirements-dev.lock", [PROJECT["dependencies"], *EXTRAS.values()]),
+        (
+            "requirements-dev.lock",
+            [PROJECT["dependencies"], *(each for name, each in EXTRAS.items() if name != UNLOCKED)],
+        ),
     ],
 )
 def test_a_lock_file_pins_every_requirement_by_hash_and_names_no_address(

@@ -27,7 +27,7 @@ class Peer:
 
     def __init__(self, port: str) -> None:
         self.port = port
-        self.link = Link(ahead_bytes=4000)
+        self.link = Link()
         self.seen: list[Event] = []
         self.dictionary: Dictionary | None = None
         self._came = asyncio.Event()
@@ -114,6 +114,9 @@ class Peer:
 
     def renew(self, id_: int, lease_ms: int) -> None:
         self.datagram(Type.RENEW, frames.Renew.build({"id": id_, "lease_ms": lease_ms}))
+
+    def cancel(self, id_: int) -> None:
+        self.send(Type.RENEW, frames.Renew.build({"id": id_, "lease_ms": 0}))
 
     def setpoint(self, index: int, epoch: int, lease_ms: int, payload: bytes) -> None:
         head = frames.SetpointHead.build({"epoch": epoch, "lease_ms": lease_ms})

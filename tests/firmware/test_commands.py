@@ -9,6 +9,7 @@ import pytest
 from boardtalk.hil.board import EmulatedBoard
 from boardtalk.modules.iot_bridge import frames
 from boardtalk.modules.iot_bridge.frames import Outcome, Type
+from boardtalk.modules.iot_bridge.link.framing import Frame
 
 from .peer import Peer
 
@@ -22,6 +23,22 @@ async def test_a_command_that_takes_time_says_when_it_begins_and_ends(peer: Peer
     id_ = peer.command("work", seconds=0.1)
     await peer.started(id_)
     assert await peer.returned("work", id_) == {"count": 1}
+
+
+async def test_a_command_tells_how_far_it_is(peer: Peer) -> None:
+    id_ = peer.command("plod")
+    await peer.result(id_)
+    told = [
+        frames.Progress.parse(event.payload)
+        for event in peer.seen
+        if isinstance(event, Frame) and event.type == Type.PROGRESS
+    ]
+    assert [(each.id, each.percent) for each in told] == [(id_, percent) for percent in (0, 0, 50, 100, 100)]
+
+
+async def test_progress_outside_of_a_command_is_nobody_s(peer: Peer) -> None:
+    await peer.do("aimless")
+    assert not [event for event in peer.seen if getattr(event, "type", 0) == Type.PROGRESS]
 
 
 async def test_other_commands_are_obeyed_while_one_runs(peer: Peer) -> None:
@@ -175,7 +192,7 @@ async def test_a_result_that_fits_into_no_frame_is_a_failure_and_the_board_goes_
 async def test_a_command_can_be_cancelled(peer: Peer) -> None:
     id_ = peer.command("work", seconds=10)
     await peer.started(id_)
-    peer.send(Type.CANCEL, frames.Cancel.build({"id": id_}))
+    peer.cancel(id_)
     assert (await peer.result(id_))[0] is Outcome.CANCELLED
 
 

@@ -91,7 +91,7 @@ async def one_round(peer: Peer, epoch: int) -> None:
         horn = peer.command("horn", duration=0.1, epoch=epoch)
         assert (await peer.do("battery", epoch=epoch))["battery"] > 8
         await peer.do("position", epoch=epoch)
-        peer.send(Type.CANCEL, frames.Cancel.build({"id": horn}))
+        peer.cancel(horn)
         await peer.result(horn)
     assert await peer.refused("forward", distance=900, epoch=epoch) == "distance is out of range"
     peer.seen, peer._read = peer.seen[-10:], min(10, len(peer.seen))

@@ -31,13 +31,13 @@ class Crane(Module):
     def on_start(self) -> None:
         self.heard: list[tuple[str, str]] = []
         self.states: list[CallState] = []
-        self.mood: Refused | asyncio.Event | None = None
+        self.mood: Exception | asyncio.Event | None = None
         self.context.register(Contact(address="crane", kind=Kind.ROBOT, online=True))
 
     async def on_call(self, call: Call) -> Verdict:
         if call.to != "crane":
             return PASS
-        if isinstance(self.mood, Refused):
+        if isinstance(self.mood, Exception):
             raise self.mood
         if self.mood:
             await self.mood.wait()
@@ -105,6 +105,20 @@ async def test_a_module_may_refuse_and_says_why(code: Code, state: CallState) ->
         with pytest.raises(Refused, match="not today"):
             await gateway.call("alice", "crane")
         await told(gateway, (state, "not today"))
+        crane(gateway).mood = None
+        await gateway.call("alice", "crane")
+
+
+@pytest.mark.parametrize(
+    ("on_fail", "code"), [("skip", Code.OFFLINE), ("drop", Code.FAILED)], ids=["skipped", "not skipped"]
+)
+async def test_a_module_that_fails_over_a_call_hurts_nobody(on_fail: str, code: Code) -> None:
+    async with bench(Crane, f"on_fail = {on_fail}") as gateway:
+        crane(gateway).mood = RuntimeError("boom")
+        with pytest.raises(Refused) as caught:
+            await gateway.call("alice", "crane")
+        assert caught.value.code is code
+        assert gateway.reports[0].last_error == "on_call: RuntimeError: boom"
         crane(gateway).mood = None
         await gateway.call("alice", "crane")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -21,6 +22,7 @@ from boardtalk.sdk import (
     PASS,
     SYSTEM,
     Code,
+    Completion,
     Contact,
     Flag,
     Kind,
@@ -221,6 +223,25 @@ async def test_more_than_a_session_holds_waits_and_what_comes_meanwhile_comes_be
     assert bodies(found) == [*map(str, range(200)), "new"]
 
 
+async def test_who_wrote_what_nobody_fetched_in_time_is_told_once_also_by_the_next_gateway(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("boardtalk.handover.LOOK_EVERY_S", 0.05)
+    async with gateway(tmp_path) as hub:
+        with hub.attach("alice") as alice:
+            hub.accept(hello("m1", expiry=1))
+            assert State.EXPIRED in states(await events(alice, lambda found: State.EXPIRED in states(found)))
+            hub.accept(hello("m2", expiry=1))
+            await events(alice, lambda found: State.ACCEPTED in states(found))
+    await asyncio.sleep(1.1)
+    async with gateway(tmp_path) as hub:
+        with hub.attach("alice") as alice, hub.attach("bob") as bob:
+            found = await events(alice, lambda found: State.EXPIRED in states(found))
+            assert [each.message_id for each in found if isinstance(each, Update)] == ["m2"]
+            hub.accept(hello("m3"))
+            assert bodies(await events(bob, delivered(1))) == ["hello"]
+
+
 async def test_what_waits_is_what_the_modules_made_of_it(tmp_path: Path) -> None:
     class Masking(Module):
         name = "masking"
@@ -345,7 +366,10 @@ async def test_modules_are_told_of_logins_and_a_failing_one_hurts_nobody(tmp_pat
         name = "failing"
 
         def on_login(self, user: User) -> None:
-            raise RuntimeError("boom")
+            sys.exit("boom")
+
+        def on_message(self, message: Message) -> Verdict:
+            sys.exit("boom")
 
     class Watching(Module):
         name = "watching"
@@ -360,6 +384,23 @@ async def test_modules_are_told_of_logins_and_a_failing_one_hurts_nobody(tmp_pat
             hub.accept(hello())
             await events(bob, delivered(1))
     assert seen[:2] == [("alice", True), ("alice", False)]
+
+
+@pytest.mark.parametrize("hangs", [False, True])
+async def test_a_module_that_can_not_complete_a_line_leaves_it_as_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, hangs: bool
+) -> None:
+    monkeypatch.setattr("boardtalk.hub.COMPLETE_S", 0.05)
+
+    class Failing(Robot):
+        async def on_complete(self, to: str, line: str) -> list[Completion]:
+            if hangs:
+                await asyncio.Event().wait()
+            raise RuntimeError("boom")
+
+    async with gateway(tmp_path, Failing) as hub:
+        assert await hub.complete("rover", "for") == []
+        assert hub.chain.stages[0].health.last_error.startswith("on_complete: ")
 
 
 async def test_a_module_that_hangs_does_not_hold_up_the_end(tmp_path: Path) -> None:

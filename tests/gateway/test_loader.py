@@ -116,6 +116,7 @@ def test_a_module_of_a_folder_can_t_stand_in_for_a_library(folder: Path) -> None
         ("raise RuntimeError('boom')", "RuntimeError: boom"),
         ("def x(:", "SyntaxError"),
         ("import no_such_library", "No module named 'no_such_library'"),
+        ("import sys; sys.exit(3)", "SystemExit: 3"),
         ("x = 1", "defines no Module with `name = 'greeter'`"),
         (GREETER.replace('"greeter"', '"other"'), "but 'other'"),
     ],

@@ -7,7 +7,7 @@ import json
 import os
 import signal
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,15 +15,17 @@ import pytest
 
 from boardtalk.broker import Endpoint, Login
 from boardtalk.broker.client import Publisher
+from boardtalk.broker.embedded import NatsServer
 from boardtalk.calls import Calls
 from boardtalk.directory import Directory, Group
+from boardtalk.events import Delivery
 from boardtalk.frontends.intake import Intake
 from boardtalk.frontends.mqtt import MqttDoor
 from boardtalk.hub import Hub
 from boardtalk.sdk import Role
 from boardtalk.sdk.mqtt import packets
 from boardtalk.store import Store
-from boardtalk.users import Users
+from boardtalk.users import Account, Audience, Users
 
 from .brokers import HOSTED, Person, hosted, person, until
 
@@ -31,30 +33,48 @@ MESSAGES = 3_000
 
 
 @asynccontextmanager
-async def gateway(folder: Path, users: Users, at: Endpoint) -> AsyncIterator[MqttDoor]:
+async def gateway(folder: Path, users: Users, broker: Any) -> AsyncIterator[MqttDoor]:
     async with (
         Store.open(folder / "store.db") as store,
         Hub(store, Directory(users, {"team": Group(("alice", "bob"))})) as hub,
         Intake(hub, folder) as intake,
         Calls(hub) as calls,
-        MqttDoor(at, hub, intake, calls) as door,
+        MqttDoor(broker, hub, intake, calls) as door,
     ):
         yield door
+
+
+class Elsewhere:
+    """A broker that somebody else runs."""
+
+    def __init__(self, endpoint: Endpoint) -> None:
+        self.endpoint = endpoint
+
+    async def listeners(self) -> None:
+        pass
 
 
 class Rig:
     """Alice and bob at their clients, a broker, a gateway."""
 
-    def __init__(self, broker: Any, users: Users, stack: AsyncExitStack) -> None:
+    def __init__(self, broker: Any, users: Users, stack: AsyncExitStack, hub: Hub) -> None:
         self.broker = broker
+        self.hub = hub
+        self.tells = isinstance(broker, NatsServer)
+        """Whether this broker tells who listens."""
         self._users = users
         self._stack = stack
 
-    async def join(self, name: str, *more: str) -> Person:
+    def account(self, name: str) -> Account:
         account = self._users.get(name)
         assert account
-        topics = [f"chat/{name}/in", f"chat/{name}/status", *more]
-        arriving = person(self.broker.endpoint, name, *topics, token=account.token)
+        return account
+
+    def visit(self, name: str, *topics: str) -> AbstractAsyncContextManager[Person]:
+        return person(self.broker.endpoint, name, *topics, token=self.account(name).token)
+
+    async def join(self, name: str, *more: str) -> Person:
+        arriving = self.visit(name, f"chat/{name}/in", f"chat/{name}/status", *more)
         return await self._stack.enter_async_context(arriving)
 
 
@@ -64,9 +84,9 @@ async def rig(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[R
     logins = [Login(account.address, account.token) for account in users]
     async with AsyncExitStack() as stack:
         broker = await stack.enter_async_context(hosted(request.param, tmp_path, logins))
-        door = await stack.enter_async_context(gateway(tmp_path, users, broker.endpoint))
+        door = await stack.enter_async_context(gateway(tmp_path, users, broker))
         await door.connected()
-        yield Rig(broker, users, stack)
+        yield Rig(broker, users, stack, door._hub)
 
 
 def envelope(**parameters: Any) -> str:
@@ -89,6 +109,17 @@ async def test_an_envelope_is_told_what_became_of_it(rig: Rig) -> None:
     await bob.hears("hello")
     status = await alice.hears('"accepted"', "/status")
     assert json.loads(status.payload)["id"] == "m1"
+
+
+async def test_a_receipt_tells_that_it_was_read(rig: Rig) -> None:
+    alice, bob = await rig.join("alice"), await rig.join("bob")
+    await alice.says("chat/alice/out", envelope(to="bob", body="hello", id="m1", flags=2))
+    await bob.hears("hello")
+    await bob.says("chat/bob/read", envelope(id="m1"))
+    await bob.hears("the receipt is not understood")
+    await bob.says("chat/bob/read", json.dumps({"from": "alice", "id": "m1"}))
+    status = json.loads((await alice.hears('"read"', "/status")).payload)
+    assert (status["id"], status["status"], status["detail"]) == ("m1", 3, "bob has read it")
 
 
 @pytest.mark.parametrize(
@@ -119,8 +150,21 @@ async def test_a_stop_is_carried_out_or_said_not_to_be(rig: Rig) -> None:
 
 async def test_presence_tells_who_is_there_and_whether_the_gateway_is(rig: Rig) -> None:
     alice = await rig.join("alice", "presence/+")
-    for name, online in (("gateway", True), ("alice", False), ("bob", False)):
+    for name, online in (("gateway", True), ("alice", rig.tells), ("bob", False)):
         await until(lambda: presence(alice).get(name) is online, f"{name} online: {online}")  # noqa: B023
+
+
+async def test_presence_that_is_not_for_everybody_goes_to_the_others_alone(rig: Rig) -> None:
+    alice, bob = await rig.join("alice", "presence/+"), await rig.join("bob", "presence/+", "chat/bob/#")
+    rig.hub.show_to("alice", Audience.GROUPS)  # she shares one with bob
+    with rig.hub.attach("alice"):
+        here = await bob.hears('"online":true', "chat/bob/presence/alice")
+        assert here.retain is False
+    await bob.hears('"online":false', "chat/bob/presence/alice")
+    await until(lambda: presence(alice).get("alice") is False, "the others see her away")
+    assert not [
+        each for each in alice.heard if each.topic.value == "presence/alice" and b"true" in each.payload
+    ]
 
 
 def presence(person: Person) -> dict[str, bool]:
@@ -130,6 +174,83 @@ def presence(person: Person) -> dict[str, bool]:
         for message in person.heard
         if message.topic.value.startswith("presence/")
     }
+
+
+# Who listens ----------------------------------------------------------------------------------
+
+telling = pytest.mark.parametrize("rig", ["nats-server"], indirect=True)
+"""The broker that tells who listens."""
+
+
+@telling
+async def test_who_is_away_gets_what_was_said_when_he_comes(rig: Rig) -> None:
+    alice = await rig.join("alice")
+    for number in range(3):
+        await alice.says("chat/alice/out", envelope(to="bob", body=f"waits {number}", id=f"m{number}"))
+    await alice.hears('"m2"', "/status")
+    assert not [text for text in alice.texts if b'"done"' in text]
+    bob = await rig.join("bob")
+    await bob.hears("waits 2")
+    assert [json.loads(text)["body"] for text in bob.texts] == ["waits 0", "waits 1", "waits 2"]
+    await alice.says("chat/alice/out", "bob: now")
+    await bob.hears("now")
+
+
+@telling
+async def test_what_nobody_listens_to_at_the_broker_waits_for_another_way(rig: Rig) -> None:
+    alice = await rig.join("alice")
+    async with rig.visit("bob", "chat/bob/#"):
+        await until(lambda: rig.hub.directory.is_online("bob"), "bob is there")
+    await until(lambda: not rig.hub.directory.is_online("bob"), "bob is away")
+    await alice.says("chat/alice/out", envelope(to="bob", body="where are you?", id="m1"))
+    await alice.hears('"accepted"', "/status")
+    with rig.hub.attach("bob") as session:
+        async for batch in session.events():
+            if found := [event for event in batch if isinstance(event, Delivery)]:
+                break
+    assert [each.message.body for each in found] == ["where are you?"]
+
+
+@telling
+async def test_only_if_online_is_taken_at_its_word(rig: Rig) -> None:
+    alice = await rig.join("alice")
+    await alice.says("chat/alice/out", envelope(to="bob", body="1", to_online=True))
+    await alice.hears("bob is not online")
+    bob = await rig.join("bob")
+    await until(lambda: rig.hub.directory.is_online("bob"), "bob is there")
+    await alice.says("chat/alice/out", envelope(to="bob", body="2", to_online=True))
+    await bob.hears('"2"')
+    assert len(bob.texts) == 1
+
+
+@telling
+async def test_those_who_come_to_the_broker_and_leave_it_are_seen(rig: Rig) -> None:
+    alice = await rig.join("alice", "presence/+")
+    async with rig.visit("bob", "chat/bob/in"):
+        await until(lambda: presence(alice).get("bob") is True, "bob online")
+    await until(lambda: presence(alice).get("bob") is False, "bob offline")
+    with rig.hub.attach("bob"):
+        async with rig.visit("bob", "chat/bob/in"):
+            await until(lambda: presence(alice).get("bob") is True, "bob online")
+            await asyncio.sleep(1)
+        await asyncio.sleep(1)
+        assert presence(alice)["bob"] is True  # he is there by another way
+    await until(lambda: presence(alice).get("bob") is False, "bob offline")
+
+
+@telling
+async def test_who_hears_only_how_his_messages_fare_is_not_there(rig: Rig) -> None:
+    async with rig.visit("bob", "chat/bob/status"):
+        await asyncio.sleep(1)
+        assert not rig.hub.directory.is_online("bob")
+
+
+async def test_where_the_broker_never_tells_everybody_may_be_there(rig: Rig) -> None:
+    if rig.tells:
+        return
+    alice = await rig.join("alice")
+    await alice.says("chat/alice/out", envelope(to="bob", body="hello", id="m1"))
+    await alice.hears('"done"', "/status")
 
 
 async def test_who_repeats_what_was_not_accepted_is_heard_after_the_broker_was_killed(rig: Rig) -> None:
@@ -171,7 +292,7 @@ async def test_a_retained_command_is_not_acted_on_and_its_sender_is_told(
     ):
         await alice.says("chat/alice/out", "bob: kept", retain=True)
         await alice.says("chat/alice/stop", "stop", retain=True)
-        async with gateway(tmp_path, users, broker.endpoint):
+        async with gateway(tmp_path, users, broker):
             await alice.hears("a retained message is never acted on")
             await alice.says("chat/alice/out", "bob: live")
             await bob.hears("live")
@@ -214,7 +335,7 @@ async def test_plain_text_that_may_be_a_repetition_is_refused_an_envelope_is_not
     server = await asyncio.start_server(serve, "127.0.0.1", 0)
     async with server:
         at = Endpoint("127.0.0.1", server.sockets[0].getsockname()[1], "u", "p")
-        async with gateway(tmp_path, users, at):
+        async with gateway(tmp_path, users, Elsewhere(at)):
             await until(lambda: b"may be a repetition" in b"".join(said), "plain text is refused")
             await until(lambda: b'"body":"with an id"' in b"".join(said), "the envelope is taken")
             assert b'"body":"plain"' not in b"".join(said)

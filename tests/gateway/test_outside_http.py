@@ -166,8 +166,9 @@ async def test_a_status_that_is_no_success_is_named(client: Client) -> None:
         server(always(answer(status="503 Service Unavailable"))) as url,
         client.request(url) as response,
     ):
-        with pytest.raises(OutsideError, match="503 Service Unavailable"):
+        with pytest.raises(OutsideError, match="503 Service Unavailable") as refused:
             response.require_ok()
+        assert refused.value.status == 503
 
 
 # What goes wrong ------------------------------------------------------------------------------

@@ -331,6 +331,14 @@ async def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
             pass
 
 
+async def test_a_closed_store_is_one_file(tmp_path: Path) -> None:
+    """A copy is whole, and a copy that is put back is not overwritten by what a WAL still holds."""
+    async with opened(tmp_path) as store:
+        await put(store, say("one"))
+        assert await store.history("alice")
+    assert [path.name for path in tmp_path.iterdir()] == ["store.db"]
+
+
 async def test_a_store_closes_while_reads_that_nobody_waits_for_any_more_still_run(tmp_path: Path) -> None:
     """SQLite crashes the process when a connection is closed in the middle of a query."""
     for _ in range(20):

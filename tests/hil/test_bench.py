@@ -19,6 +19,7 @@ from boardtalk.sdk import Flag
     ("name", "figures"),
     [
         ("chain", {"chain, 1 modules", "chain, 5 modules", "chain, 10 modules", "chain, memory growth"}),
+        ("isolated", {"isolated hop, one after the other, p99", "isolated, 20 modules, 100 conversations"}),
         (
             "conversations",
             {
@@ -30,6 +31,14 @@ from boardtalk.sdk import Flag
         ("codec", {"encode 8 B, hand / interpreted", "encode and decode 128 B, hand / compiled"}),
         ("command", {"bare echo on a pty, p50", "board hop alone, p50", "through the broker, p99"}),
         ("broker", {"MQTT door, QoS 1 in and out", "MQTT door, lost", "MQTT door, doubled"}),
+        (
+            "link",
+            {
+                "virtual, 1000000 baud, 5% lost, to the board, window 16",
+                "paced pty, 115200 baud, to the gateway",
+                "CPU of a reliable round trip",
+            },
+        ),
         ("startup", {"start to ready, median", "resident memory, gateway"}),
     ],
 )

@@ -180,8 +180,8 @@ class FakeBoard:
                 self._tell_dictionary(frames.DictionaryGet.parse(body).offset)
             case Type.COMMAND:
                 self._command(frames.CommandHead.parse(body), event.type & 0xFF)
-            case Type.CANCEL:
-                self.finish(frames.Cancel.parse(body).id, Outcome.CANCELLED, b"cancelled")
+            case Type.RENEW if not frames.Renew.parse(body).lease_ms:
+                self.finish(frames.Renew.parse(body).id, Outcome.CANCELLED, b"cancelled")
             case Type.STOP:
                 self._stop(frames.Stop.parse(body).epoch)
             case Type.REARM:

@@ -31,7 +31,7 @@ class BoardLink(Link):
     """The board's end: answers HELLO instead of sending it, and each heartbeat."""
 
     def __init__(self, hello: Hello = HELLO) -> None:
-        super().__init__(ahead_bytes=4000)
+        super().__init__()
         self.hello = hello
         self.arrived: list[tuple[float, bytes]] = []
         """Payloads of DATA in the order of arrival, and when they came."""
@@ -56,7 +56,7 @@ class BoardLink(Link):
         if nonce != self._nonce or not self.is_open:
             self._nonce = nonce
             seed = frames.session_seed(nonce, self.hello.boot, self.hello.dictionary)
-            self._begin(seed, self.hello.window, 4000, now)
+            self._begin(seed, self.hello.window, self.hello.buffer, now)
             yield Opened(self.hello)
         self._say_hello(nonce, now)
 

@@ -82,7 +82,11 @@ async def test_a_known_dictionary_is_not_fetched_again(board: FakeBoard, cache: 
 async def test_a_command_is_sent_started_and_done(device: Device, board: FakeBoard) -> None:
     result = await device.command(Order(id=5, index=BATTERY, ttl_s=1))
     assert (result.outcome, result.data) == (Outcome.DONE, b"\0\0\x40\x40")
-    assert await news_until(device, Started) == [Sent(5), Started(5)]
+    sent, started = await news_until(device, Started)
+    assert isinstance(sent, Sent)
+    assert (sent.id, sent.tries, started) == (5, 1, Started(5))
+    assert sent.wire[:1] == sent.wire[-1:] == b"\0"
+    assert 0 < sent.took_s < 1
     assert board.executed == [5]
 
 
@@ -129,15 +133,10 @@ async def test_stop_is_confirmed_and_latches(device: Device, board: FakeBoard) -
     assert moving.outcome is Outcome.REJECTED
     await device.rearm(epoch=1)
     assert not board.latched
-    assert (
-        await news_until(device, Sent)
-        == [
-            Stopped(1, latched=True),
-            Stopped(1, latched=False),
-            Sent(1),
-        ]
-        or board.executed == []
-    )
+    stopped, sent, armed = [*await news_until(device, Sent), *await news_until(device, Stopped)]
+    assert isinstance(sent, Sent)
+    assert (stopped, sent.id, armed) == (Stopped(1, latched=True), 1, Stopped(1, latched=False))
+    assert board.executed == []
 
 
 async def test_stop_is_repeated_until_confirmed(device: Device, board: FakeBoard) -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import shutil
+import socket
 import subprocess
 from collections.abc import AsyncIterator
 from importlib.metadata import version
@@ -92,7 +94,8 @@ async def test_a_missing_port_is_named(tmp_path: Path) -> None:
                 client.boards = (await anext(_changes(client)),)
         (finding,) = await findings(tmp_path, "rover on")
     assert finding.severity is Severity.PROBLEM
-    assert str(tmp_path / "nothing") in finding.what
+    assert finding.what.count(str(tmp_path / "nothing")) == 1
+    assert "plug it in" in finding.cure
 
 
 async def _changes(client: LinkClient) -> AsyncIterator[api.BoardChanged]:
@@ -128,12 +131,66 @@ async def test_who_holds_a_port_is_named(tmp_path: Path, monkeypatch: pytest.Mon
     assert finding.severity is Severity.WARNING
 
 
+async def test_the_port_of_a_board_is_rightly_held_by_the_link_process(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with (
+        EmulatedBoard("rover") as board,
+        await attached(tmp_path, board.port, api.BoardState.READY) as client,
+    ):
+        port = ListPortInfo(str(Path(board.port).resolve()))
+        port.vid, port.pid = 0x2E8A, 0x0005
+        monkeypatch.setattr(list_ports, "comports", lambda: [port])
+        (finding,) = await findings(tmp_path, port.device)
+        assert f"pid {client.pid})" not in finding.what
+
+
+def test_a_gateway_that_was_killed_does_not_run(tmp_path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as door:
+        door.bind(str(tmp_path / "control.sock"))
+        door.listen()
+        assert [each.what for each in doctor.examine(tmp_path) if " gateway runs" in each.what] == [
+            "a gateway runs on it"
+        ]
+    assert [each.what for each in doctor.examine(tmp_path) if " gateway runs" in each.what] == [
+        "no gateway runs on it"
+    ]
+
+
 async def test_no_board_at_all_makes_it_think_of_the_cable(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(list_ports, "comports", list)
     (finding,) = await findings(tmp_path, "no board is plugged in")
     assert "cable" in finding.cure
+
+
+def test_a_file_in_the_state_folder_that_is_somebody_elses_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Made up: to root, as whom tests may run, nothing is shut."""
+    (tmp_path / "store.db").touch()
+    monkeypatch.setattr(os, "access", lambda path, _: Path(path) != tmp_path / "store.db")
+    (finding,) = [each for each in doctor.examine(tmp_path) if each.severity is Severity.PROBLEM]
+    assert str(tmp_path / "store.db") in finding.what
+    assert "chown" in finding.cure
+
+
+def test_a_broker_that_is_away_is_named(tmp_path: Path) -> None:
+    with (
+        socket.socket(socket.AF_UNIX) as door,
+        socket.create_server(("127.0.0.1", 0)) as broker,
+    ):
+        door.bind(str(tmp_path / "control.sock"))
+        door.listen()
+        where = f"127.0.0.1:{broker.getsockname()[1]}"
+        (tmp_path / "endpoints.json").write_text(json.dumps({"mqtt": where, "modules": []}))
+        (found,) = [each for each in doctor.examine(tmp_path) if where in each.what]
+        assert found.severity is Severity.FINE
+        broker.close()
+        (found,) = [each for each in doctor.examine(tmp_path) if where in each.what]
+    assert found.severity is Severity.PROBLEM
+    assert found.cure
 
 
 def test_a_full_disk_a_lost_clock_and_a_missing_broker_are_named(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import re
 import shlex
 import shutil
 import signal
@@ -21,12 +20,12 @@ import paho.mqtt.client as paho
 import pytest
 from paho.mqtt.enums import CallbackAPIVersion
 
-from boardtalk.broker.permissions import Grant, mosquitto_acl, mosquitto_passwords
+from boardtalk.broker.permissions import Grant, mosquitto_passwords
 from boardtalk.hil.board import EmulatedBoard
 from boardtalk.hil.interpreter import SIM
 from boardtalk.modules.iot_bridge.service import api
 from boardtalk.modules.iot_bridge.service.client import LinkClient
-from boardtalk.policy import Topics, board_topics
+from boardtalk.policy import Topics
 from tests.scenarios.rig import Gateway, Result, free_port
 
 T = TypeVar("T")
@@ -423,12 +422,9 @@ board rover {{
 """
 
 
-def rights_in_the_document() -> Topics:
-    """What docs/mqtt.md says that the gateway needs of a broker that somebody else runs."""
-    text = (ROVER.parents[3] / "docs" / "mqtt.md").read_text()
-    row = next(line for line in text.splitlines() if line.startswith("| the gateway (`username`"))
-    publish, subscribe = (tuple(re.findall(r"`([^`]+)`", cell)) for cell in row.split("|")[2:4])
-    return Topics(publish, subscribe)
+def rights_in_the_document() -> str:
+    """What docs/mqtt.md says that another broker must allow."""
+    return (ROVER.parents[3] / "docs" / "mqtt.md").read_text().split("```acl\n")[1].split("```")[0]
 
 
 async def test_a_board_comes_over_a_foreign_broker_with_tls(tmp_path: Path) -> None:
@@ -445,13 +441,13 @@ async def test_a_board_comes_over_a_foreign_broker_with_tls(tmp_path: Path) -> N
             await call(
                 partial(subprocess.run, shlex.split(line), cwd=tmp_path, check=True, capture_output=True)
             )
-    grants = [Grant("gateway", "secret" * 6, rights_in_the_document())]
+    (tmp_path / "rights").write_text(rights_in_the_document())
 
-    def let_in() -> None:
+    def let_in(**passwords: str) -> None:
+        grants = [Grant(name, password, Topics((), ())) for name, password in passwords.items()]
         (tmp_path / "passwords").write_text(mosquitto_passwords(grants))
-        (tmp_path / "rights").write_text(mosquitto_acl(grants))
 
-    let_in()
+    let_in(gateway="secret" * 6)
     at = Site("embedded", tmp_path)
     (tmp_path / "gateway.conf").write_text(FOREIGN.format(port=port, folder=tmp_path))
     broker = subprocess.Popen([mosquitto, "-c", "mosquitto.conf"], cwd=tmp_path, stderr=subprocess.DEVNULL)
@@ -461,8 +457,8 @@ async def test_a_board_comes_over_a_foreign_broker_with_tls(tmp_path: Path) -> N
         assert "operator" in printed.err
         settings = json.loads(printed.out)
         assert (settings["host"], settings["tls"], settings["ca"]) == ("localhost", True, "broker.der")
-        grants.append(Grant(settings["user"], settings["password"], board_topics("rover")))
-        let_in()
+        assert settings["user"] == "_board_rover"
+        let_in(gateway="secret" * 6, _board_rover=settings["password"])
         broker.send_signal(signal.SIGHUP)
         folder = tmp_path / "robot"
         folder.mkdir()

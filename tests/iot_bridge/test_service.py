@@ -202,6 +202,38 @@ async def test_cancel_ends_a_command(client: LinkClient, board: FakeBoard) -> No
     assert (await event(client, api.Result)).outcome is Outcome.CANCELLED
 
 
+async def test_what_is_cancelled_before_it_was_sent_is_never_executed(state: Path) -> None:
+    async with (
+        FakeBoard(link_to=state / "port") as board,
+        await LinkClient.start(state, [rover(board)]) as client,
+    ):
+        await changed(client, api.BoardState.READY)
+        board.unplug()
+        await event(client, api.BoardChanged, lambda each: each.state is api.BoardState.OFFLINE)
+        client.command(a_command(1, BLINK, ttl_ms=10_000))
+        client.cancel("rover", 1)
+        result = await event(client, api.Result)
+        assert (result.outcome, result.detail) == (Outcome.CANCELLED, "cancelled before it was sent")
+        board.plug()
+        await event(client, api.BoardChanged, lambda each: each.state is api.BoardState.READY)
+        client.command(a_command(2, BLINK))
+        assert (await event(client, api.Result)).id == 2
+        assert board.executed == [2]
+
+
+async def test_how_far_a_command_is_is_told_while_it_runs_and_not_of_others(
+    client: LinkClient, board: FakeBoard
+) -> None:
+    board.hold = True
+    client.command(a_command(1, BLINK))
+    await event(client, api.Progress, lambda each: each.stage is api.Stage.STARTED)
+    for id_, percent in ((7, 50), (1, 40), (1, 200)):
+        board.send(Type.PROGRESS, frames.Progress.build({"id": id_, "percent": percent}), Kind.DGRAM)
+    told = [await event(client, api.Progress) for _ in range(2)]
+    assert [(each.id, each.percent) for each in told] == [(1, 40), (1, 100)]
+    board.finish(1)
+
+
 async def test_a_command_that_the_board_never_answers_ends_as_unknown(
     client: LinkClient, board: FakeBoard
 ) -> None:

@@ -97,6 +97,7 @@ def boardtalk(
     within: float = 60.0,
     program: Sequence[str] = PROGRAM,
     folder: Path | None = None,
+    columns: int = 1000,
 ) -> Result:
     """Run a command to its end, in `folder`. No command may ever show a traceback."""
     where = () if state is None else ("--state", str(state))
@@ -106,7 +107,7 @@ def boardtalk(
         cwd=folder,
         capture_output=True,
         timeout=within,
-        env=environment(),
+        env={**environment(), "COLUMNS": str(columns)},
         check=False,
     )
     result = Result(

@@ -34,6 +34,7 @@ def test_without_a_gateway_a_command_says_so_and_exits_2(tmp_path: Path, argumen
         ("dance",),
         ("chat", "--colour"),
         ("chat", "rover", "battery", "--timeout", "soon"),
+        ("chat", "rover", "battery", "--timeout", "-1"),
         ("boards", "surplus", "surplus"),
         ("user", "add"),
         ("user", "add", "alice", "--role", "king"),
@@ -67,6 +68,15 @@ def test_the_overview_says_what_each_command_is_for(arguments: tuple[str, ...]) 
     assert "Stop a robot" in shown.text
 
 
+def test_ctrl_c_while_it_is_being_loaded_leaves_no_traceback(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "cyclopts.py").write_text("raise KeyboardInterrupt")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    answer = boardtalk("--version")
+    assert (answer.code, answer.text) == (130, "")
+
+
 def test_version() -> None:
     answer = boardtalk("--version")
     assert answer.code == 0
@@ -85,6 +95,21 @@ def test_boards_lists_address_uid_port_firmware_and_state(demo: Gateway) -> None
     assert listing.code == 0
     assert "rover" in listing.text
     assert str(demo.board("rover")["uid"]) in listing.text
+
+
+def test_no_column_of_boards_is_cut_off_in_a_narrow_terminal(demo: Gateway) -> None:
+    answer = boardtalk("boards", state=demo.state, columns=40)
+    board = demo.board("rover")
+    assert f"{board['uid']}  {board['port']}  {board['firmware']}  {board['state']}" in answer.out
+
+
+def test_a_second_demo_is_refused_and_leaves_the_first_ones_files_alone(demo: Gateway) -> None:
+    files = [demo.state / "demo.conf", demo.state / "gateway.log"]
+    before = [path.read_bytes() for path in files]
+    second = boardtalk("demo", "--headless", state=demo.state)
+    assert second.code == 2
+    assert "another gateway" in second.err
+    assert [path.read_bytes()[: len(old)] for path, old in zip(files, before, strict=True)] == before
 
 
 def test_listing_and_one_shot_commands_speak_json(demo: Gateway, alice: Person) -> None:
@@ -147,3 +172,8 @@ def test_history_is_limited_on_request(demo: Gateway) -> None:
     demo.chat("rover", "battery")
     shown = demo.cli("history", "--limit", "1", "--json")
     assert sum("body" in row for row in shown.rows) == 1
+
+
+def test_an_empty_history_says_so(demo: Gateway) -> None:
+    answer = demo.cli("history", "--search", "never said this")
+    assert (answer.code, answer.out, answer.err) == (0, "", "nothing was said\n")

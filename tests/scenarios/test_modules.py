@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import os
+import re
 import signal
 import threading
 from collections.abc import Iterator
@@ -13,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from .people import Join, Person
-from .rig import Gateway, until
+from .rig import Gateway, boardtalk, until
 
 SHOUT = """
 import asyncio
@@ -215,7 +216,8 @@ def test_it_tells_how_its_modules_are(gateway: Gateway, alice: Person, bob: Pers
     assert (shout["name"], shout["condition"], shout["version"]) == ("shout", "running", "1.0")
     assert (shout["calls"], shout["replaced"], shout["failed"]) == (1, 1, 0)
     assert shout["p99_ms"] > 0
-    assert "shout" in gateway.cli("modules").out
+    shown = boardtalk("modules", state=gateway.state, columns=20).out
+    assert re.search(r"^ 1 +shout +running +0 +0 +1 +0 +0 +\S+ ms +\S+ ms", shown, re.MULTILINE)
     alice.say("gateway: modules")
     assert "shout: running" in alice.hears("shout")["body"]
     bob.say("gateway: modules")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import re
 import tty
@@ -11,6 +12,8 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+
+from boardtalk.hil.board import EmulatedBoard
 
 from .rig import Gateway, boardtalk, free_port, until
 
@@ -23,6 +26,22 @@ module iot_bridge {{
 """
 BOARD = "board {name} {{\n  port = {path}\n}}\n"
 GARBAGE = bytes(range(256)) * 40 + b"\0" * 500 + b"login: \r\n" * 100
+USB = """\
+import os
+
+from serial.tools import list_ports
+from serial.tools.list_ports_common import ListPortInfo
+
+
+def comports():
+    port = ListPortInfo(os.environ["PLUGGED_IN"])
+    port.vid, port.pid = 0x2E8A, 0x0005
+    return [port]
+
+
+list_ports.comports = comports
+"""
+"""Makes the processes of a gateway see a Raspberry Pi Pico: there is no USB where tests run."""
 
 
 @dataclass
@@ -100,6 +119,54 @@ def test_a_port_that_appears_and_vanishes_does_no_harm(run: Run, tmp_path: Path)
         line.close()
     assert gateway.cli("boards").code == 0
     assert gateway.chat("late", "forward 1").code == 1
+
+
+def plug_in(port: Path | str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (folder / "sitecustomize.py").write_text(USB)
+    monkeypatch.setenv("PYTHONPATH", str(folder))
+    monkeypatch.setenv("PLUGGED_IN", str(port))
+
+
+async def test_a_board_that_was_found_waits_until_it_is_adopted(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with EmulatedBoard("rover", uid="c0ffee01") as board:
+        plug_in(board.port, tmp_path, monkeypatch)
+        gateway = await asyncio.to_thread(run)
+        await asyncio.to_thread(until, lambda: "c0ffee01 NAME" in gateway.cli("boards").text, "it is found")
+        adopted = await asyncio.to_thread(gateway.cli, "boards", "adopt", "c0ffee01", "ada", "--json")
+        assert adopted.rows == [{"uid": "c0ffee01", "address": "ada"}]
+        assert (await asyncio.to_thread(gateway.chat, "ada", "battery")).code == 0
+
+
+def test_a_found_port_where_nobody_answers_is_listed_with_what_to_do(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What most people see first: a board with MicroPython, and our client not on it yet."""
+    mute = Line.open(tmp_path / "mute")
+    plug_in(mute.path, tmp_path, monkeypatch)
+    gateway = run()
+    until(lambda: "nobody answers" in gateway.cli("boards").text, "the port is listed")
+    assert str(mute.path) in gateway.cli("boards").text
+    examined = gateway.cli("doctor")
+    assert examined.code == 1
+    assert f"mend a board on {mute.path}: nobody answers" in examined.text
+    assert "board-author.md" in examined.text
+    mute.close()
+
+
+def test_what_a_board_printed_is_shown_as_it_is(run: Run, tmp_path: Path) -> None:
+    """Nothing in it is taken for a colour or the like."""
+    noisy = Line.open(tmp_path / "noisy")
+    gateway = run(noisy=noisy.path)
+
+    def shown() -> bool:
+        os.write(noisy.master, b"login: [/b]\r\n")
+        return r"login: [/b]\r\n" in gateway.cli("boards").text
+
+    until(shown, "what it printed is shown")
+    assert r"login: [/b]\r\n" in gateway.cli("doctor").text
+    noisy.close()
 
 
 def test_two_gateways_cannot_use_one_port(demo: Gateway, run: Run) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from .people import Join, Person, login_works, odometer
-from .rig import Gateway, local_user, until
+from .rig import Gateway, boardtalk, local_user, until
 
 
 def test_nobody_comes_in_without_credentials(demo: Gateway) -> None:
@@ -88,6 +90,10 @@ def test_users_are_listed_with_their_roles(demo: Gateway) -> None:
     assert roles["alice"] == "operator"
     assert roles[local_user()] == "admin"
     assert "alice" in demo.cli("user", "list").out
+
+
+def test_an_empty_list_of_users_says_how_to_make_one(tmp_path: Path) -> None:
+    assert "boardtalk user add NAME" in boardtalk("user", "list", state=tmp_path).err
 
 
 def test_nobody_locks_out_the_owner_of_the_gateway(demo: Gateway) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from .people import Join, Person
 from .rig import Gateway
 
@@ -16,10 +18,16 @@ def test_a_command_is_followed_from_its_author_to_its_result(demo: Gateway, alic
         "mqtt: came in",
         "iot_bridge: allowed: motion for alice",
         "iot_bridge: understood: forward distance 10 cm, speed 50 %",
+        "= DATA ",
         "gateway: started",
         "gateway: done",
         "rover answered: x ",
     ]
+    [frame] = [line for line in steps if "iot_bridge: frame: " in line]
+    assert re.search(
+        r"frame: 00 [0-9a-f ]+ 00 = DATA \d+: COMMAND forward distance 10 cm, speed 50 %,", frame
+    )
+    assert re.search(r"\d+ ms left, lease 500 ms; sent once, acknowledged after \d+\.\d ms$", frame)
     places = [next(number for number, line in enumerate(steps) if word in line) for word in words]
     assert places == sorted(places)
     milliseconds = [float(line.split()[0]) for line in steps]

@@ -28,10 +28,9 @@ QUEUE_FRAMES: Final = 128
 DATAGRAMS: Final = 16
 """Unreliable frames that may wait; the oldest goes first overboard."""
 WRITE_BYTES: Final = 64
-"""`to_send` returns no further frame beyond this: what is written, stop can't overtake."""
-AHEAD_BYTES: Final = 230
-"""Unacknowledged bytes beyond which nothing new is sent: 20 ms of a line at 115,200 baud."""
+"""What goes into one write, if the line does not say."""
 
+ACK_BYTES: Final = frames.AckBody.sizeof()
 HELLO_FAST_S: Final = 0.1
 HELLO_SLOW_S: Final = 0.5
 HELLO_FAST: Final = 10
@@ -62,6 +61,12 @@ class Delivered(NamedTuple):
     """The peer has the frame that `send` returned this token for."""
 
     token: int
+    tries: int
+    """How often it was sent."""
+    wire: bytes
+    """The last time, as it was on the line."""
+    took_s: float
+    """From the first time to the acknowledgement."""
 
 
 class Expired(NamedTuple):
@@ -95,11 +100,7 @@ class Counters:
 
 
 class Link:
-    """One end of a line.
-
-    Args:
-        ahead_bytes: see `AHEAD_BYTES`; about 20 ms of the line.
-    """
+    """One end of a line."""
 
     # Of the session: made anew by `_begin`.
     _seed: int
@@ -116,10 +117,9 @@ class Link:
     _beat_at: float | None
     _missed: int
 
-    def __init__(self, ahead_bytes: int = AHEAD_BYTES) -> None:
+    def __init__(self) -> None:
         self.counters = Counters()
         self._heartbeat_s = HEARTBEAT_IDLE_S
-        self._ahead_bytes = ahead_bytes
         self._deframer = Deframer()
         self._nonce = 0
         self._token = 0
@@ -195,10 +195,15 @@ class Link:
         """Let everything expire that was to `send` until some time: a stop came."""
         self._sending.withdraw(now)
 
-    def to_send(self, now: float) -> bytes:
-        """The next bytes for the line: small frames together, b"" if there is nothing to say."""
+    def to_send(self, now: float, room: int = WRITE_BYTES) -> bytes:
+        """The next bytes for the line: small frames together, b"" if there is nothing to say.
+
+        Args:
+            now: monotonic seconds.
+            room: no further frame follows beyond so many bytes: what is written, stop can't overtake.
+        """
         out = bytearray()
-        while len(out) < WRITE_BYTES and (data := self._next_frame(now)):
+        while len(out) < room and (data := self._next_frame(now)):
             out += data
         return bytes(out)
 
@@ -233,7 +238,7 @@ class Link:
         self._missed = 0
         sack = self._sack(frame)
         for item in self._sending.acknowledge(frame.ack, sack, now):
-            yield Delivered(item.token)
+            yield Delivered(item.token, item.tries, item.wire, now - item.first_at)
         match frame.kind:
             case Kind.DATA:
                 yield from self._on_data(frame, now)
@@ -261,9 +266,9 @@ class Link:
         self._nak = self.is_open
 
     def _sack(self, frame: Frame) -> int:
-        if frame.kind not in {Kind.ACK, Kind.NAK} or len(frame.payload) < frames.AckBody.sizeof():
+        if frame.kind not in {Kind.ACK, Kind.NAK} or len(frame.payload) < ACK_BYTES:
             return 0
-        self._sending.credit = int.from_bytes(frame.payload[4:6], "little")
+        self._sending.grant(int.from_bytes(frame.payload[4:6], "little"))
         return int.from_bytes(frame.payload[:4], "little")
 
     # Sessions -----------------------------------------------------------------------------------
@@ -295,7 +300,7 @@ class Link:
 
     def _begin(self, seed: int, window: int, credit: int, now: float) -> None:
         self._seed = self._deframer.seed = seed
-        self._sending = SendWindow(window, self._ahead_bytes, credit)
+        self._sending = SendWindow(window, credit)
         self._receiving = ReceiveWindow()
         self._datagrams = deque(maxlen=DATAGRAMS)
         self._urgent = deque(maxlen=DATAGRAMS)
@@ -365,7 +370,8 @@ class Link:
             payload = left_ms.to_bytes(4, "little") + payload[4:]
         again = item.tries > 1
         self.counters.resent += again
-        return self._encode(Kind.DATA, item.type, payload, item.seq, again)
+        item.wire = self._encode(Kind.DATA, item.type, payload, item.seq, again)
+        return item.wire
 
     def _once(self, kind: Kind, type_: int, payload: bytes) -> bytes:
         return self._encode(kind, type_, payload)

@@ -8,7 +8,7 @@ from typing import Final
 
 from construct import ConstructError
 
-from boardtalk.modules.iot_bridge.frames import VERSION, WINDOW, HelloBoard, ResetCause
+from boardtalk.modules.iot_bridge.frames import BUFFER_BYTES, VERSION, WINDOW, HelloBoard, ResetCause
 from boardtalk.modules.iot_bridge.news import printable
 
 _UID: Final = re.compile(r"[0-9a-f]{2,64}")
@@ -31,7 +31,7 @@ class Hello:
     latched: bool = False
     max_payload: int = 243
     window: int = WINDOW
-    buffer: int = 1024
+    buffer: int = BUFFER_BYTES
 
     @property
     def reset(self) -> str:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import TYPE_CHECKING, Final, Self
 
 from boardtalk.modules.iot_bridge.errors import LinkError, PortLost, SessionLost
 from boardtalk.modules.iot_bridge.feed import Feed
 from boardtalk.modules.iot_bridge.link.arq import Ended, Event, Link
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Coroutine
+    from collections.abc import AsyncIterator
     from types import TracebackType
 
     from boardtalk.modules.iot_bridge.transports import Transport
@@ -29,22 +29,18 @@ class Session:
     def __init__(self, transport: Transport) -> None:
         self.port = transport.name
         self._transport = transport
-        self._link = Link(transport.ahead_bytes)
+        self._link = Link()
         self._feed: Feed[list[Event]] = Feed()
         self._moving_until = 0.0
-        self._crowded = asyncio.Event()
+        self._crowded = False
         self._timer: asyncio.TimerHandle | None = None
-        self._tasks: tuple[asyncio.Task[None], ...] = ()
         self._error: LinkError | None = None
 
     async def __aenter__(self) -> Self:
         """Open the port. Raises PortError."""
         await self._transport.__aenter__()
         self._loop = asyncio.get_running_loop()
-        self._tasks = tuple(
-            self._loop.create_task(self._guard(work), name=f"{name} {self.port}")
-            for name, work in (("read", self._read()), ("write", self._write()))
-        )
+        self._reader = self._loop.create_task(self._guard(), name=f"read {self.port}")
         return self
 
     async def __aexit__(
@@ -57,9 +53,8 @@ class Session:
         self._lose(SessionLost(f"{self.port}: closed"))
         if self._timer is not None:
             self._timer.cancel()
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._reader.cancel()
+        await asyncio.gather(self._reader, return_exceptions=True)
         await self._transport.__aexit__(None, None, None)
 
     def check(self) -> None:
@@ -90,7 +85,7 @@ class Session:
         """Send once, now, ahead of everything."""
         self.check()
         self._link.send_urgent(type_, payload)
-        self._transport.write(self._link.to_send(self._loop.time()))
+        self._transport.write(self._link.to_send(self._loop.time(), room=1))
         self._pump()
 
     def withdraw(self) -> None:
@@ -114,10 +109,10 @@ class Session:
             for event in batch:
                 yield event
 
-    async def _guard(self, work: Coroutine[Any, Any, None]) -> None:
+    async def _guard(self) -> None:
         """A mistake of ours that a board brings to light must not leave a session half alive."""
         try:
-            await work
+            await self._read()
         except Exception as error:
             log.exception("session on %s", self.port)
             self._lose(SessionLost(f"{self.port}: {error!r}"))
@@ -132,27 +127,26 @@ class Session:
                 await asyncio.sleep(self._loop.time() - began)
         self._lose(PortLost(f"{self.port}: vanished"))
 
-    async def _write(self) -> None:
-        """Goes on where `_pump` stopped because the line had enough to do."""
-        while True:
-            await self._crowded.wait()
-            await self._transport.drain()
-            self._crowded.clear()
-            self._pump()
-
     def _pump(self) -> None:
         """Give the line what it can take, and see to it that we come back in time."""
         if self._error is not None:
             return
         now = self._loop.time()
         self._link.set_moving(self._moving_until > now, now)
-        while not self._transport.busy:
-            data = self._link.to_send(now)
+        while (room := self._transport.room) > 0:
+            data = self._link.to_send(now, room)
             if not data:
                 self._set_timer()
                 return
             self._transport.write(data)
-        self._crowded.set()
+        if not self._crowded:
+            self._crowded = True
+            self._transport.when_room(self._on_room)
+
+    def _on_room(self) -> None:
+        """Go on where `_pump` stopped because the line had enough to do."""
+        self._crowded = False
+        self._pump()
 
     def _set_timer(self) -> None:
         deadline = self._link.deadline()

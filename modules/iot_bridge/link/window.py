@@ -39,9 +39,12 @@ class Item:
     tries: int = 0
     timeouts: int = 0
     """How often it was repeated for lack of any answer; each doubles the patience."""
+    first_at: float = 0.0
     sent_at: float = 0.0
     order: int = 0
     """Count of transmissions when it was last sent: whoever arrives shows that earlier ones were lost."""
+    wire: bytes = b""
+    """As it was sent last."""
     lost: bool = False
     arrived: bool = False
 
@@ -52,26 +55,27 @@ class Item:
 
 
 class RoundTrip:
-    """Jacobson's estimate of when an answer is overdue."""
+    """Jacobson's estimate of how long an answer takes, in seconds."""
 
     def __init__(self) -> None:
-        self.least = 0.0
-        """Shortest seen, seconds; 0 before the first."""
         self.timeout = RTO_START_S
-        self._smoothed: float | None = None
+        """When one is overdue."""
+        self.soonest = 0.0
+        """Before this there is none, as a rule."""
+        self._smoothed = 0.0
         self._deviation = 0.0
 
     def learn(self, seconds: float) -> None:
         """Take one more measurement."""
-        if self._smoothed is None:
-            self.least = self._smoothed = seconds
+        if not self._smoothed:
+            self._smoothed = seconds
             self._deviation = seconds / 2
         else:
-            self.least = min(self.least, seconds)
             error = seconds - self._smoothed
             self._smoothed += error / 8
             self._deviation += (abs(error) - self._deviation) / 4
-        self.timeout = self._smoothed + 4 * self._deviation
+        self.timeout = self._smoothed + max(4 * self._deviation, self._smoothed / 2)
+        self.soonest = self._smoothed - self._deviation
 
 
 class SendWindow:
@@ -79,17 +83,14 @@ class SendWindow:
 
     Args:
         frames: how many the peer takes in flight.
-        ahead_bytes: send no further frame while so much is in flight, so that stop finds a short queue.
-        credit: receive buffer of the peer, bytes.
+        buffer: of the peer, bytes: so many may be in flight, or less if it grants less.
     """
 
-    def __init__(self, frames: int, ahead_bytes: int, credit: int) -> None:
+    def __init__(self, frames: int, buffer: int) -> None:
         self.round_trip = RoundTrip()
         self.queue: deque[Item] = deque()
-        self.credit = credit
         self._frames = min(frames, WINDOW)
-        self._ahead_bytes = ahead_bytes
-        self._buffer = credit
+        self._buffer = self._credit = buffer
         self._flight: deque[Item] = deque()
         self._in_flight_bytes = 0
         self._next = 0
@@ -111,21 +112,30 @@ class SendWindow:
             if item.arrived or not (index < count or (index > count and sack >> (index - count - 1) & 1)):
                 continue
             item.arrived = True
-            self._in_flight_bytes -= item.size
-            if newest is None or item.order > newest.order:
+            if (newest is None or item.order > newest.order) and (
+                item.tries == 1 or self._answerable(item, now)
+            ):
                 newest = item
         if newest is not None:
             self._arrived(newest, now)
         delivered = [self._flight.popleft() for _ in range(count)]
+        self._in_flight_bytes -= sum(item.size for item in delivered)
         if not self._flight:
-            self.credit = self._buffer
+            self._credit = self._buffer
         return delivered
 
+    def grant(self, credit: int) -> None:
+        """The peer has so many bytes free."""
+        self._credit = min(credit, self._buffer)
+
     def refuse(self, ack: int, now: float) -> None:
-        """The peer misses frame `ack`. Ignored if it can't know yet of the last repetition."""
-        if self._flight and self._flight[0].seq == ack:
-            item = self._flight[0]
-            item.lost = item.lost or now - item.sent_at >= self.round_trip.least
+        """The peer got something damaged, and misses frame `ack`.
+
+        Only if nothing was sent after it: else that will tell, by arriving, whether it was lost.
+        """
+        item = self._flight[0] if self._flight else None
+        if item is not None and item.seq == ack and item.order == self._order:
+            item.lost = item.lost or self._answerable(item, now)
 
     def take(self, now: float) -> Item | None:
         """The frame to send now, if there is one: a lost one, an overdue one, or the next new one."""
@@ -136,6 +146,7 @@ class SendWindow:
             self._order += 1
             item.order = self._order
             item.tries += 1
+            item.first_at = item.first_at or now
             item.sent_at = now
             item.lost = False
         return item
@@ -163,6 +174,10 @@ class SendWindow:
             if item.expires is not None:
                 item.expires = min(item.expires, now)
 
+    def _answerable(self, item: Item, now: float) -> bool:
+        """Whether the peer can have answered its last transmission."""
+        return now - item.sent_at >= self.round_trip.soonest
+
     def _arrived(self, newest: Item, now: float) -> None:
         if newest.tries == 1:  # of a repeated one it is unknown which was answered (Karn)
             self.round_trip.learn(now - newest.sent_at)
@@ -184,9 +199,7 @@ class SendWindow:
         if not self.queue or len(self._flight) >= self._frames:
             return None
         size = self.queue[0].size
-        if self._in_flight_bytes and (
-            self._in_flight_bytes >= self._ahead_bytes or self._in_flight_bytes + size > self.credit
-        ):
+        if self._flight and self._in_flight_bytes + size > self._credit:
             return None
         item = self.queue.popleft()
         item.seq = self._next

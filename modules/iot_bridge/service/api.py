@@ -206,7 +206,7 @@ class Attached(Answer, tag="attached"):
 
 
 class Boards(Answer, tag="boards"):
-    """All boards."""
+    """All boards, and the ports that were opened for one that has not answered."""
 
     boards: tuple[BoardChanged, ...]
 
@@ -256,6 +256,13 @@ class Progress(Answer, tag="progress"):
     board: str
     id: int
     stage: Stage
+    percent: int | None = None
+    """How far it is, if it has started and says so."""
+    frame: bytes = b""
+    """SENT: what was on the line; likewise the next two."""
+    tries: int = 0
+    ms: float = 0.0
+    """Until it was acknowledged."""
 
 
 class Result(Answer, tag="result"):

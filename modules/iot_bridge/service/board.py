@@ -21,6 +21,7 @@ from boardtalk.modules.iot_bridge.news import (
     LogLine,
     News,
     Order,
+    Progress,
     Result,
     Sent,
     Started,
@@ -80,6 +81,8 @@ class Board:
         self._tasks = tasks
         self._ready = asyncio.Event()
         self._orders: dict[int, Order] = {}
+        self._sent: set[int] = set()
+        """Those that the board may have."""
         self._arrived: set[int] = set()
         """The orders that the board has."""
         self._stopping: asyncio.Task[bool] | None = None
@@ -247,8 +250,11 @@ class Board:
             self.device.renew(id_, lease_ms)
 
     def cancel(self, id_: int) -> None:
-        """End a running command."""
-        if self.device is not None:
+        """End a command: it ends as cancelled if it runs, or was not sent yet."""
+        if id_ in self._orders and id_ not in self._sent:
+            del self._orders[id_]
+            self._tell_result(id_, Outcome.CANCELLED, detail="cancelled before it was sent")
+        elif self.device is not None:
             self.device.cancel(id_)
 
     def set_point(self, index: int, lease_ms: int, values: bytes) -> None:
@@ -277,6 +283,7 @@ class Board:
             self._tell_result(order.id, None, detail=f"a fault in the gateway: {error!r}")
         finally:
             self._orders.pop(order.id, None)
+            self._sent.discard(order.id)
             self._arrived.discard(order.id)
 
     async def _carry_out(self, order: Order) -> None:
@@ -305,6 +312,7 @@ class Board:
                 self._tell_result(order.id, Outcome.REJECTED, detail=refusal)
                 return
             boot = device.hello.boot
+            self._sent.add(order.id)
             left = max(0.0, deadline - loop.time()) if order.epoch == self.epoch else 0.0
             try:
                 self._on_result(order, await self._ask(device, msgspec.structs.replace(order, ttl_s=left)))
@@ -360,22 +368,23 @@ class Board:
     def _on_news(self, news: News) -> None:
         name = self.name
         match news:
-            case Sent(id_):
+            case Sent(id_, tries, wire, took_s):
                 if id_ in self._orders:
                     self._arrived.add(id_)
-                self._feed.put(api.Progress(board=name, id=id_, stage=api.Stage.SENT))
+                stage, ms = api.Stage.SENT, took_s * 1000
+                self._feed.put(api.Progress(board=name, id=id_, stage=stage, frame=wire, tries=tries, ms=ms))
             case Started(id_):
                 self._feed.put(api.Progress(board=name, id=id_, stage=api.Stage.STARTED))
+            case Progress(id_, percent):
+                stage = api.Stage.STARTED
+                self._feed.put(api.Progress(board=name, id=id_, stage=stage, percent=percent))
             case Result():
                 self._orders.pop(news.id, None)
                 done = news.outcome is Outcome.DONE
                 data, detail = (news.data, "") if done else (b"", news.reason)
                 self._tell_result(news.id, news.outcome, data=data, detail=detail)
-            case Telemetry(index, data):
-                kind = api.ReportKind.TELEMETRY
-                self._feed.put(api.Report(board=name, kind=kind, index=index, data=data))
-            case BoardEvent(index, data):
-                kind = api.ReportKind.EVENT
+            case Telemetry(index, data) | BoardEvent(index, data):
+                kind = api.ReportKind.TELEMETRY if isinstance(news, Telemetry) else api.ReportKind.EVENT
                 self._feed.put(api.Report(board=name, kind=kind, index=index, data=data))
             case LogLine(level, text):
                 self._feed.put(api.LogLine(board=name, level=level, text=text))

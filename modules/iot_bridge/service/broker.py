@@ -14,12 +14,13 @@ import msgspec
 
 from boardtalk.modules.iot_bridge.errors import PortMissing
 from boardtalk.modules.iot_bridge.link.framing import MAX_PIECE_BYTES, stuff, unstuff
-from boardtalk.modules.iot_bridge.transports.pace import AHEAD_S, BITS_PER_BYTE, Pace
+from boardtalk.modules.iot_bridge.transports.pace import Pace
 from boardtalk.sdk.mqtt import packets
 from boardtalk.sdk.mqtt.connection import Connection, open_connection
 from boardtalk.sdk.mqtt.endpoint import BrokerError, boards_endpoint
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
     from types import TracebackType
 
@@ -38,8 +39,6 @@ UNREAD_BYTES: Final = 1 << 15
 """What a board says beyond this before it is read is dropped; its link repeats what matters."""
 MAX_NAMES: Final = 1000
 """Boards that are known by their last will; a broker that anybody may log in at could name any number."""
-ROOM_S: Final = 0.005
-"""Between two looks whether a socket that was full has room again."""
 NO_BROKER: Final = "there is no broker: write a block `broker { }`"
 
 log = logging.getLogger(__name__)
@@ -176,7 +175,6 @@ class MqttPort:
     """A `Transport` to one board."""
 
     name = MQTT
-    ahead_bytes = int(BAUD / BITS_PER_BYTE * AHEAD_S)
 
     def __init__(self, board: str, broker: Broker) -> None:
         self.board = board
@@ -185,16 +183,17 @@ class MqttPort:
         self._input = bytearray()
         self._arrived = asyncio.Event()
         self._lost = False
+        self._pace = Pace(BAUD)
+        self._loop = asyncio.get_running_loop()
 
     @property
-    def busy(self) -> bool:
-        """Whether enough is on its way."""
-        return not self._lost and (self._pace.surplus_s > 0 or self._connection.waiting_bytes > 0)
+    def room(self) -> int:
+        """See `Transport.room`."""
+        return self._pace.room(self._connection.waiting_bytes, self._loop.time())
 
     async def __aenter__(self) -> Self:
         """See `Transport`."""
         self._connection = self._broker.open(self)
-        self._pace = Pace(BAUD)
         return self
 
     async def __aexit__(
@@ -224,16 +223,14 @@ class MqttPort:
         for piece in data.split(b"\0"):
             if piece and (frame := unstuff(piece)) is not None:
                 self._connection.send(packets.publish_once(self._topic, frame))
-        self._pace.sent(len(data))
+        self._pace.wrote(len(data), self._loop.time())
 
-    async def drain(self) -> None:
-        """See `Transport.drain`."""
-        while not self._lost and self._connection.waiting_bytes:  # noqa: ASYNC110 - no event tells
-            await asyncio.sleep(ROOM_S)
-        await self._pace.wait()
+    def when_room(self, callback: Callable[[], None]) -> None:
+        """See `Transport.when_room`."""
+        self._loop.call_later(self._pace.wait_s(self._connection.waiting_bytes, self._loop.time()), callback)
 
     async def appears(self) -> None:
-        """See `Transport.appears`."""
+        """See `Port.appears`."""
         await self._broker.online(self.board).wait()
 
     def take(self, frame: bytes) -> None:

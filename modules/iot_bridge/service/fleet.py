@@ -53,7 +53,7 @@ class Fleet:
         self._waiting: list[Board] = []
         self._wanted: dict[str, api.WantedBoard] = {}
         self._slots: dict[tuple[str, int, str, str], asyncio.Task[None]] = {}
-        self._found: dict[str, asyncio.Task[None]] = {}
+        self._found: dict[str, tuple[Slot, asyncio.Task[None]]] = {}
         self._adopt_all = False
         self._usb: frozenset[discovery.UsbId] = frozenset()
         self._watcher: asyncio.Task[None] | None = None
@@ -67,6 +67,24 @@ class Fleet:
     def describe(self) -> tuple[api.BoardChanged, ...]:
         """All boards, those that wait for adoption last."""
         return tuple(board.describe() for board in (*self._boards.values(), *self._waiting))
+
+    def unmet(self) -> tuple[api.BoardChanged, ...]:
+        """Ports that were found, but where no board of ours has answered yet, with the reason."""
+        known = {board.port for board in (*self._boards.values(), *self._waiting)}
+        return tuple(
+            api.BoardChanged(
+                name="",
+                uid="",
+                port=path,
+                firmware="",
+                state=api.BoardState.OFFLINE,
+                epoch=0,
+                dictionary="",
+                detail=slot.trouble,
+            )
+            for path, (slot, _) in self._found.items()
+            if slot.trouble and path not in known
+        )
 
     # What the gateway wants -----------------------------------------------------------------------
 
@@ -108,10 +126,10 @@ class Fleet:
             taken = {str(Path(key[0]).resolve()) for key in self._slots}
             paths = {port.path for port in ports if str(Path(port.path).resolve()) not in taken}
             for path in self._found.keys() - paths:
-                self._found.pop(path).cancel()
+                self._found.pop(path)[1].cancel()
             for path in paths - self._found.keys():
                 slot = Slot(path, partial(SerialPort, path), self, self._cache)
-                self._found[path] = self._tasks.create_task(slot.run(), name=f"port {path}")
+                self._found[path] = slot, self._tasks.create_task(slot.run(), name=f"port {path}")
 
     # Who is who ---------------------------------------------------------------------------------
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from boardtalk.modules.iot_bridge.cache import DictionaryCache
     from boardtalk.modules.iot_bridge.service.board import Board
-    from boardtalk.modules.iot_bridge.transports import Transport
+    from boardtalk.modules.iot_bridge.transports import Port
 
 BACKOFF_S: Final = (0.1, 0.2, 0.5, 1.0, 2.0)
 """Pauses after one failure after another."""
@@ -59,7 +59,7 @@ class Slot:
     def __init__(
         self,
         path: str,
-        transport: Callable[[], Transport],
+        transport: Callable[[], Port],
         fleet: Fleet,
         cache: DictionaryCache,
         *,
@@ -75,6 +75,11 @@ class Slot:
         self._failures = 0
         self._unanswered = 0
         self._said = ""
+
+    @property
+    def trouble(self) -> str:
+        """Why there is no board to talk to; "" if there is one, or nothing is known yet."""
+        return self._said
 
     async def run(self) -> None:
         """Keep the board connected until cancelled."""

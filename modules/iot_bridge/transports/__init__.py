@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol, Self
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import TracebackType
 
 
@@ -20,13 +21,12 @@ class Transport(Protocol):
         ...
 
     @property
-    def ahead_bytes(self) -> int:
-        """What the line carries within 20 ms: so much may be under way unacknowledged."""
-        ...
+    def room(self) -> int:
+        """Bytes that the line may get before it has enough to do; from 0 down, see `when_room`.
 
-    @property
-    def busy(self) -> bool:
-        """Whether the line still has enough to do; then `drain` waits until it has not."""
+        The last frame may be longer: so no more than that one, and the rest of the one under way, is
+        ahead of stop.
+        """
         ...
 
     async def __aenter__(self) -> Self:
@@ -52,12 +52,16 @@ class Transport(Protocol):
         ...
 
     def write(self, data: bytes) -> None:
-        """Send; never blocks. Call only while not `busy`, except for what can't wait."""
+        """Send; never blocks. Call only while there is `room`, except for what can't wait."""
         ...
 
-    async def drain(self) -> None:
-        """Wait until the line has little left to send, or is gone."""
+    def when_room(self, callback: Callable[[], None]) -> None:
+        """Call back, once, when there may be `room` again. Call only while there is none."""
         ...
+
+
+class Port(Transport, Protocol):
+    """A line that comes and goes."""
 
     async def appears(self) -> None:
         """After `PortMissing` or `PortDenied`: wait until it is worth another attempt, if anybody tells."""

@@ -9,10 +9,10 @@ from boardtalk.modules.iot_bridge.transports import rfc2217, tcp
 from boardtalk.modules.iot_bridge.transports.serial import SerialPort
 
 if TYPE_CHECKING:
-    from boardtalk.modules.iot_bridge.transports import Transport
+    from boardtalk.modules.iot_bridge.transports import Port
 
 
-def transport(port: str, baud: int) -> Transport:
+def transport(port: str, baud: int) -> Port:
     """The transport to a port; unopened, for one use.
 
     Args:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final, Self, TypeVar
 from serial import SerialException, rfc2217
 
 from boardtalk.modules.iot_bridge.errors import PortError
-from boardtalk.modules.iot_bridge.transports.pace import AHEAD_S, BITS_PER_BYTE, Pace
+from boardtalk.modules.iot_bridge.transports.pace import Pace
 from boardtalk.modules.iot_bridge.transports.tcp import address, explain
 
 if TYPE_CHECKING:
@@ -49,16 +49,16 @@ class Rfc2217Port:
 
     def __init__(self, url: str, baud: int) -> None:
         self.name = url
-        self.ahead_bytes = int(baud / BITS_PER_BYTE * AHEAD_S)
         self._baud = baud
+        self._pace = Pace(baud)
         self._input = bytearray()
         self._arrived = asyncio.Event()
         self._lost = False
 
     @property
-    def busy(self) -> bool:
-        """Whether the far end still has enough to send."""
-        return self._pace.surplus_s > 0
+    def room(self) -> int:
+        """See `Transport.room`."""
+        return self._pace.room(0, self._loop.time())
 
     async def __aenter__(self) -> Self:
         """Connect and set the speed; see `Transport`."""
@@ -77,7 +77,6 @@ class Rfc2217Port:
             raise PortError(
                 f"{self.name}: a server answers, but not as RFC 2217 has it; is it `tcp://…`? ({error})"
             ) from error
-        self._pace = Pace(self._baud)
         self._reading = self._in_thread(self._read_on, "read")
         return self
 
@@ -110,14 +109,14 @@ class Rfc2217Port:
             self._serial.write(data)
         except (SerialException, OSError):
             self._lose()
-        self._pace.sent(len(data))
+        self._pace.wrote(len(data), self._loop.time())
 
-    async def drain(self) -> None:
-        """See `Transport.drain`."""
-        await self._pace.wait()
+    def when_room(self, callback: Callable[[], None]) -> None:
+        """See `Transport.when_room`."""
+        self._loop.call_later(self._pace.wait_s(0, self._loop.time()), callback)
 
     async def appears(self) -> None:
-        """See `Transport.appears`."""
+        """See `Port.appears`."""
         await asyncio.Event().wait()  # nobody tells: only trying does
 
     # In threads -----------------------------------------------------------------------------------

@@ -15,22 +15,19 @@ from typing import TYPE_CHECKING, Final, Self
 
 from boardtalk.modules.iot_bridge.errors import PortBusy, PortDenied, PortError, PortMissing
 from boardtalk.modules.iot_bridge.transports import hotplug
+from boardtalk.modules.iot_bridge.transports.pace import Pace
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from types import TracebackType
 
 DEFAULT_BAUD: Final = 115_200
-BITS_PER_BYTE: Final = 10
 READ_BYTES: Final = 1024
 """Taken from the kernel at once: boards get their turns in small helpings."""
-AHEAD_S: Final = 0.020
-"""See `Transport.ahead_bytes`."""
-KERNEL_S: Final = 0.003
-"""So much is left to the kernel before it gets more: stop can't overtake what is in there."""
-KERNEL_MIN_BYTES: Final = 32
 PSEUDO_TERMINALS: Final = range(136, 144)
 """Major device numbers of the board's side of a pty."""
+BAUDLESS: Final = frozenset({*PSEUDO_TERMINALS, 166, 216})
+"""Major numbers of what has no speed of its own, whatever it is told: also USB (ttyACM), and radio."""
 
 _IFLAG, _OFLAG, _CFLAG, _LFLAG, _ISPEED, _OSPEED, _CC = range(7)
 
@@ -41,28 +38,28 @@ class SerialPort:
     Args:
         path: such as `/dev/ttyACM0` or `/dev/serial/by-id/…`.
         baud: bits per second; pseudo-terminals and most USB ports ignore it.
+        paced: whether the line has that speed; None: if it is of a kind that has one.
     """
 
-    def __init__(self, path: str, baud: int = DEFAULT_BAUD) -> None:
+    def __init__(self, path: str, baud: int = DEFAULT_BAUD, *, paced: bool | None = None) -> None:
         self.name = path
         self._baud = baud
+        self._paced = paced
+        self._pace = Pace(0)
+        self._kind = 0
         self._fd = -1
         self._input: bytes | None = None
         """Read and not taken yet; b"" = the port is gone; None = nothing."""
         self._paused = False
         self._output = b""
         self._taker: asyncio.Future[None] | None = None
-        self._written = asyncio.Event()
+        self._written: Callable[[], None] | None = None
+        """Called when the kernel has taken all output."""
 
     @property
-    def ahead_bytes(self) -> int:
-        """What the line carries within 20 ms."""
-        return int(self._baud / BITS_PER_BYTE * AHEAD_S)
-
-    @property
-    def busy(self) -> bool:
-        """Whether the kernel has enough to send, or no room."""
-        return bool(self._output) or self._in_kernel() > self._kernel_bytes
+    def room(self) -> int:
+        """See `Transport.room`."""
+        return 0 if self._output else self._pace.room(self._in_kernel(), self._loop.time())
 
     async def __aenter__(self) -> Self:
         """Open the port for us alone; see `Transport`."""
@@ -71,6 +68,9 @@ class SerialPort:
         try:
             _claim(self._fd, self.name)
             _make_raw(self._fd, self.name, self._baud)
+            self._kind = _major(self._fd)
+            has_speed = self._kind not in BAUDLESS if self._paced is None else self._paced
+            self._pace = Pace(self._baud if has_speed else 0)
         except BaseException:
             os.close(self._fd)
             raise
@@ -106,29 +106,25 @@ class SerialPort:
         """See `Transport.write`."""
         if self._input == b"":
             return
+        self._pace.wrote(len(data), self._loop.time())
         self._output += data
         if len(self._output) == len(data):
             self._on_writable()
 
-    async def drain(self) -> None:
-        """See `Transport.drain`."""
-        while self._output and self._input != b"":
-            self._written.clear()
-            await self._written.wait()
-        while (surplus := self._in_kernel() - self._kernel_bytes) > 0:  # noqa: ASYNC110 - no event tells
-            await asyncio.sleep(surplus * BITS_PER_BYTE / self._baud)
+    def when_room(self, callback: Callable[[], None]) -> None:
+        """See `Transport.when_room`."""
+        if self._output:
+            self._written = callback
+        else:
+            self._loop.call_later(self._pace.wait_s(self._in_kernel(), self._loop.time()), callback)
 
     async def appears(self) -> None:
-        """See `Transport.appears`."""
+        """See `Port.appears`."""
         await hotplug.appears(self.name)
 
-    @property
-    def _kernel_bytes(self) -> int:
-        return max(KERNEL_MIN_BYTES, int(self._baud / BITS_PER_BYTE * KERNEL_S))
-
     def _in_kernel(self) -> int:
-        """Bytes that the kernel has not sent yet; a pseudo-terminal always says 0."""
-        if self._input == b"":
+        """Bytes that the kernel has not sent yet; a pseudo-terminal would always say 0."""
+        if self._input == b"" or self._kind in PSEUDO_TERMINALS:
             return 0
         try:
             answer = fcntl.ioctl(self._fd, termios.TIOCOUTQ, bytes(4))
@@ -169,7 +165,9 @@ class SerialPort:
             self._loop.add_writer(self._fd, self._on_writable)
         else:
             self._loop.remove_writer(self._fd)
-            self._written.set()
+            callback, self._written = self._written, None
+            if callback is not None:
+                callback()
 
     def _lose(self) -> None:
         """The port is gone, or about to be closed."""
@@ -177,7 +175,6 @@ class SerialPort:
         self._loop.remove_writer(self._fd)
         self._input = b""
         self._output = b""
-        self._written.set()
         self._wake()
 
     def _wake(self) -> None:
@@ -194,6 +191,11 @@ def _open(path: str) -> int:
         os.close(fd)
         raise PortError(f"{path} is not a serial port")
     return fd
+
+
+def _major(fd: int) -> int:
+    """Which kind of port it is."""
+    return os.major(os.fstat(fd).st_rdev)
 
 
 def _explain(path: str, error: OSError) -> PortError:
@@ -258,7 +260,7 @@ def _claim(fd: int, path: str) -> None:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
         raise PortBusy(_taken(path)) from error
-    if os.major(os.fstat(fd).st_rdev) not in PSEUDO_TERMINALS:
+    if _major(fd) not in PSEUDO_TERMINALS:
         with suppress(OSError):
             fcntl.ioctl(fd, termios.TIOCEXCL)
 

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Final, Self
 from urllib.parse import urlsplit
 
 from boardtalk.modules.iot_bridge.errors import PortError, PortMissing
-from boardtalk.modules.iot_bridge.transports.pace import AHEAD_S, BITS_PER_BYTE, Pace
+from boardtalk.modules.iot_bridge.transports.pace import Pace
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import TracebackType
 
 SCHEME: Final = "tcp"
@@ -32,24 +33,22 @@ class TcpPort:
 
     def __init__(self, url: str, baud: int) -> None:
         self.name = url
-        self.ahead_bytes = int(baud / BITS_PER_BYTE * AHEAD_S)
-        self._baud = baud
+        self._pace = Pace(baud)
 
     @property
-    def busy(self) -> bool:
-        """Whether the far end still has enough to send, or takes nothing."""
-        return self._pace.surplus_s > 0 or bool(self._writer.transport.get_write_buffer_size())
+    def room(self) -> int:
+        """See `Transport.room`."""
+        return self._pace.room(self._held, self._loop.time())
 
     async def __aenter__(self) -> Self:
         """Connect; see `Transport`."""
         host, port = address(self.name)
+        self._loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout(CONNECT_TIMEOUT_S):
                 self._reader, self._writer = await asyncio.open_connection(host, port, limit=READ_BYTES)
         except (OSError, TimeoutError) as error:
             raise explain(self.name, error) from error
-        self._writer.transport.set_write_buffer_limits(0)  # `drain` then waits for all
-        self._pace = Pace(self._baud)
         return self
 
     async def __aexit__(
@@ -72,18 +71,19 @@ class TcpPort:
     def write(self, data: bytes) -> None:
         """See `Transport.write`."""
         self._writer.write(data)
-        self._pace.sent(len(data))
+        self._pace.wrote(len(data), self._loop.time())
 
-    async def drain(self) -> None:
-        """See `Transport.drain`."""
-        try:
-            await self._writer.drain()
-        except OSError:
-            return  # `read` tells
-        await self._pace.wait()
+    def when_room(self, callback: Callable[[], None]) -> None:
+        """See `Transport.when_room`."""
+        self._loop.call_later(self._pace.wait_s(self._held, self._loop.time()), callback)
+
+    @property
+    def _held(self) -> int:
+        """Bytes that have found no room in the socket yet."""
+        return self._writer.transport.get_write_buffer_size()
 
     async def appears(self) -> None:
-        """See `Transport.appears`."""
+        """See `Port.appears`."""
         await asyncio.Event().wait()  # nobody tells: only trying does
 
 

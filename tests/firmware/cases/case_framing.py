@@ -12,6 +12,7 @@ from boardtalk.framing import Line
 with open(os.getenv("VECTORS")) as file:
     VECTORS = json.load(file)
 NUMBERED = 0
+URGENT = 7 << 2
 
 
 def line_for(vector, room=100_000):
@@ -97,3 +98,16 @@ def test_a_frame_that_finds_no_room_is_finished_before_the_next():
     stream.room = 1000
     assert line.send(vector["ctl"] & ~3, vector["seq"], vector["type"], unhexlify(vector["payload"]))
     assert bytes(stream.gone) == wire + wire
+
+
+def test_an_urgent_frame_that_finds_no_room_goes_when_there_is_some():
+    vector = VECTORS[3]
+    line, stream = line_for(vector, 10)
+    payload = unhexlify(vector["payload"])
+    assert line.send(vector["ctl"] & ~3, vector["seq"], vector["type"], payload)
+    assert not line.send(URGENT, 0, 0, b"once")
+    stream.room = 1000
+    assert line.drain()
+    other, alone = line_for(vector)
+    assert other.send(URGENT, 0, 0, b"once")
+    assert bytes(stream.gone) == unhexlify(vector["wire"]) + bytes(alone.gone)

@@ -51,6 +51,19 @@ async def work(seconds):
     return counted
 
 
+@robot.command("action")
+async def plod():
+    """Tells how far it is."""
+    for percent in (-10, 0, 50.5, 100, 1000):
+        robot.progress(percent)
+        await asyncio.sleep_ms(5)
+
+
+@robot.command("query")
+def aimless():
+    robot.progress(50)
+
+
 @robot.command("motion", seconds=Arg(float, "s", 0, 60))
 async def move(seconds):
     world.tell(power=100)

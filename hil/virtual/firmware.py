@@ -1,0 +1,80 @@
+"""The shipped firmware client, unchanged, in this process: CPython, with a clock of ours.
+
+Its package has the gateway's name, and takes modules from MicroPython that CPython lacks. So its files
+get an `import` of their own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import builtins
+from functools import cache
+from importlib.resources import files
+from types import CodeType, ModuleType, SimpleNamespace
+from typing import Any, Final
+
+from boardtalk.modules.iot_bridge.frames import WINDOW
+
+SOURCES: Final = files("boardtalk.firmware").joinpath("boardtalk")
+
+
+def ticks_ms() -> int:
+    """Milliseconds of the running loop's clock."""
+    return int(asyncio.get_running_loop().time() * 1000)
+
+
+_MICROPYTHON: Final = {
+    "asyncio": SimpleNamespace(**vars(asyncio), sleep_ms=lambda ms: asyncio.sleep(ms / 1000)),
+    "micropython": SimpleNamespace(const=lambda value: value),
+    "time": SimpleNamespace(
+        ticks_ms=ticks_ms,
+        ticks_add=lambda ticks, delta: ticks + delta,
+        ticks_diff=lambda end, start: end - start,
+    ),
+}
+_HAL: Final = SimpleNamespace(nonce=lambda: 7, uid=lambda: "c0ffee01", reset_cause=lambda: 1)
+_WINDOW_LINE: Final = "_WINDOW = const({})\n"
+
+
+class Firmware:
+    """The client's modules, made anew.
+
+    Args:
+        window: build them for another number of frames in flight, a power of two.
+    """
+
+    def __init__(self, window: int = WINDOW) -> None:
+        self._window = window
+        self._modules: dict[str, Any] = {"hal": _HAL}
+        self._builtins = {**vars(builtins), "__import__": self._import}
+
+    def module(self, name: str) -> Any:
+        """One of `firmware/boardtalk`, by the name of its file."""
+        if name not in self._modules:
+            self._modules[name] = module = ModuleType(f"firmware.{name}")
+            vars(module)["__builtins__"] = self._builtins
+            exec(_code(name, self._window), vars(module))  # noqa: S102 - our own file
+        return self._modules[name]
+
+    def client(self, stream: Any) -> Any:
+        """A board's client that has nothing to declare."""
+        dictionary = self.module("dictionary").Dictionary("virtual", "")
+        return self.module("client").Client(dictionary, "", stream)
+
+    def _import(self, name: str, *args: Any) -> Any:
+        if name in _MICROPYTHON:
+            return _MICROPYTHON[name]
+        package, _, module = name.partition(".")
+        if package != "boardtalk":
+            return __import__(name, *args)
+        if module:
+            return self.module(module)
+        wanted = args[2] or ()
+        return SimpleNamespace(**{each: self.module(each) for each in wanted})
+
+
+@cache
+def _code(name: str, window: int) -> CodeType:
+    source = SOURCES.joinpath(f"{name}.py")
+    text = source.read_text().replace(_WINDOW_LINE.format(WINDOW), _WINDOW_LINE.format(window))
+    return compile(text, str(source), "exec")

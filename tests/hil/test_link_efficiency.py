@@ -1,0 +1,70 @@
+"""How much of a line the link makes use of, between the real gateway's end and the real board's.
+
+On a virtual clock: the same figures on each machine, each time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from boardtalk.hil.virtual.bulk import Bulk, stops, to_board, to_gateway
+from boardtalk.hil.virtual.wire import UART_BYTES, Line
+from boardtalk.modules.iot_bridge.frames import OVERHEAD_BYTES
+from boardtalk.modules.iot_bridge.transports.pace import LEAD_S
+
+COUNT = 3000
+FRAME_COST = 1.05
+STOP_BYTES = 2
+
+both_ways = pytest.mark.parametrize("transfer", [to_board, to_gateway])
+bauds = pytest.mark.parametrize("baud", [115_200, 1_000_000])
+seeds = pytest.mark.parametrize("seed", [1, 2, 3])
+
+Transfer = Callable[[Line, int], Bulk]
+
+
+@both_ways
+@bauds
+def test_a_good_line_is_used_to_99_percent(transfer: Transfer, baud: int) -> None:
+    done = transfer(Line(baud=baud), COUNT)
+    assert done.efficiency >= 0.99
+    assert done.repeated == 0
+
+
+@both_ways
+@bauds
+@seeds
+@pytest.mark.parametrize(("loss", "least"), [(0.01, 0.95), (0.05, 0.85)])
+def test_a_lossy_line_is_still_well_used(
+    transfer: Transfer, baud: int, seed: int, loss: float, least: float
+) -> None:
+    assert transfer(Line(baud=baud, loss=loss, seed=seed), COUNT).efficiency >= least
+
+
+@both_ways
+@bauds
+@seeds
+def test_a_wrong_byte_costs_one_repetition(transfer: Transfer, baud: int, seed: int) -> None:
+    done = transfer(Line(baud=baud, flip=0.01, seed=seed), COUNT)
+    assert done.spoilt > 10
+    assert done.repeated <= FRAME_COST * done.spoilt
+
+
+@pytest.mark.parametrize("baud", [9600, 115_200, 1_000_000])
+@pytest.mark.parametrize("payload_bytes", [8, 32])
+def test_c07_ahead_of_stop_is_one_frame_and_the_rest_of_the_one_under_way(
+    baud: int, payload_bytes: int
+) -> None:
+    line = Line(baud=baud)
+    frame_s, stop_s = ((size + OVERHEAD_BYTES) * line.byte_s for size in (payload_bytes, STOP_BYTES))
+    took = stops(line, 50, payload_bytes)
+    assert max(took) <= LEAD_S + frame_s + stop_s + line.turnaround_s / 2
+    assert max(took) > frame_s, "else nothing was ahead of it"
+
+
+def test_c07_a_board_that_has_much_to_tell_still_confirms_a_stop() -> None:
+    line = Line(baud=115_200)
+    took = stops(line, 50, up=True)
+    assert max(took) <= 3 * UART_BYTES * line.byte_s
