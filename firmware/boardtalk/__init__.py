@@ -40,7 +40,7 @@ class Board:
         self._client = Client(self._dictionary, version, line)
         self._tasks = list(line.tasks)
         self.emit = self._client.emit
-        self.log = self._client.link.log
+        self.log = self._client.log
         self.progress = self._client.dispatcher.progress
 
     def command(self, cls, help="", limit=10, returns={}, **args):  # noqa: B006 - never changed

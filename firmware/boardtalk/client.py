@@ -10,7 +10,6 @@ from micropython import const
 
 from boardtalk import hal
 from boardtalk.dispatcher import Dispatcher
-from boardtalk.framing import Line
 from boardtalk.link import Link
 from boardtalk.reporter import Reporter
 from boardtalk.values import clip, packed
@@ -22,7 +21,9 @@ _WINDOW = const(16)
 _BUFFER_BYTES = const(1024)
 _TYPE_BASE_MASK = const(65280)
 _KIND_HELLO = const(0x03)
+_KIND_LOG = const(0x05)
 _KIND_URGENT = const(0x07)
+_TYPE_NONE = const(0x00)
 _TYPE_HELLO = const(0x01)
 _TYPE_DICTIONARY_GET = const(0x02)
 _TYPE_DICTIONARY = const(0x03)
@@ -49,6 +50,7 @@ _TICK_MS = const(10)
 _ANNOUNCE_MS = const(200)  # at most this often
 _UNFINISHED_MS = const(1000)  # a frame that stops for so long will not be finished
 _MAX_NAME_BYTES = const(64)
+_MAX_LOG_BYTES = const(242)
 
 
 class Client:
@@ -58,9 +60,9 @@ class Client:
         self._dictionary = dictionary
         self._version = version
         self._stream = stream
-        self._line = Line(stream)
-        self.link = Link(self._line)
-        self.dispatcher = Dispatcher(dictionary, self.link)
+        self.link = Link(stream)
+        self._line = self.link.line
+        self.dispatcher = Dispatcher(dictionary, self.link, self.log)
         self._size = 0  # of the dictionary's text
         self._digest = b""
         self._boot_nonce = hal.nonce()
@@ -92,6 +94,13 @@ class Client:
         self.dispatcher.halt()
         self._stream.close()
 
+    def log(self, text, level=20):
+        """Tell people a line of text. `level`: 10 debug, 20 info, 30 warning, 40 error."""
+        if self.link.connected():
+            self.link.send_once(_KIND_LOG, _TYPE_NONE, bytes([level]) + clip(text, _MAX_LOG_BYTES))
+        else:
+            print(text)
+
     def emit(self, name, **values):
         """Tell an event. False: nobody is there, or too much waits to be told."""
         for number, event in enumerate(self._dictionary.events):
@@ -104,8 +113,9 @@ class Client:
         raise ValueError("the event '%s' is not declared" % name)
 
     def _read(self):
-        """Read what has come, and do at once what can't wait."""
-        if self._line.fill():
+        """Read what has come, and do at once what can't wait. 0: there was nothing."""
+        count = self._line.fill()
+        if count:
             self._quiet_ms = 0
         while (kind := self.link.receive()) is not None:
             if kind == _KIND_HELLO:
@@ -116,6 +126,7 @@ class Client:
                 self._hello(_VERSION, 0)  # to a peer who does not know that we have started anew
         if not self._stream.interrupt_ms:
             self._heed_interrupt()
+        return count
 
     def _obey(self):
         link = self.link
@@ -178,6 +189,8 @@ class Client:
         reporter = Reporter(self._dictionary.telemetry, self.link, self.dispatcher)
         while True:
             await asyncio.sleep_ms(_TICK_MS)
+            while self._read():  # what has come until now is as old as that
+                pass
             self.link.awake = ticks_ms()
             self.dispatcher.tick()
             self.link.flush()

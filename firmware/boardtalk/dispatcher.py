@@ -39,7 +39,7 @@ _HALTED = ("motion", "action")  # classes that a stop ends and keeps out
 class Dispatcher:
     """Everything that may move the robot passes here."""
 
-    def __init__(self, dictionary, link):
+    def __init__(self, dictionary, link, log):
         self.epoch = 0
         self.latched = False
         self.last = 0
@@ -49,6 +49,7 @@ class Dispatcher:
         self._commands = dictionary.commands
         self._controls = dictionary.controls
         self._link = link
+        self._log = log
         self._jobs = []
         self._held = {}  # live controls, and when their leases run out
         self._results = []  # (id, payload)
@@ -172,7 +173,7 @@ class Dispatcher:
         text = "%s: %s" % (name, words(error))
         if text != self._complaint:
             self._complaint = text
-            self._link.log(text, _ERROR)
+            self._log(text, _ERROR)
 
     def _answered(self, id_):
         """Answer a command that was seen before, as before."""

@@ -20,7 +20,7 @@ _KIND_TIME = const(0x06)
 _HEADER = const("<BBBBH")
 # end
 
-_RECEIVE_BYTES = const(512)
+_RECEIVE_BYTES = const(384)
 _LINE_BYTES = const(256)  # longest frame on the line, with its delimiters
 _HEADER_AT = const(2)  # after the delimiter and the first distance
 _PAYLOAD_AT = const(8)

@@ -33,8 +33,10 @@ from boardtalk.sdk import Role
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
 
+ECHO: Final = Path(__file__).with_name("echo")
 ROUNDS: Final = 400
 WARM_UP: Final = 20
+ECHO_BYTES: Final = 30
 COMMAND: Final = "battery"
 """A query: the board answers at once."""
 
@@ -45,8 +47,8 @@ def rows() -> Iterator[Row]:
 
 
 async def _measure() -> list[Row]:
-    async with EmulatedBoard(Path(__file__).with_name("echo")) as board:
-        echo = await _echo(board.port)
+    async with EmulatedBoard(ECHO) as board:
+        times = await echo(board.port)
     async with EmulatedBoard("rover") as board:
         hop = await _board_hop(board.port)
     async with EmulatedBoard("rover") as board:
@@ -55,7 +57,7 @@ async def _measure() -> list[Row]:
             async with gateway(folder, CONF.format(port=board.port)) as ready:
                 hub = await _through_hub(folder)
                 broker = await _through_broker(folder, ready)
-    base = statistics.median(echo)
+    base = statistics.median(times)
     found = [Row(name="bare echo on a pty, p50", value=base * 1000, unit="ms", n=ROUNDS)]
     for where, times in (("board hop alone", hop), ("through the hub", hub), ("through the broker", broker)):
         ordered = sorted(times)
@@ -76,14 +78,14 @@ async def _timed(once: Callable[[], Awaitable[None]]) -> list[float]:
     return times
 
 
-async def _echo(port: str) -> list[float]:
+async def echo(port: str) -> list[float]:
     """A frame's worth of bytes to a MicroPython loop that sends them back, with bare `add_reader`."""
     fd = os.open(port, os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK)
     tty.setraw(fd)
     loop = asyncio.get_running_loop()
     arrived = asyncio.Event()
     received = bytearray()
-    frame = b"x" * 30
+    frame = b"x" * ECHO_BYTES
 
     def read() -> None:
         received.extend(os.read(fd, 4096))

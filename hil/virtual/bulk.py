@@ -76,9 +76,12 @@ async def _transfer(line: Line, count: int, payload_bytes: int, window: int, *, 
             for payload in payloads:
                 assert (await _next(events, Frame)).payload == payload  # noqa: S101 - else it is no transfer
         else:
+            link, got = client.link, []
+            client._obey = lambda: got.append(bytes(link.buffer[link.at : link.end]))  # noqa: SLF001
             sending = loop.create_task(_send(session, payloads))
             for _ in payloads:
                 await _next(events, Delivered)
+            assert got == payloads  # noqa: S101 - else it is no transfer
         await sending
         seconds = loop.time() - began
     frame_s = (payload_bytes + OVERHEAD_BYTES) * line.byte_s

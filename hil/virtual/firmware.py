@@ -18,19 +18,9 @@ from boardtalk.modules.iot_bridge.frames import WINDOW
 SOURCES: Final = files("boardtalk.firmware").joinpath("boardtalk")
 
 
-def ticks_ms() -> int:
-    """Milliseconds of the running loop's clock."""
-    return int(asyncio.get_running_loop().time() * 1000)
-
-
 _MICROPYTHON: Final = {
     "asyncio": SimpleNamespace(**vars(asyncio), sleep_ms=lambda ms: asyncio.sleep(ms / 1000)),
     "micropython": SimpleNamespace(const=lambda value: value),
-    "time": SimpleNamespace(
-        ticks_ms=ticks_ms,
-        ticks_add=lambda ticks, delta: ticks + delta,
-        ticks_diff=lambda end, start: end - start,
-    ),
 }
 _HAL: Final = SimpleNamespace(nonce=lambda: 7, uid=lambda: "c0ffee01", reset_cause=lambda: 1)
 _WINDOW_LINE: Final = "_WINDOW = const({})\n"
@@ -41,10 +31,16 @@ class Firmware:
 
     Args:
         window: build them for another number of frames in flight, a power of two.
+        drift: how much faster the board's clock goes than the loop's, as a share.
     """
 
-    def __init__(self, window: int = WINDOW) -> None:
+    def __init__(self, window: int = WINDOW, drift: float = 0.0) -> None:
         self._window = window
+        self._time = SimpleNamespace(
+            ticks_ms=lambda: int(asyncio.get_running_loop().time() * 1000 * (1 + drift)),
+            ticks_add=lambda ticks, delta: ticks + delta,
+            ticks_diff=lambda end, start: end - start,
+        )
         self._modules: dict[str, Any] = {"hal": _HAL}
         self._builtins = {**vars(builtins), "__import__": self._import}
 
@@ -62,6 +58,8 @@ class Firmware:
         return self.module("client").Client(dictionary, "", stream)
 
     def _import(self, name: str, *args: Any) -> Any:
+        if name == "time":
+            return self._time
         if name in _MICROPYTHON:
             return _MICROPYTHON[name]
         package, _, module = name.partition(".")

@@ -116,6 +116,11 @@ class VirtualPort:
         back.deliver = self._input.put_nowait
 
     @property
+    def frame_bytes(self) -> int:
+        """See `Transport.frame_bytes`."""
+        return self._pace.frame_bytes
+
+    @property
     def room(self) -> int:
         """See `Transport.room`."""
         return self._pace.room(0, asyncio.get_running_loop().time())

@@ -45,12 +45,13 @@ def list_boards(*, state: StateFolder = None, json: AsJson = False) -> int:
         print(msgspec.json.encode(rows).decode())  # noqa: T201 - the command's output
         return 0
     table = Table(box=None)
-    for heading in ("address", "uid", "port", "firmware", "state"):
+    for heading in ("address", "uid", "port", "firmware", "clock", "state"):
         table.add_column(heading, no_wrap=True, overflow="ignore")
     for board in answer.boards:
         name = board.name or f"({board.declared or 'unknown'})"
         state_text = f"[{STYLES[board.state]}]{board.state}[/]"
-        table.add_row(*map(escape, (name, board.uid, board.port, board.firmware)), state_text)
+        cells = (name, board.uid, board.port, board.firmware, _clock(board.clock))
+        table.add_row(*map(escape, cells), state_text)
     console = Console(highlight=False, width=MAX_WIDTH)
     if not answer.boards:
         Console(stderr=True, highlight=False).print(
@@ -77,7 +78,16 @@ def _row(board: api.BoardChanged) -> dict[str, object]:
         "state": board.state,
         "detail": board.detail,
         "declared": board.declared,
+        "clock": board.clock,
     }
+
+
+def _clock(clock: api.Clock | None) -> str:
+    """How far a board's clock can be trusted: its drift, and the error of what is known of it."""
+    if clock is None:
+        return "–"
+    drift = f"{clock.drift_ppm:+.0f} ppm " if clock.drift_ppm else ""
+    return f"{drift}±{clock.error_ms:.1f} ms"
 
 
 @boards.command

@@ -145,6 +145,7 @@ def vectors() -> list[dict[str, Any]]:
         _vector("ack with holes", Kind.ACK, Type.NONE, ack, seed, ack_=5),
         _vector("command", Kind.DATA, Type.COMMAND + 3, command, seed, seq=200, ack_=17),
         _vector("repeated command", Kind.DATA, Type.COMMAND, command, seed, flags=frames.CTL_RETRY),
+        _vector("first piece", Kind.DATA, Type.COMMAND, command[:16], seed, seq=3, flags=frames.CTL_MORE),
         _vector("stop", Kind.URGENT, Type.STOP, frames.Stop.build({"epoch": 3}), seed),
         _vector("empty", Kind.DATA, Type.NONE, b"", seed, seq=255, ack_=255),
         _vector("longest, no zero", Kind.DATA, Type.EVENT, longest, seed, seq=1, ack_=1),

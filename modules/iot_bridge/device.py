@@ -54,6 +54,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from boardtalk.modules.iot_bridge.cache import DictionaryCache
+    from boardtalk.modules.iot_bridge.link.clock import Reading
     from boardtalk.modules.iot_bridge.link.hello import Hello
     from boardtalk.modules.iot_bridge.transports import Transport
 
@@ -216,6 +217,10 @@ class Device:
                 await self._until(epoch, latched=False)
         except TimeoutError as error:
             raise LinkError(f"{self.port}: the board did not agree to move again") from error
+
+    def read_clock(self) -> Reading | None:
+        """What the board's clock shows now; None if it was not asked yet."""
+        return self._session.read_clock()
 
     async def news(self) -> AsyncIterator[News]:
         """What the board says by itself, until the session ends. One reader only.

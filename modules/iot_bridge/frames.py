@@ -21,8 +21,10 @@ What both ends keep to:
 - *Reliability.* DATA only. `ack` is valid in every frame but HELLO. A damaged frame or a gap is
   answered by a NAK at once; otherwise the next frame acknowledges, or an ACK after some milliseconds.
   A frame that came before is acknowledged again. At most `window` frames are beyond `ack`.
+- *Pieces.* The host cuts a message that is longer than the board takes, or whose frame would hold up a
+  slow line for more than 20 ms. All pieces have its type, and all but the last the flag `more`.
 - *Life.* The host sends TIME each second, more often while something moves; the board answers
-  at once. Three unanswered ones end the session.
+  at once. Eight unanswered ones end the session.
 - *Once.* A COMMAND whose id the board knows is answered from memory (STARTED, or its RESULT again)
   before anything else is looked at. Only then come epoch, latch, `ttl_ms` (0: EXPIRED, so that asking
   again with 0 tells whether it ever came) and arguments.
@@ -96,7 +98,7 @@ CTL_VERSION_MASK: Final = 0x03
 CTL_KIND_SHIFT: Final = 2
 CTL_KIND_MASK: Final = 0x1C
 CTL_MORE: Final = 0x20
-"""More fragments follow (transfers)."""
+"""The message goes on in the next DATA frame; only from the host."""
 CTL_RETRY: Final = 0x40
 """A repetition: its round trip says nothing about the line (Karn)."""
 

@@ -24,16 +24,17 @@ def describe(sent: Progress, command: Command) -> str:
 
 
 def _decoded(wire: bytes, command: Command) -> str:
-    body = unstuff(wire.strip(b"\0")) or b""
-    frame = frames.Frame.parse(body[: -frames.CRC_BYTES])
-    head = frames.CommandHead.parse(frame.payload)
+    bodies = [unstuff(piece) or b"" for piece in wire.split(b"\0") if piece]
+    pieces = [frames.Frame.parse(body[: -frames.CRC_BYTES]) for body in bodies]
+    payload = b"".join(piece.payload for piece in pieces)
+    head = frames.CommandHead.parse(payload)
     try:
-        values = command.args_format.unpack(frame.payload[HEAD_BYTES:])
+        values = command.args_format.unpack(payload[HEAD_BYTES:])
         args = show(values, command.args)
     except DictionaryError as error:
         args = f"arguments that can't be read ({error})"
     lease = f", lease {head.lease_ms} ms" if head.lease_ms else ""
     return (
-        f"DATA {frame.header.seq}: COMMAND {command.name} {args}".rstrip()
+        f"DATA {', '.join(str(piece.header.seq) for piece in pieces)}: COMMAND {command.name} {args}".rstrip()
         + f", id {head.id}, epoch {head.epoch}, {head.ttl_ms} ms left{lease}"
     )

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from boardtalk.hil.board import EmulatedBoard
 from boardtalk.modules.iot_bridge import frames
 from boardtalk.modules.iot_bridge.dictionary import digest, parse
-from boardtalk.modules.iot_bridge.frames import Kind, ResetCause, Type
+from boardtalk.modules.iot_bridge.frames import Kind, Outcome, ResetCause, Type
+from boardtalk.modules.iot_bridge.link.arq import Link
 from boardtalk.modules.iot_bridge.link.framing import Frame, encode
 
 from .peer import Peer, with_kind
@@ -157,3 +160,25 @@ async def test_events_come_reliably_and_in_order(peer: Peer) -> None:
         if isinstance(event, Frame) and event.type == Type.EVENT
     ]
     assert numbers == list(range(12))
+
+
+async def test_a_message_in_pieces_is_one_message(board: EmulatedBoard) -> None:
+    async with Peer(board.port) as peer:
+        peer.link = Link(frame_bytes=19)
+        await peer.learn()
+        word = "long enough for many pieces"
+        echoed = await peer.do("echo", number=-3, ratio=0.5, yes=True, word=word, pick="blue")
+        assert (echoed["number"], echoed["word"], echoed["pick"]) == (-3, word, "blue")
+        assert await peer.do("count") == {"count": 1}
+
+
+async def test_c04_what_waited_long_behind_much_else_is_too_late(board: EmulatedBoard) -> None:
+    async with Peer(board.port) as peer:
+        await peer.learn()
+        board.freeze()
+        for _ in range(8):
+            peer.send(Type.NONE, bytes(100))
+        late = peer.command("count", ttl_ms=200)
+        await asyncio.sleep(0.5)
+        board.thaw()
+        assert (await peer.result(late))[0] is Outcome.EXPIRED

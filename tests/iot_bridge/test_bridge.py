@@ -42,6 +42,8 @@ class Gateway:
             assert message.id not in self.ends
             self.ends[message.id] = status
 
+    def explain(self, message: Message, what: str, detail: str = "") -> None: ...
+
     def register(self, contact: Contact) -> None:
         check_name(contact.address)
         if contact.address == self.taken:

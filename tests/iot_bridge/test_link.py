@@ -171,6 +171,29 @@ def test_no_more_is_in_flight_than_the_peer_can_hold() -> None:
     assert sent == 3 * (100 + frames.OVERHEAD_BYTES)
 
 
+def test_a_message_that_is_long_for_the_line_goes_in_pieces_and_is_delivered_once() -> None:
+    line = VirtualLine(Link(frame_bytes=50), BoardLink(), QUIET)
+    line.ends[0].open(nonce=99, now=0.0)
+    line.run(until=1.0)
+    line.events(0)
+    host = line.ends[0]
+    token = host.send(Type.COMMAND, bytes(4) + b"x" * 76, expires=line.now + 9.0)
+    pieces = sent_frames(host, line.now)
+    assert [len(piece.payload) for piece in pieces] == [37, 37]
+    assert int.from_bytes(pieces[0].payload[:4], "little") == pytest.approx(9000, abs=1)
+    line.run(until=line.now + 1.0)
+    [delivered] = of(Delivered, line.events(0))
+    assert delivered.token == token
+    assert delivered.wire.count(b"\0\0") == 2  # of three frames
+
+
+def test_a_board_gets_no_longer_payloads_than_it_takes() -> None:
+    line = a_line(hello=Hello(boot=7, dictionary=b"12345678", uid="c0ffee01", max_payload=20))
+    line.run(until=1.0)
+    line.ends[0].send(Type.EVENT, bytes(50))
+    assert [len(piece.payload) for piece in sent_frames(line.ends[0], line.now)] == [20, 20]
+
+
 def test_datagrams_may_fall_overboard_but_are_counted() -> None:
     line = an_open_line()
     for number in range(link_module.DATAGRAMS + 3):

@@ -101,6 +101,18 @@ async def test_a_board_is_described(client: LinkClient, board: FakeBoard) -> Non
     assert await client.dictionary("rover") == board.text
 
 
+async def test_the_clock_of_a_board_is_told_with_its_error(client: LinkClient, board: FakeBoard) -> None:
+    clock = None
+    async with asyncio.timeout(5):
+        while clock is None:
+            await asyncio.sleep(0.1)
+            answer = await client._call(api.ListBoards())
+            assert isinstance(answer, api.Boards)
+            clock = answer.boards[0].clock
+    assert clock.error_ms > 0
+    assert clock.drift_ppm == 0, "so soon it is not known"
+
+
 async def test_what_a_board_says_of_itself_does_nothing_to_a_terminal(
     state: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:

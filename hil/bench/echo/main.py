@@ -3,7 +3,10 @@ import select
 import sys
 import termios
 
-termios.setraw(0)
+try:
+    termios.setraw(0)
+except OSError:
+    pass  # a line of the rig is no terminal
 poll = select.poll()
 poll.register(sys.stdin, select.POLLIN)
 buffer = bytearray(256)

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
 from boardtalk.modules.iot_bridge import frames
 from boardtalk.modules.iot_bridge.errors import LinkBusy, SessionError, SessionLost, TooLong, VersionError
-from boardtalk.modules.iot_bridge.frames import MAX_PAYLOAD, Kind, Type
+from boardtalk.modules.iot_bridge.frames import MAX_PAYLOAD, OVERHEAD_BYTES, Kind, Type
+from boardtalk.modules.iot_bridge.link.clock import BoardClock
 from boardtalk.modules.iot_bridge.link.framing import NO_SESSION, Deframer, Frame, Text, encode
 from boardtalk.modules.iot_bridge.link.hello import Hello, parse_hello
 from boardtalk.modules.iot_bridge.link.window import RTO_MIN_S, Item, ReceiveWindow, SendWindow
@@ -30,7 +31,10 @@ DATAGRAMS: Final = 16
 WRITE_BYTES: Final = 64
 """What goes into one write, if the line does not say."""
 
+MIN_PIECE_BYTES: Final = 6
+"""Of a message's payload in a frame, however slow the line is."""
 ACK_BYTES: Final = frames.AckBody.sizeof()
+TIME_BYTES: Final = frames.TimeBody.sizeof()
 HELLO_FAST_S: Final = 0.1
 HELLO_SLOW_S: Final = 0.5
 HELLO_FAST: Final = 10
@@ -100,12 +104,18 @@ class Counters:
 
 
 class Link:
-    """One end of a line."""
+    """One end of a line.
+
+    Args:
+        frame_bytes: longest reliable frame on the line; what is longer is cut. 0: as the wire format says.
+    """
 
     # Of the session: made anew by `_begin`.
     _seed: int
     _sending: SendWindow
     _receiving: ReceiveWindow
+    _wire: bytes
+    """Frames that have arrived, of a message that has not yet."""
     _datagrams: deque[tuple[Kind, int, bytes]]
     _urgent: deque[tuple[Kind, int, bytes]]
     _hello_at: float | None
@@ -114,11 +124,15 @@ class Link:
     _nak: bool
     _nak_for: int
     _nak_at: float
+    clock: BoardClock
+    """The board's."""
     _beat_at: float | None
+    _beat_sent: float
     _missed: int
 
-    def __init__(self) -> None:
+    def __init__(self, frame_bytes: int = 0) -> None:
         self.counters = Counters()
+        self._piece_bytes = max(frame_bytes - OVERHEAD_BYTES, MIN_PIECE_BYTES) if frame_bytes else MAX_PAYLOAD
         self._heartbeat_s = HEARTBEAT_IDLE_S
         self._deframer = Deframer()
         self._nonce = 0
@@ -238,13 +252,18 @@ class Link:
         self._missed = 0
         sack = self._sack(frame)
         for item in self._sending.acknowledge(frame.ack, sack, now):
-            yield Delivered(item.token, item.tries, item.wire, now - item.first_at)
+            self._wire += item.wire
+            if item.token:
+                wire, self._wire = self._wire, b""
+                yield Delivered(item.token, item.tries, wire, now - item.first_at)
         match frame.kind:
             case Kind.DATA:
                 yield from self._on_data(frame, now)
             case Kind.NAK:
                 self._sending.refuse(frame.ack, now)
-            case Kind.ACK | Kind.TIME:
+            case Kind.TIME:
+                self._on_time(frame.payload, now)
+            case Kind.ACK:
                 pass
             case _:
                 yield frame
@@ -264,6 +283,11 @@ class Link:
     def _on_bad(self) -> None:
         self.counters.bad += 1
         self._nak = self.is_open
+
+    def _on_time(self, payload: bytes, now: float) -> None:
+        sent_ms, board_ms = (int.from_bytes(payload[at : at + 4], "little") for at in (0, 4))
+        if sent_ms == _in_ms(self._beat_sent) and len(payload) >= TIME_BYTES:
+            self.clock.learn(self._beat_sent, now, board_ms)
 
     def _sack(self, frame: Frame) -> int:
         if frame.kind not in {Kind.ACK, Kind.NAK} or len(frame.payload) < ACK_BYTES:
@@ -295,13 +319,15 @@ class Link:
             )
         seed = frames.session_seed(self._nonce, hello.boot, hello.dictionary)
         self._begin(seed, hello.window, max(hello.buffer, MAX_PAYLOAD), now)
+        self._sending.piece_bytes = max(min(self._piece_bytes, hello.max_payload), MIN_PIECE_BYTES)
         self._beat_at = now + self._heartbeat_s
         return Opened(hello)
 
     def _begin(self, seed: int, window: int, credit: int, now: float) -> None:
         self._seed = self._deframer.seed = seed
-        self._sending = SendWindow(window, credit)
+        self._sending = SendWindow(window, credit, self._piece_bytes)
         self._receiving = ReceiveWindow()
+        self._wire = b""
         self._datagrams = deque(maxlen=DATAGRAMS)
         self._urgent = deque(maxlen=DATAGRAMS)
         self._hello_at = None
@@ -310,7 +336,9 @@ class Link:
         self._nak = False
         self._nak_for = -1
         self._nak_at = now
+        self.clock = BoardClock()
         self._beat_at = None
+        self._beat_sent = 0.0
         self._missed = 0
 
     def _end(self, error: SessionError) -> Ended:
@@ -370,7 +398,7 @@ class Link:
             payload = left_ms.to_bytes(4, "little") + payload[4:]
         again = item.tries > 1
         self.counters.resent += again
-        item.wire = self._encode(Kind.DATA, item.type, payload, item.seq, again)
+        item.wire = self._encode(Kind.DATA, item.type, payload, item.seq, again=again, more=item.more)
         return item.wire
 
     def _once(self, kind: Kind, type_: int, payload: bytes) -> bytes:
@@ -379,8 +407,8 @@ class Link:
     def _beat(self, now: float) -> bytes:
         self._beat_at = now + self._heartbeat_s * (HEARTBEAT_AGAIN if self._missed else 1)
         self._missed += 1
-        body = (int(now * 1000) & 0xFFFFFFFF).to_bytes(4, "little") + bytes(4)
-        return self._encode(Kind.TIME, Type.TIME, body)
+        self._beat_sent = now
+        return self._encode(Kind.TIME, Type.TIME, _in_ms(now).to_bytes(4, "little") + bytes(4))
 
     def _ask_again(self, now: float) -> bytes:
         """A NAK; if one has just asked for the same frame, an ACK with the news."""
@@ -396,12 +424,25 @@ class Link:
         body = self._receiving.sack().to_bytes(4, "little") + b"\xff\xff"
         return self._encode(kind, Type.NONE, body)
 
-    def _encode(self, kind: Kind, type_: int, payload: bytes, seq: int = 0, again: bool = False) -> bytes:
+    def _encode(
+        self,
+        kind: Kind,
+        type_: int,
+        payload: bytes,
+        seq: int = 0,
+        *,
+        again: bool = False,
+        more: bool = False,
+    ) -> bytes:
         self.counters.sent += 1
         self._unacknowledged = 0
         self._ack_at = None
         ack = self._receiving.expected
-        return encode(kind, type_, payload, seq=seq, ack=ack, retry=again, seed=self._seed)
+        return encode(kind, type_, payload, seq=seq, ack=ack, retry=again, seed=self._seed, more=more)
+
+
+def _in_ms(now: float) -> int:
+    return int(now * 1000) & 0xFFFFFFFF
 
 
 def _check_size(payload: bytes) -> None:

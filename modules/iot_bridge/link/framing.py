@@ -15,6 +15,7 @@ from boardtalk.modules.iot_bridge.frames import (
     CRC_BYTES,
     CTL_KIND_MASK,
     CTL_KIND_SHIFT,
+    CTL_MORE,
     CTL_RETRY,
     CTL_VERSION_MASK,
     HEADER_BYTES,
@@ -68,7 +69,9 @@ class BadFrame(NamedTuple):
     """Bytes on the line."""
 
 
-def pack(kind: Kind, type_: int, payload: bytes, *, seq: int, ack: int, retry: bool, seed: int) -> bytes:
+def pack(
+    kind: Kind, type_: int, payload: bytes, *, seq: int, ack: int, retry: bool, seed: int, more: bool = False
+) -> bytes:
     """A frame as it is, without COBS and delimiters.
 
     Args:
@@ -79,20 +82,24 @@ def pack(kind: Kind, type_: int, payload: bytes, *, seq: int, ack: int, retry: b
         ack: the number expected from the peer, 0 … 255.
         retry: whether it is a repetition.
         seed: the session's, 0 for HELLO.
+        more: whether the message goes on in the next frame.
 
     Raises:
         ValueError: the payload is too long.
     """
     if len(payload) > MAX_PAYLOAD:
         raise ValueError(f"a payload of {len(payload)} bytes: at most {MAX_PAYLOAD} fit into a frame")
-    control = _CONTROL[kind] | CTL_RETRY if retry else _CONTROL[kind]
+    control = _CONTROL[kind] | (CTL_RETRY if retry else 0) | (CTL_MORE if more else 0)
     body = _HEADER.pack(control, seq, ack, 0, type_) + payload
     return body + _CRC.pack(crc32(body, seed))
 
 
-def encode(kind: Kind, type_: int, payload: bytes, *, seq: int, ack: int, retry: bool, seed: int) -> bytes:
+def encode(
+    kind: Kind, type_: int, payload: bytes, *, seq: int, ack: int, retry: bool, seed: int, more: bool = False
+) -> bytes:
     """A frame as it travels over a serial line; see `pack`."""
-    return b"\0" + stuff(pack(kind, type_, payload, seq=seq, ack=ack, retry=retry, seed=seed)) + b"\0"
+    packed = pack(kind, type_, payload, seq=seq, ack=ack, retry=retry, seed=seed, more=more)
+    return b"\0" + stuff(packed) + b"\0"
 
 
 def unpack(body: bytes, seed: int) -> Frame | None:

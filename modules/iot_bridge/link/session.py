@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from types import TracebackType
 
+    from boardtalk.modules.iot_bridge.link.clock import Reading
     from boardtalk.modules.iot_bridge.transports import Transport
 
 FLOOD_BYTES: Final = 1024
@@ -29,7 +30,6 @@ class Session:
     def __init__(self, transport: Transport) -> None:
         self.port = transport.name
         self._transport = transport
-        self._link = Link()
         self._feed: Feed[list[Event]] = Feed()
         self._moving_until = 0.0
         self._crowded = False
@@ -39,6 +39,7 @@ class Session:
     async def __aenter__(self) -> Self:
         """Open the port. Raises PortError."""
         await self._transport.__aenter__()
+        self._link = Link(self._transport.frame_bytes)
         self._loop = asyncio.get_running_loop()
         self._reader = self._loop.create_task(self._guard(), name=f"read {self.port}")
         return self
@@ -61,6 +62,10 @@ class Session:
         """Raise SessionLost if the session is over."""
         if self._error is not None:
             raise SessionLost(str(self._error)) from self._error
+
+    def read_clock(self) -> Reading | None:
+        """What the board's clock shows now."""
+        return self._link.clock.read(self._loop.time())
 
     def greet(self, nonce: int) -> None:
         """Ask the board for a session; `Opened` comes when it answers."""

@@ -31,10 +31,13 @@ class Item:
     """A frame on its way out."""
 
     token: int
+    """0: a piece that others follow."""
     type: int
     payload: bytes
     expires: float | None
     """When it is too late to begin; then its first four bytes are the milliseconds left."""
+    more: bool = False
+    """Whether its message goes on in the next frame."""
     seq: int = 0
     tries: int = 0
     timeouts: int = 0
@@ -84,12 +87,14 @@ class SendWindow:
     Args:
         frames: how many the peer takes in flight.
         buffer: of the peer, bytes: so many may be in flight, or less if it grants less.
+        piece_bytes: longest payload of a frame; what is longer is cut.
     """
 
-    def __init__(self, frames: int, buffer: int) -> None:
+    def __init__(self, frames: int, buffer: int, piece_bytes: int) -> None:
         self.round_trip = RoundTrip()
         self.queue: deque[Item] = deque()
         self._frames = min(frames, WINDOW)
+        self.piece_bytes = piece_bytes
         self._buffer = self._credit = buffer
         self._flight: deque[Item] = deque()
         self._in_flight_bytes = 0
@@ -198,15 +203,23 @@ class SendWindow:
     def _next_new(self) -> Item | None:
         if not self.queue or len(self._flight) >= self._frames:
             return None
-        size = self.queue[0].size
+        size = min(len(self.queue[0].payload), self.piece_bytes) + OVERHEAD_BYTES
         if self._flight and self._in_flight_bytes + size > self._credit:
             return None
-        item = self.queue.popleft()
+        item = self._cut(self.queue.popleft())
         item.seq = self._next
         self._next = (self._next + 1) & MASK
-        self._in_flight_bytes += item.size
+        self._in_flight_bytes += size
         self._flight.append(item)
         return item
+
+    def _cut(self, item: Item) -> Item:
+        """Its first piece; the rest goes back to the queue, and has begun."""
+        size = self.piece_bytes
+        if len(item.payload) <= size:
+            return item
+        self.queue.appendleft(Item(item.token, item.type, item.payload[size:], None))
+        return Item(0, item.type, item.payload[:size], item.expires, more=True)
 
     def _overdue_at(self, item: Item) -> float:
         least = RTO_MIN_S if item.tries <= item.timeouts + 1 else RTO_AGAIN_S

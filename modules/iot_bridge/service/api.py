@@ -178,6 +178,17 @@ class Refused(Answer, tag="refused"):
     reason: str
 
 
+class Clock(msgspec.Struct, frozen=True, kw_only=True):
+    """What a board's clock shows."""
+
+    offset_ms: float
+    """How much more than the link process's monotonic clock."""
+    drift_ppm: float
+    """How many millionths faster it is; 0 while unknown."""
+    error_ms: float
+    """How much the offset may be wrong."""
+
+
 class BoardChanged(Answer, tag="board"):
     """A board as it is now; sent for all boards on attaching, then at each change."""
 
@@ -195,6 +206,8 @@ class BoardChanged(Answer, tag="board"):
     """In words: what is wrong and what to do."""
     declared: str = ""
     """The name that it gave itself."""
+    clock: Clock | None = None
+    """Only when boards are listed, and there is a session."""
 
 
 class Attached(Answer, tag="attached"):

@@ -116,6 +116,17 @@ class Board:
             declared=met.hello.name if met else "",
         )
 
+    def clock(self) -> api.Clock | None:
+        """What its clock shows, if there is a session."""
+        reading = self.device.read_clock() if self.device else None
+        if reading is None:
+            return None
+        return api.Clock(
+            offset_ms=reading.offset_s * 1e3,
+            drift_ppm=reading.drift * 1e6,
+            error_ms=reading.error_s * 1e3,
+        )
+
     def tell(self) -> None:
         """Tell how it is, if that has changed."""
         now = self.describe()

@@ -187,6 +187,11 @@ class MqttPort:
         self._loop = asyncio.get_running_loop()
 
     @property
+    def frame_bytes(self) -> int:
+        """See `Transport.frame_bytes`."""
+        return self._pace.frame_bytes
+
+    @property
     def room(self) -> int:
         """See `Transport.room`."""
         return self._pace.room(self._connection.waiting_bytes, self._loop.time())

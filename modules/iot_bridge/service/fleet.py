@@ -64,9 +64,12 @@ class Fleet:
             raise LinkError(f"there is no board {name!r}")
         return self._boards[name]
 
-    def describe(self) -> tuple[api.BoardChanged, ...]:
+    def describe(self, *, clocks: bool = False) -> tuple[api.BoardChanged, ...]:
         """All boards, those that wait for adoption last."""
-        return tuple(board.describe() for board in (*self._boards.values(), *self._waiting))
+        boards = (*self._boards.values(), *self._waiting)
+        if not clocks:
+            return tuple(board.describe() for board in boards)
+        return tuple(msgspec.structs.replace(board.describe(), clock=board.clock()) for board in boards)
 
     def unmet(self) -> tuple[api.BoardChanged, ...]:
         """Ports that were found, but where no board of ours has answered yet, with the reason."""

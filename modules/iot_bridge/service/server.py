@@ -178,7 +178,7 @@ class Service:
                 self._command(request)
                 return None
             case api.ListBoards():
-                return api.Boards(boards=self._fleet.describe() + self._fleet.unmet())
+                return api.Boards(boards=self._fleet.describe(clocks=True) + self._fleet.unmet())
             case api.GetDictionary(board=name):
                 return api.DictionaryText(data=self._fleet[name].dictionary_text)
             case api.Adopt(uid=uid, name=name):

@@ -21,6 +21,11 @@ class Transport(Protocol):
         ...
 
     @property
+    def frame_bytes(self) -> int:
+        """The longest frame that the line should get, once it is open; 0: any."""
+        ...
+
+    @property
     def room(self) -> int:
         """Bytes that the line may get before it has enough to do; from 0 down, see `when_room`.
 

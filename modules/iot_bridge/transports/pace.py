@@ -15,7 +15,7 @@ BITS_PER_BYTE: Final = 10
 LEAD_S: Final = 0.003
 """A line gets its next frame when it is idle in so long at the latest: a timer may be late by as much."""
 FRAME_S: Final = 0.020
-"""Stop waits no longer for what a slow line was given before."""
+"""A slow line gets no frame that takes longer: stop may have to wait for it."""
 BAUDLESS_BYTES: Final = 64
 """What a line without a speed may hold when it gets its next frame."""
 POLL_S: Final = 0.001
@@ -39,7 +39,7 @@ class Pace:
     @property
     def frame_bytes(self) -> int:
         """The longest frame that the line should get; 0: any."""
-        return int((FRAME_S - LEAD_S) / self._byte_s) if self._byte_s else 0
+        return int(FRAME_S / self._byte_s) if self._byte_s else 0
 
     def wrote(self, count: int, now: float) -> None:
         """The line was given so many bytes."""

@@ -56,6 +56,11 @@ class Rfc2217Port:
         self._lost = False
 
     @property
+    def frame_bytes(self) -> int:
+        """See `Transport.frame_bytes`."""
+        return self._pace.frame_bytes
+
+    @property
     def room(self) -> int:
         """See `Transport.room`."""
         return self._pace.room(0, self._loop.time())

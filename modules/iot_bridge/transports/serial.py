@@ -57,6 +57,11 @@ class SerialPort:
         """Called when the kernel has taken all output."""
 
     @property
+    def frame_bytes(self) -> int:
+        """See `Transport.frame_bytes`."""
+        return self._pace.frame_bytes
+
+    @property
     def room(self) -> int:
         """See `Transport.room`."""
         return 0 if self._output else self._pace.room(self._in_kernel(), self._loop.time())

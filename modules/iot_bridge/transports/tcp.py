@@ -36,6 +36,11 @@ class TcpPort:
         self._pace = Pace(baud)
 
     @property
+    def frame_bytes(self) -> int:
+        """See `Transport.frame_bytes`."""
+        return self._pace.frame_bytes
+
+    @property
     def room(self) -> int:
         """See `Transport.room`."""
         return self._pace.room(self._held, self._loop.time())

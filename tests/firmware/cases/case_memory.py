@@ -44,8 +44,8 @@ def test_a_command_frame_and_its_acknowledgement():
     wire = bytes(build._stream.gone)
     frames = [b"\0" + part + b"\0" for part in wire.split(b"\0") if part]
     chunks = [b"".join(frames[at : at + 8]) for at in range(0, 256, 8)]
-    line = Line(Echo(chunks))
-    link = Link(line)
+    link = Link(Echo(chunks))
+    line = link.line
     link.open(77)
 
     def chunk():
