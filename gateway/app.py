@@ -13,17 +13,19 @@ import msgspec
 import structlog
 
 from boardtalk import broker, conf, loader, logs
+from boardtalk.board_logins import BoardLogins
 from boardtalk.calls import Calls
 from boardtalk.configuration import Configuration, check_names, declared_users, groups
 from boardtalk.context import ModuleContext, contexts
 from boardtalk.desk import Desk
 from boardtalk.directory import Directory
 from boardtalk.frontends.intake import Intake
-from boardtalk.frontends.local import LocalDoor
+from boardtalk.frontends.local import BoardGate, LocalDoor
 from boardtalk.frontends.mqtt import MqttDoor
 from boardtalk.hub import Hub
 from boardtalk.sdk import SYSTEM
 from boardtalk.sdk.errors import first_error
+from boardtalk.sdk.mqtt.endpoint import boards_file
 from boardtalk.state import locked
 from boardtalk.store import Store
 from boardtalk.users import Users
@@ -128,11 +130,16 @@ async def _start(
     _on_hang_up(stack, configuration.hang_up)
     if watch:
         configuration.watch()
-    running = await _start_broker(stack, document, folder, users)
+    boards = BoardLogins.load(folder / "secrets")
+    running = await _start_broker(stack, document, folder, users, boards)
+    gate = None
     if running:
-        await stack.enter_async_context(MqttDoor(running, hub, intake, calls))
-        users.subscribe(lambda: running.reload(_logins(users)))
-    door = LocalDoor(hub, intake, calls, users, configuration)
+        mqtt = await stack.enter_async_context(MqttDoor(running, hub, intake, calls))
+        for logins in (users, boards):
+            logins.subscribe(lambda: running.reload(_logins(users, boards)))
+        at = running.endpoint
+        gate = BoardGate(boards, mqtt.board_left, running.listen_host, at.port, at.tls, running.own)
+    door = LocalDoor(hub, intake, calls, users, configuration, gate=gate)
     await stack.enter_async_context(door.listening(folder))
     return Endpoints(mqtt=str(running.endpoint) if running else None, modules=list(runner.modules))
 
@@ -144,15 +151,22 @@ def _on_hang_up(stack: AsyncExitStack, call: Callable[[], None]) -> None:
 
 
 async def _start_broker(
-    stack: AsyncExitStack, document: conf.Document, folder: Path, users: Users
+    stack: AsyncExitStack, document: conf.Document, folder: Path, users: Users, boards: BoardLogins
 ) -> broker.Broker | None:
     """The broker of the configuration, in service; None if it names none."""
+    path = boards_file(folder)
+    path.unlink(missing_ok=True)
     blocks = document.of("broker")
     if not blocks:
         return None
-    made = broker.create(conf.broker_settings(blocks[0]), folder, _logins(users))
-    return await stack.enter_async_context(made)
+    made = broker.create(conf.broker_settings(blocks[0]), folder, _logins(users, boards))
+    running = await stack.enter_async_context(made)
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    broker.write_private(path, running.boards_endpoint.to_json())
+    return running
 
 
-def _logins(users: Users) -> list[broker.Login]:
-    return [broker.Login(account.address, account.token) for account in users]
+def _logins(users: Users, boards: BoardLogins) -> list[broker.Login]:
+    return [broker.Login(account.address, account.token) for account in users] + [
+        broker.Login(board.address, board.token, board=True) for board in boards
+    ]

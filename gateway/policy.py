@@ -33,12 +33,16 @@ GATEWAY_TOPICS: Final = Topics(
     publish=(
         *(f"chat/+/{lane}" for lane in ("in", "status", "calls", "presence/+")),
         "presence/+",
-        "boards/+/rx",
-        "boards/+/state",
+        "boards/+/status",
     ),
-    subscribe=("chat/+/out", "chat/+/read", "chat/+/stop", "chat/+/call", "boards/+/tx", "boards/+/status"),
+    subscribe=("chat/+/out", "chat/+/read", "chat/+/stop", "chat/+/call"),
 )
 """Only the gateway puts anything into an inbox: nothing reaches anybody but through the chain."""
+
+LINK_TOPICS: Final = Topics(
+    publish=("boards/+/rx", "boards/+/state"), subscribe=("boards/+/tx", "boards/+/status")
+)
+"""Only the process that talks to boards commands them."""
 
 
 def user_topics(address: str) -> Topics:
@@ -46,4 +50,12 @@ def user_topics(address: str) -> Topics:
     return Topics(
         publish=tuple(f"chat/{address}/{lane}" for lane in ("out", "read", "stop", "call")),
         subscribe=(f"chat/{address}/#", "presence/+", "boards/+/state"),
+    )
+
+
+def board_topics(address: str) -> Topics:
+    """What a board may say and hear at the broker: only in its own name."""
+    return Topics(
+        publish=(f"boards/{address}/tx", f"boards/{address}/status"),
+        subscribe=(f"boards/{address}/rx",),
     )

@@ -12,7 +12,7 @@ import os
 import secrets
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import msgspec
 
@@ -20,6 +20,8 @@ from boardtalk.sdk import BoardtalkError, Role, check_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+
+T = TypeVar("T")
 
 MIN_PASSWORD_CHARS: Final = 8
 TOKEN_BYTES: Final = 24
@@ -99,7 +101,7 @@ class Users:
             UserError: the file is damaged, or others may read it.
         """
         path = secrets_folder / "users.json"
-        users = cls(path, {account.address: account for account in _read(path)})
+        users = cls(path, {account.address: account for account in read_secrets(path, list[Account])})
         users.declare(declared or {})
         return users
 
@@ -231,23 +233,33 @@ class Users:
         return self._find(address)
 
     def _save(self) -> None:
-        self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        temporary = self._path.with_suffix(".new")
-        data = msgspec.json.format(msgspec.json.encode(list(self._accounts.values())), indent=1)
-        with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(self._path)
+        write_secrets(self._path, list(self._accounts.values()))
         for changed in self._subscribers:
             changed()
 
 
-def _read(path: Path) -> list[Account]:
+def write_secrets(path: Path, items: list[Any]) -> None:
+    """Write a file that only its owner can read, all of it or nothing."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    temporary = path.with_suffix(".new")
+    data = msgspec.json.format(msgspec.json.encode(items), indent=1)
+    with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)
+
+
+def read_secrets(path: Path, kind: type[list[T]]) -> list[T]:
+    """What `write_secrets` wrote; nothing if there is no file.
+
+    Raises:
+        UserError: it is damaged, or others may read it.
+    """
     try:
         if path.stat().st_mode & 0o077:
             raise UserError(f"{path}: others may read these secrets; `chmod 600 {path}` and renew the tokens")
-        return msgspec.json.decode(path.read_bytes(), type=list[Account])
+        return msgspec.json.decode(path.read_bytes(), type=kind)
     except FileNotFoundError:
         return []
     except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:

@@ -73,11 +73,12 @@ def _micropython() -> tuple[str, tuple[str, ...]] | None:
 
 
 def _files(robot: str | Path) -> tuple[Path, ...]:
-    """The client, the simulated hardware and the robot's program; of the same name, the last counts."""
+    """Client and library, simulated hardware, the robot's program; of the same name, the last counts."""
     firmware = Path(str(files("boardtalk.firmware").joinpath("boardtalk"))).parent
     folders = [robot.resolve()] if isinstance(robot, Path) else [firmware / "examples" / robot, SIM / robot]
-    found = {"boardtalk": firmware / "boardtalk"}
+    found = {name: firmware / name for name in ("boardtalk", "umqtt")}
     for folder in (SIM, *folders):
         modules = [*folder.glob("*.py"), *folder.glob("*.mpy"), *folder.glob("boardtalk/")]
         found |= {path.stem: path for path in modules}
+        found |= {path.name: path for path in (*folder.glob("*.json"), *folder.glob("*.der"))}
     return tuple(found.values())

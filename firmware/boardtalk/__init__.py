@@ -30,13 +30,15 @@ class Board:
         name: what it is called, unless the gateway's configuration says otherwise.
         version: of the robot's own program.
         about: one line for people.
-        stream: a UART that leads to the gateway; None: the console, which is USB on most boards.
+        stream: a UART that leads to the gateway; None: the broker of boardtalk.json, if there is that
+            file, else the console, which is USB on most boards.
     """
 
     def __init__(self, name, version="", about="", stream=None):
         self._dictionary = Dictionary(name, about)
-        self._client = Client(self._dictionary, version, hal.open_stream(stream))
-        self._tasks = []
+        line = hal.open_stream(stream)
+        self._client = Client(self._dictionary, version, line)
+        self._tasks = list(line.tasks)
         self.emit = self._client.emit
         self.log = self._client.log
         self.progress = self._client.dispatcher.progress

@@ -36,13 +36,18 @@ def reset_cause():
 
 
 def open_stream(uart=None):
-    """The stream to the gateway: a UART, or the console, which is the REPL's too.
+    """The stream to the gateway: a UART; a broker, if there is a `boardtalk.json`; or the console.
 
-    It has `readinto` and `write`, which take or give what they can without waiting, `readable` to
-    wait for more, and `close`.
+    The console is the REPL's too. The stream has `readinto` and `write`, which take or give what they can
+    without waiting, `readable` to wait for more, and `close`.
     """
     if uart:
         return Stream(uart, uart)
+    settings = "boardtalk.json"
+    if settings in os.listdir():
+        from boardtalk.mqtt import MqttStream
+
+        return MqttStream(settings)
     if sys.platform == "linux":  # an emulated board, whose standard input and output don't block
         return Stream(sys.stdin.buffer, sys.stdout.buffer)
     from boardtalk.console import Console
@@ -53,6 +58,8 @@ def open_stream(uart=None):
 class Stream:
     """A stream that does not block."""
 
+    tasks = ()
+    """What must run beside."""
     interrupt_ms = 50
     """A Ctrl-C counts after this silence: on a noisy line it may be left of a damaged frame."""
 

@@ -11,11 +11,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from boardtalk.broker.base import Broker, BrokerError, Endpoint, Login, LoginRefused
+from boardtalk.broker.base import Broker, Login, write_private
 from boardtalk.broker.embedded import NatsServer
 from boardtalk.broker.external import External
 from boardtalk.broker.mosquitto import Mosquitto
 from boardtalk.conf.blocks import MosquittoBroker, RemoteBroker
+from boardtalk.sdk.mqtt.endpoint import BrokerError, Endpoint, LoginRefused
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
     from boardtalk.conf.blocks import BrokerBlock
 
-__all__ = ["Broker", "BrokerError", "Endpoint", "Login", "LoginRefused", "create"]
+__all__ = ["Broker", "BrokerError", "Endpoint", "Login", "LoginRefused", "create", "write_private"]
 
 
 def create(settings: BrokerBlock, state: Path, logins: Iterable[Login]) -> Broker:
@@ -32,7 +33,7 @@ def create(settings: BrokerBlock, state: Path, logins: Iterable[Login]) -> Broke
     Args:
         settings: the block; its type says which broker.
         state: the state folder.
-        logins: all users with their tokens.
+        logins: all users and boards with their tokens.
 
     Raises:
         BrokerError: the settings can't be used.

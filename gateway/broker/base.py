@@ -4,23 +4,24 @@ from __future__ import annotations
 
 import os
 import re
-import ssl
-from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol, Self
 
 import msgspec
 
-from boardtalk.sdk import BoardtalkError, check_address
+from boardtalk.sdk import check_address
+from boardtalk.sdk.mqtt.endpoint import BrokerError, Endpoint
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from pathlib import Path
     from types import TracebackType
 
 GATEWAY_LOGIN: Final = "_gateway"
 """The gateway's own login. No user can have this name: addresses begin with a letter or digit."""
-MAX_PACKET_BYTES: Final = (1 << 20) + (1 << 16)
-"""Largest MQTT packet that a broker takes. A message of 1 MiB still gets its refusal in words from
-the gateway; anything larger costs its sender the connection."""
+LINK_LOGIN: Final = "_link"
+"""The login of the process that talks to boards."""
+BOARD_PREFIX: Final = "_board_"
+"""Begins the login of a board, so that no user has the same."""
 MAX_UNACKNOWLEDGED: Final = 1024
 """QoS 1 messages on their way to one client; more wait in the broker."""
 MAX_CONNECTIONS: Final = 2048
@@ -28,16 +29,8 @@ MAX_CONNECTIONS: Final = 2048
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{22,128}")
 
 
-class BrokerError(BoardtalkError):
-    """The broker can't be started or reached."""
-
-
-class LoginRefused(BrokerError):
-    """The broker refuses a user name and password."""
-
-
 class Login(msgspec.Struct, frozen=True):
-    """A user and his token. What can't be written into a broker's files is no login.
+    """A user or a board, and its token. What can't be written into a broker's files is no login.
 
     Raises:
         AddressError: the address is none.
@@ -46,48 +39,34 @@ class Login(msgspec.Struct, frozen=True):
 
     address: str
     token: str
+    board: bool = False
 
     def __post_init__(self) -> None:
         check_address(self.address)
         if not _TOKEN.fullmatch(self.token):
+            command = "boards credentials" if self.board else "user token"
             raise BrokerError(
                 f"the MQTT token of {self.address} can't be used; "
-                f"make a new one: `boardtalk user token {self.address}`"
+                f"make a new one: `boardtalk {command} {self.address}`"
             )
 
-
-class Endpoint(msgspec.Struct, frozen=True):
-    """Where a broker listens, and the gateway's login there."""
-
-    host: str
-    port: int
-    user: str
-    password: str
-    tls: bool = False
-    ca_file: Path | None = None
-    """Certificates to trust in place of the system's."""
-
-    def __str__(self) -> str:
-        return f"{self.host}:{self.port}"
-
-    def context(self) -> ssl.SSLContext | None:
-        """What `asyncio` needs for TLS; None without.
-
-        Raises:
-            BrokerError: the certificates can't be read.
-        """
-        if not self.tls:
-            return None
-        try:
-            return ssl.create_default_context(cafile=self.ca_file)
-        except OSError as error:
-            raise BrokerError(f"{self.ca_file}: can't be read as certificates ({error})") from error
+    @property
+    def name(self) -> str:
+        """What it is called at the broker."""
+        return f"{BOARD_PREFIX}{self.address}" if self.board else self.address
 
 
 class Broker(Protocol):
     """A broker in service while the context lasts."""
 
     endpoint: Endpoint
+    """With the gateway's login."""
+    boards_endpoint: Endpoint
+    """With the login that talks to boards."""
+    own: bool
+    """Whether the gateway runs it, and makes its logins."""
+    listen_host: str
+    """Where other machines find it; 0.0.0.0: at all addresses of this one."""
 
     async def __aenter__(self) -> Self:
         """Start it and wait until it takes logins.
@@ -107,7 +86,7 @@ class Broker(Protocol):
         ...
 
     def reload(self, logins: Iterable[Login]) -> None:
-        """Let exactly these users in from now on; who is no longer among them is cut off."""
+        """Let exactly these in from now on; who is no longer among them is cut off."""
         ...
 
     async def listeners(self) -> frozenset[str] | None:

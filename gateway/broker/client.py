@@ -13,17 +13,17 @@ from typing import TYPE_CHECKING, Final, Self
 
 import structlog
 
-from boardtalk.broker import packets
-from boardtalk.broker.base import BrokerError
-from boardtalk.broker.connection import open_connection
-from boardtalk.broker.packets import Puback, Publish, Will
+from boardtalk.sdk.mqtt import packets
+from boardtalk.sdk.mqtt.connection import open_connection
+from boardtalk.sdk.mqtt.endpoint import BrokerError
+from boardtalk.sdk.mqtt.packets import Puback, Publish, Will
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
     from types import TracebackType
 
-    from boardtalk.broker.base import Endpoint
-    from boardtalk.broker.connection import Connection
+    from boardtalk.sdk.mqtt.connection import Connection
+    from boardtalk.sdk.mqtt.endpoint import Endpoint
 
 MIN_BACKOFF_S: Final = 0.1
 MAX_BACKOFF_S: Final = 2.0

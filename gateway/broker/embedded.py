@@ -9,18 +9,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from boardtalk.broker import packets
-from boardtalk.broker.base import (
-    MAX_CONNECTIONS,
-    MAX_PACKET_BYTES,
-    MAX_UNACKNOWLEDGED,
-    BrokerError,
-    write_private,
-)
+from boardtalk.broker.base import MAX_CONNECTIONS, MAX_UNACKNOWLEDGED, write_private
 from boardtalk.broker.hosted import TOKEN_BYTES, Hosted
 from boardtalk.broker.permissions import Grant, nats_user
 from boardtalk.broker.supervisor import free_port
 from boardtalk.broker.watch import INBOX, QUESTION, Watch
+from boardtalk.sdk.mqtt import packets
+from boardtalk.sdk.mqtt.endpoint import MAX_PACKET_BYTES, BrokerError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -104,7 +99,7 @@ class NatsServer(Hosted):
             "host": OWN_HOST,
             "port": self._own_port,
             "mqtt": {
-                "host": self._listen_host,
+                "host": self.listen_host,
                 "port": self.endpoint.port,
                 "max_ack_pending": MAX_UNACKNOWLEDGED,
             },
@@ -119,7 +114,7 @@ class NatsServer(Hosted):
         }
         if self.websocket_port:
             configuration["websocket"] = {
-                "host": self._listen_host,
+                "host": self.listen_host,
                 "port": self.websocket_port,
                 "no_tls": True,
             }

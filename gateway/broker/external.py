@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 import structlog
 
-from boardtalk.broker.base import BrokerError, Endpoint
+from boardtalk.sdk.mqtt.endpoint import BrokerError, Endpoint
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -22,8 +22,11 @@ log = structlog.get_logger()
 class External:
     """Its users and rights are its operator's business; `docs/mqtt.md` says which are needed."""
 
+    own = False
+
     def __init__(self, settings: RemoteBroker) -> None:
-        self.endpoint = _endpoint(settings)
+        self.endpoint = self.boards_endpoint = _endpoint(settings)
+        self.listen_host = self.endpoint.host
 
     async def __aenter__(self) -> Self:
         """Nothing to start: who needs it connects, and goes on trying."""
@@ -39,8 +42,8 @@ class External:
 
     def reload(self, logins: Iterable[Login]) -> None:
         """Only its operator can."""
-        users = [login.address for login in logins]
-        log.warning("users have changed: tell the operator", broker=str(self.endpoint), users=users)
+        names = [login.name for login in logins]
+        log.warning("logins have changed: tell the operator", broker=str(self.endpoint), logins=names)
 
     async def listeners(self) -> None:
         """No broker tells that in a way that all share."""

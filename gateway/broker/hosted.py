@@ -6,9 +6,12 @@ import secrets
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, ClassVar, Final, Self
 
-from boardtalk.broker.base import GATEWAY_LOGIN, Endpoint, Login, private_folder
+import msgspec
+
+from boardtalk.broker.base import GATEWAY_LOGIN, LINK_LOGIN, Login, private_folder
 from boardtalk.broker.permissions import Grant, grants
 from boardtalk.broker.supervisor import Supervisor, free_port
+from boardtalk.sdk.mqtt.endpoint import Endpoint
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -18,7 +21,7 @@ if TYPE_CHECKING:
     from boardtalk.conf.blocks import LocalBroker
 
 TOKEN_BYTES: Final = 24
-"""192 bit for the gateway's own login, new at each start."""
+"""192 bit for the gateway's own logins, new at each start."""
 _WILDCARDS: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - where to find what listens everywhere
 
 
@@ -28,22 +31,27 @@ class Hosted(ABC):
     Args:
         settings: the block `broker`.
         state: the state folder; files go to ``broker/`` and ``secrets/`` below it.
-        logins: the users.
+        logins: the users and boards.
     """
 
     name: ClassVar[str]
     """Of the program, and of its data folder."""
+    own = True
 
     def __init__(self, settings: LocalBroker, state: Path, logins: Iterable[Login]) -> None:
         host = _WILDCARDS.get(settings.host, settings.host)
         self.endpoint = Endpoint(
             host, settings.port or free_port(host), GATEWAY_LOGIN, secrets.token_urlsafe(TOKEN_BYTES)
         )
+        self.boards_endpoint = msgspec.structs.replace(
+            self.endpoint, user=LINK_LOGIN, password=secrets.token_urlsafe(TOKEN_BYTES)
+        )
         self.websocket_port = settings.websocket_port
         """For MQTT over WebSocket; None: there is none."""
         if self.websocket_port == 0:
             self.websocket_port = free_port(host)
-        self._listen_host = settings.host
+        self.listen_host = settings.host
+        """As configured, perhaps a wildcard."""
         self._state = state
         self._logins = tuple(logins)
         self._supervisor: Supervisor | None = None
@@ -57,7 +65,7 @@ class Hosted(ABC):
         command = self._command()
         private_folder(self._secrets)
         private_folder(self._store)
-        self._write(grants(self.endpoint.password, self._logins))
+        self._write(self._grants(self._logins))
         ports = [self.endpoint.port, *([self.websocket_port] if self.websocket_port else [])]
         supervisor = Supervisor(command, self.endpoint, ports, self._store, self._greeting())
         self._supervisor = await supervisor.__aenter__()
@@ -78,18 +86,21 @@ class Hosted(ABC):
         return self._supervisor.pid if self._supervisor else None
 
     def reload(self, logins: Iterable[Login]) -> None:
-        """Let exactly these users in from now on; who is no longer among them is cut off.
+        """Let exactly these in from now on; who is no longer among them is cut off.
 
         Raises:
             BrokerError: the broker's files can't be written.
         """
-        self._write(grants(self.endpoint.password, logins))
+        self._write(self._grants(logins))
         if self._supervisor:
             self._supervisor.reload()
 
     async def listeners(self) -> frozenset[str] | None:
         """See the protocol."""
         return None
+
+    def _grants(self, logins: Iterable[Login]) -> list[Grant]:
+        return grants(self.endpoint.password, self.boards_endpoint.password, logins)
 
     @property
     def _secrets(self) -> Path:

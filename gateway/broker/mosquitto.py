@@ -6,15 +6,10 @@ import os
 import shutil
 from typing import TYPE_CHECKING, Final
 
-from boardtalk.broker.base import (
-    MAX_CONNECTIONS,
-    MAX_PACKET_BYTES,
-    MAX_UNACKNOWLEDGED,
-    BrokerError,
-    write_private,
-)
+from boardtalk.broker.base import MAX_CONNECTIONS, MAX_UNACKNOWLEDGED, write_private
 from boardtalk.broker.hosted import Hosted
 from boardtalk.broker.permissions import Grant, mosquitto_acl, mosquitto_passwords
+from boardtalk.sdk.mqtt.endpoint import MAX_PACKET_BYTES, BrokerError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -72,7 +67,7 @@ class Mosquitto(Hosted):
         if not str(self._state).isprintable():
             raise BrokerError(f"{self._state!s:.80}: mosquitto can't have a state folder of this name")
         text = _CONFIGURATION.format(
-            host=self._listen_host,
+            host=self.listen_host,
             port=self.endpoint.port,
             secrets=self._secrets,
             store=self._store,
@@ -83,8 +78,8 @@ class Mosquitto(Hosted):
             max_queued_bytes=MAX_QUEUED_BYTES,
         )
         if self.websocket_port:
-            domain = "ipv6" if ":" in self._listen_host else "ipv4"
-            text += _WEBSOCKET.format(host=self._listen_host, port=self.websocket_port, domain=domain)
+            domain = "ipv6" if ":" in self.listen_host else "ipv4"
+            text += _WEBSOCKET.format(host=self.listen_host, port=self.websocket_port, domain=domain)
         write_private(self._secrets / "mosquitto.passwd", mosquitto_passwords(granted))
         write_private(self._secrets / "mosquitto.acl", mosquitto_acl(granted))
         write_private(self._secrets / "mosquitto.conf", text)

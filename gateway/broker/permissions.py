@@ -11,8 +11,8 @@ import hashlib
 import secrets
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from boardtalk.broker.base import GATEWAY_LOGIN, Login
-from boardtalk.policy import GATEWAY_TOPICS, Topics, user_topics
+from boardtalk.broker.base import GATEWAY_LOGIN, LINK_LOGIN, Login
+from boardtalk.policy import GATEWAY_TOPICS, LINK_TOPICS, Topics, board_topics, user_topics
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -29,10 +29,17 @@ class Grant(NamedTuple):
     topics: Topics
 
 
-def grants(gateway_password: str, logins: Iterable[Login]) -> list[Grant]:
-    """The gateway's rights and those of all users."""
-    users = [Grant(login.address, login.token, user_topics(login.address)) for login in logins]
-    return [Grant(GATEWAY_LOGIN, gateway_password, GATEWAY_TOPICS), *users]
+def grants(gateway_password: str, link_password: str, logins: Iterable[Login]) -> list[Grant]:
+    """The rights of the gateway and its link process, and those of all users and boards."""
+    return [
+        Grant(GATEWAY_LOGIN, gateway_password, GATEWAY_TOPICS),
+        Grant(LINK_LOGIN, link_password, LINK_TOPICS),
+        *(Grant(login.name, login.token, _topics(login)) for login in logins),
+    ]
+
+
+def _topics(login: Login) -> Topics:
+    return board_topics(login.address) if login.board else user_topics(login.address)
 
 
 def nats_subjects(topic: str) -> list[str]:

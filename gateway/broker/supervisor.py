@@ -12,16 +12,16 @@ from typing import TYPE_CHECKING, Final, Self
 
 import structlog
 
-from boardtalk.broker.base import BrokerError
-from boardtalk.broker.connection import open_connection
 from boardtalk.sdk.leash import leashed
+from boardtalk.sdk.mqtt.connection import open_connection
+from boardtalk.sdk.mqtt.endpoint import BrokerError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from types import TracebackType
 
-    from boardtalk.broker.base import Endpoint
-    from boardtalk.broker.connection import Connection
+    from boardtalk.sdk.mqtt.connection import Connection
+    from boardtalk.sdk.mqtt.endpoint import Endpoint
 
 START_TIMEOUT_S: Final = 10.0
 """nats-server needs 50 ms here; a Pi with a slow card a few seconds."""

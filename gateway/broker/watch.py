@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from boardtalk.broker.base import MAX_CONNECTIONS, MAX_PACKET_BYTES, BrokerError
+from boardtalk.broker.base import MAX_CONNECTIONS
+from boardtalk.sdk.mqtt.endpoint import MAX_PACKET_BYTES, BrokerError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

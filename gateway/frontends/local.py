@@ -8,12 +8,12 @@ from __future__ import annotations
 import asyncio
 import os
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import msgspec
 import structlog
 
-from boardtalk import loader
+from boardtalk import broker, loader
 from boardtalk.events import CallUpdate, Delivery, Presence, Update
 from boardtalk.health import Report
 from boardtalk.sdk import Completion, ConfigError, Contact, Kind, Refused, Role, ServiceError, check_name
@@ -22,9 +22,10 @@ from boardtalk.store import Explanation
 from boardtalk.users import Change, UserError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Awaitable, Callable
     from pathlib import Path
 
+    from boardtalk.board_logins import BoardLogins
     from boardtalk.calls import Calls
     from boardtalk.configuration import Configuration
     from boardtalk.frontends.intake import Intake
@@ -34,6 +35,20 @@ if TYPE_CHECKING:
     from boardtalk.users import Users
 
 SOCKET: Final = "control.sock"
+
+
+class BoardGate(NamedTuple):
+    """Where boards log in."""
+
+    logins: BoardLogins
+    left: Callable[[str], Awaitable[None]]
+    """Says that a board was cut off."""
+    host: str
+    port: int
+    tls: bool
+    own: bool
+    """Whether its logins are made here."""
+
 
 log = structlog.get_logger()
 
@@ -99,6 +114,13 @@ class ChangeUser(msgspec.Struct, tag_field="op", tag="user"):
     password: str = ""
 
 
+class ChangeBoard(msgspec.Struct, tag_field="op", tag="board"):
+    """Give a board a fresh login at the broker, or shut it out."""
+
+    address: str
+    revoke: bool = False
+
+
 class OpenCall(msgspec.Struct, tag_field="op", tag="call"):
     """Ask for live control of a robot."""
 
@@ -137,6 +159,7 @@ Request = (
     | History
     | Why
     | ChangeUser
+    | ChangeBoard
     | OpenCall
     | SetPoint
     | HangUp
@@ -185,6 +208,21 @@ class UserChanged(Change, frozen=True, tag="user"):
     """Answers `ChangeUser`."""
 
 
+class BoardChanged(msgspec.Struct, tag="board"):
+    """Answers `ChangeBoard`."""
+
+    address: str
+    login: str = ""
+    """Its name at the broker; "" if it was shut out."""
+    token: str = ""
+    host: str = ""
+    """Where the broker listens; 0.0.0.0: at all addresses of this machine."""
+    port: int = 0
+    tls: bool = False
+    own: bool = True
+    """Whether the login has been made, or the broker's operator must."""
+
+
 class CallOpened(msgspec.Struct, tag="called"):
     """Answers `OpenCall`."""
 
@@ -211,6 +249,7 @@ Reply = (
     | Past
     | Explained
     | UserChanged
+    | BoardChanged
     | CallOpened
     | ModuleReports
     | Reloaded
@@ -225,8 +264,16 @@ class LocalDoor:
     """Serves the socket while `serve` runs."""
 
     def __init__(
-        self, hub: Hub, intake: Intake, calls: Calls, users: Users, configuration: Configuration
+        self,
+        hub: Hub,
+        intake: Intake,
+        calls: Calls,
+        users: Users,
+        configuration: Configuration,
+        *,
+        gate: BoardGate | None = None,
     ) -> None:
+        self._gate = gate
         self._hub = hub
         self._intake = intake
         self._calls = calls
@@ -309,7 +356,7 @@ class LocalDoor:
         match request:
             case OpenCall() | SetPoint() | HangUp():
                 return await self._control(request, session, user)
-            case ChangeUser() | Modules() | Reload():
+            case ChangeUser() | ChangeBoard() | Modules() | Reload():
                 return await self._administer(request)
             case Send(payload):
                 self._intake.receive(user, payload.encode(), "local")
@@ -351,10 +398,12 @@ class LocalDoor:
                 self._calls.hang_up(session, call)
         return None
 
-    async def _administer(self, request: ChangeUser | Modules | Reload) -> Reply:
+    async def _administer(self, request: ChangeUser | ChangeBoard | Modules | Reload) -> Reply:
         match request:
             case ChangeUser():
                 return self._change_user(request)
+            case ChangeBoard():
+                return await self._change_board(request)
             case Modules():
                 return ModuleReports(self._configuration.runner.reports())
             case Reload():
@@ -368,6 +417,21 @@ class LocalDoor:
                 raise UserError(f"{request.address!r} is the address of a {taken}")
         change = self._users.change(request.action, request.address, request.role, request.password)
         return UserChanged(change.address, change.role, change.token)
+
+    async def _change_board(self, request: ChangeBoard) -> BoardChanged:
+        if self._gate is None:
+            raise UserError("there is no broker to log in at: write a block `broker { }`")
+        logins, left, host, port, tls, own = self._gate
+        if request.revoke:
+            logins.revoke(request.address)
+            await left(request.address)
+            return BoardChanged(request.address, own=own)
+        taken = self._hub.directory.kind(request.address)
+        if taken not in (None, Kind.ROBOT):
+            raise UserError(f"{request.address!r} is the address of a {taken}")
+        login = broker.Login(request.address, logins.renew(request.address).token, board=True)
+        await left(request.address)
+        return BoardChanged(login.address, login.name, login.token, host, port, tls, own)
 
 
 async def _pump(session: Session, channel: Channel[Request]) -> None:

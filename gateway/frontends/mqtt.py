@@ -15,19 +15,19 @@ import structlog
 from boardtalk import envelope
 from boardtalk.broker import BrokerError
 from boardtalk.broker.client import Publisher, Subscriber
-from boardtalk.broker.packets import Will
 from boardtalk.events import CallUpdate, Delivery, Presence, Update
 from boardtalk.sdk import SYSTEM, Code, Flag, Message, Refused
+from boardtalk.sdk.mqtt.packets import Will
 
 if TYPE_CHECKING:
     from types import TracebackType
 
     from boardtalk.broker import Broker
-    from boardtalk.broker.packets import Publish
     from boardtalk.calls import Calls
     from boardtalk.events import Event
     from boardtalk.frontends.intake import Intake
     from boardtalk.hub import Hub
+    from boardtalk.sdk.mqtt.packets import Publish
     from boardtalk.sessions import Session
 
 OUT: Final = {"chat/+/out": 1}
@@ -102,6 +102,12 @@ class MqttDoor:
         """Wait until what users say is heard."""
         for session in self._connections:
             await session.connected()
+
+    async def board_left(self, name: str) -> None:
+        """Say that a board is gone that was shut out: the broker may not publish its last will any more."""
+        with suppress(TimeoutError):  # without a broker it is gone anyway
+            async with asyncio.timeout(OPEN_TIMEOUT_S):
+                await self._publisher.publish(f"boards/{name}/status", b"offline", retain=True)
 
     @property
     def _connections(self) -> tuple[Publisher | Subscriber, ...]:

@@ -90,10 +90,12 @@ NOT_STOPPED: Final = "\nNOTHING WAS STOPPED: type `stop` alone"
 class BoardBlock(Settings):
     """A board that this gateway knows, and what it is called here."""
 
-    port: Annotated[str, msgspec.Meta(description="`auto`, or a device: /dev/serial/by-id/…")] = "auto"
+    port: Annotated[
+        str, msgspec.Meta(description="`auto`, a device, `mqtt`, tcp://HOST:PORT or rfc2217://HOST:PORT")
+    ] = "auto"
     uid: Annotated[str, msgspec.Meta(description="unique id; other boards are then refused")] = ""
     baud: Annotated[
-        int, msgspec.Meta(ge=1200, le=4_000_000, description="bits per second; USB ignores it")
+        int, msgspec.Meta(ge=1200, le=4_000_000, description="bits per second of the line; USB ignores it")
     ] = 115_200
     lease: Annotated[
         int,
@@ -105,7 +107,7 @@ class IotBridge(Module):
     """Takes the messages to robots, and speaks for them."""
 
     name = "iot_bridge"
-    description = "talks to boards over serial ports"
+    description = "talks to boards over serial ports, the network and MQTT"
     version = "1"
     blocks: ClassVar[Mapping[str, type[Settings]]] = {"board": BoardBlock}
 

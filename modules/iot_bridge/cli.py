@@ -28,6 +28,7 @@ MAX_WIDTH: Final = 1000
 """Of the table. It is as wide as its cells: a uid is there to be copied, also out of a pipe."""
 
 boards = App(name="boards", help="Boards: address, uid, port, firmware and state.")
+boards.command("boardtalk.cli.boards:credentials", name="credentials")  # the gateway's: it has the logins
 
 
 @boards.default

@@ -93,7 +93,7 @@ def _boards(state: Path) -> Iterator[Finding]:
 
 def _way_back(board: api.BoardChanged) -> str:
     """What to do about a board that is away, if its reason does not say that itself."""
-    if not Path(board.port).exists():
+    if board.port.startswith("/") and not Path(board.port).exists():
         return "plug it in, or correct `port` in its block: `ls /dev/serial/by-id` shows what is plugged in"
     if "nobody answers" in board.detail:
         return "is the boardtalk client on it? docs/board-author.md says how to copy it"

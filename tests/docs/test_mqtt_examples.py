@@ -12,8 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from boardtalk.broker import Login
 from boardtalk.broker.permissions import Grant, mosquitto_acl
-from boardtalk.policy import GATEWAY_TOPICS, user_topics
+from boardtalk.policy import GATEWAY_TOPICS, LINK_TOPICS, Topics, board_topics, user_topics
 from boardtalk.sdk import Code
 from tests.scenarios.rig import DEADLINE_S, Gateway, until
 
@@ -76,7 +77,14 @@ def test_a_python_example_prints_what_it_shows(demo: Gateway, code: str, expecte
 
 
 def test_the_rights_at_another_broker_are_those_at_ours() -> None:
-    wanted = [Grant("gateway", "", GATEWAY_TOPICS), Grant("alice", "", user_topics("alice"))]
+    both = Topics(
+        GATEWAY_TOPICS.publish + LINK_TOPICS.publish, GATEWAY_TOPICS.subscribe + LINK_TOPICS.subscribe
+    )
+    wanted = [
+        Grant("gateway", "", both),
+        Grant("alice", "", user_topics("alice")),
+        Grant(Login("rover", "t" * 32, board=True).name, "", board_topics("rover")),
+    ]
     assert dict(BLOCKS)["acl"] == mosquitto_acl(wanted)
 
 

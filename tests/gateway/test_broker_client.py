@@ -14,10 +14,11 @@ import pytest
 from structlog.testing import capture_logs
 from structlog.typing import EventDict
 
-from boardtalk.broker import BrokerError, Endpoint, LoginRefused, connection, packets
+from boardtalk.broker import BrokerError, Endpoint, LoginRefused
 from boardtalk.broker.client import MAX_IN_FLIGHT, Publisher, Subscriber
-from boardtalk.broker.connection import open_connection
-from boardtalk.broker.packets import Publish, Will
+from boardtalk.sdk.mqtt import connection, packets
+from boardtalk.sdk.mqtt.connection import open_connection
+from boardtalk.sdk.mqtt.packets import Publish, Will
 
 from .brokers import HOSTED, hosted, logins, person, until
 

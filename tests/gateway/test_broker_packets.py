@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from paho.mqtt.enums import CallbackAPIVersion
 
-from boardtalk.broker import packets
-from boardtalk.broker.base import MAX_PACKET_BYTES
-from boardtalk.broker.packets import Connack, PacketError, Pingresp, Puback, Publish, Suback, Will
+from boardtalk.sdk.mqtt import packets
+from boardtalk.sdk.mqtt.endpoint import MAX_PACKET_BYTES
+from boardtalk.sdk.mqtt.packets import Connack, PacketError, Pingresp, Puback, Publish, Suback, Will
 
 TOPICS = st.text(
     st.characters(exclude_categories=["Cs", "Cc"], exclude_characters="+#\0"), min_size=1, max_size=40

@@ -17,7 +17,7 @@ from boardtalk.broker.permissions import (
     nats_subjects,
     nats_user,
 )
-from boardtalk.policy import user_topics
+from boardtalk.policy import board_topics, user_topics
 from boardtalk.sdk import AddressError, check_address
 
 TOKEN = "t" * 32
@@ -53,7 +53,7 @@ def test_a_token_that_can_be_guessed_or_not_be_written_is_refused(token: str) ->
 
 @given(st.dictionaries(NAMES, TOKENS, max_size=5))
 def test_each_login_has_its_own_topics_and_no_others(users: dict[str, str]) -> None:
-    written = mosquitto_acl(grants(TOKEN, [Login(*user) for user in users.items()]))
+    written = mosquitto_acl(grants(TOKEN, TOKEN, [Login(*user) for user in users.items()]))
     rights: dict[str, list[str]] = {}
     for line in written.splitlines():
         word, _, rest = line.partition(" ")
@@ -62,7 +62,10 @@ def test_each_login_has_its_own_topics_and_no_others(users: dict[str, str]) -> N
             rights[name := rest] = []
         else:
             rights[name].append(rest)
-    assert list(rights) == ["_gateway", *users]
+    assert list(rights) == ["_gateway", "_link", *users]
+    assert rights["_link"] == [
+        "write boards/+/rx", "write boards/+/state", "read boards/+/tx", "read boards/+/status"
+    ]  # fmt: skip
     for user in users:
         own = [right for right in rights[user] if right.startswith(("write ", "read chat/"))]
         assert all(right.split(" ", 1)[1].split("/")[1] == user for right in own)
@@ -71,12 +74,12 @@ def test_each_login_has_its_own_topics_and_no_others(users: dict[str, str]) -> N
 
 @given(st.dictionaries(NAMES, TOKENS, max_size=5))
 def test_every_file_names_the_gateway_and_each_user_once(users: dict[str, str]) -> None:
-    granted = grants(TOKEN, [Login(*user) for user in users.items()])
+    granted = grants(TOKEN, TOKEN, [Login(*user) for user in users.items()])
     passwords = mosquitto_passwords(granted)
-    assert [line.partition(":")[0] for line in passwords.splitlines()] == ["_gateway", *users]
+    assert [line.partition(":")[0] for line in passwords.splitlines()] == ["_gateway", "_link", *users]
     assert not any(token in passwords for token in users.values()), "hashes only"
     decoded = msgspec.json.decode(msgspec.json.encode([nats_user(grant) for grant in granted]))
-    assert [user["user"] for user in decoded] == ["_gateway", *users]
+    assert [user["user"] for user in decoded] == ["_gateway", "_link", *users]
     assert all(user["permissions"]["publish"] for user in decoded), "an empty list would mean: everything"
 
 
@@ -87,6 +90,18 @@ def test_nobody_may_publish_where_others_read_or_speak(one: str, other: str) -> 
     if one != other:
         assert not set(publish) & set(user_topics(other).publish)
         assert not any(topic.startswith(f"chat/{other}/") for topic in user_topics(one).subscribe)
+
+
+@given(NAMES, NAMES)
+def test_a_board_speaks_and_hears_in_its_own_name_only(one: str, other: str) -> None:
+    board = Login(one, TOKEN, board=True)
+    assert board.name not in (one, other)
+    topics = board_topics(one)
+    assert all(topic.startswith(f"boards/{one}/") for topic in topics.publish + topics.subscribe)
+    assert not any(sign in topic for topic in topics.publish + topics.subscribe for sign in "+#$")
+    assert f"boards/{one}/rx" not in topics.publish + user_topics(one).publish
+    written = mosquitto_acl(grants(TOKEN, TOKEN, [Login(one, TOKEN), board]))
+    assert written.count(f"user {board.name}\n") == written.count(f"user {one}\n") == 1
 
 
 @pytest.mark.parametrize(

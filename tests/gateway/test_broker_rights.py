@@ -74,16 +74,38 @@ async def test_a_user_hears_and_says_what_is_his(running: Broker) -> None:
     async with (
         Subscriber(running.endpoint, "chat", {"chat/+/out": 1, "chat/+/stop": 0}) as gateway,
         Publisher(running.endpoint, "hub") as hub,
-        person(running.endpoint, "alice", "chat/alice/#", "presence/+", "boards/+/state") as alice,
+        person(running.endpoint, "alice", "chat/alice/#", "presence/+") as alice,
     ):
         await gateway.connected()
         await alice.says("chat/alice/out", "hello")
         assert await next_out(gateway) == ["chat/alice/out"]
         await alice.says("chat/alice/stop", "stop")
         assert await next_out(gateway) == ["chat/alice/stop"]
-        for topic in ("chat/alice/in", "chat/alice/status", "presence/rover", "boards/b1/state"):
+        for topic in ("chat/alice/in", "chat/alice/status", "presence/rover"):
             await hub.publish(topic, topic.encode())
             await alice.hears(topic)
+
+
+@pytest.mark.parametrize("kind", HOSTED)
+async def test_only_the_link_process_speaks_to_boards_and_says_how_they_are(
+    kind: str, tmp_path: Path
+) -> None:
+    board = Login("rover", "rover" * 6, board=True)
+    async with (
+        hosted(kind, tmp_path, [*logins("alice"), board]) as running,
+        Publisher(running.boards_endpoint, "link") as link,
+        Publisher(running.endpoint, "hub") as hub,
+        person(running.endpoint, "alice", "boards/#", "boards/+/state", "boards/rover/rx") as alice,
+        person(running.endpoint, board.name, "boards/rover/rx", "boards/+/rx", token=board.token) as rover,
+    ):
+        await alice.says("boards/rover/rx", "forged")
+        await hub.publish("boards/rover/rx", b"forged")
+        await link.publish("boards/arm/rx", b"for another")
+        await link.publish("boards/rover/rx", b"a frame")
+        await link.publish("boards/rover/state", b"ready")
+        await rover.hears("a frame")
+        await alice.hears("ready")
+        assert (set(rover.texts), set(alice.texts)) == ({b"a frame"}, {b"ready"})  # twice: filters overlap
 
 
 @pytest.mark.parametrize(
@@ -96,6 +118,8 @@ async def test_a_user_hears_and_says_what_is_his(running: Broker) -> None:
         ("alice", TOKENS["bob"]),
         ("nobody", TOKENS["bob"]),
         ("_gateway", TOKENS["bob"]),
+        ("_link", TOKENS["bob"]),
+        ("_board_alice", TOKENS["alice"]),
         ("", ""),
     ],
 )

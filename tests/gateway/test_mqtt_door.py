@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from boardtalk.broker import Endpoint, Login, packets
+from boardtalk.broker import Endpoint, Login
 from boardtalk.broker.client import Publisher
 from boardtalk.broker.embedded import NatsServer
 from boardtalk.calls import Calls
@@ -23,6 +23,7 @@ from boardtalk.frontends.intake import Intake
 from boardtalk.frontends.mqtt import MqttDoor
 from boardtalk.hub import Hub
 from boardtalk.sdk import Role
+from boardtalk.sdk.mqtt import packets
 from boardtalk.store import Store
 from boardtalk.users import Account, Audience, Users
 

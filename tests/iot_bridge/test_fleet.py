@@ -13,7 +13,9 @@ from serial.tools.list_ports_common import ListPortInfo
 
 from boardtalk.modules.iot_bridge.feed import Feed
 from boardtalk.modules.iot_bridge.service import api
+from boardtalk.modules.iot_bridge.service.broker import Broker
 from boardtalk.modules.iot_bridge.service.fleet import Fleet
+from boardtalk.modules.iot_bridge.transports import discovery
 from tests.iot_bridge.fake_board import FakeBoard
 
 PICO = (0x2E8A, 0x0005)
@@ -54,7 +56,7 @@ def usb(monkeypatch: pytest.MonkeyPatch) -> Usb:
 async def fleet(folder: Path, *boards: api.WantedBoard, adopt_all: bool = False) -> AsyncIterator[Fleet]:
     try:
         async with asyncio.TaskGroup() as tasks:
-            fleet = Fleet(folder, Feed(), tasks)
+            fleet = Fleet(folder, Feed(), tasks, Broker(folder))
             fleet.configure(api.Attach(boards=boards, adopt_all=adopt_all, usb=(PICO,)))
             yield fleet
             raise Ended
@@ -122,3 +124,37 @@ async def test_a_device_that_vanishes_while_ports_are_listed_is_no_matter(usb: U
         usb.failures = 1
         async with fleet(tmp_path, ROVER) as boards:
             await until(lambda: states(boards) == {"aa01": ("rover", "ready")})
+
+
+async def test_c12_a_board_that_changes_its_port_keeps_its_address(
+    usb: Usb, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The block names another port: the uid counts."""
+    monkeypatch.setattr(discovery, "DEVICES", tmp_path)
+    async with FakeBoard("aa01", link_to=tmp_path / "ttyUSB0") as board:
+        wanted = api.WantedBoard(name="truck", uid="aa01", port=board.port)
+        async with fleet(tmp_path / "state", wanted) as boards:
+            await until(lambda: states(boards) == {"aa01": ("truck", "ready")})
+            board.unplug()
+            await until(lambda: states(boards) == {"aa01": ("truck", "offline")})
+            board._link_to = tmp_path / "ttyUSB1"
+            usb.plug(board)
+            board.plug()
+            await until(lambda: states(boards) == {"aa01": ("truck", "ready")})
+            assert boards["truck"].port == str(tmp_path / "ttyUSB1")
+
+
+async def test_c12_boards_in_each_others_ports_are_refused_with_the_names_that_they_have_here(
+    usb: Usb, tmp_path: Path
+) -> None:
+    async with FakeBoard("aa01") as one, FakeBoard("bb02") as two:
+        blocks = (
+            api.WantedBoard(name="truck", uid="aa01", port=two.port),
+            api.WantedBoard(name="crane", uid="bb02", port=one.port),
+        )
+        async with fleet(tmp_path, *blocks) as boards:
+            await until(lambda: all(board.detail != "not seen yet" for board in boards.describe()))
+            told = {board.name: board.detail for board in boards.describe()}
+            assert "board bb02 (crane) is there instead of aa01" in told["truck"]
+            assert "board aa01 (truck) is there instead of bb02" in told["crane"]
+            assert not one.executed + two.executed

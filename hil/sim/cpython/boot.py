@@ -45,6 +45,7 @@ class Stream:
     """Standard input and output, which do not block."""
 
     interrupt_ms = 50
+    tasks = ()
 
     async def readable(self) -> None:
         """Wait until there is something to read."""

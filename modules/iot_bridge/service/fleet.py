@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -13,9 +14,12 @@ from boardtalk.modules.iot_bridge.cache import DictionaryCache
 from boardtalk.modules.iot_bridge.errors import LinkError, WrongBoard
 from boardtalk.modules.iot_bridge.service import api
 from boardtalk.modules.iot_bridge.service.board import STOP_ANSWER_S, Board
+from boardtalk.modules.iot_bridge.service.broker import MQTT, Broker
 from boardtalk.modules.iot_bridge.service.memory import Memory
 from boardtalk.modules.iot_bridge.service.slot import Slot
 from boardtalk.modules.iot_bridge.transports import discovery
+from boardtalk.modules.iot_bridge.transports.ports import transport
+from boardtalk.modules.iot_bridge.transports.serial import SerialPort
 from boardtalk.sdk import AddressError, check_name
 
 if TYPE_CHECKING:
@@ -34,9 +38,13 @@ class Fleet:
         folder: for what must be remembered.
         feed: where everything about the boards is told.
         tasks: runs what belongs to boards and ports.
+        broker: leads to the boards that come by MQTT.
     """
 
-    def __init__(self, folder: Path, feed: Feed[api.AnyAnswer], tasks: asyncio.TaskGroup) -> None:
+    def __init__(
+        self, folder: Path, feed: Feed[api.AnyAnswer], tasks: asyncio.TaskGroup, broker: Broker
+    ) -> None:
+        self._broker = broker
         self._memory = Memory(folder / "boards.json")
         self._cache = DictionaryCache(folder / "dictionaries")
         self._feed = feed
@@ -104,7 +112,8 @@ class Fleet:
             self._slots.pop(key).cancel()
         for key in keys - self._slots.keys():
             port, baud, uid, name = key
-            slot = Slot(port, self, self._cache, baud=baud, board=self._board(name), uid=uid)
+            way = partial(self._broker.port, name) if port == MQTT else partial(transport, port, baud)
+            slot = Slot(port, way, self, self._cache, board=self._board(name), uid=uid)
             self._slots[key] = self._tasks.create_task(slot.run(), name=f"port {port}")
 
     def _look_for(self, usb: frozenset[discovery.UsbId]) -> None:
@@ -122,22 +131,33 @@ class Fleet:
             for path in self._found.keys() - paths:
                 self._found.pop(path)[1].cancel()
             for path in paths - self._found.keys():
-                slot = Slot(path, self, self._cache)
+                slot = Slot(path, partial(SerialPort, path), self, self._cache)
                 self._found[path] = slot, self._tasks.create_task(slot.run(), name=f"port {path}")
 
     # Who is who ---------------------------------------------------------------------------------
 
-    def find(self, device: Device, board: Board | None) -> Board:
+    def find(self, device: Device, board: Board | None, uid: str) -> Board:
         """The board at the other end of a session.
 
         Args:
             device: the session.
             board: the one whose port it is, if it has one of its own.
+            uid: of the only one that may be there; "" = any.
 
         Raises:
-            WrongBoard: it is connected already, or another one has its name.
+            WrongBoard: it is another one, it is connected already, or another one has its name.
         """
         hello = device.hello
+        if uid and hello.uid != uid:
+            raise WrongBoard(
+                f"{device.port}: board {hello.uid} ({self._address(hello.uid) or hello.name}) is there "
+                f"instead of {uid}; it is left alone"
+            )
+        claimed = self._address(hello.uid)
+        if board and claimed not in {"", board.name} and (claimed in self._wanted or device.port == MQTT):
+            raise WrongBoard(
+                f"{device.port}: board {hello.uid} is {claimed}; it is not taken for {board.name}"
+            )
         for other in (*self._boards.values(), *self._waiting):
             if other.device is not None and other.uid == hello.uid:
                 raise WrongBoard(f"{device.port}: board {hello.uid} is connected at {other.port} already")
@@ -188,13 +208,17 @@ class Fleet:
             self._boards[name] = Board(name, uid, self._feed, self._memory, self._tasks)
         return self._boards[name]
 
-    def _name(self, uid: str, declared: str) -> str:
-        """The address of a board found somewhere; "" if somebody must adopt it first."""
+    def _address(self, uid: str) -> str:
+        """The address that a block or an adoption has given to a board; "" = none."""
         for wanted in self._wanted.values():
             if wanted.uid.lower() == uid:
                 return wanted.name
-        if given := self._memory.get(uid).name:
-            return given
+        return self._memory.get(uid).name
+
+    def _name(self, uid: str, declared: str) -> str:
+        """The address of a board found somewhere; "" if somebody must adopt it first."""
+        if known_as := self._address(uid):
+            return known_as
         name = re.sub(r"[^a-z0-9_-]+", "-", declared.lower())[:27].strip("-_") or "board"
         block, known = self._wanted.get(name), self._boards.get(name)
         if block is not None and block.port == AUTO and not block.uid and (not known or not known.device):

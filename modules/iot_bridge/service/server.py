@@ -16,6 +16,7 @@ from boardtalk.modules.iot_bridge.errors import LinkError
 from boardtalk.modules.iot_bridge.feed import Feed
 from boardtalk.modules.iot_bridge.frames import Outcome
 from boardtalk.modules.iot_bridge.service import api
+from boardtalk.modules.iot_bridge.service.broker import Broker
 from boardtalk.modules.iot_bridge.service.fleet import Fleet
 from boardtalk.sdk import ServiceError
 from boardtalk.sdk.channel import MAX_LINE_BYTES, Channel
@@ -49,6 +50,7 @@ class Service:
         self._state = state
         self._linger_s = linger_s
         self._feed: Feed[api.AnyAnswer] = Feed()
+        self._broker = Broker(state)
         self._gateway: Connection | None = None
         self._vacant = asyncio.Event()
         """No gateway is attached."""
@@ -71,8 +73,9 @@ class Service:
             try:
                 async with asyncio.TaskGroup() as tasks:
                     self._tasks = tasks
-                    self._fleet = Fleet(self._state / "link", self._feed, tasks)
+                    self._fleet = Fleet(self._state / "link", self._feed, tasks, self._broker)
                     tasks.create_task(self._pump(), name="events to the gateway")
+                    tasks.create_task(self._broker.run(), name="broker")
                     server = await _listen(self._state / api.SOCKET, self._accept)
                     try:
                         log.info("link process %d listens", os.getpid())
@@ -244,6 +247,8 @@ class Service:
         async for event in self._feed:
             if isinstance(event, api.Result):
                 self._recent.append(event)
+            elif isinstance(event, api.BoardChanged):
+                self._broker.show(event)
             if self._gateway is None:
                 continue
             try:

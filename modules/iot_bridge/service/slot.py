@@ -17,16 +17,20 @@ from boardtalk.modules.iot_bridge.errors import (
     VersionError,
     WrongBoard,
 )
-from boardtalk.modules.iot_bridge.transports.serial import DEFAULT_BAUD, SerialPort
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from boardtalk.modules.iot_bridge.cache import DictionaryCache
     from boardtalk.modules.iot_bridge.service.board import Board
+    from boardtalk.modules.iot_bridge.transports import Port
 
 BACKOFF_S: Final = (0.1, 0.2, 0.5, 1.0, 2.0)
 """Pauses after one failure after another."""
-MISSING_S: Final = 0.2
-"""How often it is looked whether a port is back."""
+MISSING_S: Final = 0.5
+"""How often a port that is not there is tried again, in case nobody tells that it is back."""
+LOOK_S: Final = 0.2
+"""How often it is looked whether something else is in a port that has no board for us."""
 HOPELESS_S: Final = 5.0
 """After what only a person can mend."""
 PATIENCE_S: Final = (HELLO_TIMEOUT_S, 10.0, 30.0)
@@ -38,7 +42,7 @@ log = logging.getLogger(__name__)
 class Fleet(Protocol):
     """Who knows the boards."""
 
-    def find(self, device: Device, board: Board | None) -> Board:
+    def find(self, device: Device, board: Board | None, uid: str) -> Board:
         """The board at the other end of a session. Raises WrongBoard."""
         ...
 
@@ -47,10 +51,10 @@ class Slot:
     """One port.
 
     Args:
-        path: the device.
+        path: what people call it.
+        transport: makes a fresh transport to it.
         fleet: tells which board it is.
         cache: of dictionaries.
-        baud: bits per second.
         board: the one that belongs here; None = whichever it is.
         uid: its unique id; "" = any.
     """
@@ -58,15 +62,15 @@ class Slot:
     def __init__(
         self,
         path: str,
+        transport: Callable[[], Port],
         fleet: Fleet,
         cache: DictionaryCache,
         *,
-        baud: int = DEFAULT_BAUD,
         board: Board | None = None,
         uid: str = "",
     ) -> None:
         self.path = path
-        self._baud = baud
+        self._transport = transport
         self._fleet = fleet
         self._cache = cache
         self._board = board
@@ -87,18 +91,17 @@ class Slot:
                 await self._session()
             except LinkError as error:
                 self._report(error)
-                pause = self._pause(error)
+                await self._pause(error)
             except Exception as error:
                 log.exception("port %s", self.path)
                 self._report(LinkError(f"{self.path}: a fault in the gateway: {error!r}"))
-                pause = HOPELESS_S
-            await self._rest(pause)
+                await self._rest(HOPELESS_S)
 
     async def _session(self) -> None:
         patience = PATIENCE_S[min(self._unanswered, len(PATIENCE_S) - 1)]
-        port = SerialPort(self.path, self._baud)
-        async with Device(port, self._cache, self._uid, patience) as device:
-            board = self._fleet.find(device, self._board)
+        port = self._transport()
+        async with Device(port, self._cache, patience_s=patience) as device:
+            board = self._fleet.find(device, self._board, self._uid)
             hello = device.hello
             log.info("%s: %s, board %s, %s", self.path, board.name, hello.uid, hello.firmware)
             self._failures = self._unanswered = 0
@@ -108,8 +111,8 @@ class Slot:
     async def _rest(self, pause: float) -> None:
         """Wait; no longer when something else is in the port: it may be the right board."""
         there = _device(self.path)
-        for _ in range(max(1, round(pause / MISSING_S))):
-            await asyncio.sleep(min(pause, MISSING_S))
+        for _ in range(max(1, round(pause / LOOK_S))):
+            await asyncio.sleep(min(pause, LOOK_S))
             if _device(self.path) != there:
                 return
 
@@ -123,14 +126,24 @@ class Slot:
             self._said = str(error)
             log.warning("%s", error)
 
-    def _pause(self, error: LinkError) -> float:
-        if isinstance(error, PortMissing):
-            return MISSING_S
-        if isinstance(error, PortDenied | WrongBoard | VersionError):
-            return HOPELESS_S
-        if isinstance(error, SessionLost):
-            return BACKOFF_S[0]
-        return BACKOFF_S[min(self._failures, len(BACKOFF_S)) - 1]
+    async def _pause(self, error: LinkError) -> None:
+        """Wait until another attempt is worth it."""
+        if isinstance(error, PortMissing | PortDenied):
+            await self._until_there(MISSING_S if isinstance(error, PortMissing) else HOPELESS_S)
+        elif isinstance(error, WrongBoard | VersionError):
+            await self._rest(HOPELESS_S)
+        elif isinstance(error, SessionLost):
+            await self._rest(BACKOFF_S[0])
+        else:
+            await self._rest(BACKOFF_S[min(self._failures, len(BACKOFF_S)) - 1])
+
+    async def _until_there(self, at_most: float) -> None:
+        try:
+            async with asyncio.timeout(at_most):
+                await self._transport().appears()
+                await asyncio.sleep(BACKOFF_S[0])  # udev may not be done with it
+        except TimeoutError:
+            pass
 
 
 def _device(path: str) -> tuple[int, int] | None:

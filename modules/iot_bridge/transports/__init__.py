@@ -63,3 +63,11 @@ class Transport(Protocol):
     def when_room(self, callback: Callable[[], None]) -> None:
         """Call back, once, when there may be `room` again. Call only while there is none."""
         ...
+
+
+class Port(Transport, Protocol):
+    """A line that comes and goes."""
+
+    async def appears(self) -> None:
+        """After `PortMissing` or `PortDenied`: wait until it is worth another attempt, if anybody tells."""
+        ...

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, Self
 
 from boardtalk.modules.iot_bridge.errors import PortBusy, PortDenied, PortError, PortMissing
+from boardtalk.modules.iot_bridge.transports import hotplug
 from boardtalk.modules.iot_bridge.transports.pace import Pace
 
 if TYPE_CHECKING:
@@ -121,6 +122,10 @@ class SerialPort:
             self._written = callback
         else:
             self._loop.call_later(self._pace.wait_s(self._in_kernel(), self._loop.time()), callback)
+
+    async def appears(self) -> None:
+        """See `Port.appears`."""
+        await hotplug.appears(self.name)
 
     def _in_kernel(self) -> int:
         """Bytes that the kernel has not sent yet; a pseudo-terminal would always say 0."""

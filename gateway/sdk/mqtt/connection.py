@@ -11,14 +11,14 @@ import secrets
 import time
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from boardtalk.broker import packets
-from boardtalk.broker.base import BrokerError, LoginRefused
-from boardtalk.broker.packets import Connack, Packet, PacketError, Publish, Suback
+from boardtalk.sdk.mqtt import packets
+from boardtalk.sdk.mqtt.endpoint import BrokerError, LoginRefused
+from boardtalk.sdk.mqtt.packets import Connack, Packet, PacketError, Publish, Suback
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from boardtalk.broker.base import Endpoint
+    from boardtalk.sdk.mqtt.endpoint import Endpoint
 
 KEEPALIVE_S: Final = 15
 """A ping so often."""
@@ -47,6 +47,11 @@ class Connection(asyncio.Protocol):
         self._lost = self._loop.create_future()
         self._paused = False
         self._heard_s = time.monotonic()
+
+    @property
+    def waiting_bytes(self) -> int:
+        """What was sent in earlier turns and has found no room in the socket yet."""
+        return self._transport.get_write_buffer_size()
 
     def send(self, data: bytes) -> None:
         """Send with what else is sent in this turn. After a loss: into the void."""

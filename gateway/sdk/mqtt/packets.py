@@ -10,7 +10,7 @@ from __future__ import annotations
 from struct import pack
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
-from boardtalk.broker.base import MAX_PACKET_BYTES, BrokerError
+from boardtalk.sdk.mqtt.endpoint import MAX_PACKET_BYTES, BrokerError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

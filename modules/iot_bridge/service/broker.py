@@ -1,0 +1,250 @@
+"""Boards that come over a message broker: one connection for all, and a `Transport` to each.
+
+It has a login of its own, which the gateway leaves in the state folder: stop and leases go on while the
+gateway hangs. One MQTT message carries one frame, without COBS.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING, Final, Self
+
+import msgspec
+
+from boardtalk.modules.iot_bridge.errors import PortMissing
+from boardtalk.modules.iot_bridge.link.framing import MAX_PIECE_BYTES, stuff, unstuff
+from boardtalk.modules.iot_bridge.transports.pace import Pace
+from boardtalk.sdk.mqtt import packets
+from boardtalk.sdk.mqtt.connection import Connection, open_connection
+from boardtalk.sdk.mqtt.endpoint import BrokerError, boards_endpoint
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+    from types import TracebackType
+
+    from boardtalk.modules.iot_bridge.service import api
+
+MQTT: Final = "mqtt"
+"""What a configuration calls this kind of port."""
+SUBSCRIPTIONS: Final = (("boards/+/status", 1), ("boards/+/tx", 0))
+ONLINE: Final = b"online"
+BACKOFF_S: Final = (0.1, 0.2, 0.5, 1.0)
+"""Pauses between attempts to reach the broker."""
+BAUD: Final = 1_000_000
+"""What Wi-Fi and a board are taken to carry."""
+READ_BYTES: Final = 1024
+UNREAD_BYTES: Final = 1 << 15
+"""What a board says beyond this before it is read is dropped; its link repeats what matters."""
+MAX_NAMES: Final = 1000
+"""Boards that are known by their last will; a broker that anybody may log in at could name any number."""
+NO_BROKER: Final = "there is no broker: write a block `broker { }`"
+
+log = logging.getLogger(__name__)
+
+
+class Broker:
+    """The connection, kept up while `run` runs.
+
+    Args:
+        state: the state folder, where the gateway leaves the login.
+    """
+
+    def __init__(self, state: Path) -> None:
+        self.reason = NO_BROKER
+        """Why there is no connection."""
+        self.connection: Connection | None = None
+        self._state = state
+        self._online: dict[str, asyncio.Event] = {}
+        """By name, whether a board is logged in."""
+        self._ports: dict[str, MqttPort] = {}
+        self._shown: dict[str, bytes] = {}
+        """What everybody may read of each board."""
+        self._packet_id = 0
+
+    async def run(self) -> None:
+        """Stay connected until cancelled."""
+        failures = 0
+        while True:
+            endpoint = boards_endpoint(self._state)
+            if endpoint is None:
+                reason = NO_BROKER
+            else:
+                try:
+                    connection = await open_connection(endpoint, "link", SUBSCRIPTIONS)
+                    failures = 0
+                    await self._serve(connection)
+                except (OSError, TimeoutError, BrokerError) as error:
+                    reason = f"the broker at {endpoint} is not reached: {error or 'no answer'}"
+                except Exception as error:  # boards at other ports go on, whatever a broker says
+                    log.exception("broker")
+                    reason = f"{MQTT}: a fault in the gateway: {error!r}"
+            if reason != self.reason:
+                log.warning("%s", reason)
+            self.reason = reason
+            await asyncio.sleep(BACKOFF_S[min(failures, len(BACKOFF_S) - 1)])
+            failures += 1
+
+    def port(self, name: str) -> MqttPort:
+        """The transport to a board; unopened, for one use."""
+        return MqttPort(name, self)
+
+    def online(self, name: str) -> asyncio.Event:
+        """Whether a board is logged in."""
+        return self._online.setdefault(name, asyncio.Event())
+
+    def show(self, board: api.BoardChanged) -> None:
+        """Let everybody see how a board is, now and later."""
+        if not board.name:
+            return
+        told = {key: getattr(board, key) for key in ("state", "detail", "uid", "port", "firmware")}
+        self._shown[board.name] = msgspec.json.encode(told)
+        self._publish_state(board.name)
+
+    def open(self, port: MqttPort) -> Connection:
+        """Have what a board says come to this port.
+
+        Raises:
+            PortMissing: the broker is away, or the board is not logged in.
+        """
+        if self.connection is None:
+            raise PortMissing(f"{MQTT}: {self.reason}")
+        if not self.online(port.board).is_set():
+            raise PortMissing(
+                f"{MQTT}: not logged in at the broker; `boardtalk boards credentials {port.board}` "
+                "makes the login that its boardtalk.json needs"
+            )
+        self._ports[port.board] = port
+        return self.connection
+
+    def close(self, port: MqttPort) -> None:
+        """It no longer listens."""
+        if self._ports.get(port.board) is port:
+            del self._ports[port.board]
+
+    async def _serve(self, connection: Connection) -> None:
+        self.connection, self.reason = connection, ""
+        try:
+            for name in self._shown:
+                self._publish_state(name)
+            while True:
+                for packet in await connection.read():
+                    if isinstance(packet, packets.Publish):
+                        self._take(connection, packet)
+        finally:
+            self.connection = None
+            for online in self._online.values():
+                online.clear()
+            for port in self._ports.values():
+                port.lose()
+            await connection.close()
+
+    def _take(self, connection: Connection, message: packets.Publish) -> None:
+        if message.qos:
+            connection.send(packets.puback(message.packet_id))
+        name, _, what = message.topic.removeprefix("boards/").partition("/")
+        port = self._ports.get(name)
+        if what == "status":
+            self._on_status(name, online=message.payload == ONLINE)
+        elif message.retain or message.dup:
+            log.warning("a repeated or retained message from %s is not acted on", name)
+        elif port is not None:
+            port.take(message.payload)
+
+    def _on_status(self, name: str, *, online: bool) -> None:
+        if name not in self._online and len(self._online) >= MAX_NAMES:
+            return
+        there = self.online(name)
+        port = self._ports.get(name)
+        if port is not None and there.is_set():  # it went, or came anew without going
+            port.lose()
+        if online:
+            there.set()
+        else:
+            there.clear()
+
+    def _publish_state(self, name: str) -> None:
+        if self.connection is not None:
+            self._packet_id = self._packet_id % packets.MAX_PACKET_ID + 1
+            topic = f"boards/{name}/state"
+            self.connection.send(packets.publish(topic, self._shown[name], self._packet_id, retain=True))
+
+
+class MqttPort:
+    """A `Transport` to one board."""
+
+    name = MQTT
+
+    def __init__(self, board: str, broker: Broker) -> None:
+        self.board = board
+        self._broker = broker
+        self._topic = f"boards/{board}/rx"
+        self._input = bytearray()
+        self._arrived = asyncio.Event()
+        self._lost = False
+        self._pace = Pace(BAUD)
+        self._loop = asyncio.get_running_loop()
+
+    @property
+    def frame_bytes(self) -> int:
+        """See `Transport.frame_bytes`."""
+        return self._pace.frame_bytes
+
+    @property
+    def room(self) -> int:
+        """See `Transport.room`."""
+        return self._pace.room(self._connection.waiting_bytes, self._loop.time())
+
+    async def __aenter__(self) -> Self:
+        """See `Transport`."""
+        self._connection = self._broker.open(self)
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+        /,
+    ) -> None:
+        """Leave the board alone."""
+        self.lose()
+        self._broker.close(self)
+
+    async def read(self) -> bytes:
+        """See `Transport.read`."""
+        while not self._input and not self._lost:
+            self._arrived.clear()
+            await self._arrived.wait()
+        data = bytes(self._input[:READ_BYTES])
+        del self._input[:READ_BYTES]
+        return data
+
+    def write(self, data: bytes) -> None:
+        """See `Transport.write`; `data` is made of whole frames."""
+        if self._lost:
+            return
+        for piece in data.split(b"\0"):
+            if piece and (frame := unstuff(piece)) is not None:
+                self._connection.send(packets.publish_once(self._topic, frame))
+        self._pace.wrote(len(data), self._loop.time())
+
+    def when_room(self, callback: Callable[[], None]) -> None:
+        """See `Transport.when_room`."""
+        self._loop.call_later(self._pace.wait_s(self._connection.waiting_bytes, self._loop.time()), callback)
+
+    async def appears(self) -> None:
+        """See `Port.appears`."""
+        await self._broker.online(self.board).wait()
+
+    def take(self, frame: bytes) -> None:
+        """A frame has come."""
+        if len(frame) < MAX_PIECE_BYTES and len(self._input) < UNREAD_BYTES:
+            self._input += stuff(frame) + b"\0"
+            self._arrived.set()
+
+    def lose(self) -> None:
+        """The board has gone, or the way to it."""
+        self._lost = True
+        self._arrived.set()
