@@ -15,7 +15,7 @@ from boardtalk import stop as stop_door
 from boardtalk.hil.board import EmulatedBoard
 from boardtalk.hil.line import FaultyLine
 
-from .figures import note, spread
+from .figures import note, quantile, spread
 from .load import HANGING, HOG, TALK, Echo, running
 from .rig import ROBOTS, Desk, Rig, ids, insist, seeded
 
@@ -102,7 +102,8 @@ async def measured(
         late = sum(each > p99_s for each in times)
         if late <= max(1, len(times) // 100) and max(times) <= max_s:
             return
-        assert echo.disturbed(p99_s, max_s), f"{late} of {len(times)} above {p99_s} s; max {max(times)} s"
+        excess = max(max(times) - max_s, quantile(times, 0.98) - p99_s)
+        assert echo.excuses(excess), f"{late} of {len(times)} above {p99_s} s; max {max(times)} s"
     pytest.xfail("the machine itself was disturbed each time")
 
 
