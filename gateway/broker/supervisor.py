@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 START_TIMEOUT_S: Final = 10.0
 """nats-server needs 50 ms here; a Pi with a slow card a few seconds."""
+RESTART_TIMEOUT_S: Final = 2.0
+"""One that ran before and does not come up with its data within this will not: clients wait."""
 STOP_TIMEOUT_S: Final = 3.0
 PROBE_INTERVAL_S: Final = 0.02
 MIN_BACKOFF_S: Final = 0.1
@@ -115,27 +117,27 @@ class Supervisor:
         while True:
             await asyncio.sleep(backoff_s)
             try:
-                return await self._start()
+                return await self._start(RESTART_TIMEOUT_S)
             except BrokerError as error:
                 if str(error) != told:
                     log.error("broker does not start", broker=self.name, reason=str(error))
                 told = str(error)
                 backoff_s = min(backoff_s * 2, MAX_BACKOFF_S)
 
-    async def _start(self) -> None:
+    async def _start(self, patience_s: float = START_TIMEOUT_S) -> None:
         """Start the process; if it does not come up with its old data, without them."""
         for port in self._ports:
             check_free(self._endpoint.host, port)
         try:
-            await self._start_once()
+            await self._start_once(patience_s)
         except BrokerError as error:
             if not self._set_store_aside():
                 raise
             folder = str(_aside(self._store))
             log.error("broker does not start with its old data: set aside", folder=folder, reason=str(error))
-            await self._start_once()
+            await self._start_once(START_TIMEOUT_S)
 
-    async def _start_once(self) -> None:
+    async def _start_once(self, patience_s: float) -> None:
         self._tail.clear()
         try:
             self._process = await asyncio.create_subprocess_exec(
@@ -146,21 +148,23 @@ class Supervisor:
             raise BrokerError(f"can't start {self.name}: {error.strerror}") from error
         self._listener = self._tasks.create_task(self._listen(self._process), name=f"{self.name} output")
         try:
-            connection = await self._ready(self._process)
+            connection = await self._ready(self._process, patience_s)
             connection.send(self._greeting)
             await connection.close()
         except BaseException:
             await self._end()
             raise
 
-    async def _ready(self, process: asyncio.subprocess.Process) -> Connection:
+    async def _ready(self, process: asyncio.subprocess.Process, patience_s: float) -> Connection:
         """A connection to the process, as soon as it takes one."""
         with suppress(TimeoutError):
-            async with asyncio.timeout(START_TIMEOUT_S):
+            async with asyncio.timeout(patience_s):
                 while process.returncode is None:
                     with suppress(OSError, BrokerError):
                         return await open_connection(self._endpoint, "probe")
                     await asyncio.sleep(PROBE_INTERVAL_S)
+        with suppress(ProcessLookupError):
+            process.kill()  # it has nothing to finish
         await self._end()
         raise BrokerError(
             f"{self.name} does not start on {self._endpoint}: {self._words() or 'it says nothing'}"

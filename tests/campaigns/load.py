@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from .figures import quantile, spread
+from .figures import spread
 
 HOG = "while True: pass"
 TALK = """
@@ -86,14 +86,14 @@ class Echo:
             process.kill()
             await process.wait()
 
-    def disturbed(self, p99_s: float, max_s: float) -> bool:
-        """Whether the machine alone took half of what is promised for more."""
-        return quantile(self.times_s, 0.99) > p99_s / 2 or max(self.times_s) > max_s / 2
+    def excuses(self, late_s: float) -> bool:
+        """Whether the machine alone was that late once: then a run says nothing."""
+        return late_s <= max(self.times_s)
 
     def judge(self, times_s: Sequence[float], promised_s: float, what: str = "") -> None:
         """See that a promise was kept; a run in which the machine itself was later than that is invalid."""
         late = max(times_s) - promised_s
-        assert late <= max(self.times_s), f"{what} {late:.3f} s later than the {promised_s} s promised"
+        assert self.excuses(late), f"{what} {late:.3f} s later than the {promised_s} s promised"
         if late > 0:
             pytest.xfail(f"the machine itself was disturbed: {spread(self.times_s)}")
 

@@ -59,6 +59,8 @@ class Desk:
     def __init__(self, state: Path, user: str = "alice") -> None:
         self.states: dict[str, list[str]] = {}
         """By message id, in the order of their arrival."""
+        self.heard: dict[str, float] = {}
+        """By message id, when the first news of it came."""
         self.details: dict[str, str] = {}
         self.answers: dict[str, str] = {}
         """By the id of what they answer."""
@@ -149,6 +151,7 @@ class Desk:
         match event["type"]:
             case "status":
                 status = event["status"]
+                self.heard.setdefault(event["message_id"], time.monotonic())
                 self.states.setdefault(event["message_id"], []).append(status["state"])
                 self.details[event["message_id"]] = status.get("detail", "")
             case "presence":

@@ -187,15 +187,15 @@ class Stage:
         """The board starts anew: nothing moves, and what was accepted before is gone."""
         epoch, latched = self.board.epoch, self.board.latched
         await self.robot.reset()
+        self.robot.outputs.clear()  # of motors that have lost their board
         async with asyncio.timeout(10):
             while self.board.epoch == epoch:
                 await asyncio.sleep(0.005)
         await self._ready()
         assert self.board.latched == latched
         self.held = [(number, 0) for number, _ in self.held]
-        seen = len(self.robot.outputs)
         await asyncio.sleep(0.02)
-        assert not any(each.state.get("power") for each in self.robot.outputs[seen:])
+        assert not any(each.state.get("power") for each in self.robot.outputs)
 
     def _stands(self) -> None:
         self.robot._world._hear()
