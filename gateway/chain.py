@@ -174,7 +174,7 @@ class Chain:
         place = self._places.get(name)
         if place is None:
             return True
-        self.stages[place].health.last_error = f"{callback}: {type(error).__name__}: {error}"
+        self.stages[place].health.failed_in(callback, error)
         return self.stages[place].on_fail == "skip"
 
     def run(

@@ -33,7 +33,7 @@ START_S: Final = 10.0
 """A module that takes longer to start, or to take new settings, has failed to."""
 CLEANUP_S: Final = 5.0
 """A module that takes longer to clean up is left as it is: the others and their robots wait."""
-VERDICTS: Final = ("consumed", "replaced", "refused", "failed", "rested")
+VERDICTS: Final = ("consumed", "replaced", "refused", "rested")
 """What a `Health` counts, as a `Report` calls it."""
 
 log = structlog.get_logger()
@@ -303,6 +303,7 @@ def _report(each: _Running | _Failed, position: int) -> Report:
         description=instance.module.description,
         on_fail=stage.on_fail,
         calls=health.calls,
+        failed=health.verdicts["failed"] + health.failed_elsewhere,
         passed=health.passed,
         slow=health.slow,
         p50_ms=health.percentile_ms(50),
