@@ -88,6 +88,11 @@ class Configuration:
         await self.runner.start(plan.instances)
         self._put_in_service()
 
+    @property
+    def foreign_broker(self) -> str:
+        """Where the broker is, if somebody else runs it: he alone lets users in there."""
+        return conf.foreign_broker(self._document)
+
     def answer_with(self, desk: Module) -> None:
         """Have a module of the gateway's own at the end of each chain; before `start`."""
         self._desk = desk
@@ -231,7 +236,7 @@ def check_names(document: conf.Document, plan: Plan, users: Users) -> None:
 
 
 def _tell(event: str, error: Exception) -> None:
-    """Log why nothing came of a change; where in the code it was matters only if nobody meant it to happen."""
+    """Log why nothing came of a change, and where in the code it was if nobody meant it to happen."""
     log.error(event, error=str(error), exc_info=None if isinstance(error, BoardtalkError) else error)
 
 

@@ -84,7 +84,9 @@ class Source:
     def files(self) -> list[Path]:
         """The files of it that are imported by now."""
         found = [
-            getattr(module, "__file__", None) for name, module in sys.modules.copy().items() if self._owns(name)
+            getattr(module, "__file__", None)
+            for name, module in sys.modules.copy().items()
+            if self._owns(name)
         ]
         return sorted(Path(file) for file in found if file)
 

@@ -161,7 +161,9 @@ def _module_problems(block: Block, known: Mapping[str, type[Settings] | None]) -
         try:
             return problems(block, ModuleOptions, type_) if type_ else []
         except (Exception, SystemExit) as error:  # noqa: BLE001 - code of the module's reads them
-            return [block.error(f"the settings of this module can't be read: {type(error).__name__}: {error}")]
+            return [
+                block.error(f"the settings of this module can't be read: {type(error).__name__}: {error}")
+            ]
     hint = suggestion(block.name, known, "there are")
     what = f"there is no module {quoted(block.name)}" if block.name else "`module` needs a name"
     return [block.error(f"{what}; {hint}")]

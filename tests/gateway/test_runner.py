@@ -135,7 +135,8 @@ class Boards(Diary):
 
 
 MODULES = {
-    each.name: each for each in (Diary, Pliable, Lame, Sloppy, Slow, Sleeper, Stubborn, Thinker, Quitter, Boards)
+    each.name: each
+    for each in (Diary, Pliable, Lame, Sloppy, Slow, Sleeper, Stubborn, Thinker, Quitter, Boards)
 }
 
 
