@@ -27,9 +27,10 @@ PAIRS: Final = 10
 """Conversations of the bystanders."""
 RATE: Final = 200
 """Their messages a second, together."""
-SECONDS: Final = 40.0
+SECONDS: Final = 60.0
+"""An isolated villain keeps everybody waiting once a minute, so a shorter look is none."""
 PROVOKE_S: Final = 0.5
-"""Between two provocations of inline villains. Isolated ones are provoked once: spinning does not end."""
+"""Between two provocations, of each: an isolated one begins again as soon as its process runs again."""
 
 
 def rows() -> Iterator[Row]:
@@ -74,10 +75,9 @@ def _villains() -> list[Instance]:
 
 
 async def _provoke(gateway: Bench) -> None:
-    for crime in ISOLATED:
-        gateway.say("bob", crime, "now")
     while True:
-        gateway.say("bob", "inline", "now")
+        for bait in ("inline", *ISOLATED):
+            gateway.say("bob", bait, "now")
         await asyncio.sleep(PROVOKE_S)
 
 
