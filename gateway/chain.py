@@ -128,7 +128,7 @@ class Stage:
         except Exception as error:  # noqa: BLE001 - whatever a module raises is its own failure
             return error
         except SystemExit as error:
-            return _exited(error)
+            return exited(error)
         finally:
             self._waiting -= 1
             if not self._waiting:
@@ -174,7 +174,7 @@ class Chain:
         place = self._places.get(name)
         if place is None:
             return True
-        self.stages[place].health.last_error = f"{callback}: {type(error).__name__}: {error}"
+        self.stages[place].health.failed_in(callback, error)
         return self.stages[place].on_fail == "skip"
 
     def run(
@@ -194,7 +194,7 @@ class Chain:
             except Exception as error:  # noqa: BLE001 - whatever a module raises is its own failure
                 verdict = error
             except SystemExit as error:
-                verdict = _exited(error)
+                verdict = exited(error)
             ended = perf_counter_ns()
             elapsed = ended - began
             health = stage.health
@@ -267,6 +267,6 @@ class Chain:
         )
 
 
-def _exited(error: SystemExit) -> Exception:
+def exited(error: SystemExit) -> Exception:
     """What a module that called `sys.exit` did: the gateway does not end for that."""
     return RuntimeError(f"it called sys.exit({error.code!r})")

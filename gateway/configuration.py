@@ -11,7 +11,7 @@ from boardtalk import conf, loader, logs
 from boardtalk.chain import Chain, Stage
 from boardtalk.directory import Group
 from boardtalk.loader import Change, What
-from boardtalk.sdk import ConfigError, Role
+from boardtalk.sdk import BoardtalkError, ConfigError, Role
 from boardtalk.users import UserError
 
 if TYPE_CHECKING:
@@ -88,6 +88,11 @@ class Configuration:
         await self.runner.start(plan.instances)
         self._put_in_service()
 
+    @property
+    def foreign_broker(self) -> str:
+        """Where the broker is, if somebody else runs it: he alone lets users in there."""
+        return conf.foreign_broker(self._document)
+
     def answer_with(self, desk: Module) -> None:
         """Have a module of the gateway's own at the end of each chain; before `start`."""
         self._desk = desk
@@ -116,10 +121,7 @@ class Configuration:
     async def _reload(self) -> list[Change]:
         async with self._changing:
             self._next = None
-            document = await asyncio.to_thread(self._source)
-            if problems := await asyncio.to_thread(loader.problems, document):
-                raise InvalidConfigError(problems)
-            plan = await asyncio.to_thread(loader.plan, document)
+            document, plan = await asyncio.to_thread(self._read)
             check_names(document, plan, self._users)
             settings = conf.settings(document.globals, conf.Gateway)
             changes = self._later(document)
@@ -136,11 +138,28 @@ class Configuration:
                 log.info("configuration", part=change.name, what=change.what.value, detail=change.detail)
             return changes
 
+    def _read(self) -> tuple[conf.Document, Plan]:
+        """The configuration as it is now; in a thread, since code of modules runs.
+
+        Raises:
+            ConfigError: it is wrong, or that code is.
+        """
+        try:
+            document = self._source()
+            if problems := loader.problems(document):
+                raise InvalidConfigError(problems)
+            return document, loader.plan(document)
+        except ConfigError:
+            raise
+        except BaseException as error:
+            reason = f"code of a module fails: {type(error).__name__}: {error}"
+            raise InvalidConfigError([ConfigError(reason)]) from error
+
     async def _reload_or_log(self) -> None:
         try:
             await self.reload()
-        except (ConfigError, UserError) as error:
-            log.error("configuration not reloaded", error=str(error))
+        except Exception as error:  # noqa: BLE001 - there is nobody else to tell
+            _tell("configuration not reloaded", error)
 
     async def _watch(self) -> None:
         seen: dict[Path, float] = {}
@@ -159,9 +178,9 @@ class Configuration:
         try:
             for change in await self.reload():
                 log.warning("reloaded", part=change.name, what=change.what.value, detail=change.detail)
-        except (ConfigError, UserError) as error:
+        except Exception as error:  # noqa: BLE001 - whatever it is, the next change may mend it
             source.remember(forgotten)
-            log.error("not reloaded", error=str(error))
+            _tell("not reloaded", error)
 
     def _spawn(self, work: Coroutine[Any, Any, T], name: str) -> asyncio.Task[T]:
         task = asyncio.create_task(work, name=f"configuration: {name}")
@@ -214,6 +233,11 @@ def check_names(document: conf.Document, plan: Plan, users: Users) -> None:
                 f"{name!r} is a user, and a {kind} in the configuration: "
                 f"`boardtalk user remove {name}`, or call the {kind} otherwise"
             )
+
+
+def _tell(event: str, error: Exception) -> None:
+    """Log why nothing came of a change, and where in the code it was if nobody meant it to happen."""
+    log.error(event, error=str(error), exc_info=None if isinstance(error, BoardtalkError) else error)
 
 
 def _ages(files: Sequence[Path]) -> dict[Path, float]:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
 import structlog
 
 from boardtalk.checked import checked, checked_message
 from boardtalk.notes import Notes
-from boardtalk.pace import Pace
-from boardtalk.sdk import Code, Contact, Message, Refused, Status
+from boardtalk.pace import STORED, Pace
+from boardtalk.sdk import Code, Contact, Flag, Message, Refused, Status
 from boardtalk.work import Work
 
 if TYPE_CHECKING:
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from boardtalk.loader import Instance
     from boardtalk.sdk import Action, Settings
     from boardtalk.users import Audience
+
+NEVER_STORED: Final = Flag.TRANSIENT | Flag.PRESENCE
 
 
 class ModuleContext(Work):
@@ -82,7 +84,8 @@ class ModuleContext(Work):
         owner = self._hub.directory.owner(message.sender)
         if owner is not None and owner != self.instance:
             raise Refused(Code.DENIED, f"{message.sender!r} belongs to the module {owner}")
-        self._pace.do(partial(self._hub.submit, self.instance, message, status))
+        cost = 1 if message.flags & NEVER_STORED else STORED
+        self._pace.do(partial(self._hub.submit, self.instance, message, status), cost)
 
     def report(self, message: Message, status: Status) -> None:
         """See the SDK."""

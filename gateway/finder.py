@@ -14,6 +14,7 @@ from importlib.machinery import ModuleSpec
 from importlib.metadata import EntryPoint, entry_points
 from importlib.util import cache_from_source, find_spec, module_from_spec, spec_from_file_location
 from pathlib import Path
+from threading import current_thread, main_thread
 from typing import TYPE_CHECKING, Final
 
 from boardtalk.sdk import API_VERSION, Module, ModuleError, check_address
@@ -60,7 +61,9 @@ class Source:
             return _checked(self.name, self._import())
         except ModuleError:
             raise
-        except (Exception, SystemExit) as error:
+        except BaseException as error:
+            if isinstance(error, KeyboardInterrupt) and current_thread() is main_thread():
+                raise  # Ctrl-C; to other threads nobody but their own code says that
             raise ModuleError(
                 f"module {self.name!r} ({self.origin}): {type(error).__name__}: {error}"
             ) from error
@@ -81,7 +84,9 @@ class Source:
     def files(self) -> list[Path]:
         """The files of it that are imported by now."""
         found = [
-            getattr(module, "__file__", None) for name, module in sys.modules.items() if self._owns(name)
+            getattr(module, "__file__", None)
+            for name, module in sys.modules.copy().items()
+            if self._owns(name)
         ]
         return sorted(Path(file) for file in found if file)
 

@@ -60,6 +60,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     replaced: int = 0
     refused: int = 0
     failed: int = 0
+    """Messages and other callbacks."""
     rested: int = 0
     """Messages that went past it, because it had failed too often."""
     slow: int = 0
@@ -109,6 +110,9 @@ class Health:
         """Durations of the last calls, by their number modulo `RECENT`."""
         self.verdicts: Counter[str] = Counter()
         """Everything but PASS: consumed, replaced, refused, failed, rested."""
+        self.failed_elsewhere = 0
+        """Callbacks other than `on_message` that failed. They open no breaker: what `on_message` does for
+        messages may be as good as ever, and with `on_fail = drop` nothing would pass."""
         self.last_error = ""
         self.breaker = Breaker()
 
@@ -129,6 +133,11 @@ class Health:
         log.error("module rests", module=self.name, seconds=self.breaker.until - now)
         return True
 
+    def failed_in(self, callback: str, error: BaseException) -> None:
+        """Note that a callback other than `on_message` failed."""
+        self.failed_elsewhere += 1
+        self.last_error = f"{callback}: {_words(error)}"
+
     def dawdled(self, elapsed_ns: int) -> None:
         """Count and report a callback that took longer than the soft deadline."""
         self.slow += 1
@@ -145,5 +154,5 @@ class Health:
         return taken[len(taken) * percent // 100] / 1e6 if taken else 0.0
 
 
-def _words(error: Exception) -> str:
+def _words(error: BaseException) -> str:
     return f"{type(error).__name__}: {error}"

@@ -12,10 +12,13 @@ from boardtalk.sdk import Code, Refused
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-BURST: Final = 200
+BURST: Final = 100
 RATE: Final = 1000.0
 """A second. More than people read and boards report; little enough to leave the others in peace."""
-MAX_WAITING: Final = 5_000
+STORED: Final = 2
+"""What is stored counts so often: the disk is everybody's."""
+MAX_WAITING: Final = 1_000
+"""To take more of them in one go would keep everybody waiting."""
 TURN_S: Final = 0.01
 
 
@@ -25,24 +28,22 @@ class Pace:
     def __init__(self) -> None:
         self._room = float(BURST)
         self._at = time.monotonic()
-        self._waiting: deque[Callable[[], None]] = deque()
+        self._waiting: deque[tuple[Callable[[], None], int]] = deque()
         self.sending: asyncio.Task[None] | None = None
         """Sends what waits; None: nothing does."""
 
-    def do(self, send: Callable[[], None]) -> None:
+    def do(self, send: Callable[[], None], cost: int = 1) -> None:
         """Send now or soon.
 
         Raises:
             Refused: too much waits already.
         """
-        if not self._waiting and self._take():
+        if not self._waiting and self._take(cost):
             send()
             return
         if len(self._waiting) >= MAX_WAITING:
-            raise Refused(
-                Code.BUSY, f"{len(self._waiting)} messages of this module wait: it sends more than {RATE:g}/s"
-            )
-        self._waiting.append(send)
+            raise Refused(Code.BUSY, f"{len(self._waiting)} messages of this module wait: it sends too much")
+        self._waiting.append((send, cost))
         if self.sending is None:
             self.sending = asyncio.create_task(self._send_waiting(), name="messages of a module that wait")
 
@@ -51,18 +52,18 @@ class Pace:
         if self.sending:
             self.sending.cancel()
 
-    def _take(self) -> bool:
+    def _take(self, cost: int) -> bool:
         now = time.monotonic()
         self._room = min(BURST, self._room + (now - self._at) * RATE)
         self._at = now
-        if self._room < 1:
+        if self._room < cost:
             return False
-        self._room -= 1
+        self._room -= cost
         return True
 
     async def _send_waiting(self) -> None:
         while self._waiting:
             await asyncio.sleep(TURN_S)
-            while self._waiting and self._take():
-                self._waiting.popleft()()
+            while self._waiting and self._take(self._waiting[0][1]):
+                self._waiting.popleft()[0]()
         self.sending = None

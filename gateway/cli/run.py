@@ -63,7 +63,8 @@ def check(file: Path, /, *, json: AsJson = False) -> int:
     """
     try:
         document = configuration.load(file)
-        found, warnings = loader.problems(document), document.warnings
+        found = loader.problems(document)
+        warnings = [*document.warnings, *configuration.unknown_members(document, [me()])]
     except ConfigError as error:  # what can't be read can't be looked at further
         found, warnings = [error], []
     if json:

@@ -9,10 +9,11 @@ from typing import Any
 
 from cyclopts import App
 
+from boardtalk import app, conf
 from boardtalk.cli.common import DONE, await_, console, errors, me, print_json
 from boardtalk.frontends import local
 from boardtalk.frontends.client import GatewayClient, NoGateway
-from boardtalk.sdk import Kind, Role
+from boardtalk.sdk import ConfigError, Kind, Role
 from boardtalk.sdk.folders import running_folder
 from boardtalk.sdk.options import AsJson, StateFolder
 from boardtalk.state import locked
@@ -23,6 +24,12 @@ users = App(name="user", help="Users, their roles and tokens.")
 
 def _change_user(action: str, address: str, state: Path | None, *, as_json: bool, **more: Any) -> int:
     changed = await_(_change_running_or_stored(state or running_folder(), action, address, more))
+    if changed.token and changed.foreign_broker:
+        errors.print(
+            f"the broker {changed.foreign_broker} is somebody else's and does not know this password: "
+            f"only its operator can let {address} in there",
+            soft_wrap=True,
+        )
     if as_json:
         print_json(changed)
         return DONE
@@ -35,14 +42,25 @@ def _change_user(action: str, address: str, state: Path | None, *, as_json: bool
     return DONE
 
 
-async def _change_running_or_stored(folder: Path, action: str, address: str, more: dict[str, Any]) -> Any:
+async def _change_running_or_stored(
+    folder: Path, action: str, address: str, more: dict[str, Any]
+) -> local.UserChanged:
     """Ask the running gateway, which tells the broker at once; if none runs, change the stored users."""
     try:
         async with GatewayClient.connect(folder, me()) as client:
             return await client.ask(local.ChangeUser(action, address, **more), local.UserChanged)
     except NoGateway:
         with locked(folder):
-            return Users.load(folder / "secrets").change(action, address, **more)
+            changed = Users.load(folder / "secrets").change(action, address, **more)
+        return local.UserChanged(changed.address, changed.role, changed.token, _foreign_broker())
+
+
+def _foreign_broker() -> str:
+    """Where the broker is that a gateway started here would use, if somebody else runs it."""
+    try:
+        return conf.foreign_broker(conf.load(app.find_conf(None)))
+    except ConfigError:
+        return ""  # `boardtalk run` and `boardtalk check` say what is wrong with it
 
 
 @users.command(name="list")

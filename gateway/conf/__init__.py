@@ -23,7 +23,15 @@ from boardtalk.conf.blocks import (
     UserBlock,
 )
 from boardtalk.conf.document import Block, Document, Item
-from boardtalk.conf.files import broker_settings, check, load, module_options, module_settings
+from boardtalk.conf.files import (
+    broker_settings,
+    check,
+    foreign_broker,
+    load,
+    module_options,
+    module_settings,
+    unknown_members,
+)
 from boardtalk.conf.grammar import parse, render
 from boardtalk.conf.settings import problems, settings
 
@@ -43,6 +51,7 @@ __all__ = [
     "UserBlock",
     "broker_settings",
     "check",
+    "foreign_broker",
     "load",
     "module_options",
     "module_settings",
@@ -50,4 +59,5 @@ __all__ = [
     "problems",
     "render",
     "settings",
+    "unknown_members",
 ]

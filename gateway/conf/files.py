@@ -22,9 +22,10 @@ from boardtalk.conf.document import Block, Document, quoted
 from boardtalk.conf.grammar import parse
 from boardtalk.conf.settings import fields, problems, settings, shared_settings, suggestion
 from boardtalk.sdk import AddressError, ConfigError, Settings, check_name
+from boardtalk.sdk.hints import nearest
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
 MAX_FILE_BYTES: Final = 1 << 20
 """A larger file is no configuration."""
@@ -78,6 +79,16 @@ def broker_settings(block: Block) -> BrokerBlock:
     return settings(block, _broker_type(block))
 
 
+def foreign_broker(document: Document) -> str:
+    """Where the broker is that somebody else runs; "" if there is no such broker.
+
+    Raises:
+        ConfigError: its block is wrong.
+    """
+    found = [broker_settings(block) for block in document.of("broker")[:1]]
+    return found[0].url if found and isinstance(found[0], RemoteBroker) else ""
+
+
 def check(
     document: Document,
     module_types: Mapping[str, type[Settings] | None],
@@ -117,10 +128,42 @@ def check(
     return errors
 
 
+def unknown_members(document: Document, users: Iterable[str] = ()) -> list[ConfigError]:
+    """A warning for each member and owner of a group that the configuration does not make a user.
+
+    Args:
+        document: the configuration.
+        users: further ones.
+    """
+    known = {*users, *(block.name for block in document.of("user"))}
+    others = {block.name: block.kind for block in document.blocks if block.kind not in ("user", "module")}
+    return [
+        item.error(f"{item.key}: {_stranger(name, known, others)}")
+        for group in document.of("group")
+        for item in group.items
+        if item.key in ("members", "owner")
+        for name in map(str.strip, item.value.split(","))
+        if name and name not in known
+    ]
+
+
+def _stranger(name: str, known: Iterable[str], others: Mapping[str, str]) -> str:
+    if name in others:
+        return f"{name!r} is a {others[name]}, and a group reaches users only"
+    near = nearest(name, known)
+    guess = f" (did you mean {near!r}?)" if near else ""
+    return f"no block makes {quoted(name)} a user{guess}; `boardtalk user add` can"
+
+
 def _module_problems(block: Block, known: Mapping[str, type[Settings] | None]) -> list[ConfigError]:
     if block.name in known:
         type_ = known[block.name]
-        return problems(block, ModuleOptions, type_) if type_ else []
+        try:
+            return problems(block, ModuleOptions, type_) if type_ else []
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - code of the module's reads them
+            return [
+                block.error(f"the settings of this module can't be read: {type(error).__name__}: {error}")
+            ]
     hint = suggestion(block.name, known, "there are")
     what = f"there is no module {quoted(block.name)}" if block.name else "`module` needs a name"
     return [block.error(f"{what}; {hint}")]

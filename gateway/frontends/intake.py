@@ -90,12 +90,24 @@ class Intake:
             self._hub.refuse(message, refused)
 
     def stop(self, sender: str, payload: bytes) -> None:
-        """Take a payload of the stop lane: whatever it says, it stops; an address in it narrows that down."""
-        self._stop_known(sender, stop.target(payload.decode("utf-8", "replace")) or stop.ALL)
+        """Take a payload of the stop lane: whatever it says, it stops; a robot in it narrows that down."""
+        target = stop.target(payload.decode("utf-8", "replace"))
+        if target is None and payload.lstrip()[:1] == b"{":
+            target = self._named(sender, payload)
+        self._stop_known(sender, target or stop.ALL, envelope.claimed_id(payload))
 
-    def _stop_known(self, sender: str, target: str) -> None:
+    def _named(self, sender: str, payload: bytes) -> str:
+        """The robot that an envelope of the stop lane is for; `ALL` if it can't be read."""
+        try:
+            message = envelope.read(payload, sender, None)
+        except Refused:
+            return stop.ALL
+        meant = stop.meant(message.body[:MAX_STOP_BYTES], message.to, self._is_robot)
+        return message.to if meant is None else meant
+
+    def _stop_known(self, sender: str, target: str, message_id: str = "") -> None:
         to = target if self._is_robot(target) else SYSTEM
-        self._start_stop(Message(sender=sender, to=to, body="stop"))
+        self._start_stop(Message(sender=sender, to=to, body="stop", id=message_id))
 
     def _is_stop(self, target: str) -> bool:
         """Whether a stop word to `target` is one: said to a person or a group it is just a word.

@@ -207,6 +207,9 @@ class Explained(msgspec.Struct, tag="why"):
 class UserChanged(Change, frozen=True, tag="user"):
     """Answers `ChangeUser`."""
 
+    foreign_broker: str = ""
+    """Where the broker is that does not know of it, if somebody else runs it."""
+
 
 class BoardChanged(msgspec.Struct, tag="board"):
     """Answers `ChangeBoard`."""
@@ -416,7 +419,7 @@ class LocalDoor:
             if taken not in (None, Kind.USER):
                 raise UserError(f"{request.address!r} is the address of a {taken}")
         change = self._users.change(request.action, request.address, request.role, request.password)
-        return UserChanged(change.address, change.role, change.token)
+        return UserChanged(change.address, change.role, change.token, self._configuration.foreign_broker)
 
     async def _change_board(self, request: ChangeBoard) -> BoardChanged:
         if self._gate is None:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final, Self
 import msgspec
 import structlog
 
-from boardtalk.chain import Stage
+from boardtalk.chain import Stage, exited
 from boardtalk.health import Condition, Report
 from boardtalk.sdk import PASS, BoardtalkError, Module, ModuleError
 
@@ -33,7 +33,7 @@ START_S: Final = 10.0
 """A module that takes longer to start, or to take new settings, has failed to."""
 CLEANUP_S: Final = 5.0
 """A module that takes longer to clean up is left as it is: the others and their robots wait."""
-VERDICTS: Final = ("consumed", "replaced", "refused", "failed", "rested")
+VERDICTS: Final = ("consumed", "replaced", "refused", "rested")
 """What a `Health` counts, as a `Report` calls it."""
 
 log = structlog.get_logger()
@@ -201,7 +201,7 @@ class Runner:
             if result is not None:
                 async with asyncio.timeout(START_S):
                     await result
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             await context.aclose()
             reason = f"not within {START_S:g} s" if isinstance(error, TimeoutError) else _words(error)
             _tell("module did not start", instance, reason, error)
@@ -240,7 +240,7 @@ class Runner:
             if result is not None:
                 async with asyncio.timeout(START_S):
                     await result
-        except Exception as error:  # noqa: BLE001 - a module's failure is its own
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - a module's failure is its own
             _tell("module refuses its new settings", instance, _words(error), error)
             return Change(instance.name, What.KEPT, _words(error))
         detail = _differences(running.instance, instance)
@@ -280,7 +280,7 @@ async def _clean_up(running: _Running) -> None:
             if result is not None:
                 async with asyncio.timeout(CLEANUP_S):
                     await result
-        except Exception as error:  # noqa: BLE001 - a module's failure is its own
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - a module's failure is its own
             _tell("module did not clean up", running.instance, _words(error), error)
 
 
@@ -303,6 +303,7 @@ def _report(each: _Running | _Failed, position: int) -> Report:
         description=instance.module.description,
         on_fail=stage.on_fail,
         calls=health.calls,
+        failed=health.verdicts["failed"] + health.failed_elsewhere,
         passed=health.passed,
         slow=health.slow,
         p50_ms=health.percentile_ms(50),
@@ -326,11 +327,13 @@ def _values(options: Settings) -> Mapping[str, object]:
     return msgspec.structs.asdict(options)
 
 
-def _tell(event: str, instance: Instance, reason: str, error: Exception) -> None:
+def _tell(event: str, instance: Instance, reason: str, error: BaseException) -> None:
     """Log a failure; where in the code it was matters only if nobody meant it to happen."""
     meant = isinstance(error, BoardtalkError | TimeoutError)
     log.error(event, module=instance.name, error=reason, exc_info=None if meant else error)
 
 
-def _words(error: Exception) -> str:
+def _words(error: Exception | SystemExit) -> str:
+    if isinstance(error, SystemExit):
+        error = exited(error)
     return str(error) or type(error).__name__

@@ -48,12 +48,12 @@ DESCRIBE_S: Final = 10.0
 PING_EVERY_S: Final = 2.0
 PING_S: Final = 1.0
 """A process that does not react for so long is ended: it computes without end, or hangs."""
-PATIENCE_S: Final[Mapping[str, float]] = {"skip": 0.2, "drop": 0.9}
+PATIENCE_S: Final[Mapping[str, float]] = {"skip": 0.1, "drop": 0.9}
 """After so long without a reaction, messages go past it (`skip`), or are refused (`drop`)."""
 BACK_OFF_S: Final = (1.0, 60.0)
 """Pause before a process is started again, at first and at most."""
 HEALTHY_S: Final = 60.0
-"""A process that ran so long is started again after the first pause."""
+"""A process that ran so long is started again after the first pause; until then it is on probation."""
 
 
 class ErrorThere(Exception):
@@ -81,6 +81,11 @@ class Isolated(Module):
     """What of its jail this machine does not have."""
 
     _process: Process | None = None
+    _deciding = 0
+    """Messages that it is asked about just now."""
+    _proven = 0.0
+    """Monotonic seconds. Until then it is on probation, since its last process hung or died: it is asked
+    about one message at a time, and the others do not wait for it."""
 
     async def on_start(self) -> None:
         """Start the process and the module in it."""
@@ -103,7 +108,10 @@ class Isolated(Module):
 
     def on_message(self, message: Message) -> Verdict | Awaitable[Verdict]:
         """Have it decide about a message."""
-        return self._decided(message) if "on_message" in self.callbacks else PASS
+        if "on_message" not in self.callbacks or self._goes_past(message):
+            return PASS
+        self._deciding += 1
+        return self._decided(message)
 
     async def on_message_status(self, message: Message, status: Status) -> None:
         """Tell it about a message of its own."""
@@ -134,6 +142,12 @@ class Isolated(Module):
         answer = await self._asked(api.OnComplete(to, line))
         return answer.found if isinstance(answer, api.Completed) else []
 
+    def _goes_past(self, message: Message) -> bool:
+        """Whether a message does not wait: its process is on probation, and busy with another one."""
+        if not (self._deciding and self.skipped and time.monotonic() < self._proven):
+            return False
+        return self._process is None or message.to not in self._process.addresses
+
     async def _decided(self, message: Message) -> Verdict:
         try:
             verdict = _verdict(await self._asked(api.OnMessage(message)))
@@ -141,6 +155,8 @@ class Isolated(Module):
             if not self.skipped:
                 raise
             return PASS  # no failure of the module's: another message may be the one that it hangs on
+        finally:
+            self._deciding -= 1
         if not isinstance(verdict, Message):
             return verdict
         return verdict.with_(  # whose message it is, is not for it to say
@@ -220,6 +236,7 @@ class Isolated(Module):
                 self.context.log.error("process of a module is started again", why=hung or how, seconds=pause)
             await asyncio.sleep(pause)
             pause, since = min(2 * pause, BACK_OFF_S[1]), time.monotonic()
+            self._proven = since + HEALTHY_S
             try:
                 self._process = await self._started()
             except (BoardtalkError, ErrorThere, OSError) as error:

@@ -109,8 +109,9 @@ class Context(Protocol):
             status: for an answer, how the message that it answers ended; travels with it.
 
         Raises:
-            Refused: `sender` belongs to another module, or this one sends far too much: 200 messages at
-                once and 1,000 a second are fine, up to 5,000 more wait their turn.
+            Refused: `sender` belongs to another module, or this one sends far too much: 50 messages at
+                once and 500 a second are fine (of those that are never stored, twice as many), up to 1,000
+                more wait their turn.
             ValueError: the message can't be stored or sent: a field of another type, or too long.
         """
         ...

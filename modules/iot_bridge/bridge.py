@@ -381,7 +381,8 @@ class IotBridge(Module):
         code, state = end
         status = Status(code=code, state=state, detail=text if code.failed else "")
         self.context.report(message, status)
-        self.reply(message, text, status)
+        with suppress(Refused):  # too much is said in all; what became of it has just been reported
+            self.reply(message, text, status)
 
     # Board to chat ----------------------------------------------------------------------------
 
@@ -492,8 +493,9 @@ class IotBridge(Module):
         """Say something in a robot's name; not stored, and only to who is there."""
         if robot not in self._robots:
             return
-        for user in tuple(listeners):
-            self.context.send(Message(sender=robot, to=user, body=text, flags=Flag.TRANSIENT))
+        with suppress(Refused):  # robots say more than the gateway passes on, or people read
+            for user in tuple(listeners):
+                self.context.send(Message(sender=robot, to=user, body=text, flags=Flag.TRANSIENT))
 
     def _gone(self, robot: Robot) -> None:
         """The link process is away: nothing is known of what runs."""

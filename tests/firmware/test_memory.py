@@ -74,6 +74,21 @@ async def test_the_rover_works_on_and_on_in_little_memory(prepare, heap: str, tm
         assert after >= before - SLACK_BYTES
 
 
+async def test_the_rover_drives_and_stops_from_source_in_64k() -> None:
+    """As it is shipped. There is little left: 72 kB above."""
+    async with EmulatedBoard("rover", heap="64k") as board, Peer(board.port) as peer:
+        await peer.learn()
+        assert (await peer.do("forward", distance=20))["x"] == pytest.approx(20, abs=1)
+        for epoch in range(1, WARM_UP):
+            moving = peer.command("forward", distance=300, epoch=epoch - 1)
+            await peer.started(moving)
+            peer.stop(epoch)
+            assert await peer.result(moving) == (Outcome.CANCELLED, b"stopped")
+            peer.rearm(epoch)
+            await peer.frame(Type.STATE)
+        assert (await peer.do("battery", epoch=epoch))["battery"] > 8
+
+
 async def free(peer: Peer, epoch: int) -> int:
     """What is left at the best of several moments: frames and tasks come and go."""
     moments = []

@@ -400,6 +400,26 @@ async def test_a_process_that_is_lost_is_started_again(folder: Path, crime: str)
         assert await ask(gateway, "os.getpid()") != pid
 
 
+async def test_one_that_was_lost_is_on_probation_busy_with_one_message_it_keeps_no_other_waiting(
+    folder: Path,
+) -> None:
+    async with guest(folder, "word = !") as gateway:
+        gateway.say("alice", "guest", "asyncio.sleep(0.7, 'thought about it')")
+        gateway.say("bob", "carol", "one")
+        assert (await gateway.hears("carol", "one")).body == "one!"
+        gateway.say("alice", "guest", "os._exit(3)")
+        await until(lambda: gateway.contact("guest") is None)
+        await until(lambda: gateway.contact("guest") is not None)
+        await until(lambda: gateway.reports[0].condition is Condition.RUNNING)
+        gateway.say("alice", "guest", "asyncio.sleep(0.7, 'thought again')")
+        gateway.say("bob", "carol", "two")
+        assert (await gateway.hears("carol", "two")).body == "two"
+        assert await ask(gateway, "1 + 1") == "2", "what is for the module itself waits for it"
+        await gateway.hears("alice", "thought again")
+        gateway.say("bob", "carol", "three")
+        assert (await gateway.hears("carol", "three")).body == "three!"
+
+
 async def test_a_call_ends_with_the_process_that_answered(folder: Path) -> None:
     async with guest(folder) as gateway:
         call = await gateway.call("bob", "guest")

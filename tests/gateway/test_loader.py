@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import EntryPoint
 from pathlib import Path
 
@@ -117,6 +119,8 @@ def test_a_module_of_a_folder_can_t_stand_in_for_a_library(folder: Path) -> None
         ("def x(:", "SyntaxError"),
         ("import no_such_library", "No module named 'no_such_library'"),
         ("import sys; sys.exit(3)", "SystemExit: 3"),
+        ("import asyncio; raise asyncio.CancelledError('enough')", "CancelledError: enough"),
+        ("def again(): again()\nagain()", "RecursionError: maximum recursion depth exceeded"),
         ("x = 1", "defines no Module with `name = 'greeter'`"),
         (GREETER.replace('"greeter"', '"other"'), "but 'other'"),
     ],
@@ -129,6 +133,27 @@ def test_code_that_can_t_be_loaded_is_named_with_its_place_in_the_configuration(
     assert error.line == 2
     assert reason in error.reason
     assert "greeter.py" in error.reason
+
+
+def test_what_looks_like_ctrl_c_to_a_thread_is_the_codes_own(folder: Path) -> None:
+    (folder / "greeter.py").write_text("raise KeyboardInterrupt('enough')")
+    text = f"module_folders = {folder}\nmodule greeter {{ }}"
+    with ThreadPoolExecutor(1) as threads:
+        error = threads.submit(only_problem, text).result()
+    assert (error.line, "KeyboardInterrupt: enough" in error.reason) == (2, True)
+    with pytest.raises(KeyboardInterrupt):
+        only_problem(text)
+
+
+@pytest.mark.parametrize(
+    "reads", ["import sys; sys.exit(3)", "raise RuntimeError('boom')", "self.word = no_such_name"]
+)
+def test_code_that_fails_as_it_reads_its_settings_is_named_with_its_place(folder: Path, reads: str) -> None:
+    config = f"class Config(Settings):\n        def __post_init__(self):\n            {reads}\n"
+    (folder / "greeter.py").write_text(GREETER.replace("class Config(Settings):", config))
+    error = only_problem(f"module_folders = {folder}\nmodule greeter {{ }}")
+    assert error.line == 2
+    assert re.search("SystemExit: 3|RuntimeError: boom|NameError: .*no_such_name", error.reason)
 
 
 def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ from boardtalk.events import Delivery
 from boardtalk.frontends.intake import Intake
 from boardtalk.frontends.mqtt import MqttDoor
 from boardtalk.hub import Hub
-from boardtalk.sdk import Role
+from boardtalk.sdk import Contact, Kind, Role
 from boardtalk.sdk.mqtt import packets
 from boardtalk.store import Store
 from boardtalk.users import Account, Audience, Users
@@ -146,6 +146,46 @@ async def test_a_stop_is_carried_out_or_said_not_to_be(rig: Rig) -> None:
     alice = await rig.join("alice")
     await alice.says("chat/alice/stop", "stop")
     await alice.hears("STOP NOT CARRIED OUT")  # there is no link process here
+
+
+@pytest.mark.parametrize("lane", ["stop", "out"])
+@pytest.mark.parametrize(
+    ("body", "stops"), [("stop", "rover"), ("please stop now!", "rover"), ("stop all", "gateway")]
+)
+async def test_an_envelope_stops_whom_it_is_for_and_its_status_has_its_id(
+    rig: Rig, lane: str, body: str, stops: str
+) -> None:
+    for name in ("rover", "otto"):
+        rig.hub.directory.register("iot_bridge", Contact(address=name, kind=Kind.ROBOT, online=True))
+    alice = await rig.join("alice")
+    await alice.says(f"chat/alice/{lane}", envelope(to="rover", body=body, id="s1"))
+    status = json.loads((await alice.hears('"unknown"', "/status")).payload)  # there is no link process here
+    assert (status["id"], status["to"]) == ("s1", stops)
+    answer = json.loads((await alice.hears("STOP NOT CARRIED OUT")).payload)
+    assert answer["refid"] == "s1"
+
+
+@pytest.mark.parametrize(
+    ("payload", "stops", "id_"),
+    [
+        ('{"to": "rover", "body": "forward 20", "id": "s1"}', "rover", "s1"),
+        ('{"to": "bob", "body": "stop", "id": "s1"}', "gateway", "s1"),
+        ('{"to": "nobody", "body": "stop", "id": "s1"}', "gateway", "s1"),
+        ('{"to": "rover", "body": "stop", "id": "s1", "speed": 9}', "gateway", "s1"),
+        ('{"to": "rover", "body": "stop", "id": "s1"', "gateway", "~0"),
+        (b'{"to": "rover\xff"}', "gateway", "~0"),
+        ("{" * 100_000, "gateway", "~0"),
+        ("", "gateway", "~0"),
+    ],
+)
+async def test_whatever_comes_in_the_lane_of_stops_stops_all_if_it_names_no_robot(
+    rig: Rig, payload: str | bytes, stops: str, id_: str
+) -> None:
+    rig.hub.directory.register("iot_bridge", Contact(address="rover", kind=Kind.ROBOT, online=True))
+    alice = await rig.join("alice")
+    await alice.says("chat/alice/stop", payload)
+    status = json.loads((await alice.hears('"unknown"', "/status")).payload)
+    assert (status["id"], status["to"]) == (id_, stops)
 
 
 async def test_presence_tells_who_is_there_and_whether_the_gateway_is(rig: Rig) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager
 from types import SimpleNamespace
@@ -106,13 +107,36 @@ class Thinker(Diary):
         return PASS
 
 
+class Quitter(Diary):
+    """Calls `sys.exit` where its word says."""
+
+    name = "quitter"
+
+    def on_start(self) -> None:
+        self.quit_at("start")
+        self.say("start")
+
+    def on_config(self, config: Any) -> None:
+        if config.word == "config":
+            sys.exit(3)
+
+    async def on_cleanup(self) -> None:
+        self.say("cleanup")
+        self.quit_at("cleanup")
+
+    def quit_at(self, place: str) -> None:
+        if self.config.word == place:
+            sys.exit(3)
+
+
 class Boards(Diary):
     name = "boards"
     blocks = {"thing": Diary.Config}  # noqa: RUF012 - as in any module
 
 
 MODULES = {
-    each.name: each for each in (Diary, Pliable, Lame, Sloppy, Slow, Sleeper, Stubborn, Thinker, Boards)
+    each.name: each
+    for each in (Diary, Pliable, Lame, Sloppy, Slow, Sleeper, Stubborn, Thinker, Quitter, Boards)
 }
 
 
@@ -213,6 +237,15 @@ async def test_a_module_that_does_not_come_to_an_end_of_its_start_is_left_out(
         assert found.reports()[0].last_error == "not within 0.05 s"
 
 
+async def test_a_module_that_calls_sys_exit_as_it_starts_or_ends_ends_nothing_else(said: list[str]) -> None:
+    text = "module diary { }\nmodule quitter { word = start }\nmodule quitter { word = cleanup }"
+    async with await running(text) as runner:
+        assert list(runner.modules) == ["diary", "quitter#2"]
+        assert runner.reports()[1].last_error == "it called sys.exit(3)"
+        said.clear()
+    assert said == ["cleanup quitter#2", "cleanup diary"]
+
+
 async def test_without_a_required_module_nothing_runs_and_what_had_started_is_cleaned_up(
     said: list[str],
 ) -> None:
@@ -257,6 +290,13 @@ async def test_bad_new_settings_never_replace_good_ones(name: str) -> None:
         assert await through(runner) == "helloa"
         assert await change(runner, f"module {name} {{ word = c }}") != {}
         assert await through(runner) == "helloc"
+
+
+async def test_a_module_that_calls_sys_exit_instead_of_taking_new_settings_keeps_its_old_ones() -> None:
+    async with await running("module quitter { word = a }") as runner:
+        changes = await runner.apply(instances("module quitter { word = config }"))
+        assert [(each.what, each.detail) for each in changes] == [(What.KEPT, "it called sys.exit(3)")]
+        assert await through(runner) == "helloa"
 
 
 async def test_a_change_tells_keys_but_no_values_which_may_be_secret() -> None:

@@ -32,10 +32,14 @@ class Gateway:
         """Address of somebody else."""
         self.ends: dict[str, Status] = {}
         """How messages ended, by id."""
+        self.full = False
+        """Whether it takes no more messages."""
         self._boards = boards
         self._tasks = tasks
 
-    def send(self, message: Message, status: Status | None = None) -> None: ...
+    def send(self, message: Message, status: Status | None = None) -> None:
+        if self.full:
+            raise Refused(Code.BUSY, "1000 messages of this module wait: it sends too much")
 
     def report(self, message: Message, status: Status) -> None:
         if status.state not in (State.SENT, State.STARTED):
@@ -126,6 +130,19 @@ async def test_what_was_accepted_before_a_stop_is_not_done_after_it(tmp_path: Pa
         module.on_message(a_message("blink", id_="command", row=4))
         assert await gateway.end("command") is State.DONE
         assert board.executed == [4]
+
+
+async def test_a_gateway_that_takes_no_more_of_what_robots_say_still_has_its_commands_done(
+    tmp_path: Path, board: FakeBoard
+) -> None:
+    async with bridge(tmp_path, rover=board) as (module, gateway):
+        await gateway.state_of("rover", "ready")
+        gateway.full = True
+        for row in (1, 2):
+            module.on_message(a_message("blink", id_=f"m{row}", row=row))
+            assert await gateway.end(f"m{row}") is State.DONE
+        await ask(tmp_path, api.Stop(board="rover", by="bob", re=1))  # which those who talked to it are told
+        await gateway.state_of("rover", "latched")
 
 
 @pytest.mark.parametrize("name", ["alice", "help"])

@@ -108,6 +108,23 @@ def test_every_mistake_is_told_at_once(tmp_path: Path) -> None:
     assert "FILE:5:" in words
 
 
+def test_members_and_owners_of_groups_that_are_no_users_are_told_with_the_nearest_name(
+    tmp_path: Path,
+) -> None:
+    team = "group team {\n  members = alice, alcie, rover, zoe\n  owner = alise\n}\n"
+    code, words = check(tmp_path, GOOD.replace(GOOD[GOOD.index("group") : GOOD.index("board r")], team))
+    assert code == 0, "they may be added later"
+    assert "FILE: fine" in words
+    for expected in (
+        "warning: FILE:13:3: members: no block makes 'alcie' a user (did you mean 'alice'?)",
+        "warning: FILE:13:3: members: 'rover' is a board",
+        "warning: FILE:13:3: members: no block makes 'zoe' a user; `boardtalk user add",
+        "warning: FILE:14:3: owner: no block makes 'alise' a user (did you mean 'alice'?)",
+    ):
+        assert expected in words, words
+    assert words.count("warning") == 4
+
+
 @pytest.mark.parametrize("name", ["missing.conf", "", "."])
 def test_what_is_no_file_is_refused(tmp_path: Path, name: str) -> None:
     answer = boardtalk("check", str(tmp_path / name))

@@ -197,6 +197,32 @@ def test_a_module_whose_code_changes_is_started_anew_and_a_broken_one_is_not(
         until(lambda shown=shown: heard(alice, bob, "hello you") == shown, "each change is in service")
 
 
+@inline_and_isolated
+def test_whatever_new_code_does_as_it_is_imported_it_is_told_and_the_next_change_is_seen(
+    gateway: Gateway, workshop: Workshop, alice: Person, bob: Person
+) -> None:
+    for error in ("KeyboardInterrupt", "SystemExit", "RecursionError", "GeneratorExit"):
+        workshop.code.write_text(f"raise {error}('no {error}')")
+        until(lambda error=error: f"no {error}" in gateway.log, "the log says what is wrong with it")
+        assert heard(alice, bob, "hello you") == "HELLO YOU!"
+    workshop.code.write_text(SHOUT.replace("upper()", "title()"))
+    until(lambda: heard(alice, bob, "hello you") == "Hello You!", "the mended code is in service")
+    assert "never retrieved" not in gateway.log
+
+
+@pytest.mark.parametrize("error", ["KeyboardInterrupt", "SystemExit", "RecursionError"])
+def test_a_module_that_ends_its_import_strangely_is_named_and_changes_nothing(
+    gateway: Gateway, workshop: Workshop, alice: Person, bob: Person, error: str
+) -> None:
+    (workshop.code.parent / "odd.py").write_text(f"raise {error}('enough')")
+    workshop.configure("?", CONF + "module odd {{\n}}\n")
+    answer = gateway.cli("reload")
+    assert answer.code == 2
+    assert f"{workshop.conf}:9:1: module 'odd'" in answer.text
+    assert f"{error}: enough" in answer.text
+    assert heard(alice, bob, "hello") == "HELLO!"
+
+
 def test_users_and_groups_of_a_new_configuration_are_there(
     gateway: Gateway, workshop: Workshop, alice: Person, bob: Person
 ) -> None:

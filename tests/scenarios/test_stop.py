@@ -20,6 +20,7 @@ WAYS: dict[str, Stop] = {
     "bare word": lambda _, alice: alice.say("stop"),
     "stop all": lambda _, alice: alice.say("stop all"),
     "own lane": lambda _, alice: alice.say("rover: stop", topic="stop"),
+    "own lane, envelope": lambda _, alice: alice.say({"to": "rover", "body": "stop"}, topic="stop"),
     "own lane, all": lambda _, alice: alice.say("stop", topic="stop"),
     "envelope": lambda _, alice: alice.say({"to": "rover", "body": "stop"}),
     "command": lambda demo, _: demo.cli("stop", "rover"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -90,6 +91,26 @@ def test_users_are_listed_with_their_roles(demo: Gateway) -> None:
     assert roles["alice"] == "operator"
     assert roles[local_user()] == "admin"
     assert "alice" in demo.cli("user", "list").out
+
+
+@pytest.mark.parametrize("runs", [True, False], ids=["running", "stored"])
+def test_with_the_broker_of_somebody_else_a_new_token_says_that_it_is_not_known_there(
+    tmp_path: Path, *, runs: bool
+) -> None:
+    configuration = tmp_path / "conf" / "gateway.conf"
+    configuration.parent.mkdir()
+    configuration.write_text("broker {\n    url = mqtt://127.0.0.1:9\n}\n")
+    state = tmp_path / "state"
+    with Gateway(state, "run", "--conf", str(configuration)) if runs else nullcontext():
+        for action in ("add", "token"):
+            answer = boardtalk("user", action, "carol", state=state, folder=tmp_path)
+            assert answer.code == 0
+            assert "the broker mqtt://127.0.0.1:9" in answer.err
+            assert "only its operator can let carol in" in answer.err
+            assert answer.err.count("\n") == 1
+        assert boardtalk("user", "role", "carol", "operator", state=state, folder=tmp_path).err == ""
+    configuration.write_text("broker {\n}\n")
+    assert boardtalk("user", "token", "carol", state=state, folder=tmp_path).err == ""
 
 
 def test_an_empty_list_of_users_says_how_to_make_one(tmp_path: Path) -> None:
