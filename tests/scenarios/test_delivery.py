@@ -78,9 +78,10 @@ def test_whom_the_broker_remembers_gets_what_was_kept_and_not_what_was_for_now(
         pass
     alice.say({"to": "zoe", "body": "for now only", "expiry": 0})
     alice.say({"to": "zoe", "body": "for later", "id": "later"})
-    alice.wait(lambda: "done" in alice.states("later"), "handed to the broker")
+    alice.wait(lambda: "accepted" in alice.states("later"), "accepted")
     with Person(demo, "zoe", token, remembered=True) as zoe:
         zoe.hears("for later")
+        alice.wait(lambda: "done" in alice.states("later"), "handed over")
         alice.say("zoe: welcome")
         zoe.hears("welcome")
         assert [message["body"] for message in zoe.inbox] == ["for later", "welcome"]
