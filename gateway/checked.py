@@ -14,6 +14,8 @@ from boardtalk.sdk import MAX_BODY_BYTES, MAX_ID_CHARS, Message
 T = TypeVar("T", bound=msgspec.Struct)
 MAX_COUNT: Final = 2**31 - 1
 """Largest number in a message, as in envelopes."""
+MAX_ROW: Final = 2**63 - 1
+"""Largest number of SQLite's."""
 
 _encoder: Final = msgspec.json.Encoder()
 
@@ -34,13 +36,25 @@ def checked(value: T, kind: type[T]) -> T:
     return copy
 
 
+def checked_row(message: Message) -> Message:
+    """A copy of a message, if its row can be one of the store's.
+
+    Raises:
+        ValueError: it can't.
+    """
+    message = checked(message, Message)
+    if not 0 <= message.row <= MAX_ROW:
+        raise ValueError(f"row: from 0 to {MAX_ROW:,}")
+    return message
+
+
 def checked_message(message: Message) -> Message:
     """A copy of a message, if it can be stored and sent.
 
     Raises:
         ValueError: it can't.
     """
-    message = checked(message, Message)
+    message = checked_row(message)
     if (size := len(message.body.encode())) > MAX_BODY_BYTES:
         raise ValueError(f"its text has {size:,} bytes; {MAX_BODY_BYTES:,} is the most")
     for name in ("type", "flags", "aid", "expiry"):

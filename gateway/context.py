@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 import structlog
 
-from boardtalk.checked import checked, checked_message
+from boardtalk.checked import checked, checked_message, checked_row
 from boardtalk.notes import Notes
 from boardtalk.pace import STORED, Pace
 from boardtalk.sdk import Code, Contact, Flag, Message, Refused, Status
@@ -89,11 +89,11 @@ class ModuleContext(Work):
 
     def report(self, message: Message, status: Status) -> None:
         """See the SDK."""
-        self._hub.tell(checked(message, Message), checked(status, Status))
+        self._hub.tell(checked_row(message), checked(status, Status))
 
     def explain(self, message: Message, what: str, detail: str = "") -> None:
         """See the SDK."""
-        self._hub.explain(self.instance, message, what, detail)
+        self._hub.explain(self.instance, checked_row(message), str(what), str(detail))
 
     def register(self, contact: Contact) -> None:
         """See the SDK."""

@@ -93,10 +93,11 @@ class Handover:
         """Forget what nobody fetched in time, again and again, and have its senders told."""
         while True:
             await asyncio.sleep(LOOK_EVERY_S)
+            outdated = await self._store.outdated()
             leaving = {
                 (each.delivery.recipient, each.delivery.message.row) for each in self._under_way.values()
             }
-            for user, message in await self._store.outdated():
+            for user, message in outdated:
                 if (user, message.row) in leaving:
                     continue
                 self._store.release(user, message)

@@ -44,6 +44,7 @@ TURN: Final = 50
 TURN_S: Final = 0.002
 """Messages that enter the chain, and the time that they take, before others have their turn: a module's
 time runs while it waits, and a stop waits too."""
+MAX_WHAT_CHARS: Final = 100
 MAX_DETAIL_CHARS: Final = 2_000
 """Of what a module tells of one step of a message's way."""
 MAX_REMEMBERED: Final = 10_000
@@ -233,7 +234,9 @@ class Hub:
     def explain(self, instance: str, message: Message, what: str, detail: str) -> None:
         """Note a step of a message's way, for `why`."""
         if message.row:
-            self.store.steps(message.row, [Step(time.time(), instance, what, detail[:MAX_DETAIL_CHARS])])
+            self.store.steps(
+                message.row, [Step(time.time(), instance, what[:MAX_WHAT_CHARS], detail[:MAX_DETAIL_CHARS])]
+            )
 
     def handed_over(self, recipient: str, message: Message) -> None:
         """Tell that a message has arrived."""
@@ -346,6 +349,7 @@ class Hub:
             self._leave(message, await outcome, status, trail)
             waiting = self._waiting[key]
             while waiting:
+                await asyncio.sleep(0)  # others have their turn, above all stops
                 message, start, status = waiting.popleft()
                 trail = []
                 result = self.chain.run(message, start, trail)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -46,11 +46,12 @@ class Work:
         for task in self._running:
             task.cancel()
         if self._client:
-            await (await self._client).close()
+            with suppress(Exception):  # if it was never loaded, there is nothing to close
+                await (await self._client).close()
 
     def http(self, url: str, **options: Any) -> AbstractAsyncContextManager[Response]:
         """See the SDK. The first time, the library begins to be loaded, in a thread: that takes a while."""
-        if self._client is None:
+        if self._client is None or (self._client.done() and self._client.exception()):
             self._client = asyncio.get_running_loop().run_in_executor(None, _http_client)
         return _request(self._client, url, options)
 

@@ -47,6 +47,7 @@ _REARM = const("<H")
 VERSION = "0.1.0"
 
 _TICK_MS = const(10)
+_LOOKS = const(8)  # a line that never falls silent must not hold up leases
 _ANNOUNCE_MS = const(200)  # at most this often
 _UNFINISHED_MS = const(1000)  # a frame that stops for so long will not be finished
 _MAX_NAME_BYTES = const(64)
@@ -189,9 +190,10 @@ class Client:
         reporter = Reporter(self._dictionary.telemetry, self.link, self.dispatcher)
         while True:
             await asyncio.sleep_ms(_TICK_MS)
-            while self._read():  # what has come until now is as old as that
-                pass
-            self.link.awake = ticks_ms()
+            for _ in range(_LOOKS):  # what has come until now is as old as the last look
+                if not self._read():
+                    self.link.awake = ticks_ms()
+                    break
             self.dispatcher.tick()
             self.link.flush()
             reporter.tick()

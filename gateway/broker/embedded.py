@@ -31,6 +31,8 @@ MAX_WAITING_BYTES: Final = 192 << 20
 """All messages that wait for clients; the rest is for sessions and retained messages."""
 MAX_WAITING: Final = 20_000
 """Messages that wait on one topic; beyond, the oldest are dropped."""
+MAX_SUBSCRIPTIONS: Final = 256
+"""Of one client; one in MQTT is up to four here."""
 MAX_WAITING_NS: Final = 7 * 24 * 3600 * 10**9
 """Age after which a message that nobody fetched is dropped: a week."""
 
@@ -110,6 +112,7 @@ class NatsServer(Hosted):
             },
             "max_payload": MAX_PACKET_BYTES,
             "max_connections": MAX_CONNECTIONS,
+            "max_subscriptions": MAX_SUBSCRIPTIONS,
             "authorization": {"users": [*users, watch]},
         }
         if self.websocket_port:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+from itertools import product
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
 QUESTION: Final = "$SYS.REQ.ACCOUNT.PING.CONNZ"
 INBOX: Final = "_INBOX.watch"
 ANSWER_S: Final = 2.0
+_NONSENSE: Final = (
+    OSError, EOFError, ValueError, LookupError, asyncio.LimitOverrunError, msgspec.DecodeError,
+)  # fmt: skip
 _OPTIONS: Final = msgspec.json.encode({"subscriptions": True, "auth": True, "limit": MAX_CONNECTIONS})
 
 
@@ -60,7 +64,7 @@ class Watch:
         try:
             async with asyncio.timeout(ANSWER_S):
                 answer = msgspec.json.decode(await self._ask(), type=_Answer)
-        except (OSError, TimeoutError, EOFError, ValueError, LookupError, msgspec.DecodeError) as error:
+        except _NONSENSE as error:
             self.close()
             raise BrokerError(
                 f"nats-server does not say who listens: {error or type(error).__name__}"
@@ -107,14 +111,8 @@ class Watch:
 
 def hears(user: str, subjects: Iterable[str]) -> bool:
     """Whether somebody with these subscriptions gets what is in a user's inbox."""
-    inbox = ["chat", user, "in"]
-    return any(_covers(subject.split("."), inbox) for subject in subjects)
-
-
-def _covers(pattern: list[str], subject: list[str]) -> bool:
-    if ">" in pattern:
-        place = pattern.index(">")
-        return place < len(subject) and _covers(pattern[:place], subject[:place])
-    return len(pattern) == len(subject) and all(
-        word in ("*", actual) for word, actual in zip(pattern, subject, strict=True)
-    )
+    inbox = [("chat", "*"), (user, "*"), ("in", "*")]
+    covering = {".".join(words) for words in product(*inbox)}
+    for size in range(len(inbox)):
+        covering |= {".".join((*words, ">")) for words in product(*inbox[:size])}
+    return not covering.isdisjoint(subjects)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import msgspec
@@ -35,6 +35,10 @@ if TYPE_CHECKING:
     from boardtalk.users import Users
 
 SOCKET: Final = "control.sock"
+MAX_REQUESTS: Final = 10_000
+"""Of one client, that wait to be answered; who has more is cut off."""
+LEAVING_S: Final = 1.0
+"""How long the requests of a client that has left are still worked off."""
 
 
 class BoardGate(NamedTuple):
@@ -346,7 +350,28 @@ class LocalDoor:
         return None
 
     async def _requests(self, channel: Channel[Request], session: Session, user: str) -> None:
-        async for request in channel:
+        """Answer one request after the other; a stop waits for none of them."""
+        waiting: asyncio.Queue[Request] = asyncio.Queue(MAX_REQUESTS)
+        async with asyncio.TaskGroup() as tasks:
+            work = tasks.create_task(self._work_off(waiting, channel, session, user), name="requests")
+            async for request in channel:
+                if isinstance(request, Stop):
+                    self._stop(request, user)
+                    continue
+                try:
+                    waiting.put_nowait(request)
+                except asyncio.QueueFull:
+                    raise ServiceError(f"{MAX_REQUESTS} requests wait: cut off") from None
+            with suppress(TimeoutError):
+                async with asyncio.timeout(LEAVING_S):
+                    await waiting.join()
+            work.cancel()
+
+    async def _work_off(
+        self, waiting: asyncio.Queue[Request], channel: Channel[Request], session: Session, user: str
+    ) -> None:
+        while True:
+            request = await waiting.get()
             await self._intake.room()
             try:
                 reply = await self._answer(request, session, user)
@@ -354,6 +379,10 @@ class LocalDoor:
                 reply = Failure(str(error))
             if reply is not None:
                 channel.send(reply)
+            waiting.task_done()
+
+    def _stop(self, request: Stop, user: str) -> None:
+        self._intake.stop(user, f"{request.robot}: stop".encode() if request.robot else b"stop")
 
     async def _answer(self, request: Request, session: Session, user: str) -> Reply | None:
         match request:
@@ -367,8 +396,8 @@ class LocalDoor:
             case Read(sender, message_id):
                 await self._hub.read(user, sender, message_id)
                 return None
-            case Stop(robot):
-                self._intake.stop(user, f"{robot}: stop".encode() if robot else b"stop")
+            case Stop():
+                self._stop(request, user)
                 return None
             case Contacts() | Complete() | History() | Why():
                 return await self._look(request, user)

@@ -187,17 +187,22 @@ class MqttDoor:
                         self._caught_up.set()
                 finally:
                     watch.cancel()
+                    await asyncio.wait({watch})
             log.warning("broker away or too slow: events for MQTT clients were dropped")
 
     async def _watch(self, session: Session) -> None:
         """See who comes to the broker and leaves it, as long as it tells; sooner if a message waits."""
+        failed = False
         while session.listeners is not None:
             await asyncio.sleep(LOOK_AGAIN_S)
             with suppress(TimeoutError):
                 async with asyncio.timeout(LOOK_EVERY_S - LOOK_AGAIN_S):
                     await session.missed.wait()
             session.missed.clear()
-            self._hub.listen(session, await self._listeners() or frozenset())
+            found = await self._listeners()
+            if found or failed:
+                self._hub.listen(session, found or frozenset())
+            failed = not found  # once may be for want of time
 
     async def _listeners(self) -> frozenset[str] | None:
         """Who listens at the broker; nobody while it is away; None: it never tells."""

@@ -79,6 +79,7 @@ MAX_GAP: Final = 1 << 16
 after the backup that was restored, and boards remember them."""
 DAY_S: Final = 24 * 3600.0
 PRUNE_EVERY_S: Final = 3600.0
+MAX_OUTDATED: Final = 250
 MAX_WORDS: Final = 8
 """That a search looks for."""
 ENTRY: Final = "row, at, sender, recipient, body, mid, refid, code, state, detail"
@@ -193,8 +194,12 @@ class Store:
         return [(name, msgspec.json.decode(message, type=Message)) for name, message in found]
 
     async def outdated(self) -> list[tuple[str, Message]]:
-        """What waits for somebody who did not come in time."""
-        found = await self._read("SELECT recipient, message FROM inbox WHERE expires <= ?", (time.time(),))
+        """What waits for somebody who did not come in time; the first of it."""
+        await self._all_written()
+        found = await self._read(
+            "SELECT recipient, message FROM inbox WHERE expires <= ? ORDER BY expires LIMIT ?",
+            (time.time(), MAX_OUTDATED),
+        )
         return [(name, msgspec.json.decode(message, type=Message)) for name, message in found]
 
     def release(self, recipient: str, message: Message) -> None:
@@ -247,14 +252,14 @@ class Store:
         row = message_id.removeprefix("~")
         values: tuple[object, ...]
         if not message_id:
-            which, values = "sender = ? AND recipient <> ?", (user, SYSTEM)
+            which, values = "sender = ? AND recipient <> ? ORDER BY row DESC", (user, SYSTEM)
         elif row != message_id and row.isdecimal():
             which, values = "row = ?", (int(row[:18]),)
         else:
-            which, values = "mid = ?", (message_id,)
+            which, values = "mid = ? AND mid <> '' ORDER BY sender = ? DESC, row DESC", (message_id, user)
         found = await self._read(
-            f"SELECT {ENTRY} FROM ledger WHERE {which} AND (? OR ? IN (sender, recipient)) "  # noqa: S608
-            "ORDER BY sender = ? DESC, row DESC LIMIT 1",
+            f"SELECT {ENTRY} FROM (SELECT * FROM ledger WHERE {which}) "  # noqa: S608
+            "WHERE ? OR sender = ? OR (recipient = ? AND state IN ('done', 'read')) LIMIT 1",
             (*values, everybody, user, user),
         )
         if not found:

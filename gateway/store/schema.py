@@ -54,6 +54,8 @@ UPDATE inbox SET message = (SELECT CAST(json_object('sender', sender, 'to', ledg
     """
 CREATE TABLE steps (row INTEGER NOT NULL, at REAL NOT NULL, steps BLOB NOT NULL);    -- JSON: a list of Step
 CREATE INDEX steps_row ON steps (row);
+CREATE INDEX ledger_mid ON ledger (mid) WHERE mid <> '';
+CREATE INDEX inbox_expires ON inbox (expires);
 """,
 )
 """What makes version n + 1 out of version n; only ever added to."""

@@ -119,12 +119,15 @@ class Robot:
         return message.row & 0xFFFF_FFFF or UNSTORED + next(self._unstored) % UNSTORED
 
     def commands_of(self, user: str, message_id: str = "") -> dict[int, Running]:
-        """The commands under way that a user sent, or those whose message has this id, by theirs."""
-        return {
-            command_id: running
-            for command_id, running in self.running.items()
-            if (running.message.id == message_id if message_id else running.message.sender == user)
-        }
+        """The commands under way that a user sent, by their ids on the wire.
+
+        With the id of a message: only those of his that have it, or if there are none, of others'.
+        """
+        own = {key: running for key, running in self.running.items() if running.message.sender == user}
+        if not message_id:
+            return own
+        named = (_named(running, message_id) for running in (own, self.running))
+        return next(filter(None, named), {})
 
     def follow(self, user: str) -> None:
         """Tell a user of events and log lines from now on."""
@@ -147,3 +150,9 @@ class Robot:
     def _away(self) -> str:
         detail = self.board.detail or "it does not answer"
         return f"{self.name} is offline: {detail}"
+
+
+def _named(running: dict[int, Running], message_id: str) -> dict[int, Running]:
+    return {
+        key: each for key, each in running.items() if message_id in (each.message.id, f"~{each.message.row}")
+    }

@@ -600,3 +600,40 @@ async def test_others_messages_are_explained_to_those_who_may_inspect_and_to_nob
         assert (await hub.why("bob", "m1")).message.sender == "alice"
         with pytest.raises(Refused):
             await hub.why("carol", "m1")
+
+
+class Censor(Module):
+    """Lets nothing to carol pass."""
+
+    name = "censor"
+
+    def on_message(self, message: Message) -> Verdict:
+        if message.to == "carol":
+            raise Refused(Code.DENIED, "not to her")
+        return PASS
+
+
+async def test_who_was_kept_from_a_message_can_t_read_it_by_asking_why(tmp_path: Path) -> None:
+    async with gateway(tmp_path, Censor) as hub:
+        with hub.attach("alice") as alice:
+            hub.accept(hello(to="carol", body="a secret"))
+            await events(alice, delivered(1))
+        found = (await hub.why("alice", "m1")).message
+        assert (found.body, found.state) == ("a secret", "rejected")
+        for name in ("m1", f"~{found.row}"):
+            with pytest.raises(Refused):
+                await hub.why("carol", name)
+
+
+@pytest.mark.parametrize("row", [2**63, -1])
+async def test_a_module_can_t_block_the_store_by_explaining_what_is_not_there(
+    tmp_path: Path, row: int
+) -> None:
+    async with gateway(tmp_path, Polite) as hub:
+        with pytest.raises(ValueError, match="row"):
+            hub.modules["polite"].context.explain(hello().with_(row=row), "x")
+        with pytest.raises(ValueError, match="row"):
+            hub.modules["polite"].context.report(hello().with_(row=row), OK)
+        with hub.attach("bob") as bob:
+            hub.accept(hello())
+            await events(bob, delivered(1))

@@ -161,3 +161,20 @@ async def test_noise_costs_nobody_but_its_sender(tmp_path: Path, noise: bytes) -
         writer.close()
         async with GatewayClient.connect(tmp_path, "alice") as alice:
             assert await alice.ask(local.Contacts(), local.ContactList)
+
+
+async def test_a_stop_waits_for_no_other_request(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not for a disk that refuses, as whoever reports that he has read something does."""
+
+    async def never(store: Store) -> None:
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(Store, "_all_written", never)
+    async with served(tmp_path), GatewayClient.connect(tmp_path, "alice") as client:
+        asking = asyncio.create_task(client.ask(local.Why(""), local.Explained))
+        await asyncio.sleep(0.1)
+        client.stop("rover")
+        told = await until(client, Delivery)
+        assert isinstance(told, Delivery)
+        assert "STOP NOT CARRIED OUT" in told.message.body  # there is no link process here
+        asking.cancel()

@@ -195,18 +195,19 @@ async def test_c07_stop_goes_to_mqtt_boards_while_the_gateway_hangs(anywhere: Si
         assert (await moving).code == 1
 
 
-async def test_c09_c20_motion_ends_with_its_lease_when_the_broker_dies_and_the_board_is_back_soon_after_it(
+async def test_c09_c20_motion_ends_with_its_lease_when_the_broker_hangs_and_the_board_is_back_soon_after_it(
     anywhere: Site,
 ) -> None:
     async with rover(anywhere) as board:
         moving = asyncio.create_task(call(anywhere.gateway.chat, "rover", "forward 300"))
         await board.until(left=50, right=50)
         await asyncio.sleep(0.5)
-        killed = time.monotonic()
-        await call(anywhere.gateway.signal, anywhere.broker, signal.SIGKILL)
-        off = (await board.until(left=0, right=0)).at - killed
-        print(f"outputs off {off * 1000:.0f} ms after the broker was killed")
+        hung = time.monotonic()
+        await call(anywhere.gateway.signal, anywhere.broker, signal.SIGSTOP)  # killed, it may be back in time
+        off = (await board.until(left=0, right=0)).at - hung
+        print(f"outputs off {off * 1000:.0f} ms after the broker hung")
         assert off <= LEASE_S + 0.1
+        await call(anywhere.gateway.signal, anywhere.broker, signal.SIGKILL)
         assert (await moving).code == 1
         back = await anywhere.until("rover", "ready", within=BACK_S)
         print(f"ready again {back:.1f} s later")

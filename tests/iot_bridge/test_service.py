@@ -233,6 +233,19 @@ async def test_what_is_cancelled_before_it_was_sent_is_never_executed(state: Pat
         assert board.executed == [2]
 
 
+async def test_what_is_cancelled_while_the_line_is_broken_is_not_executed_when_it_is_mended(
+    client: LinkClient, board: FakeBoard
+) -> None:
+    board.deaf = True
+    client.command(a_command(1, BLINK, ttl_ms=60_000))
+    await event(client, api.BoardChanged, lambda each: each.state is api.BoardState.OFFLINE)
+    client.cancel("rover", 1)
+    board.deaf = False
+    result = await event(client, api.Result)
+    assert (result.outcome, result.detail) == (Outcome.CANCELLED, "cancelled before it began")
+    assert board.executed == []
+
+
 async def test_how_far_a_command_is_is_told_while_it_runs_and_not_of_others(
     client: LinkClient, board: FakeBoard
 ) -> None:

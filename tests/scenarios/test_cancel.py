@@ -39,3 +39,15 @@ def test_a_viewer_cancels_nobody_else_s(demo: Gateway, alice: Person, join: Join
 def test_there_may_be_nothing_to_cancel(alice: Person) -> None:
     assert "nothing that you began is under way at rover" in ask(alice, "cancel")
     assert "no command 'nonesuch' is under way at rover" in ask(alice, "cancel nonesuch")
+
+
+def test_of_two_with_the_same_id_each_cancels_his_own(demo: Gateway, alice: Person, join: Join) -> None:
+    oscar = join(demo, "oscar", "operator")
+    name = uuid.uuid4().hex
+    honking = alice.begin("horn 5", name=name)
+    oscar.begin("horn 5", name=name)
+    assert ask(oscar, f"cancel {name}").startswith("done")
+    assert oscar.outcome(name).state == "cancelled"
+    assert "cancelled" not in alice.states(honking)
+    assert ask(alice, f"cancel {name}").startswith("done")
+    assert alice.outcome(name).state == "cancelled"

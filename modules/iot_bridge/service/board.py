@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -84,6 +85,8 @@ class Board:
         self._orders: dict[int, Order] = {}
         self._sent: set[int] = set()
         """Those that the board may have."""
+        self._cancelled: set[int] = set()
+        """Those that must not begin any more."""
         self._arrived: set[int] = set()
         """The orders that the board has."""
         self._helm = Helm()
@@ -267,8 +270,11 @@ class Board:
         if id_ in self._orders and id_ not in self._sent:
             del self._orders[id_]
             self._tell_result(id_, Outcome.CANCELLED, detail="cancelled before it was sent")
-        elif self.device is not None:
-            self.device.cancel(id_)
+            return
+        if id_ in self._orders:
+            self._cancelled.add(id_)
+        if self.device is not None:
+            _cancel(self.device, id_)
 
     def take(self, index: int) -> None:
         """Somebody takes a control or lets it go: outputs off."""
@@ -309,6 +315,7 @@ class Board:
         finally:
             self._orders.pop(order.id, None)
             self._sent.discard(order.id)
+            self._cancelled.discard(order.id)
             self._arrived.discard(order.id)
 
     async def _carry_out(self, order: Order) -> None:
@@ -338,7 +345,10 @@ class Board:
                 return
             boot = device.hello.boot
             self._sent.add(order.id)
-            left = max(0.0, deadline - loop.time()) if order.epoch == self.epoch else 0.0
+            gone = order.epoch != self.epoch or order.id in self._cancelled
+            left = 0.0 if gone else max(0.0, deadline - loop.time())
+            if order.id in self._cancelled:
+                loop.call_soon(_cancel, device, order.id)  # behind it, if the board had it already
             try:
                 self._on_result(order, await self._ask(device, msgspec.structs.replace(order, ttl_s=left)))
             except SessionLost:
@@ -381,6 +391,8 @@ class Board:
             self._tell_result(order.id, None, detail="the board never said how it ended")
         elif result.outcome is Outcome.DONE:
             self._tell_result(order.id, Outcome.DONE, data=result.data)
+        elif result.outcome is Outcome.EXPIRED and order.id in self._cancelled:
+            self._tell_result(order.id, Outcome.CANCELLED, detail="cancelled before it began")
         elif result.outcome is Outcome.EXPIRED and order.epoch < self.epoch:
             self._tell_result(order.id, Outcome.REJECTED, detail=api.STOPPED_FIRST)
         else:
@@ -417,3 +429,8 @@ class Board:
                 self._feed.put(api.Dropped(board=name, count=count))
             case Stopped(latched=True) if not self.latched:
                 self.stop()  # by a button of its own
+
+
+def _cancel(device: Device, id_: int) -> None:
+    with suppress(LinkError):  # without a session there is a next one, or none
+        device.cancel(id_)
