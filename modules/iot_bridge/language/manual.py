@@ -22,7 +22,7 @@ MAX_ARGUMENTS: Final = 30
 """Explained in one help."""
 CLASSES: Final = ("motion", "action", "query", "config", "stop")
 """In the order in which help lists them."""
-ALWAYS: Final = "always: help [COMMAND], stop, rearm, watch CHANNEL, unwatch CHANNEL"
+ALWAYS: Final = "always: help [COMMAND], stop, rearm, cancel, watch CHANNEL, unwatch CHANNEL"
 """What the bridge itself understands, for every robot."""
 
 
