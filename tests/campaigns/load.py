@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import pytest
 
@@ -37,6 +39,7 @@ while True:
 """Says so many messages a second to herself: through store and chain, and back."""
 HANGING = """
 import asyncio
+import os
 from boardtalk.sdk import PASS, Message, Module, Verdict
 
 class Hanging(Module):
@@ -106,3 +109,40 @@ class Echo:
             await process.stdout.readexactly(1)
             self.times_s.append(time.monotonic() - began)
             await asyncio.sleep(self.EVERY_S)
+
+
+class Disk:
+    """A bare sync: what the disk needs for one page, at this time. It too stalls by itself now and then."""
+
+    EVERY_S = 0.02
+
+    def __init__(self, folder: Path) -> None:
+        self.times_s: list[float] = []
+        self._path = folder / "bare-sync"
+
+    @asynccontextmanager
+    async def measured(self) -> AsyncIterator[None]:
+        """Measure meanwhile."""
+        measuring = asyncio.create_task(self._measure(), name="bare sync")
+        try:
+            yield
+        finally:
+            measuring.cancel()
+            await asyncio.gather(measuring, return_exceptions=True)
+
+    def excuses(self, late_s: float) -> bool:
+        """Whether the disk alone was that late once, as far as looks so far apart can tell."""
+        return late_s <= max(self.times_s) + 2 * self.EVERY_S
+
+    async def _measure(self) -> None:
+        while True:
+            began = time.monotonic()
+            await asyncio.to_thread(self._sync)
+            self.times_s.append(time.monotonic() - began)
+            await asyncio.sleep(self.EVERY_S)
+
+    def _sync(self) -> None:
+        with self._path.open("wb") as file:
+            file.write(bytes(4096))
+            file.flush()
+            os.fdatasync(file.fileno())

@@ -12,7 +12,7 @@ import pytest
 from boardtalk.hil.board import EmulatedBoard
 
 from .figures import note, spread
-from .load import Echo
+from .load import Disk, Echo
 from .rig import ROBOTS, Rig, ids
 
 SLOW_S = 0.3
@@ -51,9 +51,9 @@ async def test_c01_nothing_is_accepted_before_the_disk_has_it(tmp_path: Path) ->
 
 @pytest.mark.timeout(90)
 async def test_c01_300_commands_a_second_are_accepted_in_time(tmp_path: Path) -> None:
-    echo, said = Echo(), dict[str, float]()
+    echo, disk, said = Echo(), Disk(tmp_path), dict[str, float]()
     boards = {f"bot{number}": EmulatedBoard(ROBOTS / "ledger") for number in range(4)}
-    async with Rig(tmp_path, boards) as rig, echo.measured():
+    async with Rig(tmp_path, boards) as rig, echo.measured(), disk.measured():
         await rig.ready()
         async with rig.desk() as desk:
             began = time.monotonic()
@@ -67,4 +67,6 @@ async def test_c01_300_commands_a_second_are_accepted_in_time(tmp_path: Path) ->
     note("C1", f"{RATE} commands/s for {SECONDS} s, {done} done: accepted", spread(times))
     assert took < SECONDS * 1.1, "the rate was kept"
     late = sorted(times)[: len(times) * 99 // 100]
+    if max(late) > ACCEPTED_S and disk.excuses(max(late) - ACCEPTED_S):
+        pytest.xfail(f"the disk itself was disturbed: {spread(disk.times_s)}")
     echo.judge(late, ACCEPTED_S, "99 % accepted")
