@@ -25,13 +25,14 @@ class DictionaryCache:
 
     async def get(self, hash_: bytes) -> bytes | None:
         """The dictionary with this hash, if it is here and undamaged."""
-        return await asyncio.to_thread(self._get, hash_)
+        return await asyncio.to_thread(self.read, hash_)
 
     async def put(self, hash_: bytes, text: bytes) -> None:
         """Keep a dictionary."""
         await asyncio.to_thread(self._put, hash_, text)
 
-    def _get(self, hash_: bytes) -> bytes | None:
+    def read(self, hash_: bytes) -> bytes | None:
+        """`get` for those who may wait."""
         try:
             text = (self._folder / f"{hash_.hex()}.json").read_bytes()
         except OSError:

@@ -96,7 +96,7 @@ def _constants() -> Iterator[tuple[str, str]]:
             yield f"_{prefix}_{member.name}", f"0x{member:02X}"
     for name, body in _bodies():
         codes = _codes(body)
-        constant = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).upper()
+        constant = snake(name).upper()
         yield f"_{constant}", f'"<{codes}"'
         if body is not frames.Header:  # its size is among the constants above
             yield f"_{constant}_BYTES", str(struct.calcsize("<" + codes))
@@ -114,10 +114,10 @@ def tables() -> dict[str, str]:
         result[enum.__name__] = _table(("value", "name", "meaning"), rows)
     bodies = []
     for name, body in _bodies():
-        rows = [(field.name, _wire_name(field), field.docs) for field in body.subcons]
+        rows = [(field.name, wire_name(field), field.docs) for field in body.subcons]
         bodies += [f"**{name}**", "", _table(("field", "format", "meaning"), rows), ""]
     result["bodies"] = "\n".join(bodies).rstrip()
-    values = [(kind, _wire_name(value)) for kind, value in frames.VALUE_FORMATS.items()]
+    values = [(kind, wire_name(value)) for kind, value in frames.VALUE_FORMATS.items()]
     result["values"] = _table(("type", "format"), values)
     return result
 
@@ -190,6 +190,11 @@ def _codes(body: Struct) -> str:
     return codes
 
 
+def snake(name: str) -> str:
+    """``StateBody`` as ``state_body``."""
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower()
+
+
 def _code(field: Construct[Any, Any]) -> str | None:
     """The `struct` code of a field that both Pythons know; None: its length varies."""
     inner = _plain(field)
@@ -202,7 +207,7 @@ def _code(field: Construct[Any, Any]) -> str | None:
     return f"{inner.length}s" if isinstance(inner, Bytes) else None
 
 
-def _wire_name(field: Construct[Any, Any]) -> str:
+def wire_name(field: Construct[Any, Any]) -> str:
     """A field's format for people: `u16`, `8 bytes`, `the rest`."""
     code = _code(field)
     if code is None:

@@ -56,6 +56,7 @@ if TYPE_CHECKING:
     from boardtalk.modules.iot_bridge.cache import DictionaryCache
     from boardtalk.modules.iot_bridge.link.clock import Reading
     from boardtalk.modules.iot_bridge.link.hello import Hello
+    from boardtalk.modules.iot_bridge.link.session import OnTraffic
     from boardtalk.modules.iot_bridge.transports import Transport
 
 HELLO_TIMEOUT_S: Final = 5.0
@@ -217,6 +218,10 @@ class Device:
                 await self._until(epoch, latched=False)
         except TimeoutError as error:
             raise LinkError(f"{self.port}: the board did not agree to move again") from error
+
+    def on_traffic(self, callback: OnTraffic) -> None:
+        """Have this called with all that goes over the line; see `Session.on_traffic`."""
+        self._session.on_traffic = callback
 
     def read_clock(self) -> Reading | None:
         """What the board's clock shows now; None if it was not asked yet."""

@@ -258,6 +258,30 @@ SetpointHead = Struct(
 )
 """Followed by the values."""
 
+FROM_HOST: Final[dict[int, Struct]] = {
+    Type.HELLO: HelloHost,
+    Type.DICTIONARY_GET: DictionaryGet,
+    Type.RENEW: Renew,
+    Type.STOP: Stop,
+    Type.REARM: Rearm,
+    Type.TIME: TimeBody,
+    Type.SETPOINT: SetpointHead,
+    Type.COMMAND: CommandHead,
+}
+"""What the host's frames carry, by type; the beginning of it where values follow."""
+
+FROM_BOARD: Final[dict[int, Struct]] = {
+    Type.HELLO: HelloBoard,
+    Type.DICTIONARY: Dictionary,
+    Type.STOPPED: StateBody,
+    Type.STATE: StateBody,
+    Type.TIME: TimeBody,
+    Type.STARTED: Started,
+    Type.RESULT: ResultHead,
+    Type.PROGRESS: Progress,
+}
+"""Likewise the board's. TELEMETRY and EVENT carry values only."""
+
 VALUE_FORMATS: Final = {
     "int": Int32sl,
     "float": Float32l,

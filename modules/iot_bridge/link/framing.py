@@ -135,6 +135,11 @@ def unstuff(piece: bytes) -> bytes | None:
     return bytes(memoryview(buffer)[1:]) if at == end else None
 
 
+def is_text(piece: bytes) -> bool:
+    """Whether a piece of a line is console output, and no frame."""
+    return _TEXT.fullmatch(piece) is not None
+
+
 class Deframer:
     """Cuts what comes over a line into frames and console text. Never raises, keeps < 1 frame."""
 
@@ -145,15 +150,16 @@ class Deframer:
 
     def feed(self, data: bytes) -> Iterator[Frame | Text | BadFrame]:
         """What `data` completes. Items are checked one by one as they are taken."""
-        return map(self._check, self._split(data))
+        return map(self._check, self.pieces(data))
 
     def flush(self) -> Iterator[Text]:
         """Console text that no delimiter ended, such as a prompt. Call when the line is quiet."""
-        if _TEXT.fullmatch(self._rest):
+        if is_text(self._rest):
             yield Text(self._rest.decode(errors="replace"))
             self._rest = b""
 
-    def _split(self, data: bytes) -> list[bytes]:
+    def pieces(self, data: bytes) -> list[bytes]:
+        """What `data` completes, not looked into yet: frames without delimiters, and console text."""
         *pieces, rest = data.split(b"\0")
         if pieces:
             pieces[0] = self._rest + pieces[0]
@@ -172,6 +178,6 @@ class Deframer:
             frame = unpack(body, self.seed) if body is not None else None
             if frame is not None:
                 return frame
-        if _TEXT.fullmatch(piece):
+        if is_text(piece):
             return Text(piece.decode(errors="replace"))
         return BadFrame(len(piece))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Final, Protocol, Self
 
 from boardtalk.modules.iot_bridge.errors import LinkError, PortLost, SessionLost
 from boardtalk.modules.iot_bridge.feed import Feed
@@ -24,6 +24,14 @@ half of the time at most, so that others get their turns."""
 log = logging.getLogger(__name__)
 
 
+class OnTraffic(Protocol):
+    """What is told of bytes on a line."""
+
+    def __call__(self, *, down: bool, data: bytes) -> None:
+        """`down`: whether to the board."""
+        ...
+
+
 class Session:
     """Frames to and from one board. Use inside `async with`."""
 
@@ -35,6 +43,8 @@ class Session:
         self._crowded = False
         self._timer: asyncio.TimerHandle | None = None
         self._error: LinkError | None = None
+        self.on_traffic: OnTraffic | None = None
+        """For who looks on."""
 
     async def __aenter__(self) -> Self:
         """Open the port. Raises PortError."""
@@ -90,7 +100,7 @@ class Session:
         """Send once, now, ahead of everything."""
         self.check()
         self._link.send_urgent(type_, payload)
-        self._transport.write(self._link.to_send(self._loop.time(), room=1))
+        self._write(self._link.to_send(self._loop.time(), room=1))
         self._pump()
 
     def withdraw(self) -> None:
@@ -125,6 +135,8 @@ class Session:
     async def _read(self) -> None:
         while data := await self._transport.read():
             began = self._loop.time()
+            if self.on_traffic is not None:
+                self.on_traffic(down=False, data=data)
             self._take(self._link.receive(data, began))
             self._pump()
             if len(data) >= FLOOD_BYTES:
@@ -143,10 +155,15 @@ class Session:
             if not data:
                 self._set_timer()
                 return
-            self._transport.write(data)
+            self._write(data)
         if not self._crowded:
             self._crowded = True
             self._transport.when_room(self._on_room)
+
+    def _write(self, data: bytes) -> None:
+        self._transport.write(data)
+        if self.on_traffic is not None:
+            self.on_traffic(down=True, data=data)
 
     def _on_room(self) -> None:
         """Go on where `_pump` stopped because the line had enough to do."""

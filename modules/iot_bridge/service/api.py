@@ -148,6 +148,12 @@ class GetDictionary(Request, tag="dictionary"):
     board: str
 
 
+class Tap(Request, tag="tap"):
+    """Tell on this connection what goes over a board's line from now on: `Done`, then `Traffic`."""
+
+    board: str
+
+
 class Adopt(Request, tag="adopt"):
     """Give a waiting board a name, for good. Answered by `Done`."""
 
@@ -169,6 +175,7 @@ AnyRequest = (
     | Rearm
     | ListBoards
     | GetDictionary
+    | Tap
     | Adopt
     | Shutdown
 )
@@ -340,6 +347,16 @@ class Lapsed(Answer, tag="lapsed"):
     index: int
 
 
+class Traffic(Answer, tag="traffic"):
+    """Bytes on a board's line, for those who have asked by `Tap`."""
+
+    at: float
+    """Seconds since 1970."""
+    down: bool
+    """Whether to the board."""
+    data: bytes
+
+
 class Dropped(Answer, tag="dropped"):
     """A board sends more than it may; so many reports and log lines were thrown away since."""
 
@@ -361,5 +378,6 @@ AnyAnswer = (
     | Report
     | LogLine
     | Lapsed
+    | Traffic
     | Dropped
 )

@@ -31,6 +31,7 @@ from boardtalk.modules.iot_bridge.news import (
 )
 from boardtalk.modules.iot_bridge.service import api
 from boardtalk.modules.iot_bridge.service.helm import Helm
+from boardtalk.modules.iot_bridge.service.tap import Taps
 
 if TYPE_CHECKING:
     from boardtalk.modules.iot_bridge.device import Device
@@ -76,6 +77,7 @@ class Board:
         """The session, while there is one."""
         self.met: Device | None = None
         """The last session: who the board is, and what it understands."""
+        self.taps = Taps()
         self._expected_uid = uid
         self._detail = "not seen yet"
         self._feed = feed
@@ -176,6 +178,7 @@ class Board:
         self.epoch = max(self.epoch, hello.epoch)
         self.latched = self.latched or hello.latched or self._memory.get(hello.uid).latched
         self.port, self.met, self.device = device.port, device, device
+        device.on_traffic(self.taps.put)
 
     def _state(self) -> api.BoardState:
         if self.device is None:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from boardtalk.modules.iot_bridge.device import Device
     from boardtalk.modules.iot_bridge.feed import Feed
+    from boardtalk.sdk.channel import Channel
 
 AUTO: Final = "auto"
 
@@ -88,6 +89,11 @@ class Fleet:
             for path, (slot, _) in self._found.items()
             if slot.trouble and path not in known
         )
+
+    def untap(self, channel: Channel[api.AnyRequest]) -> None:
+        """Forget a connection that looked on at lines."""
+        for board in (*self._boards.values(), *self._waiting):
+            board.taps.remove(channel)
 
     # What the gateway wants -----------------------------------------------------------------------
 

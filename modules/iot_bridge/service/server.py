@@ -125,6 +125,7 @@ class Service:
             log.exception("a connection was cut off")
         finally:
             self._connections -= 1
+            self._fleet.untap(channel)
             self._detach(channel)
             channel.close()
 
@@ -181,6 +182,8 @@ class Service:
                 return api.Boards(boards=self._fleet.describe(clocks=True) + self._fleet.unmet())
             case api.GetDictionary(board=name):
                 return api.DictionaryText(data=self._fleet[name].dictionary_text)
+            case api.Tap(board=name):
+                self._fleet[name].taps.add(channel)
             case api.Adopt(uid=uid, name=name):
                 self._fleet.adopt(uid, name)
             case api.Shutdown():

@@ -1,0 +1,268 @@
+"""What goes over a line is shown frame by frame, in words; files of it open in Wireshark."""
+
+from __future__ import annotations
+
+import io
+import json
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from boardtalk.modules.iot_bridge import frames
+from boardtalk.modules.iot_bridge.dictionary import digest
+from boardtalk.modules.iot_bridge.errors import LinkError
+from boardtalk.modules.iot_bridge.frames import Kind, Outcome, Type
+from boardtalk.modules.iot_bridge.link import framing
+from boardtalk.modules.iot_bridge.sniff import pcapng
+from boardtalk.modules.iot_bridge.sniff.command import sniff
+from boardtalk.modules.iot_bridge.sniff.decoder import Check, Decoder, Seen
+from boardtalk.modules.iot_bridge.sniff.dissector import lua
+from boardtalk.modules.iot_bridge.sniff.seed import seed_of
+from boardtalk.modules.iot_bridge.trace import words
+
+VECTORS = json.loads((Path(__file__).parents[1] / "vectors/frames.json").read_text())
+TEXT = json.dumps(
+    {
+        "name": "rover",
+        "commands": [
+            {
+                "name": "forward",
+                "class": "motion",
+                "args": [{"name": "distance", "type": "int", "unit": "cm"}],
+                "returns": [{"name": "x", "type": "float", "unit": "cm"}],
+            }
+        ],
+        "telemetry": [{"name": "battery", "values": [{"name": "battery", "type": "float", "unit": "V"}]}],
+        "events": [{"name": "bumped"}],
+        "controls": [{"name": "drive", "args": [{"name": "left", "type": "int"}]}],
+    }
+).encode()
+HASH = digest(TEXT)
+SEED = frames.session_seed(7, 9, HASH)
+COMMAND = frames.CommandHead.build(dict.fromkeys(("ttl_ms", "epoch", "lease_ms"), 5) | {"id": 77})
+
+
+def wire(kind: Kind, type_: int, payload: bytes = b"", seq: int = 0, seed: int = SEED, **more: bool) -> bytes:
+    seed = 0 if kind is Kind.HELLO else seed
+    return framing.encode(kind, type_, payload, seq=seq, ack=3, retry=False, seed=seed, **more)
+
+
+def hello() -> bytes:
+    texts = {"uid": "e661", "name": "rover", "firmware": "boardtalk 0.1.0"}
+    numbers = {"version": 1, "host_nonce": 7, "boot_nonce": 9, "dictionary": HASH, "reset_cause": 1}
+    rest = {"last_command": 0, "epoch": 0, "latched": False, "max_payload": 243, "window": 16, "buffer": 1024}
+    return wire(Kind.HELLO, Type.HELLO, frames.HelloBoard.build(numbers | rest | texts))
+
+
+def look(*pieces: bytes, down: bool | None = None, decoder: Decoder | None = None) -> list[Seen]:
+    decoder = decoder or Decoder()
+    return [seen for piece in pieces for seen in decoder.feed(1.0, down, piece)]
+
+
+def result(x: bytes = bytes(4)) -> bytes:
+    return frames.ResultHead.build({"id": 77, "outcome": Outcome.DONE}) + x
+
+
+def test_a_command_and_its_result_are_shown_in_the_words_of_the_dictionary() -> None:
+    decoder = Decoder(find={HASH: TEXT}.get)
+    greeted, asked, answered = look(
+        hello(),
+        wire(Kind.DATA, Type.COMMAND, COMMAND + (20).to_bytes(4, "little"), seq=5),
+        wire(Kind.DATA, Type.RESULT, result(), seq=2),
+        decoder=decoder,
+    )
+    assert "HELLO (version 1, host_nonce 7, boot_nonce 9" in greeted.words
+    assert (asked.down, answered.down) == (True, False)
+    assert asked.label == "DATA 5 ack 3"
+    assert asked.words == "COMMAND forward distance 20 cm (ttl_ms 5, id 77, epoch 5, lease_ms 5)"
+    assert answered.words == "RESULT x 0 cm (id 77, outcome DONE)"
+    assert {seen.check for seen in (greeted, asked, answered)} == {Check.GOOD}
+
+
+def test_a_dictionary_is_learned_from_the_line_itself() -> None:
+    cut = 200
+    pieces = [(0, TEXT[:cut]), (cut, TEXT[cut:])]
+    bodies = [
+        frames.Dictionary.build({"offset": at, "total": len(TEXT), "data": data}) for at, data in pieces
+    ]
+    telemetry = wire(Kind.DGRAM, Type.TELEMETRY, b"\0\0\x04A")
+    *_, before = look(hello(), telemetry)
+    assert before.words == "TELEMETRY 0 00 00 04 41"
+    *_, after = look(hello(), *(wire(Kind.DATA, Type.DICTIONARY, body) for body in bodies), telemetry)
+    assert after.words == "TELEMETRY battery 8.25 V"
+
+
+def test_who_comes_in_mid_session_sees_checked_frames_from_the_second_one_on() -> None:
+    first, second, broken, third = look(
+        wire(Kind.URGENT, Type.STOP, b"\1\0"),
+        wire(Kind.DATA, Type.NONE, seq=9),
+        wire(Kind.DATA, Type.NONE, seq=10, seed=SEED + 1),
+        wire(Kind.DATA, Type.NONE, seq=11),
+    )
+    assert first.words == "STOP (epoch 1)"
+    assert [seen.check for seen in (first, second, broken, third)] == [
+        Check.UNKNOWN,
+        Check.GOOD,
+        Check.BAD,
+        Check.GOOD,
+    ]
+
+
+def test_console_text_and_noise_are_told_apart_from_frames() -> None:
+    text, noise, frame = look(b"Traceback: \x1b[31moops\r\n\0\xff\x01\0" + wire(Kind.ACK, 0, bytes(6)))
+    assert (text.label, text.words) == ("text", "Traceback: [31moops"), "no escape reaches the terminal"
+    assert (noise.label, noise.check) == ("noise", Check.BAD)
+    assert (frame.words, frame.down) == ("(sack 0, credit 0)", None)
+
+
+def test_a_message_in_pieces_is_shown_whole_with_its_last_one_whatever_is_repeated() -> None:
+    payload = COMMAND + (500).to_bytes(4, "little")
+    first = wire(Kind.DATA, Type.COMMAND, payload[:6], seq=255, more=True)
+    last = wire(Kind.DATA, Type.COMMAND, payload[6:], seq=0)
+    *_, whole = look(hello(), first, first, last, last, decoder=Decoder(find={HASH: TEXT}.get))
+    assert whole.words.startswith("COMMAND forward distance 500 cm")
+
+
+@given(st.binary(min_size=10, max_size=253), st.integers(0, 2**32 - 1))
+def test_the_seed_of_any_frame_can_be_computed(covered: bytes, seed: int) -> None:
+    body = framing.pack(Kind.DATA, 0, covered[:243], seq=1, ack=2, retry=False, seed=seed)
+    assert seed_of(body) == seed
+
+
+@pytest.mark.parametrize("vector", VECTORS, ids=lambda vector: vector["name"])
+def test_every_golden_frame_is_read(vector: Any) -> None:
+    [seen] = look(bytes.fromhex(vector["wire"]))
+    assert seen.raw.hex() == vector["raw"]
+    assert seen.size == len(vector["wire"]) // 2
+
+
+@given(st.lists(st.binary(max_size=300)), st.sampled_from([True, False, None]))
+def test_nothing_that_a_line_carries_breaks_the_decoder(pieces: list[bytes], down: bool | None) -> None:
+    decoder = Decoder(find={HASH: TEXT}.get)
+    look(hello(), *pieces, down=down, decoder=decoder)
+    *_, last = look(b"\0", wire(Kind.URGENT, Type.STOP, b"\1\0"), down=True, decoder=decoder)
+    assert last.words == "STOP (epoch 1)"
+
+
+@given(st.sampled_from(Kind), st.integers(0, 0xFFFF), st.binary(max_size=243), st.booleans())
+def test_any_payload_can_be_told_in_one_line(kind: Kind, type_: int, payload: bytes, down: bool) -> None:
+    said = words(kind, type_, payload, down=down)
+    assert said.isprintable()
+
+
+packets = st.builds(
+    pcapng.Packet,
+    st.integers(0, 2**41).map(lambda micro: micro / 1_000_000),
+    st.sampled_from([pcapng.FRAMES, pcapng.TEXT]),
+    st.sampled_from([True, False, None]),
+    st.binary(max_size=300),
+    st.text(max_size=50),
+)
+
+
+@given(st.lists(packets))
+def test_what_is_written_as_pcapng_is_read_again(sent: list[pcapng.Packet]) -> None:
+    file = io.BytesIO()
+    writer = pcapng.Writer(file)
+    for packet in sent:
+        writer.put(packet)
+    file.seek(0)
+    assert list(pcapng.read(file)) == sent
+
+
+def test_a_torn_file_is_read_to_the_tear_and_the_place_named(tmp_path: Path) -> None:
+    path = tmp_path / "torn.pcapng"
+    with path.open("wb") as file:
+        writer = pcapng.Writer(file)
+        writer.put(pcapng.Packet(1.0, pcapng.FRAMES, True, b"one"))
+        whole = file.tell()
+        writer.put(pcapng.Packet(2.0, pcapng.FRAMES, True, b"two"))
+    path.write_bytes(path.read_bytes()[:-5])
+    read = []
+    with path.open("rb") as file, pytest.raises(LinkError, match=f"damaged at byte {whole}"):
+        read += [packet.data for packet in pcapng.read(file)]
+
+
+def test_a_raw_capture_becomes_a_pcapng_that_says_the_same(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    raw, exported = tmp_path / "line.bin", tmp_path / "line.pcapng"
+    raw.write_bytes(hello() + b"booted\n" + wire(Kind.URGENT, Type.STOP, b"\1\0"))
+    assert sniff(str(raw), write=exported, state=tmp_path) == 0
+    first = capsys.readouterr()
+    assert "STOP (epoch 1)" in first.out
+    assert "3 good" in first.err
+    assert sniff(str(exported), state=tmp_path, only=("stop",)) == 0
+    again = capsys.readouterr().out
+    assert again.count("\n") == 1
+    assert "→ URGENT ack 3" in again
+
+
+def test_a_wrong_filter_is_refused_by_name(tmp_path: Path) -> None:
+    with pytest.raises(LinkError, match=r"'stopp' is no kind .* there are ack, "):
+        sniff("rover", only=("stopp",), state=tmp_path)
+
+
+@pytest.mark.skipif(shutil.which("tshark") is None, reason="needs tshark")
+def test_wireshark_shows_the_fields_of_frames(tmp_path: Path) -> None:
+    capture, dissector = tmp_path / "line.pcapng", tmp_path / "boardtalk.lua"
+    dissector.write_text(lua())
+    raw = tmp_path / "line.bin"
+    payload = COMMAND + (20).to_bytes(4, "little")
+    raw.write_bytes(
+        hello()
+        + b"booted\n"
+        + wire(Kind.DATA, Type.COMMAND + 4, payload, seq=5)
+        + wire(Kind.DATA, Type.SETPOINT + 1, bytes([1, 0, 244, 1, 9]))
+        + wire(Kind.DATA, Type.RESULT, result())
+        + wire(Kind.LOG, 0, b"\x1ehot")
+    )
+    sniff(str(raw), write=capture, state=tmp_path)
+    shown = tshark(capture, dissector)
+    assert [packet["_ws.col.Info"] for packet in shown] == [
+        "HELLO HELLO",
+        "booted\\n",
+        "DATA 5 COMMAND",
+        "DATA 0 SETPOINT",
+        "DATA 0 RESULT",
+        "LOG NONE",
+    ]
+    greeted, _, command, point, answer, log = shown
+    assert greeted["boardtalk.hello_board.uid"] == "e661"
+    assert greeted["boardtalk.hello_board.boot_nonce"] == "9"
+    assert (command["boardtalk.index"], command["boardtalk.command_head.id"]) == ("4", "77")
+    assert command["boardtalk.values"] == "14000000"
+    assert (point["boardtalk.index"], point["boardtalk.setpoint_head.lease_ms"]) == ("1", "500")
+    assert answer["boardtalk.result_head.outcome"] == "0"
+    assert (log["boardtalk.log_body.level"], log["boardtalk.log_body.text"]) == ("30", "686f74")
+    assert not any(packet["_ws.malformed"] or packet["_ws.lua.error"] for packet in shown)
+
+
+FIELDS = (
+    "_ws.col.Info",
+    "_ws.malformed",
+    "_ws.lua.error",
+    "boardtalk.index",
+    "boardtalk.values",
+    "boardtalk.hello_board.uid",
+    "boardtalk.hello_board.boot_nonce",
+    "boardtalk.command_head.id",
+    "boardtalk.setpoint_head.lease_ms",
+    "boardtalk.result_head.outcome",
+    "boardtalk.log_body.level",
+    "boardtalk.log_body.text",
+)
+
+
+def tshark(capture: Path, dissector: Path) -> list[dict[str, str]]:
+    """The packets of a capture as Wireshark sees them."""
+    wanted = [argument for field in FIELDS for argument in ("-e", field)]
+    command = ["tshark", "-X", f"lua_script:{dissector}", "-r", str(capture), "-T", "fields", *wanted]
+    ran = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert ran.returncode == 0, ran.stderr
+    return [dict(zip(FIELDS, line.split("\t"), strict=True)) for line in ran.stdout.splitlines()]
