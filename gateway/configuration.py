@@ -89,6 +89,11 @@ class Configuration:
         self._put_in_service()
 
     @property
+    def shown(self) -> str:
+        """What is in force, as text that may be shown: without secrets."""
+        return conf.render(conf.public(self._document))
+
+    @property
     def foreign_broker(self) -> str:
         """Where the broker is, if somebody else runs it: he alone lets users in there."""
         return conf.foreign_broker(self._document)

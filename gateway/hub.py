@@ -11,6 +11,7 @@ from collections import OrderedDict, deque
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final, Self
 
+from boardtalk import witness
 from boardtalk.chain import Chain, Outcome, Passage
 from boardtalk.events import Delivery, Event, Presence, Update
 from boardtalk.handover import Handover
@@ -30,6 +31,7 @@ from boardtalk.sdk import (
 )
 from boardtalk.sessions import Session, Sessions
 from boardtalk.store import Accepted, Conflict, Duplicate, Explanation, NotStored, Step, Store
+from boardtalk.witness import Came, Passed, Said, Sent, Witness
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Coroutine, Iterator, Mapping, Sequence
@@ -61,13 +63,14 @@ class Hub:
     def __init__(self, store: Store, directory: Directory) -> None:
         self.store = store
         self.directory = directory
+        self.witness = Witness()
         self.chain = Chain(())
         self.modules: Mapping[str, Module] = {}
         self._early: list[tuple[str, Message, Status | None]] | None = []
         """What modules said before there was a chain."""
         self._go_on: list[Message] = []
         """What was said to people, and was under way when the last gateway ended."""
-        self._sessions = Sessions()
+        self._sessions = Sessions(self.witness)
         self._receipts = Receipts(store, directory, self.tell)
         self._handover = Handover(store, self._sessions, self)
         self._waiting: dict[tuple[str, str], deque[tuple[Message, int, Status | None]]] = {}
@@ -144,6 +147,7 @@ class Hub:
             Refused: the gateway is full. All other refusals are told to the sender as statuses.
         """
         message = message.with_(accepted=time.monotonic(), row=0)
+        self.witness.tell(Said, message)
         if message.flags & (Flag.TRANSIENT | Flag.PRESENCE):
             self._enter(message, 0)
             return
@@ -209,6 +213,7 @@ class Hub:
                 self._module_sent.popitem(last=False)
         if not message.flags & (Flag.TRANSIENT | Flag.PRESENCE):
             message = self.store.record(message, status)
+        self.witness.tell(Sent, instance, message, status)
         message = message.with_(accepted=time.monotonic())
         if self._early is None:
             self._enter(message, self.chain.behind(instance), status)
@@ -365,6 +370,8 @@ class Hub:
         """Note the way through the chain, and route what came out of it."""
         if original.row:
             self.store.steps(original.row, _steps(original, trail))
+        if self.witness:
+            self.witness.tell(Passed, original.sender, original.to, original.row, _passages(trail))
         if outcome is None:
             kind = self.directory.kind(original.to)
             if original.row and kind is not None and kind.is_people:
@@ -422,6 +429,7 @@ class Hub:
 
     def _announce(self, address: str, *, online: bool) -> None:
         self.directory.set_online(address, online=online)
+        self.witness.tell(Came, address, online)
         self.publish_presence(address, online=online, state="")
         role = self.directory.role(address)
         if role is None:
@@ -471,6 +479,13 @@ def _steps(message: Message, trail: Sequence[Passage]) -> list[Step]:
         stored = clock + trail[0].began_ns / 1e9 if trail else time.time()
         steps[:0] = [Step(came, message.via, "came in"), Step(stored, SYSTEM, "on disk, enters the chain")]
     return steps
+
+
+def _passages(trail: Sequence[Passage]) -> tuple[witness.Passage, ...]:
+    """The same for who looks on."""
+    return tuple(
+        witness.Passage(each.stage, each.verdict, (each.ended_ns - each.began_ns) / 1e6) for each in trail
+    )
 
 
 def _ms(ns: int) -> str:

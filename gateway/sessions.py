@@ -10,6 +10,7 @@ import msgspec
 import structlog
 
 from boardtalk.events import Delivery, Event, Presence
+from boardtalk.witness import Told, Witness
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -98,8 +99,9 @@ class Session:
 class Sessions:
     """All sessions, by the address of their user; those of None see everybody's events."""
 
-    def __init__(self) -> None:
+    def __init__(self, witness: Witness) -> None:
         self._open: dict[str | None, set[Session]] = {}
+        self._witness = witness
 
     def add(self, session: Session) -> None:
         """Take a new one in."""
@@ -130,11 +132,13 @@ class Sessions:
 
     def push(self, user: str, event: Event) -> None:
         """Queue an event for all that show this user's."""
+        self._witness.tell(Told, event)
         for session in self.of(user):
             session.push(event)
 
     def deliver(self, delivery: Delivery) -> bool:
         """Queue a message wherever its recipient gets it; whether somewhere."""
+        self._witness.tell(Told, delivery)
         found = False
         for session in self.of(delivery.recipient):
             if session.reaches(delivery.recipient):
@@ -143,6 +147,7 @@ class Sessions:
 
     def show(self, presence: Presence) -> None:
         """Queue an event for everybody who is to know; for a broker too, which is told who that is."""
+        self._witness.tell(Told, presence)
         told = msgspec.structs.replace(presence, viewers=None)
         for address, sessions in self._open.items():
             for session in sessions:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
     from contextlib import AbstractAsyncContextManager
 
-    from boardtalk.outside.http import Client
+    from boardtalk.outside.http import Answer, Client
     from boardtalk.sdk import Connection, Response
     from boardtalk.sdk.module import Log
 
@@ -50,7 +50,11 @@ class Work:
                 await (await self._client).close()
 
     def http(self, url: str, **options: Any) -> AbstractAsyncContextManager[Response]:
-        """See the SDK. The first time, the library begins to be loaded, in a thread: that takes a while."""
+        """See the SDK."""
+        return self._ask(url, options)
+
+    def _ask(self, url: str, options: Mapping[str, Any]) -> AbstractAsyncContextManager[Answer]:
+        """The first time, the library begins to be loaded, in a thread: that takes a while."""
         if self._client is None or (self._client.done() and self._client.exception()):
             self._client = asyncio.get_running_loop().run_in_executor(None, _http_client)
         return _request(self._client, url, options)
@@ -123,7 +127,7 @@ def _http_client() -> Client:
 @asynccontextmanager
 async def _request(
     loading: asyncio.Future[Client], url: str, options: Mapping[str, Any]
-) -> AsyncIterator[Response]:
+) -> AsyncIterator[Answer]:
     client = await asyncio.shield(loading)
     async with client.request(url, **options) as response:
         yield response

@@ -22,7 +22,7 @@ from boardtalk.conf.blocks import (
     RemoteBroker,
     UserBlock,
 )
-from boardtalk.conf.document import Block, Document, Item
+from boardtalk.conf.document import Block, Document, Item, public
 from boardtalk.conf.files import (
     broker_settings,
     check,
@@ -57,6 +57,7 @@ __all__ = [
     "module_settings",
     "parse",
     "problems",
+    "public",
     "render",
     "settings",
     "unknown_members",

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import re
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
 from boardtalk.sdk import ConfigError
@@ -11,6 +12,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 
+SECRET: Final = re.compile("token|password|passwd|secret|key|credential", re.IGNORECASE)
+"""Keys whose values are nobody's business."""
+IN_URL: Final = re.compile(r"(://)[^/@\s]+@")
+"""Login and password of a URL."""
+HIDDEN: Final = "hidden"
 SHOWN_CHARS: Final = 60
 """An error shows no more of a text; a file may have lines of a megabyte."""
 
@@ -81,6 +87,19 @@ class Document:
         for block in self.blocks:
             repeated += _repeated(block.items)
         return [*self.unclosed, *repeated]
+
+
+def public(document: Document) -> Document:
+    """The same without the values of keys that hold a secret, by their names."""
+    blocks = (replace(block, items=tuple(map(_public, block.items))) for block in document.blocks)
+    return Document(tuple(map(_public, document.globals)), tuple(blocks))
+
+
+def _public(item: Item) -> Item:
+    hides = SECRET.search(item.key) and not item.key.endswith("_file")
+    return (
+        replace(item, value=HIDDEN) if hides else replace(item, value=IN_URL.sub(rf"\1{HIDDEN}@", item.value))
+    )
 
 
 def _repeated(items: Iterable[Item]) -> Iterator[ConfigError]:

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import os
+import platform
 from contextlib import asynccontextmanager, suppress
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import msgspec
@@ -20,6 +22,7 @@ from boardtalk.sdk import Completion, ConfigError, Contact, Kind, Refused, Role,
 from boardtalk.sdk.channel import MAX_LINE_BYTES, Channel
 from boardtalk.store import Explanation
 from boardtalk.users import Change, UserError
+from boardtalk.witness import Seen
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -153,8 +156,16 @@ class Reload(msgspec.Struct, tag_field="op", tag="reload"):
     """Read the configuration again and bring the gateway in line with it."""
 
 
+class Record(msgspec.Struct, tag_field="op", tag="record"):
+    """Instead of `Login`: tell all that the gateway sees and says from now on.
+
+    `Recording` comes, then `Observed` on and on. A client that does not read it is cut off.
+    """
+
+
 Request = (
     Login
+    | Record
     | Send
     | Read
     | Stop
@@ -248,6 +259,24 @@ class Reloaded(msgspec.Struct, tag="reloaded"):
     changes: list[loader.Change]
 
 
+class Recording(msgspec.Struct, tag="recording"):
+    """Answers `Record`: what the gateway is."""
+
+    version: str
+    python: str
+    configuration: str
+    """As it was read; secrets are left out."""
+    users: dict[str, Role]
+    modules: dict[str, str]
+    """Their versions, by instance."""
+
+
+class Observed(msgspec.Struct, tag="observed"):
+    """Something that the gateway saw or said."""
+
+    seen: Seen
+
+
 Reply = (
     Welcome
     | Failure
@@ -260,6 +289,8 @@ Reply = (
     | CallOpened
     | ModuleReports
     | Reloaded
+    | Recording
+    | Observed
     | Delivery
     | Update
     | CallUpdate
@@ -323,7 +354,11 @@ class LocalDoor:
     async def _converse(self, channel: Channel[Request]) -> None:
         """Log a client in, then answer it until it leaves."""
         try:
-            user = await self._login(channel)
+            first = await channel.receive()
+            if isinstance(first, Record):
+                await self._record(channel)
+                return
+            user = self._login(first, channel)
             if user is None:
                 return
             with self._hub.attach(user) as session:
@@ -338,9 +373,29 @@ class LocalDoor:
         except* ServiceError as errors:
             log.info("local client cut off", reason=str(errors.exceptions[0]))
 
-    async def _login(self, channel: Channel[Request]) -> str | None:
+    async def _record(self, channel: Channel[Request]) -> None:
+        """Tell a recorder all that happens, until it leaves."""
+        channel.send(
+            Recording(
+                version=version("boardtalk"),
+                python=platform.python_version(),
+                configuration=self._configuration.shown,
+                users={account.address: account.role for account in self._users},
+                modules={each.name: each.version for each in self._configuration.runner.reports()},
+            )
+        )
+
+        def tell(seen: Seen) -> None:
+            with suppress(ServiceError):  # it does not read: `receive` ends
+                channel.send(Observed(seen))
+
+        with self._hub.witness.watched(tell):
+            while await channel.receive() is not None:
+                pass
+
+    def _login(self, first: Request | None, channel: Channel[Request]) -> str | None:
         """Who the client is; None if he is refused, and told so."""
-        match await channel.receive():
+        match first:
             case Login(user) if self._users.get(user):
                 return user
             case Login(user):
@@ -401,7 +456,7 @@ class LocalDoor:
                 return None
             case Contacts() | Complete() | History() | Why():
                 return await self._look(request, user)
-            case Login():
+            case Login() | Record():
                 return Failure("already logged in")
 
     async def _look(self, request: Contacts | Complete | History | Why, user: str) -> Reply:

@@ -15,7 +15,7 @@ import msgspec
 from boardtalk.sdk import OutsideError, Timeouts
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import AsyncIterator, Callable, Mapping
 
 MAX_REDIRECTS: Final = 5
 MAX_BODY_BYTES: Final = 16 << 20
@@ -123,6 +123,11 @@ class Answer:
         length = response.headers.get("Content-Length", "")
         self.length = int(length) if length.isdecimal() else None
         self.received = 0
+        self._overhear: Callable[[bytes], None] | None = None
+
+    def overheard_by(self, take: Callable[[bytes], None]) -> None:
+        """Have this called with each piece that is read, too."""
+        self._overhear = take
 
     @property
     def not_modified(self) -> bool:
@@ -157,6 +162,8 @@ class Answer:
                 raise OutsideError(f"{self._server}: {_reason(error)}") from error
             taken += len(piece)
             self.received = self._response.num_bytes_downloaded
+            if self._overhear is not None:
+                self._overhear(piece)
             if taken > self._max_bytes:
                 raise OutsideError(f"{self._server}: answers more than {self._max_bytes} bytes")
             yield piece

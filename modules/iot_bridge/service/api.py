@@ -47,7 +47,7 @@ class WantedBoard(msgspec.Struct, frozen=True, kw_only=True):
     baud: int = 115_200
 
 
-class Request(msgspec.Struct, tag_field="op", kw_only=True):
+class Request(msgspec.Struct, tag_field="op", kw_only=True, omit_defaults=True):
     """Base of all requests."""
 
     re: int = 0
@@ -151,7 +151,8 @@ class GetDictionary(Request, tag="dictionary"):
 class Tap(Request, tag="tap"):
     """Tell on this connection what goes over a board's line from now on: `Done`, then `Traffic`."""
 
-    board: str
+    board: str | None
+    """None: over all lines, and `Asked` and `Heard` too: what the gateway asks, and is told."""
 
 
 class Adopt(Request, tag="adopt"):
@@ -184,7 +185,7 @@ AnyRequest = (
 # Answers ----------------------------------------------------------------------------------------
 
 
-class Answer(msgspec.Struct, tag_field="ev", kw_only=True):
+class Answer(msgspec.Struct, tag_field="ev", kw_only=True, omit_defaults=True):
     """Base of all that the link process says."""
 
     re: int = 0
@@ -351,10 +352,25 @@ class Traffic(Answer, tag="traffic"):
     """Bytes on a board's line, for those who have asked by `Tap`."""
 
     at: float
-    """Seconds since 1970."""
+    """Seconds of this machine's monotonic clock."""
+    board: str
     down: bool
     """Whether to the board."""
     data: bytes
+
+
+class Asked(Answer, tag="asked"):
+    """What the gateway asked, for those who have tapped everything."""
+
+    at: float
+    request: AnyRequest
+
+
+class Heard(Answer, tag="heard"):
+    """What the gateway was told."""
+
+    at: float
+    event: AnyEvent
 
 
 class Dropped(Answer, tag="dropped"):
@@ -363,6 +379,8 @@ class Dropped(Answer, tag="dropped"):
     board: str
     count: int
 
+
+AnyEvent = BoardChanged | StopNotice | Progress | Result | Report | LogLine | Lapsed | Dropped
 
 AnyAnswer = (
     Done
@@ -379,5 +397,7 @@ AnyAnswer = (
     | LogLine
     | Lapsed
     | Traffic
+    | Asked
+    | Heard
     | Dropped
 )

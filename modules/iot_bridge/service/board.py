@@ -31,12 +31,12 @@ from boardtalk.modules.iot_bridge.news import (
 )
 from boardtalk.modules.iot_bridge.service import api
 from boardtalk.modules.iot_bridge.service.helm import Helm
-from boardtalk.modules.iot_bridge.service.tap import Taps
 
 if TYPE_CHECKING:
     from boardtalk.modules.iot_bridge.device import Device
     from boardtalk.modules.iot_bridge.feed import Feed
     from boardtalk.modules.iot_bridge.service.memory import Memory
+    from boardtalk.modules.iot_bridge.service.tap import Taps
 
 MAX_EPOCH: Final = 0xFFFF
 STOP_ANSWER_S: Final = 1.0
@@ -64,10 +64,18 @@ class Board:
         feed: where everything about it is told.
         memory: keeps the latch.
         tasks: runs the commands under way.
+        taps: who looks on.
     """
 
     def __init__(
-        self, name: str, uid: str, feed: Feed[api.AnyAnswer], memory: Memory, tasks: asyncio.TaskGroup
+        self,
+        name: str,
+        uid: str,
+        feed: Feed[api.AnyEvent],
+        memory: Memory,
+        tasks: asyncio.TaskGroup,
+        *,
+        taps: Taps,
     ) -> None:
         self.name = name
         self.port = ""
@@ -77,12 +85,12 @@ class Board:
         """The session, while there is one."""
         self.met: Device | None = None
         """The last session: who the board is, and what it understands."""
-        self.taps = Taps()
         self._expected_uid = uid
         self._detail = "not seen yet"
         self._feed = feed
         self._memory = memory
         self._tasks = tasks
+        self._taps = taps
         self._ready = asyncio.Event()
         self._orders: dict[int, Order] = {}
         self._sent: set[int] = set()
@@ -178,7 +186,10 @@ class Board:
         self.epoch = max(self.epoch, hello.epoch)
         self.latched = self.latched or hello.latched or self._memory.get(hello.uid).latched
         self.port, self.met, self.device = device.port, device, device
-        device.on_traffic(self.taps.put)
+        device.on_traffic(self._on_traffic)
+
+    def _on_traffic(self, *, down: bool, data: bytes) -> None:
+        self._taps.traffic(self.name, down=down, data=data)
 
     def _state(self) -> api.BoardState:
         if self.device is None:

@@ -17,6 +17,7 @@ from boardtalk.modules.iot_bridge.service.board import STOP_ANSWER_S, Board
 from boardtalk.modules.iot_bridge.service.broker import MQTT, Broker
 from boardtalk.modules.iot_bridge.service.memory import Memory
 from boardtalk.modules.iot_bridge.service.slot import Slot
+from boardtalk.modules.iot_bridge.service.tap import Taps
 from boardtalk.modules.iot_bridge.transports import discovery
 from boardtalk.modules.iot_bridge.transports.ports import transport
 from boardtalk.modules.iot_bridge.transports.serial import SerialPort
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
 
     from boardtalk.modules.iot_bridge.device import Device
     from boardtalk.modules.iot_bridge.feed import Feed
-    from boardtalk.sdk.channel import Channel
 
 AUTO: Final = "auto"
 
@@ -43,8 +43,9 @@ class Fleet:
     """
 
     def __init__(
-        self, folder: Path, feed: Feed[api.AnyAnswer], tasks: asyncio.TaskGroup, broker: Broker
+        self, folder: Path, feed: Feed[api.AnyEvent], tasks: asyncio.TaskGroup, broker: Broker
     ) -> None:
+        self.taps = Taps()
         self._broker = broker
         self._memory = Memory(folder / "boards.json")
         self._cache = DictionaryCache(folder / "dictionaries")
@@ -89,11 +90,6 @@ class Fleet:
             for path, (slot, _) in self._found.items()
             if slot.trouble and path not in known
         )
-
-    def untap(self, channel: Channel[api.AnyRequest]) -> None:
-        """Forget a connection that looked on at lines."""
-        for board in (*self._boards.values(), *self._waiting):
-            board.taps.remove(channel)
 
     # What the gateway wants -----------------------------------------------------------------------
 
@@ -171,7 +167,7 @@ class Fleet:
         name = board.name if board else self._name(hello.uid, hello.name)
         if name:
             return self._free(name, device)
-        stranger = Board("", hello.uid, self._feed, self._memory, self._tasks)
+        stranger = Board("", hello.uid, self._feed, self._memory, self._tasks, taps=self.taps)
         self._waiting.append(stranger)
         return stranger
 
@@ -211,7 +207,7 @@ class Fleet:
         if name not in self._boards:
             wanted = self._wanted.get(name)
             uid = wanted.uid.lower() if wanted else self._memory.names().get(name, "")
-            self._boards[name] = Board(name, uid, self._feed, self._memory, self._tasks)
+            self._boards[name] = Board(name, uid, self._feed, self._memory, self._tasks, taps=self.taps)
         return self._boards[name]
 
     def _address(self, uid: str) -> str:

@@ -49,7 +49,7 @@ class Service:
     def __init__(self, state: Path, linger_s: float = LINGER_S) -> None:
         self._state = state
         self._linger_s = linger_s
-        self._feed: Feed[api.AnyAnswer] = Feed()
+        self._feed: Feed[api.AnyEvent] = Feed()
         self._broker = Broker(state)
         self._gateway: Connection | None = None
         self._vacant = asyncio.Event()
@@ -125,7 +125,7 @@ class Service:
             log.exception("a connection was cut off")
         finally:
             self._connections -= 1
-            self._fleet.untap(channel)
+            self._fleet.taps.remove(channel)
             self._detach(channel)
             channel.close()
 
@@ -133,6 +133,8 @@ class Service:
         """What waits for a board does not hold up what comes next."""
         slots = asyncio.Semaphore(MAX_PENDING)
         async for request in channel:
+            if channel is self._gateway or isinstance(request, api.Stop):
+                self._fleet.taps.asked(request)
             if isinstance(request, api.Stop | api.Rearm | api.Attach):
                 await slots.acquire()
                 task = pending.create_task(self._ask(channel, request), name=f"{request}")
@@ -183,12 +185,20 @@ class Service:
             case api.GetDictionary(board=name):
                 return api.DictionaryText(data=self._fleet[name].dictionary_text)
             case api.Tap(board=name):
-                self._fleet[name].taps.add(channel)
+                self._tap(channel, name)
             case api.Adopt(uid=uid, name=name):
                 self._fleet.adopt(uid, name)
             case api.Shutdown():
                 self._end()
         return api.Done()
+
+    def _tap(self, channel: Connection, board: str | None) -> None:
+        if board is not None:
+            self._fleet[board]  # raises LinkError if there is none
+        self._fleet.taps.add(channel, board)
+        if board is None:
+            for each in self._fleet.describe():
+                self._fleet.taps.heard(each)
 
     def _command(self, request: api.Command | api.Renew | api.Cancel | api.SetPoint) -> None:
         try:
@@ -248,6 +258,7 @@ class Service:
 
     async def _pump(self) -> None:
         async for event in self._feed:
+            self._fleet.taps.heard(event)
             if isinstance(event, api.Result):
                 self._recent.append(event)
             elif isinstance(event, api.BoardChanged):

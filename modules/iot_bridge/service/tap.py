@@ -1,4 +1,4 @@
-"""Who looks on at a board's line."""
+"""Who looks on at the lines of boards, and at what the gateway asks and is told."""
 
 from __future__ import annotations
 
@@ -13,28 +13,39 @@ if TYPE_CHECKING:
 
 
 class Taps:
-    """The connections that are told what goes over one board's line. Nobody ever waits for them."""
+    """The connections that look on. Nobody ever waits for them."""
 
     def __init__(self) -> None:
-        self._channels: list[Channel[api.AnyRequest]] = []
+        self._channels: dict[Channel[api.AnyRequest], str | None] = {}
 
-    def add(self, channel: Channel[api.AnyRequest]) -> None:
-        """Tell this one too."""
-        if channel not in self._channels:
-            self._channels.append(channel)
+    def add(self, channel: Channel[api.AnyRequest], board: str | None) -> None:
+        """Tell this one of a board's line; None: of everything."""
+        self._channels[channel] = board
 
     def remove(self, channel: Channel[api.AnyRequest]) -> None:
-        """Don't any more."""
-        if channel in self._channels:
-            self._channels.remove(channel)
+        """Tell it no more."""
+        self._channels.pop(channel, None)
 
-    def put(self, *, down: bool, data: bytes) -> None:
-        """Tell all of some bytes; who does not read is cut off, and told no more."""
-        if not self._channels:
-            return
-        traffic = api.Traffic(at=time.time(), down=down, data=data)
-        for channel in list(self._channels):
+    def traffic(self, board: str, *, down: bool, data: bytes) -> None:
+        """Bytes that go over a board's line."""
+        if self._channels:
+            self._tell(api.Traffic(at=time.monotonic(), board=board, down=down, data=data), board)
+
+    def asked(self, request: api.AnyRequest) -> None:
+        """What the gateway asks."""
+        if self._channels:
+            self._tell(api.Asked(at=time.monotonic(), request=request), None)
+
+    def heard(self, event: api.AnyEvent) -> None:
+        """What the gateway is told."""
+        if self._channels:
+            self._tell(api.Heard(at=time.monotonic(), event=event), None)
+
+    def _tell(self, what: api.AnyAnswer, board: str | None) -> None:
+        for channel, wanted in list(self._channels.items()):
+            if wanted not in {None, board}:
+                continue
             try:
-                channel.send(traffic)
-            except ServiceError:
+                channel.send(what)
+            except ServiceError:  # it does not read
                 self.remove(channel)

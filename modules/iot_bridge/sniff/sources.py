@@ -39,6 +39,7 @@ async def board(state: Path, name: str) -> AsyncIterator[Bytes]:
         ServiceError: there is no link process.
     """
     channel: Channel[api.AnyAnswer] = await Channel.connect(state / api.SOCKET, api.AnyAnswer)
+    wall = time.time() - time.monotonic()
     try:
         channel.send(api.Tap(board=name, re=1))
         async for answer in channel:
@@ -46,7 +47,7 @@ async def board(state: Path, name: str) -> AsyncIterator[Bytes]:
                 case api.Refused(reason=reason):
                     raise LinkError(reason)
                 case api.Traffic(at=at, down=down, data=data):
-                    yield Bytes(at, down, data)
+                    yield Bytes(at + wall, down, data)
         raise ServiceError("the link process went away")
     finally:
         channel.close()

@@ -1,0 +1,107 @@
+"""What the gateway saw and said, told to who looks on: a recorder. Nobody ever waits for them.
+
+`at` is in seconds of this machine's monotonic clock, which the link process shares.
+"""
+
+from __future__ import annotations
+
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import msgspec
+
+from boardtalk.events import Event
+from boardtalk.sdk import Message, Status
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+
+class Said(msgspec.Struct, frozen=True, tag="said"):
+    """A person's message, as a front-end handed it over."""
+
+    at: float
+    message: Message
+
+
+class Sent(msgspec.Struct, frozen=True, tag="sent"):
+    """A message of a module."""
+
+    at: float
+    instance: str
+    message: Message
+    status: Status | None = None
+
+
+class Passage(msgspec.Struct, frozen=True, array_like=True):
+    """One stage, and its word on a message."""
+
+    stage: str
+    verdict: str
+    ms: float
+
+
+class Passed(msgspec.Struct, frozen=True, tag="passed"):
+    """A message's way through the chain, at its end."""
+
+    at: float
+    sender: str
+    to: str
+    row: int
+    stages: tuple[Passage, ...]
+
+
+class Told(msgspec.Struct, frozen=True, tag="told"):
+    """What people were told."""
+
+    at: float
+    event: Event
+
+
+class Came(msgspec.Struct, frozen=True, tag="came"):
+    """A person came or went."""
+
+    at: float
+    user: str
+    online: bool
+
+
+class Drew(msgspec.Struct, frozen=True, tag="drew"):
+    """What a module saw of the world outside: time, a random number, an answer by HTTP."""
+
+    at: float
+    instance: str
+    what: str
+    """`now`, `time`, `random`, `http`."""
+    value: Any
+
+
+Seen: TypeAlias = Said | Sent | Passed | Told | Came | Drew
+
+
+class Witness:
+    """Tells all who look on. Costs a test while there are none."""
+
+    def __init__(self) -> None:
+        self._watchers: list[Callable[[Seen], None]] = []
+
+    def __bool__(self) -> bool:
+        """Whether anybody looks on."""
+        return bool(self._watchers)
+
+    @contextmanager
+    def watched(self, watcher: Callable[[Seen], None]) -> Iterator[None]:
+        """Tell this one too, while the context lasts. It must neither fail nor take time."""
+        self._watchers.append(watcher)
+        try:
+            yield
+        finally:
+            self._watchers.remove(watcher)
+
+    def tell(self, kind: Callable[..., Seen], *fields: object) -> None:
+        """Tell of something that happens now."""
+        if self._watchers:
+            seen = kind(time.monotonic(), *fields)
+            for watcher in self._watchers:
+                watcher(seen)

@@ -1,0 +1,110 @@
+"""Listens to a running gateway and its link process, and writes what happens."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import Counter
+from typing import TYPE_CHECKING, BinaryIO
+
+import msgspec
+
+from boardtalk.frontends import local
+from boardtalk.hil.record.entries import FORMAT, AnyEntry, Dictionary, Gateway, Head, Link, RecordingError
+from boardtalk.modules.iot_bridge.service import api
+from boardtalk.modules.iot_bridge.service.client import ask
+from boardtalk.sdk import ServiceError
+from boardtalk.sdk.channel import Channel
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+RETRY_S = 0.2
+"""Between attempts to find the link process, which may start again."""
+
+
+class Capture:
+    """One recording in the making.
+
+    Args:
+        state: the gateway's state folder.
+        file: open for writing.
+    """
+
+    def __init__(self, state: Path, file: BinaryIO) -> None:
+        self.counts: Counter[str] = Counter()
+        """Entries so far, by their kind."""
+        self._state = state
+        self._file = file
+        self._dictionaries: set[str] = set()
+        self._encoder = msgspec.json.Encoder()
+
+    async def run(self) -> None:
+        """Record until cancelled, or until the gateway ends.
+
+        Raises:
+            ServiceError: no gateway runs there.
+            RecordingError: the file can't be written.
+        """
+        gateway: Channel[local.Reply] = await Channel.connect(self._state / local.SOCKET, local.Reply)
+        try:
+            gateway.send(local.Record())
+            head = await gateway.receive()
+            if not isinstance(head, local.Recording):
+                raise ServiceError(f"the gateway does not let itself be recorded: {head}")
+            self._put(Head(FORMAT, time.time(), time.monotonic(), head))
+            link = asyncio.create_task(self._listen_to_link(), name="record link.sock")
+            try:
+                async for reply in gateway:
+                    if isinstance(reply, local.Observed):
+                        self._put(Gateway(reply.seen))
+            finally:
+                link.cancel()
+                await asyncio.gather(link, return_exceptions=True)
+        finally:
+            gateway.close()
+
+    async def _listen_to_link(self) -> None:
+        """Over all link processes that there are, one after the other."""
+        while True:
+            try:
+                channel: Channel[api.AnyAnswer] = await Channel.connect(
+                    self._state / api.SOCKET, api.AnyAnswer
+                )
+            except ServiceError:
+                await asyncio.sleep(RETRY_S)
+                continue
+            try:
+                channel.send(api.Tap(board=None, re=1))
+                async for answer in channel:
+                    if isinstance(answer, api.Traffic | api.Asked | api.Heard):
+                        self._put(Link(answer))
+                        await self._learn(answer)
+            except ServiceError:
+                continue
+            finally:
+                channel.close()
+
+    async def _learn(self, answer: api.Traffic | api.Asked | api.Heard) -> None:
+        """Have a dictionary told, once."""
+        if not isinstance(answer, api.Heard) or not isinstance(answer.event, api.BoardChanged):
+            return
+        board = answer.event
+        if not board.dictionary or board.dictionary in self._dictionaries:
+            return
+        told = await ask(self._state, api.GetDictionary(board=board.name, re=1))
+        if isinstance(told, api.DictionaryText):
+            self._dictionaries.add(board.dictionary)
+            self._put(Dictionary(board.dictionary, told.data.decode()))
+
+    def _put(self, entry: AnyEntry) -> None:
+        match entry:
+            case Gateway(seen):
+                self.counts[type(seen).__name__.lower()] += 1
+            case Link(event):
+                self.counts[type(event).__name__.lower()] += 1
+        try:
+            self._file.write(self._encoder.encode(entry) + b"\n")
+        except OSError as error:
+            name = getattr(self._file, "name", "the recording")
+            raise RecordingError(f"{name}: can't be written: {error.strerror or error}") from error
