@@ -31,7 +31,7 @@ from boardtalk.sdk import (
 )
 from boardtalk.sessions import Session, Sessions
 from boardtalk.store import Accepted, Conflict, Duplicate, Explanation, NotStored, Step, Store
-from boardtalk.witness import Came, Passed, Said, Sent, Witness
+from boardtalk.witness import Came, Passed, Said, Sent, Stopped, Witness
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Coroutine, Iterator, Mapping, Sequence
@@ -199,6 +199,7 @@ class Hub:
 
     def stopped(self, message: Message, text: str, status: Status) -> None:
         """Tell sender, history and audit of a stop that was carried out (or was not) past the hub."""
+        self.witness.tell(Stopped, message, text, status)
         self.store.audit(message.sender, "stop", message.to, text)
         self.tell(message, status)
         self._say(message, text, status)

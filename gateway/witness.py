@@ -25,6 +25,15 @@ class Said(msgspec.Struct, frozen=True, tag="said"):
     message: Message
 
 
+class Stopped(msgspec.Struct, frozen=True, tag="stopped"):
+    """A stop, which goes past hub and modules, and what came of it."""
+
+    at: float
+    message: Message
+    text: str
+    status: Status
+
+
 class Sent(msgspec.Struct, frozen=True, tag="sent"):
     """A message of a module."""
 
@@ -77,7 +86,7 @@ class Drew(msgspec.Struct, frozen=True, tag="drew"):
     value: Any
 
 
-Seen: TypeAlias = Said | Sent | Passed | Told | Came | Drew
+Seen: TypeAlias = Said | Stopped | Sent | Passed | Told | Came | Drew
 
 
 class Witness:

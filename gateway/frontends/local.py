@@ -267,8 +267,12 @@ class Recording(msgspec.Struct, tag="recording"):
     configuration: str
     """As it was read; secrets are left out."""
     users: dict[str, Role]
+    online: list[str]
+    """Users."""
     modules: dict[str, str]
     """Their versions, by instance."""
+    next_row: int
+    """Of the next message."""
 
 
 class Observed(msgspec.Struct, tag="observed"):
@@ -381,6 +385,8 @@ class LocalDoor:
                 python=platform.python_version(),
                 configuration=self._configuration.shown,
                 users={account.address: account.role for account in self._users},
+                online=[each.address for each in self._users if self._hub.directory.is_online(each.address)],
+                next_row=self._hub.store.next_row,
                 modules={each.name: each.version for each in self._configuration.runner.reports()},
             )
         )

@@ -92,12 +92,20 @@ DELIVERED: Final = Status(code=Code.DELIVERED, state=State.DONE)
 class Store:
     """See the module's docstring. All methods are called from the event loop's thread."""
 
-    def __init__(self, connection: sqlite3.Connection, reader: sqlite3.Connection, history_days: int) -> None:
+    def __init__(
+        self,
+        connection: sqlite3.Connection,
+        reader: sqlite3.Connection,
+        history_days: int,
+        first_row: int | None,
+    ) -> None:
         self._reader = reader
         self._reading = ThreadPoolExecutor(1, thread_name_prefix="store reader")
         self._history_days = history_days
         last = connection.execute("SELECT max(row) FROM ledger").fetchone()[0]
-        self._next_row = (last + secrets.randbelow(MAX_GAP) if last else secrets.randbelow(MAX_FIRST_ROW)) + 1
+        anywhere = (last + secrets.randbelow(MAX_GAP) if last else secrets.randbelow(MAX_FIRST_ROW)) + 1
+        self.next_row = anywhere if first_row is None else first_row
+        """Of the next message."""
         self._pending = 0
         self._results: deque[list[Result]] = deque()
         self._have_results = asyncio.Event()
@@ -109,15 +117,22 @@ class Store:
 
     @classmethod
     @asynccontextmanager
-    async def open(cls, path: Path, history_days: int = 30) -> AsyncIterator[Store]:
+    async def open(
+        cls, path: Path, history_days: int = 30, first_row: int | None = None
+    ) -> AsyncIterator[Store]:
         """Open a database file, made if need be; on leaving, everything queued is written.
+
+        Args:
+            path: the file.
+            history_days: so long messages are kept.
+            first_row: of the first new message, for who plays a recording; None: one never used.
 
         Raises:
             StoreError: it can't be opened or made.
         """
         connection = await asyncio.to_thread(open_file, path)
         reader = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, check_same_thread=False)
-        store = cls(connection, reader, history_days)
+        store = cls(connection, reader, history_days, first_row)
         store._writer.start()
         pruner = asyncio.create_task(store._prune(), name="store pruner")
         try:
@@ -331,8 +346,8 @@ class Store:
     # Inside -----------------------------------------------------------------------------------
 
     def _row(self) -> int:
-        self._next_row += 1
-        return self._next_row - 1
+        self.next_row += 1
+        return self.next_row - 1
 
     def _written(self, results: list[Result]) -> None:
         """In the writer's thread: hand results to the loop."""

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import Counter
 from typing import TYPE_CHECKING, BinaryIO
 
-import msgspec
-
 from boardtalk.frontends import local
-from boardtalk.hil.record.entries import FORMAT, AnyEntry, Dictionary, Gateway, Head, Link, RecordingError
+from boardtalk.hil.record.entries import (
+    FORMAT,
+    AnyEntry,
+    Dictionary,
+    Gateway,
+    Head,
+    Link,
+    RecordingError,
+    encode,
+)
 from boardtalk.modules.iot_bridge.service import api
 from boardtalk.modules.iot_bridge.service.client import ask
 from boardtalk.sdk import ServiceError
@@ -32,12 +38,11 @@ class Capture:
     """
 
     def __init__(self, state: Path, file: BinaryIO) -> None:
-        self.counts: Counter[str] = Counter()
-        """Entries so far, by their kind."""
+        self.entries = 0
+        """So many so far."""
         self._state = state
         self._file = file
         self._dictionaries: set[str] = set()
-        self._encoder = msgspec.json.Encoder()
 
     async def run(self) -> None:
         """Record until cancelled, or until the gateway ends.
@@ -98,13 +103,9 @@ class Capture:
             self._put(Dictionary(board.dictionary, told.data.decode()))
 
     def _put(self, entry: AnyEntry) -> None:
-        match entry:
-            case Gateway(seen):
-                self.counts[type(seen).__name__.lower()] += 1
-            case Link(event):
-                self.counts[type(event).__name__.lower()] += 1
+        self.entries += 1
         try:
-            self._file.write(self._encoder.encode(entry) + b"\n")
+            self._file.write(encode(entry))
         except OSError as error:
             name = getattr(self._file, "name", "the recording")
             raise RecordingError(f"{name}: can't be written: {error.strerror or error}") from error

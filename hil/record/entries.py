@@ -8,6 +8,7 @@ passwords never pass where it listens, and are left out of the configuration and
 from __future__ import annotations
 
 import gzip
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Final
 
@@ -19,7 +20,7 @@ from boardtalk.sdk import BoardtalkError
 from boardtalk.witness import Seen
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 FORMAT: Final = 1
 
@@ -73,6 +74,25 @@ class Link(Entry, frozen=True, tag="link"):
 
 
 AnyEntry = Head | Dictionary | Gateway | Link
+
+
+_encoder = msgspec.json.Encoder()
+
+
+def encode(entry: AnyEntry) -> bytes:
+    """Its line."""
+    return _encoder.encode(entry) + b"\n"
+
+
+def summary(entries: Iterable[AnyEntry]) -> str:
+    """What there is, in numbers."""
+    counts: Counter[str] = Counter()
+    for entry in entries:
+        if isinstance(entry, Gateway | Link):
+            what = entry.seen if isinstance(entry, Gateway) else entry.event
+            counts[type(what).__name__] += 1
+    said = counts["Said"] + counts["Sent"]
+    return f"{said} messages, {counts['Asked']} requests to boards, {counts['Traffic']} pieces of traffic"
 
 
 def open_for_writing(path: Path) -> BinaryIO:

@@ -13,10 +13,10 @@ T = TypeVar("T")
 
 
 class VirtualLoop(asyncio.SelectorEventLoop):
-    """Its time begins at 0 s, and the same program takes the same time again."""
+    """Its time begins at 0 s, or where it is told, and the same program takes the same time again."""
 
-    def __init__(self) -> None:
-        self._clock = _Clock()
+    def __init__(self, begins: float = 0.0) -> None:
+        self._clock = _Clock(begins)
         super().__init__(self._clock)
 
     def time(self) -> float:
@@ -25,9 +25,9 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 
 
 class _Clock(selectors.SelectSelector):
-    def __init__(self) -> None:
+    def __init__(self, begins: float) -> None:
         super().__init__()
-        self.now = 0.0
+        self.now = begins
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         if timeout is None:

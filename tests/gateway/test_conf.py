@@ -300,3 +300,20 @@ def test_hundreds_of_mistakes_are_all_found() -> None:
 
 def test_an_empty_file_is_right() -> None:
     assert check(Document(), {}, {}) == []
+
+
+def test_what_may_be_shown_has_no_secrets() -> None:
+    text = """
+module chatbot {
+    api_key = canary-1
+    token_file = /etc/boardtalk/token
+    url = https://someone:canary-2@example.org/v1
+}
+broker {
+    password = canary-3
+}
+"""
+    shown = conf.render(conf.public(conf.parse(text)))
+    assert "canary" not in shown
+    assert "/etc/boardtalk/token" in shown
+    assert "https://hidden@example.org/v1" in shown

@@ -367,10 +367,10 @@ class Asked(Answer, tag="asked"):
 
 
 class Heard(Answer, tag="heard"):
-    """What the gateway was told."""
+    """What the gateway was told: an event, or the answer to what it asked."""
 
     at: float
-    event: AnyEvent
+    event: AnyEvent | Done | Refused | Stopped
 
 
 class Dropped(Answer, tag="dropped"):

@@ -145,8 +145,7 @@ class Service:
             except LinkError as error:
                 answer = api.Refused(reason=str(error))
             if answer is not None:
-                answer.re = request.re
-                channel.send(answer)
+                self._reply(channel, request, answer)
 
     async def _ask(self, channel: Connection, request: api.Stop | api.Rearm | api.Attach) -> None:
         answer: api.AnyAnswer
@@ -162,8 +161,13 @@ class Service:
                     answer = await self._attach(channel, request)
         except LinkError as error:
             answer = api.Refused(reason=str(error))
+        self._reply(channel, request, answer)
+
+    def _reply(self, channel: Connection, request: api.AnyRequest, answer: api.AnyAnswer) -> None:
         answer.re = request.re
         channel.send(answer)
+        if channel is self._gateway and isinstance(answer, api.Done | api.Refused | api.Stopped):
+            self._fleet.taps.heard(answer)
 
     async def _stop(self, channel: Connection, request: api.Stop) -> api.Stopped:
         stopped = await self._fleet.stop(request.board)

@@ -36,7 +36,7 @@ class Taps:
         if self._channels:
             self._tell(api.Asked(at=time.monotonic(), request=request), None)
 
-    def heard(self, event: api.AnyEvent) -> None:
+    def heard(self, event: api.AnyEvent | api.Done | api.Refused | api.Stopped) -> None:
         """What the gateway is told."""
         if self._channels:
             self._tell(api.Heard(at=time.monotonic(), event=event), None)

@@ -1,0 +1,180 @@
+"""What happens in a gateway is recorded, and happens again with the same people, boards and clock."""
+
+from __future__ import annotations
+
+import gzip
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from boardtalk.hil.record.command import replay
+from boardtalk.hil.record.compare import divergence
+from boardtalk.hil.record.entries import (
+    AnyEntry,
+    Gateway,
+    Head,
+    Link,
+    RecordingError,
+    encode,
+    read,
+)
+from boardtalk.hil.record.player import play
+from boardtalk.modules.iot_bridge.service import api
+from boardtalk.witness import Drew, Passed, Said
+from tests.scenarios import rig
+from tests.scenarios.people import Person
+
+DICE = '''\
+"""Says what nobody can know beforehand."""
+from boardtalk.sdk import CONSUMED, PASS, Message, Module
+
+
+class Dice(Module):
+    name = "dice"
+
+    def on_message(self, message):
+        if message.body != "roll":
+            return PASS
+        body = f"{self.context.random()} at {self.context.time()}"
+        self.context.send(Message(sender=message.to, to=message.sender, body=body))
+        return CONSUMED
+'''
+SECONDS = 8
+
+
+@pytest.fixture(scope="module")
+def recording(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Some seconds of a demo with a filter, dice, and people in it."""
+    folder = tmp_path_factory.mktemp("recording")
+    path = folder / "night.jsonl.gz"
+    with rig.Gateway(folder / "state") as gateway:
+        gateway.load("dice", DICE)
+        (gateway.state / "conf.d" / "filter.conf").write_text("module filter {\n blocked_words = fool\n}\n")
+        assert gateway.cli("reload").code == 0
+        tokens = {name: gateway.token(name) for name in ("alice", "bob")}
+        command = [
+            *rig.PROGRAM,
+            "record",
+            str(path),
+            "--state",
+            str(gateway.state),
+            "--seconds",
+            f"{SECONDS}",
+        ]
+        with subprocess.Popen(command, stderr=subprocess.PIPE, env=rig.environment(), text=True) as recorder:
+            assert recorder.stderr is not None
+            assert "Ctrl-C ends it" in recorder.stderr.readline()
+            time.sleep(1)  # until it listens
+            with Person(gateway, "alice", tokens["alice"]) as alice, Person(gateway, "bob", tokens["bob"]):
+                alice.do("forward 0.05 m")
+                alice.do("fowrard 5")
+                alice.do("battery")
+                alice.say("bob: roll")
+                alice.hears(" at ")
+                alice.say("bob: you fool")
+                alice.do("stop")
+                alice.do("rearm")
+            assert recorder.wait(SECONDS + 20) == 0
+        recorded = b"".join(map(encode, read(path))).decode()
+        assert not [token for token in tokens.values() if token in recorded]
+    return path
+
+
+@pytest.fixture(scope="module")
+def entries(recording: Path) -> list[AnyEntry]:
+    return list(read(recording))
+
+
+def test_the_gateway_does_again_what_it_did_then(entries: list[AnyEntry]) -> None:
+    now = play(entries)
+    assert divergence(entries, now) is None
+    assert sum(isinstance(entry, Gateway) and isinstance(entry.seen, Passed) for entry in now) >= 7
+
+
+def test_twice_in_a_row_it_is_the_same_bit_for_bit(entries: list[AnyEntry]) -> None:
+    first, second = (b"".join(map(encode, play(entries))) for _ in range(2))
+    assert first == second
+
+
+def test_what_a_module_saw_of_the_world_is_what_it_sees_again(entries: list[AnyEntry]) -> None:
+    drawn = [entry.seen for entry in entries if isinstance(entry, Gateway) and isinstance(entry.seen, Drew)]
+    values = [seen.value for seen in drawn if seen.instance == "dice"]
+    assert len(values) == 2
+    told = b"".join(map(encode, play(entries))).decode()
+    assert f"{values[0]} at {values[1]}" in told
+
+
+def test_another_verdict_of_a_module_is_told_with_message_and_module(entries: list[AnyEntry]) -> None:
+    head, *rest = entries
+    assert isinstance(head, Head)
+    configuration = head.gateway.configuration.replace("blocked_words = fool", "blocked_words = other")
+    gateway = msgspec.structs.replace(head.gateway, configuration=configuration)
+    found = divergence(entries, play([msgspec.structs.replace(head, gateway=gateway), *rest]))
+    assert found is not None
+    assert found.where == "chain, alice → bob"
+    assert "filter refused" in found.recorded or "filter consumed" in found.recorded
+    assert "filter passed" in found.now
+
+
+def test_another_byte_on_the_way_to_a_board_is_told_by_its_place_and_in_words(
+    entries: list[AnyEntry],
+) -> None:
+    changed = [_six_instead_of_five(entry) for entry in entries]
+    assert changed != entries
+    found = divergence(entries, play(changed))
+    assert found is not None
+    assert found.where == "board rover"
+    assert "forward distance 5 cm" in found.recorded
+    assert "forward distance 6 cm" in found.now
+    assert "byte 0 of the arguments: 05 then, 06 now" in str(found)
+
+
+def _six_instead_of_five(entry: AnyEntry) -> AnyEntry:
+    match entry:
+        case Gateway(Said(at, message)) if message.body == "forward 0.05 m":
+            return Gateway(Said(at, message.with_(body="forward 0.06 m")))
+    return entry
+
+
+def test_a_board_that_answered_something_else_is_noticed(entries: list[AnyEntry]) -> None:
+    def failed(entry: AnyEntry) -> AnyEntry:
+        match entry:
+            case Link(api.Heard(event=api.Result(outcome=api.Outcome.DONE) as result) as heard):
+                event = msgspec.structs.replace(result, outcome=api.Outcome.FAILED, detail="stalled")
+                return Link(msgspec.structs.replace(heard, event=event))
+        return entry
+
+    found = divergence(entries, play(map(failed, entries)))
+    assert found is not None
+    assert "done" in found.recorded
+    assert "failed" in found.now
+
+
+def test_the_command_says_so_and_makes_a_test_of_it(
+    recording: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert replay(recording, make_test=tmp_path / "test_night.py") == 0
+    assert "as recorded: " in capsys.readouterr().out
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(tmp_path)]
+    ran = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, cwd=tmp_path)
+    assert "1 passed" in ran.stdout, ran.stdout
+
+
+def test_what_was_torn_is_read_to_the_tear(recording: Path, tmp_path: Path) -> None:
+    text = gzip.decompress(recording.read_bytes())
+    torn = tmp_path / "torn.jsonl"
+    torn.write_bytes(text[: len(text) // 2])
+    assert len(list(read(torn))) == text[: len(text) // 2].count(b"\n")
+
+
+def test_no_recording_is_refused_by_name_and_line(tmp_path: Path) -> None:
+    wrong = tmp_path / "wrong.jsonl"
+    wrong.write_text("what?\n")
+    with pytest.raises(RecordingError, match=r"wrong.jsonl:1: no entry of a recording"):
+        list(read(wrong))
+    with pytest.raises(RecordingError, match=r"missing.jsonl: can't be read: No such file"):
+        list(read(tmp_path / "missing.jsonl"))
