@@ -1,0 +1,1 @@
+"""Boards whose machine code runs in QEMU."""

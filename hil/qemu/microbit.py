@@ -1,0 +1,146 @@
+"""A micro:bit in QEMU: the machine code of a real MicroPython, 16 KB of memory, a UART that loses bytes."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import shutil
+import socket
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, Self
+
+from boardtalk.hil.port import Port
+from boardtalk.sdk import BoardtalkError
+from boardtalk.sdk.leash import leashed
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from boardtalk.hil.line import FaultyLine
+    from boardtalk.hil.paced import PacedLine
+
+QEMU: Final = "qemu-system-arm"
+FIRMWARE: Final = Path("/usr/share/firmware-microbit-micropython/firmware.hex")
+"""MicroPython 1.9.2 as micro:bit 1.0.1, from Debian's package."""
+PROGRAM_AT: Final = 0x3E000
+PROGRAM_BYTES: Final = 8192
+"""What the flash has for `main.py`, with a header of four bytes."""
+
+
+class MicrobitError(BoardtalkError):
+    """The emulated micro:bit can't do that."""
+
+
+class MicrobitMissing(MicrobitError):
+    """QEMU or the firmware is not installed."""
+
+
+class Microbit:
+    """An emulated micro:bit on `port`, as an async context manager. Unplugged it has no power.
+
+    Args:
+        program: source of what it runs when it starts, instead of the prompt.
+        line: its faults, or its speed. The UART takes what it gets, and drops what it can't hold.
+
+    Raises:
+        MicrobitMissing: something has to be installed first.
+        MicrobitError: the program is too long for the flash.
+    """
+
+    def __init__(self, program: str = "", *, line: FaultyLine | PacedLine | None = None) -> None:
+        missing = missing_packages()
+        if missing:
+            raise MicrobitMissing(f"an emulated micro:bit needs: apt install {' '.join(missing)}")
+        source = program.encode()
+        self._program = b"MP" + len(source).to_bytes(2, "little") + source if source else b""
+        if len(self._program) > PROGRAM_BYTES:
+            raise MicrobitError(f"{len(source)} bytes of program: a micro:bit takes {PROGRAM_BYTES - 4}")
+        self._line = line
+        self._process: asyncio.subprocess.Process | None = None
+        self._copying: asyncio.Task[None] | None = None
+        self._stack = contextlib.AsyncExitStack()
+
+    async def __aenter__(self) -> Self:
+        async with contextlib.AsyncExitStack() as stack:
+            folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="boardtalk-microbit-")))
+            self._file = folder / "program"
+            self._file.write_bytes(self._program)
+            self._port = Port(folder / "port")
+            self._near, self._far = socket.socketpair()
+            for end in (self._near, self._far):
+                end.setblocking(False)
+                stack.callback(end.close)
+            stack.push_async_callback(self.unplug)
+            await self.plug()
+            self._stack = stack.pop_all()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._stack.aclose()
+
+    @property
+    def port(self) -> str:
+        """Path of the port; the same for the board's whole life."""
+        return str(self._port.path)
+
+    @property
+    def running(self) -> bool:
+        """Whether it has power."""
+        return self._process is not None and self._process.returncode is None
+
+    async def plug(self) -> None:
+        """Plug it in: it starts."""
+        if self._port.plugged:
+            raise MicrobitError("the emulated micro:bit is plugged in already")
+        self._port.plug()
+        if self._line is not None:
+            join = self._line.join(self._near.fileno(), self._port.near)
+            self._copying = asyncio.create_task(join, name="line of an emulated micro:bit")
+        await self._start()
+
+    async def unplug(self) -> None:
+        """Pull the cable: the port vanishes, and it loses its power."""
+        await self._kill()
+        copying, self._copying = self._copying, None
+        if copying is not None:
+            copying.cancel()
+            await asyncio.gather(copying, return_exceptions=True)
+        self._port.unplug()
+
+    async def reset(self) -> None:
+        """Press the reset button: its memory is as new, the port stays."""
+        await self._kill()
+        await self._start()
+
+    async def _kill(self) -> None:
+        process, self._process = self._process, None
+        if process is None:
+            return
+        with contextlib.suppress(ProcessLookupError):
+            process.kill()
+        await process.wait()
+
+    async def _start(self) -> None:
+        program = ("-device", f"loader,file={self._file},addr={PROGRAM_AT:#x},force-raw=on")
+        line = self._port.near if self._line is None else self._far.fileno()
+        self._process = await asyncio.create_subprocess_exec(
+            *leashed(str(shutil.which(QEMU)), "-M", "microbit", "-device", f"loader,file={FIRMWARE}"),
+            *(program if self._program else ()),
+            *("-display", "none", "-monitor", "none"),
+            *("-chardev", "stdio,id=uart,signal=off", "-serial", "chardev:uart"),
+            stdin=line,
+            stdout=line,
+            start_new_session=True,
+        )
+
+
+def missing_packages() -> list[str]:
+    """Debian's packages that an emulated micro:bit lacks here."""
+    lacks = {
+        "qemu-system-arm": not shutil.which(QEMU),
+        "firmware-microbit-micropython": not FIRMWARE.is_file(),
+    }
+    return [package for package, missing in lacks.items() if missing]
