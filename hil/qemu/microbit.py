@@ -10,29 +10,24 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Self
 
+from boardtalk.hil.line import FaultyLine
 from boardtalk.hil.port import Port
+from boardtalk.hil.qemu import microbitfs
 from boardtalk.sdk import BoardtalkError
 from boardtalk.sdk.leash import leashed
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from types import TracebackType
 
-    from boardtalk.hil.line import FaultyLine
     from boardtalk.hil.paced import PacedLine
 
 QEMU: Final = "qemu-system-arm"
 FIRMWARE: Final = Path("/usr/share/firmware-microbit-micropython/firmware.hex")
 """MicroPython 1.9.2 as micro:bit 1.0.1, from Debian's package."""
-PROGRAM_AT: Final = 0x3E000
-PROGRAM_BYTES: Final = 8192
-"""What the flash has for `main.py`, with a header of four bytes."""
 
 
-class MicrobitError(BoardtalkError):
-    """The emulated micro:bit can't do that."""
-
-
-class MicrobitMissing(MicrobitError):
+class MicrobitMissing(BoardtalkError):
     """QEMU or the firmware is not installed."""
 
 
@@ -40,23 +35,22 @@ class Microbit:
     """An emulated micro:bit on `port`, as an async context manager. Unplugged it has no power.
 
     Args:
-        program: source of what it runs when it starts, instead of the prompt.
+        files: what is on its flash, such as `{"main.py": b"…"}`, which it runs when it starts.
         line: its faults, or its speed. The UART takes what it gets, and drops what it can't hold.
 
     Raises:
         MicrobitMissing: something has to be installed first.
-        MicrobitError: the program is too long for the flash.
+        FlashFull: the files do not fit.
     """
 
-    def __init__(self, program: str = "", *, line: FaultyLine | PacedLine | None = None) -> None:
+    def __init__(
+        self, files: Mapping[str, bytes] | None = None, *, line: FaultyLine | PacedLine | None = None
+    ) -> None:
         missing = missing_packages()
         if missing:
             raise MicrobitMissing(f"an emulated micro:bit needs: apt install {' '.join(missing)}")
-        source = program.encode()
-        self._program = b"MP" + len(source).to_bytes(2, "little") + source if source else b""
-        if len(self._program) > PROGRAM_BYTES:
-            raise MicrobitError(f"{len(source)} bytes of program: a micro:bit takes {PROGRAM_BYTES - 4}")
-        self._line = line
+        self._image = microbitfs.image(files or {})
+        self._line = line or FaultyLine(0)
         self._process: asyncio.subprocess.Process | None = None
         self._copying: asyncio.Task[None] | None = None
         self._stack = contextlib.AsyncExitStack()
@@ -64,8 +58,8 @@ class Microbit:
     async def __aenter__(self) -> Self:
         async with contextlib.AsyncExitStack() as stack:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="boardtalk-microbit-")))
-            self._file = folder / "program"
-            self._file.write_bytes(self._program)
+            self._flash = folder / "flash"
+            self._flash.write_bytes(self._image)
             self._port = Port(folder / "port")
             self._near, self._far = socket.socketpair()
             for end in (self._near, self._far):
@@ -93,12 +87,9 @@ class Microbit:
 
     async def plug(self) -> None:
         """Plug it in: it starts."""
-        if self._port.plugged:
-            raise MicrobitError("the emulated micro:bit is plugged in already")
         self._port.plug()
-        if self._line is not None:
-            join = self._line.join(self._near.fileno(), self._port.near)
-            self._copying = asyncio.create_task(join, name="line of an emulated micro:bit")
+        join = self._line.join(self._near.fileno(), self._port.near)
+        self._copying = asyncio.create_task(join, name="line of an emulated micro:bit")
         await self._start()
 
     async def unplug(self) -> None:
@@ -124,15 +115,15 @@ class Microbit:
         await process.wait()
 
     async def _start(self) -> None:
-        program = ("-device", f"loader,file={self._file},addr={PROGRAM_AT:#x},force-raw=on")
-        line = self._port.near if self._line is None else self._far.fileno()
+        """Its UART is a socket: of a terminal QEMU would change the settings, behind its user's back."""
         self._process = await asyncio.create_subprocess_exec(
-            *leashed(str(shutil.which(QEMU)), "-M", "microbit", "-device", f"loader,file={FIRMWARE}"),
-            *(program if self._program else ()),
+            *leashed(str(shutil.which(QEMU)), "-M", "microbit"),
+            *("-device", f"loader,file={FIRMWARE}"),
+            *("-device", f"loader,file={self._flash},addr={microbitfs.AT:#x},force-raw=on"),
             *("-display", "none", "-monitor", "none"),
             *("-chardev", "stdio,id=uart,signal=off", "-serial", "chardev:uart"),
-            stdin=line,
-            stdout=line,
+            stdin=self._far.fileno(),
+            stdout=self._far.fileno(),
             start_new_session=True,
         )
 

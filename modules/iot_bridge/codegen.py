@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from enum import IntEnum
 
 ROOT: Final = Path(__file__).resolve().parents[2]
-FIRMWARE: Final = ROOT / "firmware/boardtalk"
+FIRMWARE: Final = (ROOT / "firmware/boardtalk", ROOT / "firmware/tiny")
 
 ENUMS: Final[dict[str, type[IntEnum]]] = {
     "KIND": Kind,
@@ -62,7 +62,8 @@ def main(arguments: list[str]) -> int:
 def outputs() -> dict[Path, str]:
     """Every generated file, with what it should hold."""
     protocol = ROOT / "docs/protocol.md"
-    firmware = {path: with_constants(_read(path)) for path in FIRMWARE.glob("*.py")}
+    sources = (path for folder in FIRMWARE for path in folder.glob("*.py"))
+    firmware = {path: with_constants(_read(path)) for path in sources}
     return {
         **firmware,
         ROOT / "tests/vectors/frames.json": json.dumps(vectors(), indent=1) + "\n",
