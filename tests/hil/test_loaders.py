@@ -18,6 +18,8 @@ from boardtalk.hil.loaders.esp_chips import ESP32, ESP32C3, EspChip
 from boardtalk.hil.loaders.esp_loader import Op
 from boardtalk.hil.loaders.events import Events, NotSeen
 from boardtalk.hil.loaders.flash import Flash, OutOfFlash, PowerLost
+from boardtalk.hil.loaders.stm32 import CHIPS as STM32
+from boardtalk.hil.loaders.stm32 import Command, Stm32
 from boardtalk.hil.loaders.wire import PtyWire
 
 
@@ -79,6 +81,29 @@ async def test_a_port_can_vanish_and_come_back() -> None:
         with Path(port).open("wb", buffering=0) as file:
             file.write(b"here")
         assert await wire.received.get() == b"here"
+
+
+OPS = st.sampled_from([0x42, *Op])
+WORDS = st.lists(st.sampled_from([0, 1, 4096, 1 << 20, 2**32 - 1]), max_size=8)
+
+
+@given(
+    st.lists(st.tuples(OPS, WORDS, st.binary(max_size=20)), max_size=12), st.sampled_from([ESP32, ESP32C3])
+)
+def test_no_packet_ends_an_esp(packets: list[tuple[int, list[int], bytes]], kind: EspChip) -> None:
+    esp = chip(kind)
+    for op, words, rest in packets:
+        esp.hear(command(op, struct.pack(f"<{len(words)}I", *words), rest), 115200)
+        esp.hear(rest, 115200)
+
+
+@given(st.lists(st.binary(max_size=30) | st.sampled_from([bytes((each, each ^ 0xFF)) for each in Command])))
+def test_no_byte_ends_an_stm32(pieces: list[bytes]) -> None:
+    kind = STM32["stm32f405"]
+    stm32 = Stm32(kind, Flash(kind.size, sector=16384))
+    stm32.boot(loader=True)
+    for piece in (b"\x7f", *pieces):
+        stm32.hear(piece, 115200)
 
 
 # Packets that esptool does not send ---------------------------------------------------------------
