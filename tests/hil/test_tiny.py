@@ -19,9 +19,14 @@ from boardtalk.modules.iot_bridge.errors import DictionaryError
 from boardtalk.modules.iot_bridge.frames import Kind, Outcome, Type
 from tests.firmware.peer import Peer
 
-pytestmark = pytest.mark.skipif(
-    bool(microbit.missing_packages()), reason="QEMU or its firmware is not installed"
-)
+
+@pytest.fixture(autouse=True)
+def installed(request: pytest.FixtureRequest) -> None:
+    missing = microbit.missing_packages()
+    if missing and request.node.get_closest_marker("soak"):
+        pytest.fail(f"the long campaigns need {missing}")
+    if missing:
+        pytest.skip(f"{missing} are not installed")
 
 
 @asynccontextmanager
@@ -112,12 +117,15 @@ async def test_cancelled_it_stops() -> None:
         assert await peer.do("power") == {"on": False}
 
 
-async def test_over_a_bad_line_each_command_is_executed_once() -> None:
+@pytest.mark.parametrize(
+    "count", [40, pytest.param(1500, marks=[pytest.mark.soak, pytest.mark.timeout(300)])]
+)
+async def test_over_a_bad_line_each_command_is_executed_once(count: int) -> None:
     line = FaultyLine(11, Faults())
     async with session(line) as peer:
         line.faults.drop = line.faults.flip = 0.002
         line.faults.lose = line.faults.duplicate = 0.05
-        for number in range(40):
+        for number in range(count):
             assert await peer.do("add", a=number, b=number) == {"sum": 2 * number}
         assert all(line.fired[fault] for fault in ("drop", "flip", "lose", "duplicate")), line.fired
 
