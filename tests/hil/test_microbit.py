@@ -141,7 +141,10 @@ def test_files_must_fit_into_the_flash() -> None:
 
 
 @installed
-async def test_it_dies_with_the_process_that_emulates_it() -> None:
+async def test_it_dies_with_the_process_that_emulates_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TMPDIR", str(tmp_path))  # which can't clean up
     script = (
         "import asyncio, os\nfrom boardtalk.hil.qemu.microbit import Microbit\n"
         "async def main():\n"
