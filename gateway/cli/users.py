@@ -51,8 +51,16 @@ async def _change_running_or_stored(
             return await client.ask(local.ChangeUser(action, address, **more), local.UserChanged)
     except NoGateway:
         with locked(folder):
-            changed = Users.load(folder / "secrets").change(action, address, **more)
+            changed = _stored(folder).change(action, address, **more)
         return local.UserChanged(changed.address, changed.role, changed.token, _foreign_broker())
+
+
+def _stored(folder: Path) -> Users:
+    """The users as they are on disk."""
+    stored = Users.load(folder / "secrets")
+    if stored.damage:
+        errors.print(stored.damage, soft_wrap=True, markup=False)
+    return stored
 
 
 def _foreign_broker() -> str:
@@ -87,7 +95,7 @@ async def _running_or_stored(folder: Path) -> list[tuple[str, str]]:
             contacts = (await client.ask(local.Contacts(), local.ContactList)).contacts
             return [(each.address, each.about) for each in contacts if each.kind is Kind.USER]
     except NoGateway:
-        return [(account.address, account.role) for account in Users.load(folder / "secrets")]
+        return [(account.address, account.role) for account in _stored(folder)]
 
 
 @users.command

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import sqlite3
-import time
 from typing import TYPE_CHECKING, Final
 
 import structlog
 
-from boardtalk.sdk import BoardtalkError
+from boardtalk.sdk import BoardtalkError, kept
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -80,14 +79,13 @@ def open_file(path: Path) -> sqlite3.Connection:
             f"{path}: {error}; is the folder writable, and does no other gateway use it?"
         ) from error
     except (sqlite3.DatabaseError, UnicodeDecodeError) as error:  # of an error that quotes the damage
-        aside = path.with_name(f"{path.name}.damaged-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}")
+        aside = kept.set_aside(path)
         log.error(
             "the store is damaged; a new one is made",
             file=str(path),
             aside=str(aside),
             error=str(error),
         )
-        path.rename(aside)
         for suffix in ("-wal", "-shm"):
             path.with_name(path.name + suffix).unlink(missing_ok=True)
         return _open(path)
