@@ -20,7 +20,7 @@ from boardtalk.events import CallUpdate, Delivery, Presence, Update
 from boardtalk.health import Report
 from boardtalk.sdk import Completion, ConfigError, Contact, Kind, Refused, Role, ServiceError, check_name
 from boardtalk.sdk.channel import MAX_LINE_BYTES, Channel
-from boardtalk.store import Explanation
+from boardtalk.store import Explanation, StoreError
 from boardtalk.users import Change, UserError
 from boardtalk.witness import Seen
 
@@ -436,7 +436,7 @@ class LocalDoor:
             await self._intake.room()
             try:
                 reply = await self._answer(request, session, user)
-            except (ConfigError, UserError, Refused, ValueError) as error:
+            except (ConfigError, UserError, Refused, StoreError, ValueError) as error:
                 reply = Failure(str(error))
             if reply is not None:
                 channel.send(reply)
