@@ -139,6 +139,7 @@ async def _start(
         mqtt = await stack.enter_async_context(MqttDoor(running, hub, intake, calls))
         for logins in (users, boards):
             logins.subscribe(lambda: running.reload(_logins(users, boards)))
+        users.subscribe(mqtt.show_all)
         at = running.endpoint
         gate = BoardGate(boards, mqtt.board_left, running.listen_host, at.port, at.tls, running.own)
     door = LocalDoor(hub, intake, calls, users, configuration, gate=gate)

@@ -131,8 +131,8 @@ def _open(path: Path) -> sqlite3.Connection:
 def _shape(connection: sqlite3.Connection) -> set[tuple[object, ...]]:
     """Tables with their columns, and indexes: a flipped bit may rename one, and `quick_check` is content."""
     columns = connection.execute(
-        "SELECT tables.name, columns.* FROM sqlite_master AS tables, pragma_table_info(tables.name) AS columns"
-        " WHERE tables.type = 'table'"
+        "SELECT made.name, columns.* FROM sqlite_master AS made, pragma_table_info(made.name) AS columns "
+        "WHERE made.type = 'table'"
     )
     indexes = connection.execute("SELECT name, tbl_name, sql FROM sqlite_master WHERE type = 'index'")
     return {*columns, *indexes}

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from boardtalk import sessions
 from boardtalk.broker import Endpoint, Login
 from boardtalk.broker.client import Publisher
 from boardtalk.broker.embedded import NatsServer
@@ -207,13 +208,69 @@ async def test_presence_that_is_not_for_everybody_goes_to_the_others_alone(rig: 
     ]
 
 
+async def test_presence_stands_right_at_a_broker_that_remembers_what_is_no_longer_true(
+    tmp_path: Path,
+) -> None:
+    """It outlives the gateway: a robot is gone meanwhile, a user was removed, another went away unseen."""
+    users = Users.load(tmp_path / "secrets", {"alice": Role.OPERATOR})
+    bob = users.change("add", "bob", Role.VIEWER).token
+    token = users.get("alice").token  # type: ignore[union-attr]
+    async with hosted("mosquitto", tmp_path, [Login("alice", token), Login("bob", bob)]) as broker:
+        async with gateway(tmp_path, users, broker) as door:
+            door._hub.directory.register(
+                "iot_bridge", Contact(address="rover", kind=Kind.ROBOT, online=True, state="ready")
+            )
+            door._hub.publish_presence("rover", online=True, state="ready")
+            with door._hub.attach("bob"), door._hub.attach("alice"):
+                await door.connected()
+                async with person(broker.endpoint, "alice", "presence/+", token=token) as alice:
+                    expected = dict.fromkeys(("gateway", "team", "rover", "bob", "alice"), True)
+                    await until(lambda: presence(alice) == expected, "all are there")
+                    with door._hub.attach("alice"):
+                        pass
+        users.change("remove", "bob")
+        async with (
+            gateway(tmp_path, users, broker) as door,
+            person(broker.endpoint, "alice", "presence/+", token=token) as alice,
+        ):
+            await door.connected()
+            expected = {"gateway": True, "team": True, "alice": False}
+            await until(lambda: presence(alice) == expected, "only who is known")
+        async with person(broker.endpoint, "alice", "presence/+", token=token) as alice:
+            expected["gateway"] = False
+            await until(lambda: presence(alice) == expected, "and so it stays")
+
+
+@pytest.mark.parametrize("killed", [True, False])
+async def test_who_left_while_more_happened_than_is_kept_for_a_broker_is_offline_there(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch, killed: bool
+) -> None:
+    monkeypatch.setattr(sessions, "MAX_SESSION_EVENTS", 10)
+    with rig.hub.attach("bob"):
+        alice = await rig.join("alice", "presence/+")
+        await until(lambda: presence(alice).get("bob") is True, "bob online")
+        pid = rig.broker.pid
+        if killed:
+            os.kill(pid, signal.SIGKILL)
+        for number in range(30):
+            rig.hub.publish_presence("rover", online=True, state=f"{number}")
+    if killed:
+        await until(lambda: rig.broker.pid not in {pid, None}, "a new broker")
+        async with Publisher(rig.broker.endpoint, "probe") as probe:
+            await probe.connected()
+    again = await rig.join("alice", "presence/+")
+    await until(lambda: presence(again).get("gateway") is True, "gateway online")
+    await until(lambda: presence(again).get("bob") is False, "bob offline")
+
+
 def presence(person: Person) -> dict[str, bool]:
-    """The last that was heard of each."""
-    return {
-        message.topic.value.split("/")[1]: json.loads(message.payload)["online"]
+    """The last that was heard of each; nothing of whom nobody knows any more."""
+    last = {
+        message.topic.value.split("/")[1]: message.payload
         for message in person.heard
         if message.topic.value.startswith("presence/")
     }
+    return {name: json.loads(payload)["online"] for name, payload in last.items() if payload}
 
 
 # Who listens ----------------------------------------------------------------------------------
