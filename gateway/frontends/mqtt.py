@@ -132,7 +132,10 @@ class MqttDoor:
         if message.retain:
             self._refuse(user, "a retained message is never acted on: publish it again without `retain`")
         elif message.dup and not envelope.claimed_id(message.payload):
-            self._refuse(user, "this may be a repetition, and without an id nobody can tell: say it again")
+            if not self._intake.stop_unread(user, message.payload):
+                self._refuse(
+                    user, "this may be a repetition, and without an id nobody can tell: say it again"
+                )
         else:
             self._intake.receive(user, message.payload, "mqtt")
 

@@ -169,6 +169,57 @@ async def test_an_envelope_stops_whom_it_is_for_and_its_status_has_its_id(
 @pytest.mark.parametrize(
     ("payload", "stops", "id_"),
     [
+        ('{"to": "rover", "body": "stop", "id": "s1", "speed": 9}', "rover", "s1"),
+        ('{"to": "rover", "body": "Please stop!", "at": "noon"}', "rover", "~0"),
+        ('{"body": "stop"}', "gateway", "~0"),
+        ('{"body": "stop rover"}', "rover", "~0"),
+        ('{"to": "rover", "body": "stop", "id": "s1"', "rover", "~0"),
+        ("{'to': 'rover', 'body': 'stop'}", "rover", "~0"),
+        ("{to: rover, body: stop}", "rover", "~0"),
+        ('{"to": 7, "body": "stop"}', "gateway", "~0"),
+        ('{"to": "rover", "body": "stop", "expiry": -1}', "rover", "~0"),
+        (b'{"to": "rover", "body": "stop\xff"}', "rover", "~0"),
+        (b"stop\xff", "gateway", "~0"),
+        (b"rover: stop\x00", "rover", "~0"),
+        ("\ufeffstop", "gateway", "~0"),
+    ],
+)
+async def test_c07_what_can_not_be_read_stops_if_it_is_plainly_a_stop(
+    rig: Rig, payload: str | bytes, stops: str, id_: str
+) -> None:
+    rig.hub.directory.register("iot_bridge", Contact(address="rover", kind=Kind.ROBOT, online=True))
+    alice = await rig.join("alice")
+    await alice.says("chat/alice/out", payload)
+    status = json.loads((await alice.hears('"unknown"', "/status")).payload)  # there is no link process here
+    assert (status["id"], status["to"]) == (id_, stops)
+    await alice.hears("STOP NOT CARRIED OUT")
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        '{"to": "rover", "body": "don\'t stop", "speed": 9}',
+        '{"to": "bob", "body": "stop", "speed": 9}',
+        '{"to": "rover", "note": "stop"}',
+        '{"stop": false, "speed": 9}',
+        '{"to": "bob", "body": "he wrote body: stop", "speed": 9}',
+        b"bob: stop\xff",
+        '{"to": "rover", "body": "stop", "note": "' + 1100 * "x" + '"}',
+        b"\x07\xf3stop\x9c\x01 k\xd5body\x00",
+    ],
+)
+async def test_other_things_that_can_not_be_read_stop_nothing(rig: Rig, payload: str | bytes) -> None:
+    rig.hub.directory.register("iot_bridge", Contact(address="rover", kind=Kind.ROBOT, online=True))
+    alice = await rig.join("alice")
+    await alice.says("chat/alice/out", "bob: hello")
+    await alice.says("chat/alice/out", payload)
+    await alice.hears('"rejected"')
+    assert not any(b"STOP" in text for text in alice.texts)
+
+
+@pytest.mark.parametrize(
+    ("payload", "stops", "id_"),
+    [
         ('{"to": "rover", "body": "forward 20", "id": "s1"}', "rover", "s1"),
         ('{"to": "bob", "body": "stop", "id": "s1"}', "gateway", "s1"),
         ('{"to": "nobody", "body": "stop", "id": "s1"}', "gateway", "s1"),
@@ -398,11 +449,11 @@ async def test_a_retained_command_is_not_acted_on_and_its_sender_is_told(
 
 # ── a broker that hands something over twice ─────────────────────────────────────────────────────
 
-REPEATED = (b"alice: plain", b'{"to":"alice","body":"with an id","id":"1"}')
+REPEATED = (b"alice: plain", b'{"to":"alice","body":"with an id","id":"1"}', b"stop")
 
 
 async def repeating(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, said: list[bytes]) -> None:
-    """A broker that lets everybody in, hands over two messages as repetitions, and notes what is said."""
+    """A broker that lets everybody in, hands over messages as repetitions, and notes what is said."""
     while head := await reader.read(1):
         size = shift = 0
         while (digit := (await reader.readexactly(1))[0]) >= 0x80:
@@ -420,7 +471,9 @@ async def repeating(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, 
                 said.append(body)
 
 
-async def test_plain_text_that_may_be_a_repetition_is_refused_an_envelope_is_not(tmp_path: Path) -> None:
+async def test_plain_text_that_may_be_a_repetition_is_refused_an_envelope_or_a_stop_is_not(
+    tmp_path: Path,
+) -> None:
     users = Users.load(tmp_path / "secrets", {"alice": Role.OPERATOR})
     said: list[bytes] = []
 
@@ -434,4 +487,5 @@ async def test_plain_text_that_may_be_a_repetition_is_refused_an_envelope_is_not
         async with gateway(tmp_path, users, Elsewhere(at)):
             await until(lambda: b"may be a repetition" in b"".join(said), "plain text is refused")
             await until(lambda: b'"body":"with an id"' in b"".join(said), "the envelope is taken")
+            await until(lambda: b"STOP NOT CARRIED OUT" in b"".join(said), "the stop is taken")
             assert b'"body":"plain"' not in b"".join(said)
