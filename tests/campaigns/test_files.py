@@ -100,7 +100,7 @@ async def test_c19_whatever_is_damaged_in_the_state_folder_the_gateway_starts_an
             for path in hit:
                 damage(path, chance, fired)
             await board.reset()
-            seen, told = len(board.outputs), len(rig.log)
+            seen, told = len(board.outputs), rig.log.count("damaged")
             starts.append(await rig.start())
             async with rig.desk() as desk:
                 await insist(desk, "bot", "ping")
@@ -114,7 +114,7 @@ async def test_c19_whatever_is_damaged_in_the_state_folder_the_gateway_starts_an
             assert users.role("bob") in {Role.OPERATOR, None}
             aside = [path.name for path in kept.those_set_aside(rig.state)]
             fired["set aside"] += len(aside)
-            assert not aside or "damaged" in rig.log[told:], aside
+            assert not aside or rig.log.count("damaged") > told, aside
         await rig.start()
     corruptions = fired["truncated"] + fired["flipped"]
     print(sorted(names), dict(fired))
