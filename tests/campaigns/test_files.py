@@ -17,8 +17,11 @@ from pathlib import Path
 
 import pytest
 
+from boardtalk import conf
 from boardtalk.board_logins import BoardLogins
 from boardtalk.events import Update
+from boardtalk.frontends import local
+from boardtalk.frontends.client import Denied, GatewayClient
 from boardtalk.hil.board import EmulatedBoard
 from boardtalk.modules.iot_bridge.service.memory import Known, Memory
 from boardtalk.sdk import Message, Role, kept
@@ -205,6 +208,56 @@ async def test_c19_a_damaged_store_ends_no_gateway(tmp_path: Path, times: int) -
     judge(fired, times)
     assert fired["set aside"]
     assert max(starts) <= START_S
+
+
+CONFIGURED = """\
+# the damaged file may be right by chance, and then it counts
+log_level = error
+group team {
+    members = alice, bob, carol
+    owner = alice
+}
+group shift {
+    members = dave, bob
+    delivery = one
+}
+module filter {
+    blocked_words = fool, knave
+    on_fail = drop
+}
+"""
+
+
+@pytest.mark.parametrize("times", [FEW, MANY])
+async def test_c19_a_damaged_configuration_leaves_the_old_one_in_service(tmp_path: Path, times: int) -> None:
+    """It is a person's file: if it is wrong, it is refused with its place, at a start too."""
+    chance, fired, path = seeded(), Counter[str](), tmp_path / "gateway.conf"
+
+    async def reload(gateway: GatewayClient) -> str:
+        """Why it was not done; "" = it was."""
+        try:
+            await gateway.ask(local.Reload(), local.Reloaded)
+        except Denied as error:
+            return str(error)
+        return ""
+
+    async with (
+        town(tmp_path, CONFIGURED, source=lambda: conf.load(path)) as hub,
+        GatewayClient.connect(tmp_path, "alice") as alice,
+    ):
+        while fired["truncated"] + fired["flipped"] < times:
+            path.write_text(CONFIGURED)
+            assert await reload(alice) == ""
+            before = (*hub.modules.values(), *hub.directory.contacts())
+            damage(path, chance, fired)
+            if refusal := await reload(alice):
+                fired["refused"] += 1
+                assert "nothing was changed" in refusal or str(path) in refusal
+                assert (*hub.modules.values(), *hub.directory.contacts()) == before
+    print(dict(fired))
+    judge(fired, times)
+    assert fired["refused"] > times / 10
+    note("C19", "damaged configuration at a reload", f"{fired['refused']} of {times} refused, old one kept")
 
 
 async def state_of(name: str, session: Session) -> str:
