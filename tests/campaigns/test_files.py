@@ -20,7 +20,7 @@ import pytest
 from boardtalk import conf
 from boardtalk.board_logins import BoardLogins
 from boardtalk.events import Update
-from boardtalk.frontends import local
+from boardtalk.frontends import control
 from boardtalk.frontends.client import Denied, GatewayClient
 from boardtalk.hil.board import EmulatedBoard
 from boardtalk.modules.iot_bridge.service.memory import Known, Memory
@@ -236,7 +236,7 @@ async def test_c19_a_damaged_configuration_leaves_the_old_one_in_service(tmp_pat
     async def reload(gateway: GatewayClient) -> str:
         """Why it was not done; "" = it was."""
         try:
-            await gateway.ask(local.Reload(), local.Reloaded)
+            await gateway.ask(control.Reload(), control.Reloaded)
         except Denied as error:
             return str(error)
         return ""

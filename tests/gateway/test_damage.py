@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from boardtalk import desk, doctor
-from boardtalk.frontends import local
+from boardtalk.frontends import control
 from boardtalk.frontends.client import GatewayClient
 from boardtalk.sdk import SYSTEM, Finding, Severity
 
@@ -30,7 +30,7 @@ async def findings(state: Path) -> list[Finding]:
 
 
 async def told(client: GatewayClient) -> list[str]:
-    past = await client.ask(local.History(SYSTEM), local.Past)
+    past = await client.ask(control.History(SYSTEM), control.Past)
     return [entry["body"] for entry in past.entries]
 
 
