@@ -132,7 +132,7 @@ def _door(state: Path) -> Iterator[Finding]:
     """Whether the broker of the running gateway can be reached, whichever it is."""
     try:
         where = msgspec.json.decode((state / "endpoints.json").read_bytes())["mqtt"]
-    except (OSError, msgspec.DecodeError, KeyError):
+    except (OSError, msgspec.DecodeError, UnicodeDecodeError, KeyError, TypeError):
         return
     if not where or not gateway_runs(state):
         return

@@ -11,6 +11,7 @@ from boardtalk import desk, doctor
 from boardtalk.frontends import control
 from boardtalk.frontends.client import GatewayClient
 from boardtalk.sdk import SYSTEM, Finding, Severity
+from boardtalk.sdk.mqtt.endpoint import boards_endpoint, boards_file
 
 from .town import heard, town
 
@@ -32,6 +33,15 @@ async def findings(state: Path) -> list[Finding]:
 async def told(client: GatewayClient) -> list[str]:
     past = await client.ask(control.History(SYSTEM), control.Past)
     return [entry["body"] for entry in past.entries]
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[1]", b'"\xff"', b'{"mqtt": "\xc6"}', b"{}"])
+async def test_c19_what_is_made_anew_at_each_start_may_be_damaged(tmp_path: Path, content: bytes) -> None:
+    boards_file(tmp_path).parent.mkdir()
+    for path in (boards_file(tmp_path), tmp_path / "endpoints.json"):
+        path.write_bytes(content)
+    assert boards_endpoint(tmp_path) is None
+    assert await asyncio.to_thread(lambda: list(doctor.examine(tmp_path)))
 
 
 async def test_c19_operators_are_told_of_a_damaged_file_once(tmp_path: Path) -> None:
