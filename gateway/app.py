@@ -109,6 +109,7 @@ async def _start(
 
     stack.enter_context(locked(folder))
     users = Users.load(folder / "secrets", declared_users(document, local_user))
+    _tell_damage(users)
     check_names(document, plan, users)
     store = await stack.enter_async_context(
         Store.open(folder / "store.db", history_days=settings.history_days)
@@ -131,17 +132,24 @@ async def _start(
     if watch:
         configuration.watch()
     boards = BoardLogins.load(folder / "secrets")
+    _tell_damage(boards)
     running = await _start_broker(stack, document, folder, users, boards)
     gate = None
     if running:
         mqtt = await stack.enter_async_context(MqttDoor(running, hub, intake, calls))
         for logins in (users, boards):
             logins.subscribe(lambda: running.reload(_logins(users, boards)))
+        users.subscribe(mqtt.show_all)
         at = running.endpoint
         gate = BoardGate(boards, mqtt.board_left, running.listen_host, at.port, at.tls, running.own)
     door = LocalDoor(hub, intake, calls, users, configuration, gate=gate)
     await stack.enter_async_context(door.listening(folder))
     return Endpoints(mqtt=str(running.endpoint) if running else None, modules=list(runner.modules))
+
+
+def _tell_damage(read: Users | BoardLogins) -> None:
+    if read.damage:
+        log.error("a file was damaged", what=read.damage)
 
 
 def _on_hang_up(stack: AsyncExitStack, call: Callable[[], None]) -> None:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from boardtalk.sdk import check_name
-from boardtalk.users import UserError, new_token, read_secrets, write_secrets
+from boardtalk.sdk import check_name, kept
+from boardtalk.users import UserError, new_token, read_secrets
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -27,20 +27,25 @@ class BoardLogin(msgspec.Struct, frozen=True):
 class BoardLogins:
     """All of them, by address. Changes are written at once."""
 
-    def __init__(self, path: Path, logins: dict[str, BoardLogin]) -> None:
+    def __init__(self, path: Path, logins: dict[str, BoardLogin], damage: str) -> None:
+        self.damage = damage
+        """What was damaged when they were read, in words."""
         self._path = path
         self._logins = logins
         self._subscribers: list[Callable[[], None]] = []
 
     @classmethod
     def load(cls, secrets_folder: Path) -> BoardLogins:
-        """Read them.
+        """Read them. If all that was kept is damaged, no board may log in.
 
         Raises:
-            UserError: the file is damaged, or others may read it.
+            UserError: others may read the file, or this process may not.
         """
         path = secrets_folder / "boards.json"
-        return cls(path, {login.address: login for login in read_secrets(path, list[BoardLogin])})
+        logins, damage = read_secrets(path, list[BoardLogin])
+        if damage and not logins:
+            damage += "; no board may log in now: `boardtalk boards credentials NAME`, or restore a backup"
+        return cls(path, {login.address: login for login in logins}, damage)
 
     def __iter__(self) -> Iterator[BoardLogin]:
         return iter(self._logins.values())
@@ -69,6 +74,6 @@ class BoardLogins:
         self._save()
 
     def _save(self) -> None:
-        write_secrets(self._path, list(self._logins.values()))
+        kept.save(self._path, list(self._logins.values()))
         for changed in self._subscribers:
             changed()

@@ -28,6 +28,8 @@ T = TypeVar("T")
 LOOK_EVERY_S: Final = 0.5
 """Between two looks whether the code of a module changed, for `Configuration.watch`."""
 
+EMPTY: Final = "the configuration is empty: cut off as it was written? An empty one counts at a start only"
+
 log = structlog.get_logger()
 
 
@@ -151,6 +153,8 @@ class Configuration:
         """
         try:
             document = self._source()
+            if self._document.blocks and not document.blocks:
+                raise InvalidConfigError([ConfigError(EMPTY)])
             if problems := loader.problems(document):
                 raise InvalidConfigError(problems)
             return document, loader.plan(document)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from boardtalk import why
@@ -22,6 +23,7 @@ from boardtalk.sdk import (
     State,
     Status,
     Verdict,
+    kept,
 )
 from boardtalk.sdk.hints import nearest
 from boardtalk.users import Audience
@@ -57,6 +59,10 @@ WITH_NAMES: Final = frozenset({"why", "group", "presence"})
 """Words behind which others may stand."""
 MEMBERS: Final = "members of "
 """Notes that begin so hold who came to a group or left it."""
+TOLD: Final = "told of as damaged"
+"""The note of files."""
+LOOK_EVERY_S: Final = 5.0
+"""Between two looks for damaged files: not only the gateway sets them aside."""
 
 
 class Desk(Module):
@@ -82,6 +88,21 @@ class Desk(Module):
         self.context.register(
             Contact(address=SYSTEM, kind=Kind.SERVICE, online=True, about=self.description, commands=commands)
         )
+        self.context.every(LOOK_EVERY_S, self._tell_damage)
+
+    async def _tell_damage(self) -> None:
+        """Tell operators once of each damaged file that was set aside."""
+        found = await asyncio.to_thread(
+            lambda: [each.name for each in kept.those_set_aside(self.context.state)]
+        )
+        told = self.context.notes.get(TOLD, [])
+        if news := [name for name in found if name not in told]:
+            text = f"damaged, and set aside: {', '.join(news)}. `boardtalk doctor` says what to do"
+            for contact in self.context.contacts():
+                if contact.kind is Kind.USER and self.context.allowed(contact.address, "inspect", SYSTEM):
+                    self.context.send(Message(sender=SYSTEM, to=contact.address, body=text))
+        if found != told:
+            self.context.notes[TOLD] = found
 
     def on_complete(self, to: str, line: str) -> list[Completion]:
         """The words that may be meant."""

@@ -18,7 +18,7 @@ import msgspec
 from rich.console import Console
 from rich.markup import escape
 
-from boardtalk.sdk import BoardtalkError, Finding, Severity
+from boardtalk.sdk import BoardtalkError, Finding, Severity, kept
 from boardtalk.sdk.folders import gateway_runs, running_folder
 from boardtalk.sdk.options import AsJson, StateFolder
 
@@ -61,6 +61,7 @@ def doctor(
 def examine(state: Path) -> Iterator[Finding]:
     """All findings: our own, then those of the installed packages."""
     yield from _state_folder(state)
+    yield from _damaged(state)
     yield from _broker()
     yield from _door(state)
     yield from _clock()
@@ -105,6 +106,15 @@ def _shut(folder: Path, state: Path) -> Path | None:
     return next((path for path in inside if not os.access(path, os.W_OK)), None)
 
 
+def _damaged(state: Path) -> Iterator[Finding]:
+    for path in kept.those_set_aside(state):
+        yield Finding(
+            Severity.WARNING,
+            f"damaged, and set aside: {path}",
+            "restore a backup if users, boards or history are missing now; then remove that file",
+        )
+
+
 def _broker() -> Iterator[Finding]:
     from boardtalk.broker import embedded
 
@@ -122,7 +132,7 @@ def _door(state: Path) -> Iterator[Finding]:
     """Whether the broker of the running gateway can be reached, whichever it is."""
     try:
         where = msgspec.json.decode((state / "endpoints.json").read_bytes())["mqtt"]
-    except (OSError, msgspec.DecodeError, KeyError):
+    except (OSError, msgspec.DecodeError, UnicodeDecodeError, KeyError, TypeError):
         return
     if not where or not gateway_runs(state):
         return

@@ -37,6 +37,8 @@ MAX_ENVELOPE_BYTES: Final = 4 * MAX_BODY_BYTES
 """JSON may need several characters for one of the body."""
 
 MAX_CALL_BYTES: Final = 2048
+MAX_GIST_BYTES: Final = 1024
+"""In what is longer and can't be read, nobody looks for words."""
 
 _PREFIX = re.compile(r"([a-z0-9][a-z0-9_-]{0,31})\s*:(?!//)\s*", re.ASCII)
 """An address and a colon; ``https://…`` is none."""
@@ -44,6 +46,11 @@ _SLASH = re.compile(r"/[a-z]+(?=\s|$)")
 """What chats have for words to themselves: ``/modules``; ``/etc/hosts`` is none."""
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 """Control characters but line feed and tab: they could play tricks on a terminal."""
+_NO_TEXT = re.compile(r"[\x00-\x1f\x7f-\x9f\ufeff\ufffd]+")
+_BODY, _TO = (
+    re.compile(rf"""\b{key}["']?\s*[:=]\s*["']?([^"'{{}}\[\],]*)""", re.IGNORECASE) for key in ("body", "to")
+)
+"""What stands behind such a key, however it is written."""
 _UNKNOWN_KEY = re.compile(r"Object contains unknown field `(.*)`", re.DOTALL)
 
 Count = Annotated[int, Meta(ge=0, le=2**31 - 1)]
@@ -191,6 +198,18 @@ def claimed_id(payload: bytes) -> str:
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return ""
     return "" if _CONTROL.search(claimed) else claimed
+
+
+def gist(payload: bytes) -> tuple[str, str]:
+    """Text and recipient, as far as they can be made out, of what may be refused; "" if they can't."""
+    if len(payload) > MAX_GIST_BYTES:
+        return "", ""
+    text = _NO_TEXT.sub(" ", payload.decode(errors="replace")).strip()
+    if text[:1] == "{":
+        body, to = (found[1] if (found := key.search(text)) else "" for key in (_BODY, _TO))
+        return body, to.strip().lower()
+    prefix = _PREFIX.match(text.lower())
+    return (text[prefix.end() :], prefix[1]) if prefix else (text, "")
 
 
 def write_message(delivery: Delivery) -> bytes:

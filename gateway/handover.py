@@ -14,6 +14,8 @@ from boardtalk.events import Delivery
 from boardtalk.sdk import Code, Flag, Message, Refused, Status
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from boardtalk.sessions import Session, Sessions
     from boardtalk.store import Store
 
@@ -22,6 +24,8 @@ PAGE: Final = 250
 
 LOOK_EVERY_S: Final = 1.0
 """Between two looks for what has expired."""
+TURN_S: Final = 0.002
+"""So long senders are told of it before others have their turn: after a sleep all has expired at once."""
 
 
 class Teller(Protocol):
@@ -93,16 +97,22 @@ class Handover:
         """Forget what nobody fetched in time, again and again, and have its senders told."""
         while True:
             await asyncio.sleep(LOOK_EVERY_S)
-            outdated = await self._store.outdated()
-            leaving = {
-                (each.delivery.recipient, each.delivery.message.row) for each in self._under_way.values()
-            }
-            for user, message in outdated:
-                if (user, message.row) in leaving:
-                    continue
-                self._store.release(user, message)
-                if not message.groupid:  # other members may have it
-                    self._teller.refuse(message, Refused(Code.EXPIRED, f"{user} did not come in time"))
+            while await self._expire(await self._store.outdated()):
+                pass
+
+    async def _expire(self, outdated: Sequence[tuple[str, Message]]) -> bool:
+        """Forget these, unless they leave just now; whether there were any."""
+        leaving = {(each.delivery.recipient, each.delivery.message.row) for each in self._under_way.values()}
+        expired = [(user, message) for user, message in outdated if (user, message.row) not in leaving]
+        began = time.monotonic()
+        for user, message in expired:
+            self._store.release(user, message)
+            if not message.groupid:  # other members may have it
+                self._teller.refuse(message, Refused(Code.EXPIRED, f"{user} did not come in time"))
+            if time.monotonic() - began > TURN_S:
+                await asyncio.sleep(0)
+                began = time.monotonic()
+        return bool(expired)
 
     def done(self, delivery: Delivery) -> None:
         """Note that a front-end has handed a delivery over; the first one counts."""

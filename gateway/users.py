@@ -8,18 +8,17 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import os
 import secrets
 from enum import StrEnum
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
 import msgspec
 
-from boardtalk.sdk import BoardtalkError, Role, check_name
+from boardtalk.sdk import BoardtalkError, Role, check_name, kept
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from pathlib import Path
 
 T = TypeVar("T")
 
@@ -87,7 +86,9 @@ def hash_password(password: str, salt: bytes | None = None) -> str:
 class Users:
     """All accounts, by address. Changes are written at once."""
 
-    def __init__(self, path: Path, accounts: dict[str, Account]) -> None:
+    def __init__(self, path: Path, accounts: dict[str, Account], damage: str = "") -> None:
+        self.damage = damage
+        """What was damaged when they were read, in words."""
         self._path = path
         self._accounts = accounts
         self._declared: frozenset[str] = frozenset()
@@ -97,11 +98,19 @@ class Users:
     def load(cls, secrets_folder: Path, declared: Mapping[str, Role] | None = None) -> Users:
         """Read the accounts; users that the configuration declares are added, its roles win.
 
+        If all that was kept is damaged, there is nobody else, and they have new tokens.
+
         Raises:
-            UserError: the file is damaged, or others may read it.
+            UserError: others may read the file, or this process may not.
         """
         path = secrets_folder / "users.json"
-        users = cls(path, {account.address: account for account in read_secrets(path, list[Account])})
+        accounts, damage = read_secrets(path, list[Account])
+        if damage and not accounts:
+            damage += (
+                "; only users of the configuration are left, with new MQTT passwords: "
+                "`boardtalk user token NAME`, or restore a backup"
+            )
+        users = cls(path, {account.address: account for account in accounts}, damage)
         users.declare(declared or {})
         return users
 
@@ -233,36 +242,24 @@ class Users:
         return self._find(address)
 
     def _save(self) -> None:
-        write_secrets(self._path, list(self._accounts.values()))
+        kept.save(self._path, list(self._accounts.values()))
         for changed in self._subscribers:
             changed()
 
 
-def write_secrets(path: Path, items: list[Any]) -> None:
-    """Write a file that only its owner can read, all of it or nothing."""
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    temporary = path.with_suffix(".new")
-    data = msgspec.json.format(msgspec.json.encode(items), indent=1)
-    with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
-
-
-def read_secrets(path: Path, kind: type[list[T]]) -> list[T]:
-    """What `write_secrets` wrote; nothing if there is no file.
+def read_secrets(path: Path, kind: type[list[T]]) -> tuple[list[T], str]:
+    """What `kept.save` wrote, and what was damaged; nothing if there is no file.
 
     Raises:
-        UserError: it is damaged, or others may read it.
+        UserError: others may read it, or this process may not.
     """
     try:
-        if path.stat().st_mode & 0o077:
-            raise UserError(f"{path}: others may read these secrets; `chmod 600 {path}` and renew the tokens")
-        return msgspec.json.decode(path.read_bytes(), type=kind)
-    except FileNotFoundError:
-        return []
-    except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise UserError(
-            f"{path}: can't be read ({error}); restore it from a backup or move it away"
-        ) from error
+        for each in (path, path.with_name(path.name + kept.COPY)):
+            if each.exists() and each.stat().st_mode & 0o077:
+                raise UserError(
+                    f"{each}: others may read these secrets; `chmod 600 {each}` and renew the tokens"
+                )
+        found = kept.load(path, kind)
+    except OSError as error:
+        raise UserError(f"{path}: can't be read ({error}); `sudo chown $USER {path}`?") from error
+    return found.content or [], found.damage

@@ -95,13 +95,13 @@ async def _online(folder: Path, robot: str) -> None:
     Raises:
         DemoError: it does not within a reasonable time.
     """
-    from boardtalk.frontends import local
+    from boardtalk.frontends import control
     from boardtalk.frontends.client import GatewayClient
 
     try:
         async with asyncio.timeout(START_TIMEOUT_S), GatewayClient.connect(folder, me()) as client:
             while True:
-                contacts = (await client.ask(local.Contacts(), local.ContactList)).contacts
+                contacts = (await client.ask(control.Contacts(), control.ContactList)).contacts
                 if any(contact.address == robot and contact.online for contact in contacts):
                     return
                 await asyncio.sleep(POLL_S)

@@ -27,6 +27,8 @@ START_TIMEOUT_S: Final = 10.0
 """nats-server needs 50 ms here; a Pi with a slow card a few seconds."""
 RESTART_TIMEOUT_S: Final = 2.0
 """One that ran before and does not come up with its data within this will not: clients wait."""
+REFUSING_S: Final = 1.0
+"""One that listens but lets nobody in for so long will not: with damaged data nats-server is like that."""
 STOP_TIMEOUT_S: Final = 3.0
 PROBE_INTERVAL_S: Final = 0.02
 MIN_BACKOFF_S: Final = 0.1
@@ -157,11 +159,18 @@ class Supervisor:
 
     async def _ready(self, process: asyncio.subprocess.Process, patience_s: float) -> Connection:
         """A connection to the process, as soon as it takes one."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + patience_s
         with suppress(TimeoutError):
-            async with asyncio.timeout(patience_s):
+            async with asyncio.timeout_at(deadline) as patience:
                 while process.returncode is None:
-                    with suppress(OSError, BrokerError):
+                    try:
                         return await open_connection(self._endpoint, "probe")
+                    except BrokerError:  # it is there
+                        deadline = min(deadline, loop.time() + REFUSING_S)
+                        patience.reschedule(deadline)
+                    except OSError:
+                        pass
                     await asyncio.sleep(PROBE_INTERVAL_S)
         with suppress(ProcessLookupError):
             process.kill()  # it has nothing to finish

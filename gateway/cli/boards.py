@@ -10,7 +10,7 @@ import msgspec
 from cyclopts import Parameter
 
 from boardtalk.cli.common import DONE, await_, errors, me
-from boardtalk.frontends import local
+from boardtalk.frontends import control
 from boardtalk.frontends.client import GatewayClient
 from boardtalk.sdk.folders import running_folder
 from boardtalk.sdk.options import StateFolder
@@ -70,9 +70,9 @@ def credentials(
     return DONE
 
 
-async def _change(name: str, *, revoke: bool, state: Path | None) -> local.BoardChanged:
+async def _change(name: str, *, revoke: bool, state: Path | None) -> control.BoardChanged:
     async with GatewayClient.connect(state or running_folder(), me()) as client:
-        return await client.ask(local.ChangeBoard(name, revoke), local.BoardChanged)
+        return await client.ask(control.ChangeBoard(name, revoke), control.BoardChanged)
 
 
 def _reachable(host: str) -> str:

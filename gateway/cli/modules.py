@@ -9,7 +9,7 @@ from rich.table import Table
 
 from boardtalk import app, conf, loader
 from boardtalk.cli.common import DONE, REFUSED, ConfFile, await_, console, me, print_json, tables
-from boardtalk.frontends import local
+from boardtalk.frontends import control
 from boardtalk.frontends.client import GatewayClient
 from boardtalk.health import Condition
 from boardtalk.loader import What
@@ -34,7 +34,7 @@ def show(*, state: StateFolder = None, json: AsJson = False) -> int:
 
     Example: boardtalk modules
     """
-    reports = await_(_ask(state or running_folder(), local.Modules(), local.ModuleReports)).modules
+    reports = await_(_ask(state or running_folder(), control.Modules(), control.ModuleReports)).modules
     if json:
         print_json(reports)
         return DONE
@@ -64,7 +64,7 @@ def reload(*, state: StateFolder = None, json: AsJson = False) -> int:
 
     Example: boardtalk reload
     """
-    changes = await_(_ask(state or running_folder(), local.Reload(), local.Reloaded)).changes
+    changes = await_(_ask(state or running_folder(), control.Reload(), control.Reloaded)).changes
     bad = [change for change in changes if change.what in (What.FAILED, What.KEPT)]
     if json:
         print_json(changes)
@@ -77,7 +77,7 @@ def reload(*, state: StateFolder = None, json: AsJson = False) -> int:
     return REFUSED if bad else DONE
 
 
-async def _ask(folder: Path, request: local.Request, answer: type[Any]) -> Any:
+async def _ask(folder: Path, request: control.Request, answer: type[Any]) -> Any:
     async with GatewayClient.connect(folder, me()) as client:
         return await client.ask(request, answer)
 

@@ -25,7 +25,7 @@ from boardtalk.cli.common import (
     print_json,
 )
 from boardtalk.events import Delivery, Update
-from boardtalk.frontends import local
+from boardtalk.frontends import control
 from boardtalk.frontends.client import Denied, GatewayClient
 from boardtalk.sdk import Code, State, Status
 from boardtalk.sdk.folders import running_folder
@@ -71,7 +71,7 @@ async def _one_message(
     folder: Path, user: str, address: str, text: str, *, as_json: bool, timeout_s: float
 ) -> int:
     async with GatewayClient.connect(folder, user) as client:
-        contacts = (await client.ask(local.Contacts(), local.ContactList)).contacts
+        contacts = (await client.ask(control.Contacts(), control.ContactList)).contacts
         waits = not any(contact.address == address and contact.kind.is_people for contact in contacts)
         message_id = client.say(address, text)
         try:
@@ -156,13 +156,13 @@ def history(
         search: only those with all these words.
         ids: show the ids that `boardtalk why` takes.
     """
-    request = local.History(other, limit, search)
+    request = control.History(other, limit, search)
     return await_(_history(state or running_folder(), user or me(), request, ids=ids, as_json=json))
 
 
-async def _history(folder: Path, user: str, request: local.History, *, ids: bool, as_json: bool) -> int:
+async def _history(folder: Path, user: str, request: control.History, *, ids: bool, as_json: bool) -> int:
     async with GatewayClient.connect(folder, user) as client:
-        past = await client.ask(request, local.Past)
+        past = await client.ask(request, control.Past)
     if as_json:
         print_json(past.entries)
         return DONE
@@ -189,7 +189,7 @@ def why(message: str = "", /, *, user: AsUser = None, state: StateFolder = None,
 async def _why(folder: Path, user: str, message_id: str, *, as_json: bool) -> int:
     async with GatewayClient.connect(folder, user) as client:
         try:
-            found = (await client.ask(local.Why(message_id), local.Explained)).explanation
+            found = (await client.ask(control.Why(message_id), control.Explained)).explanation
         except Denied as denied:
             errors.print(str(denied), markup=False, soft_wrap=True)
             return REFUSED

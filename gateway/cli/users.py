@@ -11,7 +11,7 @@ from cyclopts import App
 
 from boardtalk import app, conf
 from boardtalk.cli.common import DONE, await_, console, errors, me, print_json
-from boardtalk.frontends import local
+from boardtalk.frontends import control
 from boardtalk.frontends.client import GatewayClient, NoGateway
 from boardtalk.sdk import ConfigError, Kind, Role
 from boardtalk.sdk.folders import running_folder
@@ -44,15 +44,23 @@ def _change_user(action: str, address: str, state: Path | None, *, as_json: bool
 
 async def _change_running_or_stored(
     folder: Path, action: str, address: str, more: dict[str, Any]
-) -> local.UserChanged:
+) -> control.UserChanged:
     """Ask the running gateway, which tells the broker at once; if none runs, change the stored users."""
     try:
         async with GatewayClient.connect(folder, me()) as client:
-            return await client.ask(local.ChangeUser(action, address, **more), local.UserChanged)
+            return await client.ask(control.ChangeUser(action, address, **more), control.UserChanged)
     except NoGateway:
         with locked(folder):
-            changed = Users.load(folder / "secrets").change(action, address, **more)
-        return local.UserChanged(changed.address, changed.role, changed.token, _foreign_broker())
+            changed = _stored(folder).change(action, address, **more)
+        return control.UserChanged(changed.address, changed.role, changed.token, _foreign_broker())
+
+
+def _stored(folder: Path) -> Users:
+    """The users as they are on disk."""
+    stored = Users.load(folder / "secrets")
+    if stored.damage:
+        errors.print(stored.damage, soft_wrap=True, markup=False)
+    return stored
 
 
 def _foreign_broker() -> str:
@@ -84,10 +92,10 @@ async def _running_or_stored(folder: Path) -> list[tuple[str, str]]:
     """Addresses and roles that the running gateway knows; if none runs, those stored."""
     try:
         async with GatewayClient.connect(folder, me()) as client:
-            contacts = (await client.ask(local.Contacts(), local.ContactList)).contacts
+            contacts = (await client.ask(control.Contacts(), control.ContactList)).contacts
             return [(each.address, each.about) for each in contacts if each.kind is Kind.USER]
     except NoGateway:
-        return [(account.address, account.role) for account in Users.load(folder / "secrets")]
+        return [(account.address, account.role) for account in _stored(folder)]
 
 
 @users.command

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import msgspec
 
 from boardtalk.events import CallUpdate, Delivery, Presence, Update
-from boardtalk.frontends import local
+from boardtalk.frontends import control
 from boardtalk.sdk import BoardtalkError, Flag, Message, ServiceError
 from boardtalk.sdk.channel import Channel
 
@@ -37,12 +37,12 @@ class Denied(BoardtalkError):
 class GatewayClient:
     """A logged-in connection to the gateway on this machine."""
 
-    def __init__(self, channel: Channel[local.Reply]) -> None:
+    def __init__(self, channel: Channel[control.Reply]) -> None:
         self._channel = channel
         self._events: asyncio.Queue[Event | None] = asyncio.Queue(MAX_UNREAD_EVENTS)
-        self._answers: asyncio.Queue[local.Reply | None] = asyncio.Queue(MAX_UNREAD_EVENTS)
+        self._answers: asyncio.Queue[control.Reply | None] = asyncio.Queue(MAX_UNREAD_EVENTS)
         self._asking = asyncio.Lock()
-        self._exchanges: set[asyncio.Task[local.Reply | None]] = set()
+        self._exchanges: set[asyncio.Task[control.Reply | None]] = set()
 
     @classmethod
     @asynccontextmanager
@@ -54,20 +54,20 @@ class GatewayClient:
             Denied: it does not know this user.
         """
         try:
-            channel: Channel[local.Reply] = await Channel.connect(folder / local.SOCKET, local.Reply)
+            channel: Channel[control.Reply] = await Channel.connect(folder / control.SOCKET, control.Reply)
         except ServiceError as error:
             raise NoGateway(str(error)) from error
         client = cls(channel)
         reader = asyncio.create_task(client._read(), name="control.sock reader")
         try:
-            await client.ask(local.Login(user), local.Welcome)
+            await client.ask(control.Login(user), control.Welcome)
             yield client
         finally:
             for task in (reader, *client._exchanges):
                 task.cancel()
             channel.close()
 
-    async def ask(self, request: local.Request, answer: type[R]) -> R:
+    async def ask(self, request: control.Request, answer: type[R]) -> R:
         """Ask for something and wait for the answer.
 
         Raises:
@@ -79,7 +79,7 @@ class GatewayClient:
         exchange.add_done_callback(self._exchanges.discard)
         # A cancelled caller gives up his answer; the exchange goes on, or the next one would get it.
         reply = await asyncio.shield(exchange)
-        if isinstance(reply, local.Failure):
+        if isinstance(reply, control.Failure):
             raise Denied(reply.reason)
         if not isinstance(reply, answer):
             raise NoGateway("the gateway went away")
@@ -96,24 +96,24 @@ class GatewayClient:
             envelope = msgspec.json.encode({"to": to, "body": text, "id": message_id})
         except UnicodeEncodeError as error:  # of bytes on the command line that are no UTF-8
             raise Denied("the message is not UTF-8 text") from error
-        self._send(local.Send(envelope.decode()))
+        self._send(control.Send(envelope.decode()))
         return message_id
 
     def read(self, message: Message) -> None:
         """Say that somebody has read a message, if its sender wants to know."""
         if message.id and message.flags & Flag.READ_RECEIPT:
-            self._send(local.Read(message.sender, message.id))
+            self._send(control.Read(message.sender, message.id))
 
     def stop(self, robot: str = "") -> None:
         """Stop one robot, or all."""
-        self._send(local.Stop(robot))
+        self._send(control.Stop(robot))
 
     async def events(self) -> AsyncIterator[Event]:
         """What happens, until the gateway goes away."""
         while (event := await self._events.get()) is not None:
             yield event
 
-    async def _exchange(self, request: local.Request) -> local.Reply | None:
+    async def _exchange(self, request: control.Request) -> control.Reply | None:
         async with self._asking, asyncio.timeout(ANSWER_TIMEOUT_S):
             self._send(request)
             return await self._answers.get()

@@ -69,6 +69,8 @@ class Intake:
         try:
             message = envelope.read(payload, sender, self._last.get(sender))
         except Refused as refused:
+            if self.stop_unread(sender, payload):
+                return
             self._hub.refuse(
                 Message(sender=sender, to=SYSTEM, body="", id=envelope.claimed_id(payload)), refused
             )
@@ -88,6 +90,18 @@ class Intake:
             self._hub.accept(message)
         except Refused as refused:
             self._hub.refuse(message, refused)
+
+    def stop_unread(self, sender: str, payload: bytes) -> bool:
+        """Stop if a payload that is no message, or may not be one, is plainly a stop; whether it is."""
+        text, to = envelope.gist(payload)
+        if not to and payload.lstrip()[:1] != b"{":
+            to = stop.ALL if stop.target(text) is not None else self._last.get(sender, stop.ALL)
+        if not text or len(text) > MAX_STOP_BYTES or not self._is_stop(to):
+            return False
+        target = stop.meant(text, to, self._is_robot)
+        if target is not None:
+            self._stop_known(sender, target, envelope.claimed_id(payload))
+        return target is not None
 
     def stop(self, sender: str, payload: bytes) -> None:
         """Take a payload of the stop lane: whatever it says, it stops; a robot in it narrows that down."""

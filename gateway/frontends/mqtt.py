@@ -40,6 +40,8 @@ LOOK_EVERY_S: Final = 0.5
 """Between two looks who listens at the broker."""
 LOOK_AGAIN_S: Final = 0.05
 """… if a message is for somebody who did not at the last one."""
+PUBLISHED: Final = "presence at the broker"
+"""Under this name, which no module can have, the store keeps whose presence stands there."""
 OPEN_TIMEOUT_S: Final = 2.0
 """A broker of our own is there at once; one that somebody else runs may be away."""
 
@@ -64,12 +66,17 @@ class MqttDoor:
         self._publisher = Publisher(endpoint, "hub", Will(*_presence(Presence(SYSTEM, online=False))))
         self._hidden: set[str] = set()
         """Who seems to be away to those who are not to know."""
+        self._published: set[str] = set()
+        """Whose presence stands at the broker, also from earlier runs."""
+        self._session: Session | None = None
+        self._attached = asyncio.Event()
         self._caught_up = asyncio.Event()
         """Everything that the hub has said so far is on its way."""
         self._stack = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
         """Open, and wait a moment for the broker; the gateway works without it too."""
+        self._published = {*await self._hub.store.notes(PUBLISHED)}
         async with AsyncExitStack() as stack:
             for session in self._connections:
                 await stack.enter_async_context(session)
@@ -125,7 +132,10 @@ class MqttDoor:
         if message.retain:
             self._refuse(user, "a retained message is never acted on: publish it again without `retain`")
         elif message.dup and not envelope.claimed_id(message.payload):
-            self._refuse(user, "this may be a repetition, and without an id nobody can tell: say it again")
+            if not self._intake.stop_unread(user, message.payload):
+                self._refuse(
+                    user, "this may be a repetition, and without an id nobody can tell: say it again"
+                )
         else:
             self._intake.receive(user, message.payload, "mqtt")
 
@@ -177,6 +187,10 @@ class MqttDoor:
     async def _publish_events(self) -> None:
         while True:
             with self._hub.attach(None, await self._listeners()) as session:
+                has_lost, self._session = self._session is not None, session
+                if has_lost:
+                    self.show_all()
+                self._attached.set()
                 watch = self._tasks.create_task(self._watch(session), name="mqtt listeners")
                 self._caught_up.set()
                 try:
@@ -215,15 +229,31 @@ class MqttDoor:
 
     async def _publish_presence(self) -> None:
         """Say who is there after each connection: the broker may have forgotten, or others have changed."""
+        await self._attached.wait()
         number = 0
         while True:
             number = await self._publisher.connected(after=number)
             await self.connected()
-            self._hidden.clear()
-            await self._publish_here(Presence(SYSTEM, online=True))
-            for contact in self._hub.directory.contacts():
-                viewers = self._hub.directory.viewers(contact.address)
-                await self._publish_here(Presence(contact.address, contact.online, contact.state, viewers))
+            self._show(Presence(SYSTEM, online=True))
+            self.show_all()
+
+    def show_all(self) -> None:
+        """Say who is there, and clear what stands at the broker of those whom nobody knows any more.
+
+        It goes the way of all news: what changes from now on comes behind it.
+        """
+        self._hidden.clear()
+        known = {contact.address: contact for contact in self._hub.directory.contacts()}
+        for address in self._published - known.keys():
+            self._show(Presence(address, online=False))
+        for address, contact in known.items():
+            if address != SYSTEM:
+                viewers = self._hub.directory.viewers(address)
+                self._show(Presence(address, contact.online, contact.state, viewers))
+
+    def _show(self, presence: Presence) -> None:
+        if self._session is not None:
+            self._session.push(presence)
 
     async def _publish(self, event: Event, session: Session) -> None:
         match event:
@@ -246,14 +276,29 @@ class MqttDoor:
     async def _publish_here(self, presence: Presence) -> None:
         if presence.viewers is None:
             self._hidden.discard(presence.address)
-            await self._publisher.publish(*_presence(presence), retain=True)
+            await self._retain(presence)
             return
         if presence.address not in self._hidden:  # once: that it is said again would tell something too
             self._hidden.add(presence.address)
-            await self._publisher.publish(*_presence(Presence(presence.address, online=False)), retain=True)
+            await self._retain(Presence(presence.address, online=False))
         topic, payload = _presence(presence)
         for viewer in presence.viewers:
             await self._publisher.publish(f"chat/{viewer}/{topic}", payload)
+
+    async def _retain(self, presence: Presence) -> None:
+        """Have the broker keep it; of somebody whom nobody knows, nothing."""
+        address, (topic, payload) = presence.address, _presence(presence)
+        if address == SYSTEM:
+            await self._publisher.publish(topic, payload, retain=True)
+        elif presence.state or self._hub.directory.kind(address) is not None:
+            if address not in self._published:
+                self._published.add(address)
+                self._hub.store.note(PUBLISHED, address, b"true")
+            await self._publisher.publish(topic, payload, retain=True)
+        elif address in self._published:
+            self._published.discard(address)
+            forget = partial(self._hub.store.note, PUBLISHED, address, None)
+            await self._publisher.publish(topic, b"", retain=True, done=forget)
 
 
 def _presence(presence: Presence) -> tuple[str, bytes]:

@@ -17,7 +17,7 @@ from prompt_toolkit.styles import Style
 
 from boardtalk import stop
 from boardtalk.events import Delivery, Event, Presence, Update
-from boardtalk.frontends import local
+from boardtalk.frontends import control
 from boardtalk.frontends.client import Denied, GatewayClient, NoGateway
 from boardtalk.sdk import SYSTEM, Contact, Kind, State
 
@@ -96,12 +96,12 @@ class Chat:
 
     async def refresh(self) -> None:
         """Fetch the directory."""
-        answer = await self._client.ask(local.Contacts(), local.ContactList)
+        answer = await self._client.ask(control.Contacts(), control.ContactList)
         self.contacts = {contact.address: contact for contact in answer.contacts}
 
     async def complete(self, to: str, line: str) -> list[tuple[str, str]]:
         """Ways to go on with a line to `to`, with hints."""
-        answer = await self._client.ask(local.Complete(to, line), local.Completions)
+        answer = await self._client.ask(control.Complete(to, line), control.Completions)
         return [(completion.text, completion.hint) for completion in answer.completions]
 
     async def _read_lines(self, session: PromptSession[str]) -> None:
@@ -159,8 +159,8 @@ class Chat:
                         f"  {contact.address:<16} {contact.kind:<6} {state:<9} {contact.about}",
                     )
             case ["/history", *words]:
-                request = local.History(self.talking_to, text=" ".join(words))
-                past = await self._client.ask(request, local.Past)
+                request = control.History(self.talking_to, text=" ".join(words))
+                past = await self._client.ask(request, control.Past)
                 for entry in past.entries:
                     show(
                         "hint",

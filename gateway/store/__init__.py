@@ -20,8 +20,10 @@ from string import ascii_lowercase, ascii_uppercase
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
+import structlog
 
-from boardtalk.sdk import SYSTEM, Code, Flag, Message, Refused, State, Status, iso
+from boardtalk.sdk import SYSTEM, Code, Flag, Message, Refused, State, Status
+from boardtalk.store import whole
 from boardtalk.store.records import (
     Accepted,
     Conflict,
@@ -33,7 +35,7 @@ from boardtalk.store.records import (
     Result,
     Step,
 )
-from boardtalk.store.schema import StoreError, open_file
+from boardtalk.store.schema import StoreError, open_file, read_as_it_is
 from boardtalk.store.writer import (
     COLUMNS,
     FIRST_HASH,
@@ -77,6 +79,8 @@ rows, and would take those of a second ledger for repetitions."""
 MAX_GAP: Final = 1 << 16
 """Rows left out at a start: the last ones may have been lost with the end of a damaged file, or come
 after the backup that was restored, and boards remember them."""
+MAX_ROW: Final = 1 << 62
+"""A larger one is damaged: there would be no room behind it."""
 DAY_S: Final = 24 * 3600.0
 PRUNE_EVERY_S: Final = 3600.0
 MAX_OUTDATED: Final = 250
@@ -87,6 +91,9 @@ ENTRY: Final = "row, at, sender, recipient, body, mid, refid, code, state, detai
 _LOWER: Final = str.maketrans(ascii_uppercase, ascii_lowercase)
 """What SQLite's `lower` does."""
 DELIVERED: Final = Status(code=Code.DELIVERED, state=State.DONE)
+DAMAGED: Final = Status(code=Code.FAILED, state=State.UNKNOWN, detail="it is damaged on disk")
+
+log = structlog.get_logger()
 
 
 class Store:
@@ -102,7 +109,7 @@ class Store:
         self._reader = reader
         self._reading = ThreadPoolExecutor(1, thread_name_prefix="store reader")
         self._history_days = history_days
-        last = connection.execute("SELECT max(row) FROM ledger").fetchone()[0]
+        last = connection.execute("SELECT max(row) FROM ledger WHERE row < ?", (MAX_ROW,)).fetchone()[0]
         anywhere = (last + secrets.randbelow(MAX_GAP) if last else secrets.randbelow(MAX_FIRST_ROW)) + 1
         self.next_row = anywhere if first_row is None else first_row
         """Of the next message."""
@@ -132,6 +139,7 @@ class Store:
         """
         connection = await asyncio.to_thread(open_file, path)
         reader = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, check_same_thread=False)
+        read_as_it_is(reader)
         store = cls(connection, reader, history_days, first_row)
         store._writer.start()
         pruner = asyncio.create_task(store._prune(), name="store pruner")
@@ -201,25 +209,33 @@ class Store:
         With it for whom. It goes on waiting until `release`.
         """
         await self._all_written()
-        found = await self._read(
-            "SELECT recipient, message FROM inbox WHERE ? IN (recipient, '') AND expires > ? "
+        found = await self._read_if_whole(
+            "SELECT recipient, row, message FROM inbox WHERE ? IN (recipient, '') AND expires > ? "
             "ORDER BY row LIMIT ?",
             (recipient or "", time.time(), limit),
         )
-        return [(name, msgspec.json.decode(message, type=Message)) for name, message in found]
+        return self._waiting(found)
 
     async def outdated(self) -> list[tuple[str, Message]]:
         """What waits for somebody who did not come in time; the first of it."""
         await self._all_written()
-        found = await self._read(
-            "SELECT recipient, message FROM inbox WHERE expires <= ? ORDER BY expires LIMIT ?",
+        found = await self._read_if_whole(
+            "SELECT recipient, row, message FROM inbox WHERE expires <= ? ORDER BY expires LIMIT ?",
             (time.time(), MAX_OUTDATED),
         )
-        return [(name, msgspec.json.decode(message, type=Message)) for name, message in found]
+        return self._waiting(found)
 
     def release(self, recipient: str, message: Message) -> None:
         """A held message was handed over, or has expired."""
         self._writer.submit(Release(recipient, message.row))
+
+    def _waiting(self, found: list[tuple[Any, ...]]) -> list[tuple[str, Message]]:
+        """Those that are whole; the others wait no longer."""
+        messages, damaged = whole.waiting(found)
+        for name, row in damaged:
+            self._writer.submit(Release(name, row))
+            self.update(row, DAMAGED)
+        return messages
 
     # Looking back -----------------------------------------------------------------------------
 
@@ -253,7 +269,7 @@ class Store:
             f"{has_words} ORDER BY row DESC LIMIT ?",
             (before or 1 << 62, user, *groups, other or "", user, other or "", *words, limit),
         )
-        return [_entry(each) for each in reversed(found)]
+        return whole.entries(reversed(found))
 
     async def explain(self, message_id: str, user: str, *, everybody: bool) -> Explanation | None:
         """All that is known of a message; None: `user` has sent or got none like that.
@@ -277,15 +293,15 @@ class Store:
             "WHERE ? OR sender = ? OR (recipient = ? AND state IN ('done', 'read')) LIMIT 1",
             (*values, everybody, user, user),
         )
-        if not found:
+        if not (entries := whole.entries(found)):
             return None
-        message = _entry(found[0])
+        (message,) = entries
         answers = await self._read(
             f"SELECT {ENTRY} FROM ledger WHERE recipient = ? AND refid = ? AND refid <> '' ORDER BY row",  # noqa: S608
             (message.sender, message.id),
         )
         return Explanation(
-            message=message, steps=await self._steps(message.row), answers=[_entry(each) for each in answers]
+            message=message, steps=await self._steps(message.row), answers=whole.entries(answers)
         )
 
     async def _steps(self, row: int) -> list[Step]:
@@ -293,23 +309,24 @@ class Store:
         states = await self._read(
             "SELECT at, state, detail FROM transitions WHERE row = ? ORDER BY rowid", (row,)
         )
-        steps = [step for (each,) in noted for step in msgspec.json.decode(each, type=list[Step])]
-        steps += [Step(at, SYSTEM, state, detail) for at, state, detail in states]
-        return sorted(steps, key=lambda step: step.at)
+        return whole.steps(noted, states)
 
     async def unfinished(self) -> list[Open]:
         """Messages that were under way when the last gateway ended, and wait for nobody; oldest first."""
-        found = await self._read(
+        found = await self._read_if_whole(
             f"SELECT state, at, {COLUMNS} FROM ledger WHERE state IN ('accepted', 'sent', 'started') "  # noqa: S608
             "AND row NOT IN (SELECT row FROM inbox) ORDER BY row",
             (),
         )
-        return [Open(as_message(tuple(rest)), state, at) for state, at, *rest in found]
+        messages, damaged = whole.under_way(found)
+        for row in damaged:
+            self.update(row, DAMAGED)
+        return messages
 
     async def receipt_due(self, sender: str, message_id: str, detail: str) -> Message | None:
         """A message whose reading its sender wants to know, unless he was told with the same detail."""
         await self._all_written()
-        found = await self._read(
+        found = await self._read_if_whole(
             f"SELECT {COLUMNS} FROM ledger WHERE sender = ? AND mid = ? AND mid <> '' AND flags & ? "  # noqa: S608
             "AND NOT EXISTS (SELECT 1 FROM transitions WHERE transitions.row = ledger.row AND detail = ?)",
             (sender, message_id, Flag.READ_RECEIPT, detail),
@@ -324,7 +341,9 @@ class Store:
 
     async def notes(self, instance: str) -> dict[str, bytes]:
         """All that is kept for a module instance."""
-        return dict(await self._read("SELECT key, value FROM notes WHERE instance = ?", (instance,)))
+        return whole.notes(
+            await self._read_if_whole("SELECT key, value FROM notes WHERE instance = ?", (instance,))
+        )
 
     # Audit ------------------------------------------------------------------------------------
 
@@ -368,10 +387,23 @@ class Store:
         await written.wait()
 
     async def _read(self, query: str, values: tuple[object, ...]) -> list[tuple]:  # type: ignore[type-arg]
+        """What a query finds. Raises StoreError if the file is damaged there, or the disk refuses."""
+
         def read() -> list[tuple]:  # type: ignore[type-arg]
             return self._reader.execute(query, values).fetchall()
 
-        return await self._loop.run_in_executor(self._reading, read)
+        try:
+            return await self._loop.run_in_executor(self._reading, read)
+        except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
+            raise StoreError(f"the store can't be read: {error}") from error
+
+    async def _read_if_whole(self, query: str, values: tuple[object, ...]) -> list[tuple]:  # type: ignore[type-arg]
+        """What a query finds; nothing if it can't be read, because the gateway goes on without it."""
+        try:
+            return await self._read(query, values)
+        except StoreError as error:
+            log.error("damaged, or the disk refuses", error=str(error))
+            return []
 
     def _close(self) -> None:
         """Each connection is closed by the thread that uses it: a cancelled read still runs in its own.
@@ -386,10 +418,3 @@ class Store:
         while True:
             self._writer.submit(Prune(time.time() - self._history_days * DAY_S))
             await asyncio.sleep(PRUNE_EVERY_S)
-
-
-def _entry(columns: tuple[Any, ...]) -> HistoryEntry:
-    """A past message from the columns of `ENTRY`."""
-    row, at, sender, to, body, mid, refid, code, state, detail = columns
-    return HistoryEntry(row=row, at=iso(at), sender=sender, to=to, body=body, id=mid, refid=refid,
-                        status=code, state=state, detail=detail)  # fmt: skip

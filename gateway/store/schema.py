@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
-import time
+from contextlib import closing
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import structlog
 
-from boardtalk.sdk import BoardtalkError
+from boardtalk.sdk import BoardtalkError, kept
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -75,38 +77,69 @@ def open_file(path: Path) -> sqlite3.Connection:
     """
     try:
         return _open(path)
-    except sqlite3.OperationalError as error:
-        raise StoreError(
-            f"{path}: {error}; is the folder writable, and does no other gateway use it?"
-        ) from error
     except (sqlite3.DatabaseError, UnicodeDecodeError) as error:  # of an error that quotes the damage
-        aside = path.with_name(f"{path.name}.damaged-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}")
+        if isinstance(error, sqlite3.OperationalError) and not _is_damage(path, error):
+            raise StoreError(
+                f"{path}: {error}; is the folder writable, and does no other gateway use it?"
+            ) from error
+        aside = kept.set_aside(path)
         log.error(
             "the store is damaged; a new one is made",
             file=str(path),
             aside=str(aside),
             error=str(error),
         )
-        path.rename(aside)
         for suffix in ("-wal", "-shm"):
             path.with_name(path.name + suffix).unlink(missing_ok=True)
         return _open(path)
+
+
+def read_as_it_is(connection: sqlite3.Connection) -> None:
+    """Have bytes that are no UTF-8 read as such, not refused with all that stands beside them."""
+    connection.text_factory = partial(str, encoding="utf-8", errors="replace")
+
+
+def _is_damage(path: Path, error: sqlite3.OperationalError) -> bool:
+    """Whether an error tells of what is in the file, rather than of the disk or its rights."""
+    if error.sqlite_errorcode == sqlite3.SQLITE_READONLY:  # so says the file of itself
+        return os.access(path, os.W_OK) and os.access(path.parent, os.W_OK)
+    return error.sqlite_errorcode == sqlite3.SQLITE_ERROR
 
 
 def _open(path: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(path, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False)
     try:
         path.chmod(0o600)
+        read_as_it_is(connection)
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
         version = connection.execute("PRAGMA user_version").fetchone()[0]
-        if version > len(MIGRATIONS):
+        if version > len(MIGRATIONS) and _shape(connection) != _right_shape():
             raise StoreError(f"{path}: written by a newer boardtalk; use that one, or another state folder")
         if version and connection.execute("PRAGMA quick_check(1)").fetchone()[0] != "ok":
             raise sqlite3.DatabaseError("quick_check failed")
         for number, script in enumerate(MIGRATIONS[version:], start=version + 1):
             connection.executescript(f"BEGIN; {script} PRAGMA user_version = {number}; COMMIT;")
+        if version > len(MIGRATIONS) or _shape(connection) != _right_shape():
+            raise sqlite3.DatabaseError("its tables are not those that were made")
     except BaseException:
         connection.close()
         raise
     return connection
+
+
+def _shape(connection: sqlite3.Connection) -> set[tuple[object, ...]]:
+    """Tables with their columns, and indexes: a flipped bit may rename one, and `quick_check` is content."""
+    columns = connection.execute(
+        "SELECT made.name, columns.* FROM sqlite_master AS made, pragma_table_info(made.name) AS columns "
+        "WHERE made.type = 'table'"
+    )
+    indexes = connection.execute("SELECT name, tbl_name, sql FROM sqlite_master WHERE type = 'index'")
+    return {*columns, *indexes}
+
+
+def _right_shape() -> set[tuple[object, ...]]:
+    with closing(sqlite3.connect(":memory:")) as connection:
+        for script in MIGRATIONS:
+            connection.executescript(script)
+        return _shape(connection)

@@ -185,7 +185,7 @@ class Writer(threading.Thread):
             for job in jobs:
                 if isinstance(job, Mark):
                     job.reached()
-        except (sqlite3.Error, OverflowError, ValueError) as error:
+        except (sqlite3.Error, OverflowError, ValueError, TypeError) as error:  # also of damaged values
             log.error("the disk refuses to store", error=str(error), jobs=len(jobs))
             return self._refused(jobs, str(error))
         return results
@@ -315,5 +315,6 @@ def as_message(found: tuple[object, ...]) -> Message:
 
 def audit_hash(previous: str, line: Audit) -> str:
     """The link of the chain: SHA-256 over the previous link and this line."""
-    text = "\x1f".join((previous, repr(line.at), line.who, line.what, line.target, line.result))
+    fields = (previous, repr(line.at), line.who, line.what, line.target, line.result)
+    text = "\x1f".join(map(str, fields))  # damaged ones may be anything
     return hashlib.sha256(text.encode()).hexdigest()

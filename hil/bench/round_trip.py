@@ -19,7 +19,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 
 from boardtalk.cli.common import me
 from boardtalk.events import Delivery
-from boardtalk.frontends import local
+from boardtalk.frontends import control
 from boardtalk.frontends.client import GatewayClient
 from boardtalk.hil.bench.rows import Row
 from boardtalk.hil.board import EmulatedBoard
@@ -136,7 +136,9 @@ async def _through_hub(folder: Path) -> list[float]:
 async def _through_broker(folder: Path, ready: str) -> list[float]:
     """From an ordinary MQTT client over the embedded broker, and back."""
     async with GatewayClient.connect(folder, me()) as client:
-        token = (await client.ask(local.ChangeUser("add", "bench", Role.OPERATOR), local.UserChanged)).token
+        token = (
+            await client.ask(control.ChangeUser("add", "bench", Role.OPERATOR), control.UserChanged)
+        ).token
     host, port = ready.split("mqtt=")[1].split(maxsplit=1)[0].split(":")
     loop = asyncio.get_running_loop()
     answers: asyncio.Queue[str] = asyncio.Queue(100)

@@ -6,7 +6,7 @@ import asyncio
 import time
 from typing import TYPE_CHECKING, BinaryIO
 
-from boardtalk.frontends import local
+from boardtalk.frontends import control
 from boardtalk.hil.record.entries import (
     FORMAT,
     AnyEntry,
@@ -51,17 +51,17 @@ class Capture:
             ServiceError: no gateway runs there.
             RecordingError: the file can't be written.
         """
-        gateway: Channel[local.Reply] = await Channel.connect(self._state / local.SOCKET, local.Reply)
+        gateway: Channel[control.Reply] = await Channel.connect(self._state / control.SOCKET, control.Reply)
         try:
-            gateway.send(local.Record())
+            gateway.send(control.Record())
             head = await gateway.receive()
-            if not isinstance(head, local.Recording):
+            if not isinstance(head, control.Recording):
                 raise ServiceError(f"the gateway does not let itself be recorded: {head}")
             self._put(Head(FORMAT, time.time(), time.monotonic(), head))
             link = asyncio.create_task(self._listen_to_link(), name="record link.sock")
             try:
                 async for reply in gateway:
-                    if isinstance(reply, local.Observed):
+                    if isinstance(reply, control.Observed):
                         self._put(Gateway(reply.seen))
             finally:
                 link.cancel()

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, BinaryIO, Final
 
 import msgspec
 
-from boardtalk.frontends.local import Recording
+from boardtalk.frontends.control import Recording
 from boardtalk.modules.iot_bridge.service.api import Asked, Heard, Traffic
 from boardtalk.sdk import BoardtalkError
 from boardtalk.witness import Seen

@@ -82,7 +82,8 @@ def _boards(state: Path) -> Iterator[Finding]:
                 cure = f"`boardtalk boards adopt {board.uid} NAME`"
                 yield Finding(Severity.WARNING, f"a board waits for a name on {board.port}", cure)
             case api.BoardState.LATCHED:
-                yield Finding(Severity.WARNING, f"{name} is stopped", f"send it `{name}: rearm`")
+                why = f": {board.detail}" if board.detail else ""
+                yield Finding(Severity.WARNING, f"{name} is stopped{why}", f"send it `{name}: rearm`")
             case _ if not board.firmware.startswith(f"boardtalk {version('boardtalk')},"):
                 what = f"{name} runs {board.firmware}, this gateway is boardtalk {version('boardtalk')}"
                 cure = "copy the client of this version to it: docs/board-author.md says how"

@@ -19,6 +19,7 @@ from boardtalk.broker import BrokerError, Endpoint, embedded, mosquitto, supervi
 from boardtalk.broker.client import Publisher, Subscriber
 from boardtalk.broker.supervisor import Supervisor
 from boardtalk.conf.blocks import EmbeddedBroker, MosquittoBroker
+from tests.scenarios.rig import free_port
 
 from .brokers import HOSTED, TOKENS, hosted, logins, person, until
 
@@ -186,3 +187,31 @@ async def test_a_program_that_never_takes_a_login_is_given_up(
     with pytest.raises(BrokerError, match="does not start"):
         async with Supervisor(command, Endpoint("127.0.0.1", 1, "x", "x"), (), tmp_path):
             pass
+
+
+MOODY = """
+import os, socket, sys
+
+door = socket.create_server(("127.0.0.1", int(sys.argv[1])))
+while True:
+    caller, _ = door.accept()
+    if not os.listdir(sys.argv[2]):
+        caller.recv(1000)
+        caller.sendall(b"\\x20\\x02\\x00\\x00")
+        caller.recv(1000)
+    caller.close()
+"""
+
+
+async def test_c19_one_that_listens_but_lets_nobody_in_with_its_old_data_starts_without_them(
+    kind: str, tmp_path: Path
+) -> None:
+    store, port = tmp_path / kind, free_port()
+    store.mkdir()
+    (store / "old").touch()
+    command = [sys.executable, "-c", MOODY, str(port), str(store)]
+    async with (
+        asyncio.timeout(BACK_S),
+        Supervisor(command, Endpoint("127.0.0.1", port, "x", "x"), (port,), store),
+    ):
+        assert [each.name for each in (tmp_path / f"{kind}.damaged").iterdir()] == ["old"]

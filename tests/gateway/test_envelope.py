@@ -265,6 +265,19 @@ def test_what_is_written_says_what_was_said(message: Message) -> None:
     assert (got["from"], got["body"], got.get("id", "")) == ("alice", message.body, message.id)
 
 
+@given(st.binary(max_size=300))
+def test_of_whatever_comes_the_gist_is_looked_for_without_harm(payload: bytes) -> None:
+    text, to = envelope.gist(payload)
+    assert len(text) + len(to) <= len(payload)
+
+
+@given(st.text("stop \t!"), st.sampled_from(["rover", "", "b-1"]))
+def test_the_gist_of_what_can_be_read_is_what_it_says(body: str, to: str) -> None:
+    text, recipient = envelope.gist(json.dumps({"to": to, "body": body, "more": 1}).encode())
+    assert recipient == to
+    assert text.replace("\\t", "\t").split() == body.split()
+
+
 def test_the_published_schema_is_current() -> None:
     published = json.loads(SCHEMA.read_text())
     current = json.loads(msgspec.json.encode(envelope.schema()))

@@ -6,7 +6,7 @@ import asyncio
 from pathlib import Path
 
 from boardtalk.events import Update
-from boardtalk.frontends import local
+from boardtalk.frontends import control
 from boardtalk.frontends.client import GatewayClient
 from boardtalk.frontends.intake import Intake
 from boardtalk.sdk import SYSTEM, Code, Message
@@ -50,7 +50,7 @@ async def test_what_was_said_in_a_group_is_in_its_members_history(tmp_path: Path
         alice.say("team", "the key is under the mat")
         await heard(bob, "alice")
         for client, other, count in ((bob, "", 1), (bob, "team", 1), (bob, "alice", 0), (dave, "", 0)):
-            past = await client.ask(local.History(other, text="key"), local.Past)
+            past = await client.ask(control.History(other, text="key"), control.Past)
             assert len(past.entries) == count
 
 

@@ -36,7 +36,7 @@ from boardtalk.sdk import (
     Verdict,
 )
 from boardtalk.sessions import Session
-from boardtalk.store import Store
+from boardtalk.store import MAX_OUTDATED, Store
 from boardtalk.users import Users
 
 OK = Status(code=Code.DONE, state=State.DONE)
@@ -240,6 +240,28 @@ async def test_who_wrote_what_nobody_fetched_in_time_is_told_once_also_by_the_ne
             assert [each.message_id for each in found if isinstance(each, Update)] == ["m2"]
             hub.accept(hello("m3"))
             assert bodies(await events(bob, delivered(1))) == ["hello"]
+
+
+async def test_what_expires_all_at_once_is_told_at_one_look_and_holds_up_nobody(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As after a sleep of the machine."""
+    monkeypatch.setattr("boardtalk.handover.LOOK_EVERY_S", 2.5)
+    monkeypatch.setattr("boardtalk.handover.TURN_S", 0.0)
+    count = 2 * MAX_OUTDATED + 1
+    async with gateway(tmp_path) as hub:
+        with hub.attach("alice") as alice:
+            for number in range(count):
+                hub.accept(hello(f"m{number}", expiry=1))
+            await events(alice, lambda found: states(found).count(State.ACCEPTED) == count)
+            told, turns = 0, []
+            async with asyncio.timeout(5):
+                async for batch in alice.events():
+                    turns.append(states(batch).count(State.EXPIRED))
+                    told += turns[-1]
+                    if told == count:
+                        break
+    assert max(turns) <= 2
 
 
 async def test_what_waits_is_what_the_modules_made_of_it(tmp_path: Path) -> None:

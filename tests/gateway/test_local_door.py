@@ -16,7 +16,7 @@ from boardtalk.calls import Calls
 from boardtalk.configuration import Configuration
 from boardtalk.directory import Directory, Group
 from boardtalk.events import Delivery, Event, Update
-from boardtalk.frontends import local
+from boardtalk.frontends import control
 from boardtalk.frontends.client import Denied, GatewayClient, NoGateway
 from boardtalk.frontends.intake import Intake
 from boardtalk.frontends.local import LocalDoor
@@ -75,7 +75,7 @@ async def test_two_people_talk_through_it(tmp_path: Path) -> None:
 
 async def test_only_its_owner_may_open_the_socket(tmp_path: Path) -> None:
     async with served(tmp_path):
-        mode = (tmp_path / local.SOCKET).stat().st_mode
+        mode = (tmp_path / control.SOCKET).stat().st_mode
     assert stat.S_IMODE(mode) == 0o600
 
 
@@ -94,11 +94,11 @@ async def test_without_a_gateway_the_client_says_so(tmp_path: Path) -> None:
 
 async def test_users_are_changed_and_the_broker_hears_of_it(tmp_path: Path) -> None:
     async with served(tmp_path) as changes, GatewayClient.connect(tmp_path, "alice") as alice:
-        added = await alice.ask(local.ChangeUser("add", "carol", Role.VIEWER), local.UserChanged)
+        added = await alice.ask(control.ChangeUser("add", "carol", Role.VIEWER), control.UserChanged)
         assert added.token
         with pytest.raises(Denied, match="address of a group"):
-            await alice.ask(local.ChangeUser("add", "team"), local.UserChanged)
-        contacts = await alice.ask(local.Contacts(), local.ContactList)
+            await alice.ask(control.ChangeUser("add", "team"), control.UserChanged)
+        contacts = await alice.ask(control.Contacts(), control.ContactList)
     assert "carol" in {contact.address for contact in contacts.contacts}
     assert changes == ["changed"]
 
@@ -123,7 +123,7 @@ async def test_history_is_answered(tmp_path: Path) -> None:
     async with served(tmp_path), GatewayClient.connect(tmp_path, "alice") as alice:
         alice.say("bob", "hello")
         await until(alice, Update)
-        past = await alice.ask(local.History("bob"), local.Past)
+        past = await alice.ask(control.History("bob"), control.Past)
     assert [entry["body"] for entry in past.entries] == ["hello"]
 
 
@@ -155,12 +155,12 @@ async def test_a_stop_word_to_a_person_is_just_a_word(tmp_path: Path) -> None:
 )
 async def test_noise_costs_nobody_but_its_sender(tmp_path: Path, noise: bytes) -> None:
     async with served(tmp_path):
-        reader, writer = await asyncio.open_unix_connection(tmp_path / local.SOCKET)
+        reader, writer = await asyncio.open_unix_connection(tmp_path / control.SOCKET)
         writer.write(noise)
         assert await asyncio.wait_for(reader.read(), 5) == b""
         writer.close()
         async with GatewayClient.connect(tmp_path, "alice") as alice:
-            assert await alice.ask(local.Contacts(), local.ContactList)
+            assert await alice.ask(control.Contacts(), control.ContactList)
 
 
 async def test_a_stop_waits_for_no_other_request(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -171,7 +171,7 @@ async def test_a_stop_waits_for_no_other_request(tmp_path: Path, monkeypatch: py
 
     monkeypatch.setattr(Store, "_all_written", never)
     async with served(tmp_path), GatewayClient.connect(tmp_path, "alice") as client:
-        asking = asyncio.create_task(client.ask(local.Why(""), local.Explained))
+        asking = asyncio.create_task(client.ask(control.Why(""), control.Explained))
         await asyncio.sleep(0.1)
         client.stop("rover")
         told = await until(client, Delivery)

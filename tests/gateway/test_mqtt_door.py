@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from boardtalk import sessions
 from boardtalk.broker import Endpoint, Login
 from boardtalk.broker.client import Publisher
 from boardtalk.broker.embedded import NatsServer
@@ -168,6 +169,57 @@ async def test_an_envelope_stops_whom_it_is_for_and_its_status_has_its_id(
 @pytest.mark.parametrize(
     ("payload", "stops", "id_"),
     [
+        ('{"to": "rover", "body": "stop", "id": "s1", "speed": 9}', "rover", "s1"),
+        ('{"to": "rover", "body": "Please stop!", "at": "noon"}', "rover", "~0"),
+        ('{"body": "stop"}', "gateway", "~0"),
+        ('{"body": "stop rover"}', "rover", "~0"),
+        ('{"to": "rover", "body": "stop", "id": "s1"', "rover", "~0"),
+        ("{'to': 'rover', 'body': 'stop'}", "rover", "~0"),
+        ("{to: rover, body: stop}", "rover", "~0"),
+        ('{"to": 7, "body": "stop"}', "gateway", "~0"),
+        ('{"to": "rover", "body": "stop", "expiry": -1}', "rover", "~0"),
+        (b'{"to": "rover", "body": "stop\xff"}', "rover", "~0"),
+        (b"stop\xff", "gateway", "~0"),
+        (b"rover: stop\x00", "rover", "~0"),
+        ("\ufeffstop", "gateway", "~0"),
+    ],
+)
+async def test_c07_what_can_not_be_read_stops_if_it_is_plainly_a_stop(
+    rig: Rig, payload: str | bytes, stops: str, id_: str
+) -> None:
+    rig.hub.directory.register("iot_bridge", Contact(address="rover", kind=Kind.ROBOT, online=True))
+    alice = await rig.join("alice")
+    await alice.says("chat/alice/out", payload)
+    status = json.loads((await alice.hears('"unknown"', "/status")).payload)  # there is no link process here
+    assert (status["id"], status["to"]) == (id_, stops)
+    await alice.hears("STOP NOT CARRIED OUT")
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        '{"to": "rover", "body": "don\'t stop", "speed": 9}',
+        '{"to": "bob", "body": "stop", "speed": 9}',
+        '{"to": "rover", "note": "stop"}',
+        '{"stop": false, "speed": 9}',
+        '{"to": "bob", "body": "he wrote body: stop", "speed": 9}',
+        b"bob: stop\xff",
+        '{"to": "rover", "body": "stop", "note": "' + 1100 * "x" + '"}',
+        b"\x07\xf3stop\x9c\x01 k\xd5body\x00",
+    ],
+)
+async def test_other_things_that_can_not_be_read_stop_nothing(rig: Rig, payload: str | bytes) -> None:
+    rig.hub.directory.register("iot_bridge", Contact(address="rover", kind=Kind.ROBOT, online=True))
+    alice = await rig.join("alice")
+    await alice.says("chat/alice/out", "bob: hello")
+    await alice.says("chat/alice/out", payload)
+    await alice.hears('"rejected"')
+    assert not any(b"STOP" in text for text in alice.texts)
+
+
+@pytest.mark.parametrize(
+    ("payload", "stops", "id_"),
+    [
         ('{"to": "rover", "body": "forward 20", "id": "s1"}', "rover", "s1"),
         ('{"to": "bob", "body": "stop", "id": "s1"}', "gateway", "s1"),
         ('{"to": "nobody", "body": "stop", "id": "s1"}', "gateway", "s1"),
@@ -207,13 +259,69 @@ async def test_presence_that_is_not_for_everybody_goes_to_the_others_alone(rig: 
     ]
 
 
+async def test_presence_stands_right_at_a_broker_that_remembers_what_is_no_longer_true(
+    tmp_path: Path,
+) -> None:
+    """It outlives the gateway: a robot is gone meanwhile, a user was removed, another went away unseen."""
+    users = Users.load(tmp_path / "secrets", {"alice": Role.OPERATOR})
+    bob = users.change("add", "bob", Role.VIEWER).token
+    token = users.get("alice").token  # type: ignore[union-attr]
+    async with hosted("mosquitto", tmp_path, [Login("alice", token), Login("bob", bob)]) as broker:
+        async with gateway(tmp_path, users, broker) as door:
+            door._hub.directory.register(
+                "iot_bridge", Contact(address="rover", kind=Kind.ROBOT, online=True, state="ready")
+            )
+            door._hub.publish_presence("rover", online=True, state="ready")
+            with door._hub.attach("bob"), door._hub.attach("alice"):
+                await door.connected()
+                async with person(broker.endpoint, "alice", "presence/+", token=token) as alice:
+                    expected = dict.fromkeys(("gateway", "team", "rover", "bob", "alice"), True)
+                    await until(lambda: presence(alice) == expected, "all are there")
+                    with door._hub.attach("alice"):
+                        pass
+        users.change("remove", "bob")
+        async with (
+            gateway(tmp_path, users, broker) as door,
+            person(broker.endpoint, "alice", "presence/+", token=token) as alice,
+        ):
+            await door.connected()
+            expected = {"gateway": True, "team": True, "alice": False}
+            await until(lambda: presence(alice) == expected, "only who is known")
+        async with person(broker.endpoint, "alice", "presence/+", token=token) as alice:
+            expected["gateway"] = False
+            await until(lambda: presence(alice) == expected, "and so it stays")
+
+
+@pytest.mark.parametrize("killed", [True, False])
+async def test_who_left_while_more_happened_than_is_kept_for_a_broker_is_offline_there(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch, killed: bool
+) -> None:
+    monkeypatch.setattr(sessions, "MAX_SESSION_EVENTS", 10)
+    with rig.hub.attach("bob"):
+        alice = await rig.join("alice", "presence/+")
+        await until(lambda: presence(alice).get("bob") is True, "bob online")
+        pid = rig.broker.pid
+        if killed:
+            os.kill(pid, signal.SIGKILL)
+        for number in range(30):
+            rig.hub.publish_presence("rover", online=True, state=f"{number}")
+    if killed:
+        await until(lambda: rig.broker.pid not in {pid, None}, "a new broker")
+        async with Publisher(rig.broker.endpoint, "probe") as probe:
+            await probe.connected()
+    again = await rig.join("alice", "presence/+")
+    await until(lambda: presence(again).get("gateway") is True, "gateway online")
+    await until(lambda: presence(again).get("bob") is False, "bob offline")
+
+
 def presence(person: Person) -> dict[str, bool]:
-    """The last that was heard of each."""
-    return {
-        message.topic.value.split("/")[1]: json.loads(message.payload)["online"]
+    """The last that was heard of each; nothing of whom nobody knows any more."""
+    last = {
+        message.topic.value.split("/")[1]: message.payload
         for message in person.heard
         if message.topic.value.startswith("presence/")
     }
+    return {name: json.loads(payload)["online"] for name, payload in last.items() if payload}
 
 
 # Who listens ----------------------------------------------------------------------------------
@@ -341,11 +449,11 @@ async def test_a_retained_command_is_not_acted_on_and_its_sender_is_told(
 
 # ── a broker that hands something over twice ─────────────────────────────────────────────────────
 
-REPEATED = (b"alice: plain", b'{"to":"alice","body":"with an id","id":"1"}')
+REPEATED = (b"alice: plain", b'{"to":"alice","body":"with an id","id":"1"}', b"stop")
 
 
 async def repeating(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, said: list[bytes]) -> None:
-    """A broker that lets everybody in, hands over two messages as repetitions, and notes what is said."""
+    """A broker that lets everybody in, hands over messages as repetitions, and notes what is said."""
     while head := await reader.read(1):
         size = shift = 0
         while (digit := (await reader.readexactly(1))[0]) >= 0x80:
@@ -363,7 +471,9 @@ async def repeating(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, 
                 said.append(body)
 
 
-async def test_plain_text_that_may_be_a_repetition_is_refused_an_envelope_is_not(tmp_path: Path) -> None:
+async def test_plain_text_that_may_be_a_repetition_is_refused_an_envelope_or_a_stop_is_not(
+    tmp_path: Path,
+) -> None:
     users = Users.load(tmp_path / "secrets", {"alice": Role.OPERATOR})
     said: list[bytes] = []
 
@@ -377,4 +487,5 @@ async def test_plain_text_that_may_be_a_repetition_is_refused_an_envelope_is_not
         async with gateway(tmp_path, users, Elsewhere(at)):
             await until(lambda: b"may be a repetition" in b"".join(said), "plain text is refused")
             await until(lambda: b'"body":"with an id"' in b"".join(said), "the envelope is taken")
+            await until(lambda: b"STOP NOT CARRIED OUT" in b"".join(said), "the stop is taken")
             assert b'"body":"plain"' not in b"".join(said)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from boardtalk.events import Presence
-from boardtalk.frontends import local
+from boardtalk.frontends import control
 from boardtalk.frontends.client import GatewayClient
 
 from .town import asked, town
@@ -16,13 +16,13 @@ from .town import asked, town
 
 async def sees(viewer: GatewayClient, address: str) -> bool:
     """Whether somebody stands in the directory as online."""
-    answer = await viewer.ask(local.Contacts(), local.ContactList)
+    answer = await viewer.ask(control.Contacts(), control.ContactList)
     return next(contact.online for contact in answer.contacts if contact.address == address)
 
 
 async def told(viewer: GatewayClient, address: str) -> list[bool]:
     """What a terminal has been told of somebody since it was asked last."""
-    await viewer.ask(local.Contacts(), local.ContactList)  # all events of before have come then
+    await viewer.ask(control.Contacts(), control.ContactList)  # all events of before have come then
     found = []
     while not viewer._events.empty():
         event = viewer._events.get_nowait()

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from boardtalk import policy
+from boardtalk.board_logins import BoardLogins
 from boardtalk.sdk import AddressError, Role
 from boardtalk.users import UserError, Users
 
@@ -90,14 +91,51 @@ def test_short_passwords_and_bad_names_are_refused(tmp_path: Path) -> None:
         users.change("add", "../etc/passwd")
 
 
-@pytest.mark.parametrize("content", [b"", b"{", b'{"a":1}', b"\xff\xfe"])
-def test_a_damaged_file_is_reported_not_overwritten(tmp_path: Path, content: bytes) -> None:
-    path = tmp_path / "users.json"
-    path.write_bytes(content)
-    path.chmod(0o600)
-    with pytest.raises(UserError, match=r"users\.json"):
-        Users.load(tmp_path)
-    assert path.read_bytes() == content
+def damage(*paths: Path) -> None:
+    for path in paths:
+        path.write_bytes(path.read_bytes()[:-5])
+
+
+def test_one_damaged_file_takes_nobody_away_and_gives_nobody_anything_back(tmp_path: Path) -> None:
+    users = Users.load(tmp_path)
+    users.change("add", "alice", Role.OPERATOR)
+    old = users.change("add", "bob", Role.ADMIN).token
+    users.change("add", "mallory", Role.ADMIN)
+    users.change("remove", "mallory")
+    users.change("role", "bob", Role.VIEWER)
+    users.change("token", "bob")
+    for name in ("users.json", "users.json.copy"):
+        damage(tmp_path / name)
+        users = Users.load(tmp_path)
+        assert name in users.damage
+        assert {account.address: account.role for account in users} == {
+            "alice": Role.OPERATOR,
+            "bob": Role.VIEWER,
+        }
+        assert old not in {account.token for account in users}
+
+
+def test_with_all_damaged_only_the_configuration_counts_and_no_old_token_does(tmp_path: Path) -> None:
+    users = Users.load(tmp_path, {"alice": Role.OPERATOR})
+    users.change("add", "bob", Role.ADMIN)
+    old = {account.token for account in users}
+    damage(tmp_path / "users.json", tmp_path / "users.json.copy")
+    users = Users.load(tmp_path, {"alice": Role.OPERATOR})
+    assert {account.address: account.role for account in users} == {"alice": Role.OPERATOR}
+    assert old.isdisjoint(account.token for account in users)
+    assert "boardtalk user token" in users.damage
+    assert len(list(tmp_path.glob("*.damaged-*"))) == 2
+    assert Users.load(tmp_path, {"alice": Role.OPERATOR}).damage == ""
+
+
+def test_boards_whose_logins_are_damaged_may_not_log_in(tmp_path: Path) -> None:
+    BoardLogins.load(tmp_path).renew("rover")
+    damage(tmp_path / "boards.json")
+    assert [login.address for login in BoardLogins.load(tmp_path)] == ["rover"]
+    damage(tmp_path / "boards.json", tmp_path / "boards.json.copy")
+    logins = BoardLogins.load(tmp_path)
+    assert not list(logins)
+    assert "boardtalk boards credentials" in logins.damage
 
 
 def test_rights_rise_with_roles_and_anybody_may_stop() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
@@ -28,8 +28,10 @@ CONF = "group team {\n members = alice, bob, carol\n owner = alice\n}\n"
 
 
 @asynccontextmanager
-async def town(folder: Path, text: str = CONF) -> AsyncIterator[Hub]:
-    """A gateway with a local door and no module but its own."""
+async def town(
+    folder: Path, text: str = CONF, source: Callable[[], conf.Document] | None = None
+) -> AsyncIterator[Hub]:
+    """A gateway with a local door and no module but its own; `source` is what it reads when it reloads."""
     document = conf.parse(text)
     async with AsyncExitStack() as stack:
         users = Users.load(folder / "secrets", PEOPLE)
@@ -39,7 +41,9 @@ async def town(folder: Path, text: str = CONF) -> AsyncIterator[Hub]:
         intake = await stack.enter_async_context(Intake(hub, folder))
         calls = await stack.enter_async_context(Calls(hub))
         runner = await stack.enter_async_context(Runner(contexts(hub, tasks, folder, calls)))
-        configuration = Configuration(lambda: document, document, "root", hub=hub, users=users, runner=runner)
+        configuration = Configuration(
+            source or (lambda: document), document, "root", hub=hub, users=users, runner=runner
+        )
         own = await stack.enter_async_context(
             ModuleContext(hub, tasks, folder, SYSTEM, calls=calls, blocks={})
         )

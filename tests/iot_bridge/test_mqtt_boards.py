@@ -359,7 +359,7 @@ async def test_no_secret_is_logged_or_shown_to_other_users(here: Site) -> None:
             json.loads((here.gateway.state / "secrets" / name).read_text())
             for name in ("boards.json", "boards-broker.json")
         ]
-        tokens = {secrets[0][0]["token"], secrets[1]["password"]}
+        tokens = {secrets[0]["content"][0]["token"], secrets[1]["password"]}
         assert all(len(token) >= 32 for token in tokens)
         for path in (here.gateway.state / "secrets").iterdir():
             assert path.stat().st_mode & 0o077 == 0, path

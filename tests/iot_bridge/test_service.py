@@ -367,6 +367,48 @@ async def test_c08_a_stop_outlives_the_link_process(state: Path, board: FakeBoar
         assert board.latched
 
 
+async def test_c08_c19_a_stop_outlives_a_damaged_file(state: Path, board: FakeBoard) -> None:
+    async with await LinkClient.start(state, [rover(board)]) as first:
+        await changed(first, api.BoardState.READY)
+        await stop_door.stop(state, "rover", "alice")
+    memory = state / "link" / "boards.json"
+    memory.write_bytes(memory.read_bytes()[:-5])
+    board.restart()
+    async with await LinkClient.start(state, [rover(board)]) as second:
+        latched = await changed(second, api.BoardState.LATCHED)
+        assert latched.detail == "", "it is known that it was stopped"
+    assert len(list(memory.parent.glob("boards.json.damaged-*"))) == 1
+
+
+async def test_c08_c19_when_nobody_knows_which_boards_were_stopped_all_are_until_they_are_re_armed(
+    state: Path, board: FakeBoard
+) -> None:
+    async with await LinkClient.start(state, [rover(board)]) as first:
+        await changed(first, api.BoardState.READY)
+        await stop_door.stop(state, "rover", "alice")
+        await first.rearm("rover", "alice")
+    memory = state / "link" / "boards.json"
+    for path in (memory, memory.with_name("boards.json.copy")):
+        path.write_bytes(path.read_bytes()[:-5])
+    for _ in range(2):  # also the next link process, which finds whole files
+        async with await LinkClient.start(state, [rover(board)]) as client:
+            latched = await changed(client, api.BoardState.LATCHED)
+            assert "boards.json was damaged" in latched.detail
+            client.command(a_command(1, FORWARD, lease_ms=500))
+            result = await event(client, api.Result)
+            assert result.outcome is Outcome.REJECTED
+            assert "rearm" in result.detail
+            assert "boards.json was damaged" in result.detail
+    async with await LinkClient.start(state, [rover(board)]) as client:
+        await changed(client, api.BoardState.LATCHED)
+        await client.rearm("rover", "alice")
+        ready = await changed_to(client, api.BoardState.READY)
+        assert ready.detail == ""
+    async with await LinkClient.start(state, [rover(board)]) as client:
+        await changed(client, api.BoardState.READY)
+    assert "all boards count as stopped" in (state / "link.log").read_text()
+
+
 async def test_rearm_needs_a_board_that_agrees(client: LinkClient, board: FakeBoard, state: Path) -> None:
     await stop_door.stop(state, "rover", "alice")
     board.deny_rearm = True

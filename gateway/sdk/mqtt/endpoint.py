@@ -64,9 +64,9 @@ def boards_file(state: Path) -> Path:
 
 
 def boards_endpoint(state: Path) -> Endpoint | None:
-    """The endpoint that leads to boards; None: the gateway has no broker."""
+    """The endpoint that leads to boards; None: the gateway has no broker, or the file is damaged."""
     try:
         data = boards_file(state).read_bytes()
         return msgspec.json.decode(data, type=Endpoint, dec_hook=lambda kind, text: kind(text))
-    except (OSError, msgspec.DecodeError):
+    except (OSError, msgspec.DecodeError, UnicodeDecodeError):
         return None

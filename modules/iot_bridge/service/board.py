@@ -31,6 +31,7 @@ from boardtalk.modules.iot_bridge.news import (
 )
 from boardtalk.modules.iot_bridge.service import api
 from boardtalk.modules.iot_bridge.service.helm import Helm
+from boardtalk.modules.iot_bridge.service.memory import Known
 
 if TYPE_CHECKING:
     from boardtalk.modules.iot_bridge.device import Device
@@ -127,7 +128,7 @@ class Board:
             state=self._state(),
             epoch=self.epoch,
             dictionary=met.hello.dictionary.hex() if met else "",
-            detail="" if self.device else self._detail,
+            detail=self._why_latched() if self.device else self._detail,
             declared=met.hello.name if met else "",
         )
 
@@ -198,6 +199,10 @@ class Board:
             return api.BoardState.WAITING
         return api.BoardState.LATCHED if self.latched else api.BoardState.READY
 
+    def _why_latched(self) -> str:
+        """Why it counts as stopped, if nobody stopped it."""
+        return self._memory.get(self.uid).reason if self.latched else ""
+
     # Stop ---------------------------------------------------------------------------------------
 
     def stop(self) -> asyncio.Task[bool] | None:
@@ -253,7 +258,7 @@ class Board:
     def _remember(self) -> None:
         known = self._memory.get(self.uid)
         if self.uid and known.latched != self.latched:
-            self._memory.put(self.uid, msgspec.structs.replace(known, latched=self.latched))
+            self._memory.put(self.uid, Known(name=known.name, latched=self.latched))
             self._tasks.create_task(self._memory.save(), name="save")
 
     # Commands -----------------------------------------------------------------------------------
@@ -317,7 +322,7 @@ class Board:
         if order.index >= len(commands):
             return "the board has no such command"
         if self.latched and commands[order.index].cls in HALTED:
-            return "stopped: rearm first"
+            return f"stopped: rearm first{f' ({why})' if (why := self._why_latched()) else ''}"
         return ""
 
     async def _run(self, order: Order) -> None:

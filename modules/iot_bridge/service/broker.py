@@ -14,6 +14,7 @@ import msgspec
 
 from boardtalk.modules.iot_bridge.errors import PortMissing
 from boardtalk.modules.iot_bridge.link.framing import MAX_PIECE_BYTES, stuff, unstuff
+from boardtalk.modules.iot_bridge.service import api
 from boardtalk.modules.iot_bridge.transports.pace import Pace
 from boardtalk.sdk.mqtt import packets
 from boardtalk.sdk.mqtt.connection import Connection, open_connection
@@ -23,8 +24,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
     from types import TracebackType
-
-    from boardtalk.modules.iot_bridge.service import api
 
 MQTT: Final = "mqtt"
 """What a configuration calls this kind of port."""
@@ -39,6 +38,7 @@ UNREAD_BYTES: Final = 1 << 15
 """What a board says beyond this before it is read is dropped; its link repeats what matters."""
 MAX_NAMES: Final = 1000
 """Boards that are known by their last will; a broker that anybody may log in at could name any number."""
+AWAY: Final = "no link process: nobody knows how it is"
 NO_BROKER: Final = "there is no broker: write a block `broker { }`"
 
 log = logging.getLogger(__name__)
@@ -102,6 +102,11 @@ class Broker:
         self._shown[board.name] = msgspec.json.encode(told)
         self._publish_state(board.name)
 
+    def forget(self, name: str) -> None:
+        """Show no longer that there is such a board."""
+        if self._shown.pop(name, None):
+            self._publish_state(name)
+
     def open(self, port: MqttPort) -> Connection:
         """Have what a board says come to this port.
 
@@ -132,6 +137,12 @@ class Broker:
                 for packet in await connection.read():
                     if isinstance(packet, packets.Publish):
                         self._take(connection, packet)
+        except asyncio.CancelledError:
+            for name, shown in self._shown.items():
+                away = {**msgspec.json.decode(shown), "state": api.BoardState.OFFLINE, "detail": AWAY}
+                self._shown[name] = msgspec.json.encode(away)
+                self._publish_state(name)
+            raise
         finally:
             self.connection = None
             for online in self._online.values():
@@ -168,7 +179,8 @@ class Broker:
         if self.connection is not None:
             self._packet_id = self._packet_id % packets.MAX_PACKET_ID + 1
             topic = f"boards/{name}/state"
-            self.connection.send(packets.publish(topic, self._shown[name], self._packet_id, retain=True))
+            shown = self._shown.get(name, b"")
+            self.connection.send(packets.publish(topic, shown, self._packet_id, retain=True))
 
 
 class MqttPort:

@@ -99,8 +99,9 @@ class Fleet:
         self._adopt_all = attach.adopt_all
         for name in [name for name, board in self._boards.items() if self._forgotten(name, board)]:
             del self._boards[name]
+            self._broker.forget(name)
         for name in (*self._memory.names(), *self._wanted):
-            self._board(name)  # so that it can be stopped before it comes
+            self._broker.show(self._board(name).describe())  # it can be stopped before it comes
         self._open_ports([wanted for wanted in attach.boards if wanted.port != AUTO])
         self._look_for(frozenset(attach.usb))
 

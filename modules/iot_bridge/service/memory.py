@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
-from typing import TYPE_CHECKING
+import time
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
+from boardtalk.sdk import kept
+
 if TYPE_CHECKING:
     from pathlib import Path
+
+ANY: Final = ""
+"""In place of a uid: what counts for all boards of which nothing is known."""
 
 log = logging.getLogger(__name__)
 
@@ -22,12 +27,15 @@ class Known(msgspec.Struct, frozen=True, omit_defaults=True):
     """Given by adoption; "" = none."""
     latched: bool = False
     """Stopped and not re-armed: also a board that has lost power meanwhile stays stopped."""
+    reason: str = ""
+    """Why it counts as stopped, if nobody stopped it."""
 
 
 class Memory:
     """A small JSON file. Changes count at once and are written soon: stop waits for no disk.
 
-    A damaged file is set aside; boards then have to be adopted again.
+    If it is damaged, and its copy too, nobody knows which boards were stopped: then all of them are, until
+    they are re-armed. The damaged files are set aside, and boards have to be adopted again.
     """
 
     def __init__(self, path: Path) -> None:
@@ -37,7 +45,7 @@ class Memory:
 
     def get(self, uid: str) -> Known:
         """What is known of a board."""
-        return self._boards.get(uid, Known())
+        return self._boards.get(uid) or self._boards.get(ANY) or Known()
 
     def names(self) -> dict[str, str]:
         """The names given by adoption, and the uids of the boards that have them."""
@@ -50,27 +58,26 @@ class Memory:
     async def save(self) -> None:
         """Write everything. A disk that refuses is logged, no more: stop must not fail for it."""
         async with self._writing:
-            data = msgspec.json.format(msgspec.json.encode(self._boards))
-            try:
-                await asyncio.to_thread(self._write, data)
-            except OSError as error:
-                log.error("%s: not written (%s)", self._path, error.strerror)
+            await asyncio.to_thread(self._save, dict(self._boards))
 
     def _load(self) -> dict[str, Known]:
         try:
-            return msgspec.json.decode(self._path.read_bytes(), type=dict[str, Known])
-        except FileNotFoundError:
-            return {}
-        except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
-            log.error("%s: damaged, set aside (%s)", self._path, error)
-            self._path.rename(self._path.with_suffix(".bad"))
-            return {}
+            boards, damage = kept.load(self._path, dict[str, Known])
+        except OSError as error:
+            boards, damage = None, f"{self._path}: can't be read ({error.strerror})"
+        if damage:
+            log.error("%s", damage)
+        if boards is not None or not damage:
+            return boards or {}
+        when = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime())
+        reason = f"{self._path.name} was damaged ({when}): nobody knows whether it was stopped"
+        log.error("all boards count as stopped until they are re-armed")
+        in_doubt = {ANY: Known(latched=True, reason=reason)}
+        self._save(in_doubt)
+        return in_doubt
 
-    def _write(self, data: bytes) -> None:
-        self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        passing = self._path.with_suffix(".new")
-        with passing.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        passing.replace(self._path)
+    def _save(self, boards: dict[str, Known]) -> None:
+        try:
+            kept.save(self._path, boards)
+        except OSError as error:
+            log.error("%s: not written (%s)", self._path, error.strerror)
