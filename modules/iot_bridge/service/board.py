@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from contextlib import suppress
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import msgspec
 
@@ -48,15 +48,32 @@ LOST_S: Final = 10.0
 UNCONFIRMED_S: Final = 1.0
 """A command that the board never confirmed ends as unknown so long after its time ran out."""
 SILENCE_S: Final = 1.0
-"""A board that so long after a command's time has said neither that it began nor how it ended is asked."""
+"""A board that has a command, and so long after its time has not said that it began or ended, is asked."""
 ANSWER_S: Final = 0.75
-"""Then it has so long to answer, or the command ends as unknown."""
+"""When it has the question it has so long to answer, or the command ends as unknown."""
 ENDING_S: Final = 1.5
 """So much later than it may take, a command that has started and has no result ends as unknown."""
 HALTED: Final = ("motion", "action")
 """Classes of commands that a stopped board does not take."""
 
 log = logging.getLogger(__name__)
+
+
+class _Waiting(NamedTuple):
+    """For a board's answer."""
+
+    timeout: asyncio.Timeout
+    late: float
+    """From when on the command must not begin any more."""
+    grace_s: float
+    """How much later it is to be known what became of it."""
+
+    def until(self, when: float) -> bool:
+        """Wait until then; False: it is too late for that."""
+        if self.timeout.expired():
+            return False
+        self.timeout.reschedule(when)
+        return True
 
 
 class Board:
@@ -105,7 +122,7 @@ class Board:
         """The orders that the board has."""
         self._started: set[int] = set()
         """The orders that the board has begun."""
-        self._waiting: dict[int, asyncio.Timeout] = {}
+        self._waiting: dict[int, _Waiting] = {}
         """How long the board's answer to an order is waited for."""
         self._helm = Helm()
         self._stopping: asyncio.Task[bool] | None = None
@@ -380,7 +397,7 @@ class Board:
             if order.id in self._cancelled:
                 loop.call_soon(_cancel, device, order.id)  # behind it, if the board had it already
             try:
-                self._on_result(order, await self._ask(device, order))
+                self._on_result(order, await self._ask(device, order, deadline))
             except SessionLost:
                 resumed = True
                 continue
@@ -418,16 +435,19 @@ class Board:
             return False
         return True
 
-    async def _ask(self, device: Device, order: Order) -> Result | None:
+    async def _ask(self, device: Device, order: Order, deadline: float) -> Result | None:
         """The board's answer; None if it owes it for too long.
 
         One that has a command and does not say what became of it is asked once more: with no time
         left it is not executed any more.
         """
         asking = msgspec.structs.replace(order, ttl_s=0.0)
-        for each, patience in ((order, order.ttl_s + SILENCE_S), (asking, ANSWER_S)):
+        for each, grace_s in ((order, SILENCE_S), (asking, ANSWER_S)):
+            late = asyncio.get_running_loop().time() + each.ttl_s
+            unacknowledged = (late if order.id in self._arrived else deadline) + LOST_S
             try:
-                async with asyncio.timeout(patience) as self._waiting[order.id]:
+                async with asyncio.timeout_at(unacknowledged) as timeout:
+                    self._waiting[order.id] = _Waiting(timeout, late, grace_s)
                     return await device.command(each)
             except TimeoutError:
                 if order.id in self._started:
@@ -438,15 +458,22 @@ class Board:
                 del self._waiting[order.id]
         return None
 
+    def _has(self, id_: int) -> None:
+        """The board has a command, or the question what became of it: it is not to be silent for long."""
+        waiting = self._waiting.get(id_)
+        if waiting is not None and id_ not in self._started:
+            now = asyncio.get_running_loop().time()
+            waiting.until(max(now, waiting.late) + waiting.grace_s)
+
     def _has_started(self, id_: int) -> None:
         """From now on a command may take as long as it was declared to."""
         order, waiting = self._orders.get(id_), self._waiting.get(id_)
         commands = self.met.dictionary.commands if self.met else ()
-        if order is None or waiting is None or waiting.expired() or order.index >= len(commands):
+        if order is None or waiting is None or order.index >= len(commands):
             return
-        self._started.add(id_)
-        ends = asyncio.get_running_loop().time() + commands[order.index].limit + ENDING_S
-        waiting.reschedule(ends)
+        now = asyncio.get_running_loop().time()
+        if waiting.until(now + commands[order.index].limit + ENDING_S):
+            self._started.add(id_)
 
     # What is told -------------------------------------------------------------------------------
 
@@ -469,7 +496,10 @@ class Board:
     def _on_news(self, news: News) -> None:
         name = self.name
         match news:
-            case Sent(id_, tries, wire, took_s) if id_ in self._orders and id_ not in self._arrived:
+            case Sent(id_) if id_ not in self._orders or id_ in self._arrived:
+                self._has(id_)
+            case Sent(id_, tries, wire, took_s):
+                self._has(id_)
                 self._arrived.add(id_)
                 stage, ms = api.Stage.SENT, took_s * 1000
                 self._feed.put(api.Progress(board=name, id=id_, stage=stage, frame=wire, tries=tries, ms=ms))
