@@ -31,6 +31,7 @@ from boardtalk.sdk import (
 )
 from boardtalk.sessions import Session, Sessions
 from boardtalk.store import Accepted, Conflict, Duplicate, Explanation, NotStored, Step, Store
+from boardtalk.unfinished import Unfinished
 from boardtalk.witness import Came, Passed, Said, Sent, Stopped, Witness
 
 if TYPE_CHECKING:
@@ -71,6 +72,7 @@ class Hub:
         self._go_on: list[Message] = []
         """What was said to people, and was under way when the last gateway ended."""
         self._sessions = Sessions(self.witness)
+        self._unfinished = Unfinished(store, directory, self._sessions)
         self._receipts = Receipts(store, directory, self.tell)
         self._handover = Handover(store, self._sessions, self)
         self._waiting: dict[tuple[str, str], deque[tuple[Message, int, Status | None]]] = {}
@@ -80,7 +82,7 @@ class Hub:
 
     async def __aenter__(self) -> Self:
         await self._tasks.__aenter__()
-        await self._close_unfinished()
+        self._go_on = await self._unfinished.find()
         self._spawn(self._dispatch_committed(), "hub acceptor")
         self._spawn(self._handover.expire(), "what has expired")
         return self
@@ -101,6 +103,7 @@ class Hub:
         """Put a chain into service; `modules` are its instances, by instance name."""
         self.chain = chain
         self.modules = modules
+        self._unfinished.hand_on(chain, modules, self.tell)
         go_on, self._go_on = self._go_on, []
         for message in go_on:
             self._enter(message.with_(accepted=time.monotonic()), 0)
@@ -235,7 +238,9 @@ class Hub:
         if not message.id and quiet and (kind is None or kind.is_people):
             return
         name = message.id or f"~{message.row}"
-        self.push(message.sender, Update(message.sender, name, message.to, status, time.time()))
+        update = Update(message.sender, name, message.to, status, time.time())
+        self._unfinished.told(message.row, update)
+        self.push(message.sender, update)
 
     def explain(self, instance: str, message: Message, what: str, detail: str) -> None:
         """Note a step of a message's way, for `why`."""
@@ -267,24 +272,6 @@ class Hub:
         self.publish_presence(user, online=self.directory.is_online(user), state="")
 
     # Inside -----------------------------------------------------------------------------------
-
-    async def _close_unfinished(self) -> None:
-        """Commands of an earlier gateway are not carried out now: too late is never.
-
-        What became of them nobody knows: that a board has one is noted only after it has it. What was
-        said to people goes on: it has not been handed over for sure.
-        """
-        for message, state, at in await self.store.unfinished():
-            kind = self.directory.kind(message.to)
-            if state == State.ACCEPTED and kind is not None and kind.is_people:
-                if message.expiry is None or time.time() <= at + message.expiry:
-                    self._go_on.append(message)
-                    continue
-                status = Status(code=Code.EXPIRED, state=State.EXPIRED, detail="the gateway restarted")
-            else:
-                detail = "the gateway restarted in mid-command"
-                status = Status(code=Code.FAILED, state=State.UNKNOWN, detail=detail)
-            self.store.update(message.row, status)
 
     async def _dispatch_committed(self) -> None:
         async for batch in self.store.committed():
@@ -425,6 +412,7 @@ class Hub:
             self._announce(user, online=False)
 
     def _catch_up(self, address: str | None) -> None:
+        self._unfinished.catch_up(address)
         if self._handover.needs_to_catch_up(address):
             self._spawn(self._handover.catch_up(address), f"held for {address or 'all'}")
 

@@ -322,6 +322,15 @@ class Module:
         """
         return PASS
 
+    def on_unfinished(self, message: Message) -> Verdict:
+        """A message that the gateway before had not brought to an end: it was ended, or killed.
+
+        All modules are asked once, after `on_start`, about each such message that was not for people; those
+        in processes of their own are not. Return `CONSUMED` to find out, and `Context.report`, what became of
+        it; do not carry it out, it may be too late. If nobody does, its sender is told that this is unknown.
+        """
+        return PASS
+
     def on_message_status(self, message: Message, status: Status) -> Awaitable[None] | None:
         """What became of a message that this module sent with an `id`.
 

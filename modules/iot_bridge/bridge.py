@@ -8,14 +8,16 @@ from itertools import chain, repeat
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, Literal
 
 import msgspec
+from msgspec.structs import replace
 
 from boardtalk.modules.iot_bridge import live
 from boardtalk.modules.iot_bridge.boards import usb_ids
 from boardtalk.modules.iot_bridge.dictionary import Channel, parse
 from boardtalk.modules.iot_bridge.errors import DictionaryError, LinkError
 from boardtalk.modules.iot_bridge.frames import Outcome
+from boardtalk.modules.iot_bridge.journal import Journal
 from boardtalk.modules.iot_bridge.language import commands
-from boardtalk.modules.iot_bridge.robots import MAX_LISTENERS, Robot, Running
+from boardtalk.modules.iot_bridge.robots import ID_MASK, MAX_LISTENERS, Robot, Running
 from boardtalk.modules.iot_bridge.service import api
 from boardtalk.modules.iot_bridge.service.client import LinkClient
 from boardtalk.modules.iot_bridge.trace import describe
@@ -55,6 +57,8 @@ RENEWALS_PER_LEASE: Final = 5
 """Three of five may be lost before the board stops."""
 RESTART_PAUSES_S: Final = (0.1, 0.5, 1.0, 2.0, 5.0)
 """Before each attempt to start the link process again."""
+LOST_S: Final = 10.0
+"""A command that was under way ends as unknown if so long nobody is found who could be asked about it."""
 WARNING: Final = 30
 """Log lines of this level and above, and console output (0), are shown in chat."""
 
@@ -129,6 +133,7 @@ class IotBridge(Module):
         self._robots: dict[str, Robot] = {}
         self._live: dict[str, Live] = {}
         """What calls control, by their ids."""
+        self._journal = Journal(self.context.notes)
         blocks: Mapping[str, Any] = self.context.blocks("board")
         self._leases: dict[str, int] = {name: block.lease for name, block in blocks.items()}
         self._wanted = [
@@ -139,11 +144,22 @@ class IotBridge(Module):
         if not self._link.boards:
             self.context.log.info("no board yet: plug one in; `boardtalk boards` lists what is found")
         self._keeper = self.context.spawn(self._keep_link(), "link process")
+        self._patience = self.context.after(LOST_S, self._give_up)
 
     async def on_cleanup(self) -> None:
         """Leave; the link process ends too when the gateway stops in an orderly way."""
         self._keeper.cancel()
         await self._link.close()
+
+    def on_unfinished(self, message: Message) -> Verdict:
+        """Find out what became of a command that the gateway before had under way."""
+        running = self._journal.recall(message, message.row & ID_MASK)
+        if running is None:
+            return PASS
+        robot = self._robots.setdefault(message.to, Robot(_unseen(message.to), here=False))
+        robot.running[running.request.id] = running
+        self._catch_up(robot)
+        return CONSUMED
 
     def on_complete(self, to: str, line: str) -> list[Completion]:
         """Completion from the board's dictionary, and our own words."""
@@ -240,9 +256,12 @@ class IotBridge(Module):
         """Listen to the link process; whenever it goes away, start another one."""
         while True:
             await self._listen()
+            await self._link.close(shutdown=False)
             self.context.log.error("the link process went away; it is started again")
             for robot in self._robots.values():
                 self._gone(robot)
+            self._patience.cancel()
+            self._patience = self.context.after(LOST_S, self._give_up)
             for pause_s in chain(RESTART_PAUSES_S, repeat(RESTART_PAUSES_S[-1])):
                 await asyncio.sleep(pause_s)
                 try:
@@ -292,10 +311,10 @@ class IotBridge(Module):
         asks = order.command.cls == "query"  # that does no harm, and may well be typed right after a stop
         if not asks:
             robot.require_newer(message)
-        robot.require_ready()
+        motion = order.command.cls == "motion"
+        robot.require_ready(soon=not motion)
         self._require_room()
         ttl_s = self._time_left(message, order)
-        motion = order.command.cls == "motion"
         lease_ms = self._leases.get(robot.name, DEFAULT_LEASE_MS) if motion else 0
         command_id = robot.command_id(message)
         self.context.explain(
@@ -304,20 +323,21 @@ class IotBridge(Module):
             f"{order}; command {command_id}, epoch {robot.board.epoch}, to start within {ttl_s * 1000:.0f} ms"
             f"{f', lease {lease_ms} ms' if lease_ms else ''}",
         )
-        self._link.command(
-            api.Command(
-                board=robot.name,
-                id=command_id,
-                index=order.index,
-                ttl_ms=int(ttl_s * 1000),
-                lease_ms=lease_ms,
-                epoch=None if asks else robot.board.epoch,
-                args=order.command.args_format.pack(order.args),
-            )
+        request = api.Command(
+            board=robot.name,
+            id=command_id,
+            index=order.index,
+            ttl_ms=int(ttl_s * 1000),
+            lease_ms=lease_ms,
+            epoch=None if asks else robot.board.epoch,
+            args=order.command.args_format.pack(order.args),
         )
-        robot.running[command_id] = Running(message, order.command, lease_ms)
+        running = Running(message, request, order.index, self.context.now() + ttl_s, robot.board.boot)
+        robot.running[command_id] = running
+        self._journal.taken(message, order.index)
+        self._give(robot, running, request)
         if motion:
-            self.context.spawn(self._renew(robot, command_id, lease_ms), f"lease of {robot.name}")
+            self.context.spawn(self._renew(robot, running, self._link), f"lease of {robot.name}")
 
     def _cancel(self, robot: Robot, message: Message, wanted: str) -> None:
         """End the commands that the sender has begun, or the one that he names."""
@@ -327,8 +347,11 @@ class IotBridge(Module):
         if not found:
             what = f"no command {wanted[:40]!r} is" if wanted else "nothing that you began is"
             raise Refused(Code.FAILED, f"{what} under way at {robot.name}")
-        for command_id in found:
-            self._link.cancel(robot.name, command_id)
+        for command_id, running in found.items():
+            if running.sent:
+                self._link.cancel(robot.name, command_id)
+            else:
+                self._finish(robot, running, Outcome.CANCELLED, "cancelled before it was sent")
         told = ", ".join(running.message.body for running in found.values())
         self._end(message, (Code.DONE, State.DONE), f"to be cancelled: {told}")
 
@@ -346,11 +369,15 @@ class IotBridge(Module):
             raise Refused(Code.EXPIRED, f"too late: it was to start within {ttl} s")
         return left
 
-    async def _renew(self, robot: Robot, command_id: int, lease_ms: int) -> None:
-        """Keep a motion's lease alive while it runs; it ends by itself within its declared limit."""
-        while command_id in robot.running:
-            self._link.renew(robot.name, command_id, lease_ms)
-            await asyncio.sleep(lease_ms / 1000 / RENEWALS_PER_LEASE)
+    async def _renew(self, robot: Robot, running: Running, link: LinkClient) -> None:
+        """Keep a motion's lease alive while it runs; it ends by itself within its declared limit.
+
+        Not over a restart of the link process: motion never resumes.
+        """
+        motion = running.request
+        while robot.running.get(motion.id) is running and running.link is link:
+            link.renew(robot.name, motion.id, motion.lease_ms)
+            await asyncio.sleep(motion.lease_ms / 1000 / RENEWALS_PER_LEASE)
 
     async def _rearm(self, robot: Robot, message: Message) -> None:
         try:
@@ -417,9 +444,8 @@ class IotBridge(Module):
         known = self._robots.get(board.name)
         learned = known.board.dictionary if known else ""
         robot = known or Robot(board)
-        if board.epoch != robot.board.epoch:
-            robot.stopped = self.context.now()
-        robot.board = board
+        robot.update(board, self.context.now())
+        self._journal.met(board)
         self._hang_up(robot)
         if board.dictionary and (board.dictionary != learned or robot.dictionary is None):
             try:
@@ -435,6 +461,7 @@ class IotBridge(Module):
             self.context.log.error("a board has no address", reason=str(error), cure=cure)
         else:
             self._robots[board.name] = robot
+        self._catch_up(robot)
 
     def _stopped(self, event: api.StopNotice) -> None:
         for board in event.stopped:
@@ -445,28 +472,38 @@ class IotBridge(Module):
         running = self._running(event.board, event.id)
         if running is None:
             return
-        if event.frame:
-            self.context.explain(running.message, "frame", describe(event, running.command))
+        command = self._robots[event.board].declared(running)
+        if event.frame and command:
+            self.context.explain(running.message, "frame", describe(event, command))
         status = PROGRESS[event.stage]
         if event.percent is not None:
             if not running.is_news(self.context.now()):
                 return
-            status = msgspec.structs.replace(status, detail=f"{event.percent} %")
+            status = replace(status, detail=f"{event.percent} %")
         self.context.report(running.message, status)
 
     def _result(self, event: api.Result) -> None:
         running = self._running(event.board, event.id)
         if running is None:
             return
-        del self._robots[event.board].running[event.id]
+        robot = self._robots[event.board]
+        command, outcome = robot.declared(running), event.outcome
         text = event.detail.removeprefix(MEANT_FOR_PEOPLE)
-        if event.outcome is Outcome.DONE:
+        if command is None and outcome is not None:
+            outcome, text = None, "nobody knows any more what was asked: the gateway was killed meanwhile"
+        elif command is not None and outcome is Outcome.DONE:
             try:
-                values = running.command.returns_format.unpack(event.data)
-                text = commands.show(values, running.command.returns, of=running.command.name) or "done"
+                values = command.returns_format.unpack(event.data)
+                text = commands.show(values, command.returns, of=command.name) or "done"
             except DictionaryError as error:
                 text = f"done, but its answer can't be read: {error}"
-        self._end(running.message, OUTCOMES[event.outcome], text)
+        self._finish(robot, running, outcome, text)
+
+    def _finish(self, robot: Robot, running: Running, outcome: Outcome | None, text: str) -> None:
+        """Tell how a command ended."""
+        del robot.running[running.request.id]
+        self._journal.ended(running.message)
+        self._end(running.message, OUTCOMES[outcome], text)
 
     def _report(self, event: api.Report) -> None:
         """Telemetry goes to those who watch it, events to all who talked to the robot."""
@@ -498,15 +535,41 @@ class IotBridge(Module):
                 self.context.send(Message(sender=robot, to=user, body=text, flags=Flag.TRANSIENT))
 
     def _gone(self, robot: Robot) -> None:
-        """The link process is away: nothing is known of what runs."""
+        """The link process is away: the next one has to ask what became of what runs."""
+        robot.between = robot.board.state is not api.BoardState.OFFLINE
+        robot.here = False
         for running in robot.running.values():
-            self._end(running.message, OUTCOMES[None], "the link process went away in mid-command")
-        robot.running.clear()
-        robot.board = msgspec.structs.replace(
-            robot.board, state=api.BoardState.OFFLINE, detail="the link process went away"
-        )
+            running.link = None
+        robot.board = replace(robot.board, state=api.BoardState.OFFLINE, detail="the link process went away")
         self._hang_up(robot)
         self.context.register(robot.contact)
+
+    def _give(self, robot: Robot, running: Running, request: api.Command) -> None:
+        """Tell the link process of a command; if it goes away, the next one will be told."""
+        if robot.here:
+            with suppress(ServiceError):
+                self._link.command(request)
+                running.link, running.sent = self._link, True
+
+    def _catch_up(self, robot: Robot) -> None:
+        """Tell the link process of commands that it may not know."""
+        for running in [each for each in robot.running.values() if each.link is None and robot.here]:
+            match running.next(robot.board, self.context.now()):
+                case api.Command(boot=None) as request:
+                    self._give(robot, running, request)
+                case api.Command(ttl_ms=left_ms) as request:
+                    self.context.explain(running.message, "asked again", f"{left_ms} ms left to begin")
+                    self._give(robot, running, request)
+                case (outcome, why):
+                    self._finish(robot, running, outcome, why)
+
+    def _give_up(self) -> None:
+        """End what no link process could be told of, since it or the board did not come back."""
+        for robot in self._robots.values():
+            robot.between = False
+            for running in [each for each in robot.running.values() if each.link is None]:
+                outcome = None if running.sent else Outcome.EXPIRED
+                self._finish(robot, running, outcome, f"{robot.name} did not come back")
 
     def _followers(self, robot: str) -> set[str]:
         return self._robots[robot].followers if robot in self._robots else set()
@@ -514,3 +577,17 @@ class IotBridge(Module):
     def _running(self, robot: str, command_id: int) -> Running | None:
         known = self._robots.get(robot)
         return known.running.get(command_id) if known else None
+
+
+def _unseen(name: str) -> api.BoardChanged:
+    """A board that was here before the gateway was started again, and may come back."""
+    return api.BoardChanged(
+        name=name,
+        uid="",
+        port="",
+        firmware="",
+        state=api.BoardState.OFFLINE,
+        epoch=0,
+        dictionary="",
+        detail="not seen since the gateway was started",
+    )

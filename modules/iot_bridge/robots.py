@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import itertools
 import secrets
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from boardtalk.modules.iot_bridge.frames import MAX_COMMANDS
+from msgspec.structs import replace
+
+from boardtalk.modules.iot_bridge.errors import DictionaryError
+from boardtalk.modules.iot_bridge.frames import MAX_COMMANDS, Outcome
 from boardtalk.modules.iot_bridge.language import commands
 from boardtalk.modules.iot_bridge.language.words import line
 from boardtalk.modules.iot_bridge.service.api import STOPPED_FIRST, BoardChanged, BoardState
@@ -17,6 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from boardtalk.modules.iot_bridge.dictionary import Channel, Command, Dictionary
+    from boardtalk.modules.iot_bridge.service import api
+    from boardtalk.modules.iot_bridge.service.client import LinkClient
 
 MAX_LISTENERS: Final = 100
 """People told of one robot's events, or of one telemetry channel."""
@@ -24,6 +30,7 @@ WATCH_PAUSE_S: Final = 1.0
 """Between two reports of one channel: chat is for people, who read no faster."""
 PROGRESS_PAUSE_S: Final = 0.5
 """Between two reports of how far a command is."""
+ID_MASK: Final = 0xFFFF_FFFF
 UNSTORED: Final = 1 << 31
 """Added to the ids of commands that are not in the ledger."""
 
@@ -33,9 +40,18 @@ class Running:
     """A command under way."""
 
     message: Message
-    command: Command
-    lease_ms: int
-    """0: no motion."""
+    request: api.Command
+    """What the link process was told of it."""
+    index: int | None
+    """In the board's dictionary; None: not known any more."""
+    until: float = 0.0
+    """When it must have started, on the clock of `Context.now`."""
+    boot: int = 0
+    """The board's boot nonce when it was taken; 0: not known."""
+    sent: bool = False
+    """Whether some link process was told."""
+    link: LinkClient | None = None
+    """The one that was told; None: the next one has to be."""
     told: float = 0.0
     """When it was told last how far it is, on the clock of `Context.now`."""
 
@@ -46,12 +62,33 @@ class Running:
         self.told = now
         return True
 
+    def next(self, board: BoardChanged, now: float) -> api.Command | tuple[Outcome, str] | None:
+        """What a new link process is to be told, or how the command ends; None: that is not clear yet.
+
+        It has to find out what became of a command that the board may have. What has not begun may still do
+        so within its time, but for motion, and if neither a stop nor a restart came meanwhile.
+        """
+        late = self.until <= now or bool(self.request.lease_ms)
+        stopped = self.boot != board.boot or self.request.epoch not in {None, board.epoch}
+        left_ms = 0 if late or stopped else int((self.until - now) * 1000)
+        if self.sent:
+            return replace(self.request, ttl_ms=left_ms, boot=self.boot)
+        if late:
+            return Outcome.EXPIRED, "the link process was away"
+        if stopped:
+            return Outcome.REJECTED, STOPPED_FIRST
+        return replace(self.request, ttl_ms=left_ms) if board.state is not BoardState.OFFLINE else None
+
 
 @dataclass(slots=True)
 class Robot:
     """One robot."""
 
     board: BoardChanged
+    here: bool = True
+    """Whether the link process knows of it."""
+    between: bool = False
+    """Whether it was ready until the link process went away, and may be again soon."""
     dictionary: Dictionary | None = None
     stopped: float = 0.0
     """When its epoch rose last, by a stop or a restart; the clock of `Message.accepted`."""
@@ -82,6 +119,17 @@ class Robot:
             commands=commands.infos(known) if known else (),
         )
 
+    def update(self, board: BoardChanged, now: float) -> None:
+        """Note how it is at `now`. A link process that has not met it knows neither start nor epoch."""
+        before = self.board
+        if not board.boot:
+            board = replace(board, boot=before.boot, epoch=before.epoch)
+        stops = board.state is BoardState.LATCHED and before.state is not BoardState.LATCHED
+        if stops or (board.boot, board.epoch) != (before.boot, before.epoch):
+            self.stopped = now
+        self.between = self.between and board.state is BoardState.OFFLINE
+        self.board, self.here = board, True
+
     def require_dictionary(self) -> Dictionary:
         """What it understands.
 
@@ -92,13 +140,13 @@ class Robot:
             raise Refused(Code.OFFLINE, self._away())
         return self.dictionary
 
-    def require_ready(self) -> None:
-        """See that a command can be sent now.
+    def require_ready(self, *, soon: bool = False) -> None:
+        """See that a command can be sent now, or `soon`: when there is a link process again.
 
         Raises:
             Refused: it is offline, or has too many commands under way.
         """
-        if self.board.state not in (BoardState.READY, BoardState.LATCHED):
+        if self.board.state not in (BoardState.READY, BoardState.LATCHED) and not (soon and self.between):
             raise Refused(Code.OFFLINE, self._away())
         if len(self.running) >= MAX_COMMANDS:
             raise Refused(
@@ -116,7 +164,17 @@ class Robot:
 
     def command_id(self, message: Message) -> int:
         """The id of a message's command on the wire: its ledger row's low 32 bits."""
-        return message.row & 0xFFFF_FFFF or UNSTORED + next(self._unstored) % UNSTORED
+        return message.row & ID_MASK or UNSTORED + next(self._unstored) % UNSTORED
+
+    def declared(self, running: Running) -> Command | None:
+        """What a command under way was declared as; None: nobody knows any more which one it was."""
+        if self.dictionary is None:
+            return None
+        if running.index is None:
+            with suppress(commands.CommandError, DictionaryError):
+                running.index = commands.read(running.message.body, self.dictionary).index
+        known = running.index is not None and running.index < len(self.dictionary.commands)
+        return self.dictionary.commands[running.index or 0] if known else None
 
     def commands_of(self, user: str, message_id: str = "") -> dict[int, Running]:
         """The commands under way that a user sent, by their ids on the wire.

@@ -119,6 +119,16 @@ class Skeleton(Module):
         self.context.explain(message, "queued", f"{self._questions.qsize()} wait")  # for `boardtalk why`
         return CONSUMED
 
+    def on_unfinished(self, message: Message) -> Verdict:
+        """What the gateway before had not brought to an end: here that was not answered, and does no harm."""
+        if message.to != self.config.address:
+            return PASS  # if all say so, its author is told that nobody knows what became of it
+        text = "I was interrupted: ask me again"
+        status = Status(code=Code.FAILED, state=State.FAILED, detail=text)
+        self.context.report(message, status)
+        self.reply(message, text, status)
+        return CONSUMED
+
     def on_message_status(self, message: Message, status: Status) -> None:
         """What became of a message that this module sent with an id of its own."""
         self.say(2, "status", of=message.id, state=status.state.value)

@@ -25,6 +25,7 @@ from boardtalk.modules.iot_bridge.news import Order
 from boardtalk.modules.iot_bridge.service import api
 from boardtalk.modules.iot_bridge.service.board import Board
 from boardtalk.modules.iot_bridge.service.memory import Memory
+from boardtalk.modules.iot_bridge.service.tap import Taps
 from boardtalk.modules.iot_bridge.transports.serial import SerialPort
 
 from .figures import note
@@ -65,7 +66,7 @@ class Stage:
         tasks = await self._stack.enter_async_context(asyncio.TaskGroup())
         feed: Feed[api.AnyAnswer] = Feed()
         memory = Memory(self._folder / "boards.json")
-        self.board = Board("bot", self.robot.uid, feed, memory, tasks)
+        self.board = Board("bot", self.robot.uid, feed, memory, tasks, taps=Taps())
         self._tasks = [
             tasks.create_task(self._serve(), name="sessions"),
             tasks.create_task(self._read(feed), name="results"),

@@ -528,6 +528,43 @@ async def test_commands_under_way_when_the_gateway_died_are_not_carried_out_late
         assert consumed.state == "unknown", "the module may have done something with it"
 
 
+async def test_c05_a_module_may_find_out_what_became_of_it_and_the_sender_is_told_when_he_is_there(
+    tmp_path: Path,
+) -> None:
+    class Slow(Module):
+        """Takes a message and is killed before it has an answer; the next one knows it at once."""
+
+        name = "slow"
+
+        def on_message(self, message: Message) -> Verdict:
+            return CONSUMED if message.to == "rover" else PASS
+
+        def on_unfinished(self, message: Message) -> Verdict:
+            if message.body != "hello":
+                raise ValueError(message.body)
+            self.context.report(message, OK)
+            self.reply(message, "done at last", OK)
+            return CONSUMED
+
+    async with gateway(tmp_path, Slow) as hub:
+        with hub.attach("alice") as alice:
+            hub.accept(hello("m1", to="rover"))
+            hub.accept(hello("m2", to="rover", body="and goodbye"))
+            await events(alice, lambda found: states(found).count(State.ACCEPTED) == 2)
+    async with gateway(tmp_path, Slow) as hub:
+        await asyncio.sleep(0.05)
+        with hub.attach("alice") as alice:
+            found = await events(alice, delivered(1))
+            ends = {each.message_id: each.status.state for each in found if isinstance(each, Update)}
+            assert ends == {"m1": State.DONE, "m2": State.UNKNOWN}, "the module failed to say of the second"
+            assert bodies(found) == ["done at last"]
+        with hub.attach("alice") as alice:
+            hub.push("alice", Update("alice", "last", "rover", OK, 0.0))
+            assert len(states(await events(alice, lambda found: bool(states(found))))) == 1, "told once"
+    async with gateway(tmp_path, Slow) as hub:
+        assert [each.state for each in await hub.store.history("alice", "rover")][:2] == ["done", "unknown"]
+
+
 async def test_an_address_of_one_module_is_not_another_s(tmp_path: Path) -> None:
     class Thief(Module):
         name = "thief"

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager
@@ -17,6 +19,7 @@ from boardtalk.modules.iot_bridge.service import api
 from boardtalk.modules.iot_bridge.service.client import ask
 from boardtalk.sdk import CONSUMED, PASS, Code, Contact, Message, Refused, Settings, State, Status, check_name
 from tests.iot_bridge.fake_board import FakeBoard
+from tests.iot_bridge.test_service import the_pid
 
 
 class Gateway:
@@ -32,12 +35,15 @@ class Gateway:
         """Address of somebody else."""
         self.ends: dict[str, Status] = {}
         """How messages ended, by id."""
+        self.answers: list[str] = []
         self.full = False
         """Whether it takes no more messages."""
+        self.notes: dict[str, Any] = {}
         self._boards = boards
         self._tasks = tasks
 
     def send(self, message: Message, status: Status | None = None) -> None:
+        self.answers.append(message.body)
         if self.full:
             raise Refused(Code.BUSY, "1000 messages of this module wait: it sends too much")
 
@@ -71,6 +77,9 @@ class Gateway:
     def spawn(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
         return self._tasks.create_task(work, name=name)
 
+    def after(self, seconds: float, call: Callable[[], None]) -> asyncio.TimerHandle:
+        return asyncio.get_running_loop().call_later(seconds, call)
+
     async def state_of(self, robot: str, state: str) -> None:
         await until(lambda: robot in self.contacts and self.contacts[robot].state == state)
 
@@ -81,13 +90,16 @@ class Gateway:
 
 @asynccontextmanager
 async def bridge(
-    state: Path, taken: str = "", **boards: FakeBoard
+    state: Path, taken: str = "", notes: dict[str, Any] | None = None, **boards: FakeBoard
 ) -> AsyncIterator[tuple[IotBridge, Gateway]]:
-    """A bridge whose boards are these, wired to ports of their own; one address is `taken` by others."""
+    """A bridge whose boards are these, wired to ports of their own.
+
+    One address is `taken` by others. `notes` are of the one before.
+    """
     async with asyncio.TaskGroup() as tasks:
         blocks = {name: BoardBlock(port=board.port) for name, board in boards.items()}
         gateway = Gateway(state, blocks, tasks)
-        gateway.taken = taken
+        gateway.taken, gateway.notes = taken, {} if notes is None else notes
         module = IotBridge(gateway, IotBridge.Config(discover=False))
         await module.on_start()
         try:
@@ -143,6 +155,92 @@ async def test_a_gateway_that_takes_no_more_of_what_robots_say_still_has_its_com
             assert await gateway.end(f"m{row}") is State.DONE
         await ask(tmp_path, api.Stop(board="rover", by="bob", re=1))  # which those who talked to it are told
         await gateway.state_of("rover", "latched")
+
+
+async def test_c02_a_command_that_outlives_the_link_process_ends_as_it_ended(
+    tmp_path: Path, board: FakeBoard
+) -> None:
+    async with bridge(tmp_path, rover=board) as (module, gateway):
+        await gateway.state_of("rover", "ready")
+        board.hold = True
+        module.on_message(a_message("blink", id_="held", row=1))
+        await until(lambda: board.executed == [1])
+        os.kill(the_pid(tmp_path), signal.SIGKILL)
+        board.finish(1)
+        assert await gateway.end("held") is State.DONE
+        assert board.executed == [1]
+
+
+async def test_c02_what_is_said_while_the_link_process_is_away_is_done_when_there_is_one_again_but_no_motion(
+    tmp_path: Path, board: FakeBoard
+) -> None:
+    async with bridge(tmp_path, rover=board) as (module, gateway):
+        await gateway.state_of("rover", "ready")
+        module.on_message(a_message("blink", id_="before", row=1))
+        assert await gateway.end("before") is State.DONE
+        os.kill(the_pid(tmp_path), signal.SIGKILL)
+        module.on_message(a_message("blink", id_="unnoticed", row=2))
+        await gateway.state_of("rover", "offline")
+        module.on_message(a_message("blink", id_="meanwhile", row=3))
+        module.on_message(a_message("blink", id_="given-up", row=4))
+        module.on_message(a_message("forward 1", id_="motion", row=5))
+        module.on_message(a_message("cancel given-up", id_="cancel", row=6))
+        assert gateway.ends["motion"].state is State.REJECTED
+        assert await gateway.end("given-up") is State.CANCELLED
+        assert await gateway.end("unnoticed") is State.DONE
+        assert await gateway.end("meanwhile") is State.DONE
+        assert board.executed == [1, 2, 3]
+
+
+async def test_c06_a_command_that_waits_for_a_link_process_is_not_sent_to_a_board_that_has_started_anew(
+    tmp_path: Path, board: FakeBoard
+) -> None:
+    async with bridge(tmp_path, rover=board) as (module, gateway):
+        await gateway.state_of("rover", "ready")
+        board.hold = True
+        module.on_message(a_message("blink", id_="under way", row=1))
+        await until(lambda: board.executed == [1])
+        os.kill(the_pid(tmp_path), signal.SIGKILL)
+        await gateway.state_of("rover", "offline")
+        module.on_message(a_message("blink", id_="waiting", row=2))
+        board.restart()
+        assert await gateway.end("under way") is State.UNKNOWN
+        assert await gateway.end("waiting") is State.REJECTED
+        assert board.executed == [1]
+
+
+@pytest.mark.parametrize(
+    ("restarts", "end"), [(False, State.DONE), (True, State.UNKNOWN)], ids=["same board", "board restarts"]
+)
+async def test_c06_the_next_gateway_asks_the_board_unless_that_has_started_anew(
+    tmp_path: Path, board: FakeBoard, *, restarts: bool, end: State
+) -> None:
+    notes: dict[str, Any] = {}
+    command = a_message("battery", id_="held", row=1)
+    async with bridge(tmp_path, notes=notes, rover=board) as (module, gateway):
+        await gateway.state_of("rover", "ready")
+        board.hold = True
+        module.on_message(command)
+        await until(lambda: board.executed == [1])
+    if restarts:
+        board.restart()
+    else:
+        board.finish(1, data=b"\0\0\x40\x40")
+    async with bridge(tmp_path, notes=notes, rover=board) as (module, gateway):
+        assert module.on_unfinished(command) is CONSUMED
+        assert module.on_unfinished(command.with_(to="bob", row=2)) is PASS
+        assert await gateway.end("held") is end
+        assert gateway.answers == (["volts 3"] if end is State.DONE else ["the board restarted meanwhile"])
+    assert board.executed == [1]
+
+
+async def test_c05_a_command_to_a_board_that_does_not_come_back_is_unknown(
+    tmp_path: Path, board: FakeBoard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("boardtalk.modules.iot_bridge.bridge.LOST_S", 0.2)
+    async with bridge(tmp_path, notes={"boot:ghost": [1, 0]}, rover=board) as (module, gateway):
+        assert module.on_unfinished(a_message("blink", id_="lost", row=1).with_(to="ghost")) is CONSUMED
+        assert await gateway.end("lost") is State.UNKNOWN
 
 
 @pytest.mark.parametrize("name", ["alice", "help"])

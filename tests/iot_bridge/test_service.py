@@ -418,6 +418,16 @@ async def test_rearm_needs_a_board_that_agrees(client: LinkClient, board: FakeBo
     assert (await event(client, api.Result)).outcome is Outcome.REJECTED
 
 
+async def test_a_board_that_is_not_stopped_needs_no_rearming_not_even_after_a_restart(
+    client: LinkClient, board: FakeBoard
+) -> None:
+    board.restart()
+    await event(client, api.BoardChanged, lambda each: each.boot == board.boot)
+    await client.rearm("rover", "alice")
+    client.command(a_command(1, BLINK))
+    assert (await event(client, api.Result)).outcome is Outcome.DONE
+
+
 async def test_stopping_an_unknown_board_stops_all(client: LinkClient, state: Path) -> None:
     (stopped,) = await stop_door.stop(state, "nosuch", "alice")
     assert (stopped.board, stopped.confirmed) == ("rover", True)
@@ -641,9 +651,57 @@ async def test_c14_the_link_process_survives_its_gateway_and_keeps_results_for_t
     hellos = board.boot
     async with await LinkClient.start(state, [rover(board)]) as second:
         assert [each.state for each in second.boards] == [api.BoardState.READY]
-        assert (await event(second, api.Result)).id == 1
+        second.command(a_command(1, ttl_ms=0, boot=0))
+        assert (await event(second, api.Result)).outcome is Outcome.DONE
         assert the_pid(state) == pid
     assert board.boot == hellos
+
+
+async def another(state: Path, board: FakeBoard) -> tuple[LinkClient, int]:
+    """A new link process, after the one before was killed; and the board's boot nonce."""
+    os.kill(the_pid(state), signal.SIGKILL)
+    await service_client.ended(the_pid(state))
+    client = await LinkClient.start(state, [rover(board)])
+    return client, (await changed(client, api.BoardState.READY)).boot
+
+
+async def test_c02_a_board_is_asked_what_became_of_what_another_link_process_gave_it(
+    client: LinkClient, state: Path, board: FakeBoard
+) -> None:
+    board.hold = True
+    client.command(a_command(1, BLINK))
+    await event(client, api.Progress, lambda each: each.stage is api.Stage.STARTED)
+    next_, boot = await another(state, board)
+    async with next_:
+        next_.command(a_command(1, BLINK, ttl_ms=0, boot=boot))
+        assert (await event(next_, api.Progress)).stage is api.Stage.STARTED, "that it was sent is known"
+        board.finish(1)
+        assert (await event(next_, api.Result)).outcome is Outcome.DONE
+    assert board.executed == [1]
+
+
+async def test_c04_what_never_came_is_expired_or_with_time_left_begins_now(
+    client: LinkClient, state: Path, board: FakeBoard
+) -> None:
+    next_, boot = await another(state, board)
+    async with next_:
+        next_.command(a_command(1, BLINK, ttl_ms=0, boot=boot))
+        next_.command(a_command(2, BLINK, boot=boot))
+        results = [await event(next_, api.Result) for _ in range(2)]
+    assert {each.id: each.outcome for each in results} == {1: Outcome.EXPIRED, 2: Outcome.DONE}
+    assert board.executed == [2]
+
+
+async def test_c06_a_board_that_has_started_anew_is_not_asked(
+    client: LinkClient, state: Path, board: FakeBoard
+) -> None:
+    next_, boot = await another(state, board)
+    async with next_:
+        next_.command(a_command(1, BLINK, boot=boot - 1))
+        next_.command(api.Command(board="nobody", id=2, index=0, ttl_ms=0, boot=boot))
+        results = [await event(next_, api.Result) for _ in range(2)]
+    assert [each.outcome for each in results] == [None, None]
+    assert board.executed == []
 
 
 async def test_it_ends_when_no_gateway_comes(tmp_path: Path, board: FakeBoard) -> None:

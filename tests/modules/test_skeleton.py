@@ -11,7 +11,19 @@ from structlog.testing import capture_logs
 
 from boardtalk.modules import skeleton
 from boardtalk.modules.skeleton import Skeleton
-from boardtalk.sdk import CallState, Code, ConfigError, Context, Module, ModuleError, Refused, State
+from boardtalk.sdk import (
+    CONSUMED,
+    PASS,
+    CallState,
+    Code,
+    ConfigError,
+    Context,
+    Message,
+    Module,
+    ModuleError,
+    Refused,
+    State,
+)
 from boardtalk.testing import bench
 
 
@@ -75,6 +87,15 @@ async def test_answers_come_in_the_order_of_the_questions_also_after_nonsense() 
         ended = [(await gateway.ended(each)).state for each in asked]
         assert ended == [State.DONE, State.FAILED, State.DONE]
         assert [each.refid for each in gateway.inbox("alice")] == asked
+
+
+async def test_who_was_not_answered_before_a_restart_is_told_so() -> None:
+    async with bench(Skeleton) as gateway:
+        for to, verdict in (("bob", PASS), ("skeleton", CONSUMED)):
+            asked = Message(sender="alice", to=to, body="count", id=f"to {to}")
+            assert gateway.module.on_unfinished(asked) is verdict
+        assert (await gateway.ended("to skeleton")).state is State.FAILED
+        await gateway.hears("alice", "ask me again")
 
 
 async def test_who_logs_in_is_greeted_and_what_became_of_the_greeting_is_known() -> None:

@@ -80,7 +80,10 @@ class Timed(Request, kw_only=True):
 
 
 class Command(Timed, tag="command", kw_only=True):
-    """Carry out a command; `Progress` and one `Result` follow. An id is executed at most once."""
+    """Carry out a command; `Progress` and one `Result` follow. An id is executed at most once.
+
+    Given again, it is not carried out again: its result is told, or follows.
+    """
 
     board: str
     id: int
@@ -94,6 +97,9 @@ class Command(Timed, tag="command", kw_only=True):
     args: bytes = b""
     epoch: int | None = None
     """The board's epoch when the gateway accepted it: it dies if a stop came since. None: as it is now."""
+    boot: int | None = None
+    """None: it is new. Otherwise an earlier link process may have given it to the board, whose boot nonce
+    this was then: the board is asked, or if it has started anew, nobody knows. 0: that was not noted."""
 
 
 class Renew(Timed, tag="renew", kw_only=True):
@@ -230,6 +236,8 @@ class BoardChanged(Answer, tag="board"):
     """In words: what is wrong and what to do."""
     declared: str = ""
     """The name that it gave itself."""
+    boot: int = 0
+    """Its nonce of the last start that we know of; 0: it was never met."""
     clock: Clock | None = None
     """Only when boards are listed, and there is a session."""
 
@@ -303,7 +311,7 @@ class Progress(Answer, tag="progress"):
 
 
 class Result(Answer, tag="result"):
-    """A command ended. After attaching the last ones come once more."""
+    """A command ended."""
 
     board: str
     id: int

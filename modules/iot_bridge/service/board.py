@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from contextlib import suppress
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import msgspec
 
@@ -48,12 +48,33 @@ LOST_S: Final = 10.0
 """A command that the board has ends as unknown when the board stays away for so long."""
 UNCONFIRMED_S: Final = 1.0
 """A command that the board never confirmed ends as unknown so long after its time ran out."""
-ANSWER_GRACE_S: Final = 5.0
-"""So much later than it may take, a command without a result ends as unknown."""
+SILENCE_S: Final = 1.0
+"""A board that has a command, and so long after its time has not said that it began or ended, is asked."""
+ANSWER_S: Final = 0.75
+"""When it has the question it has so long to answer, or the command ends as unknown."""
+ENDING_S: Final = 1.5
+"""So much later than it may take, a command that has started and has no result ends as unknown."""
 HALTED: Final = ("motion", "action")
 """Classes of commands that a stopped board does not take."""
 
 log = logging.getLogger(__name__)
+
+
+class _Waiting(NamedTuple):
+    """For a board's answer."""
+
+    timeout: asyncio.Timeout
+    late: float
+    """From when on the command must not begin any more."""
+    grace_s: float
+    """How much later it is to be known what became of it."""
+
+    def until(self, when: float) -> bool:
+        """Wait until then; False: it is too late for that."""
+        if self.timeout.expired():
+            return False
+        self.timeout.reschedule(when)
+        return True
 
 
 class Board:
@@ -100,6 +121,10 @@ class Board:
         """Those that must not begin any more."""
         self._arrived: set[int] = set()
         """The orders that the board has."""
+        self._started: set[int] = set()
+        """The orders that the board has begun."""
+        self._waiting: dict[int, _Waiting] = {}
+        """How long the board's answer to an order is waited for."""
         self._helm = Helm()
         self._stopping: asyncio.Task[bool] | None = None
         self._rearming = False
@@ -130,6 +155,7 @@ class Board:
             dictionary=met.hello.dictionary.hex() if met else "",
             detail=self._why_latched() if self.device else self._detail,
             declared=met.hello.name if met else "",
+            boot=met.hello.boot if met else 0,
         )
 
     def clock(self) -> api.Clock | None:
@@ -230,6 +256,8 @@ class Board:
             raise LinkError(f"{self.name} is offline: {self._detail}")
         if not self._ready.is_set() or (self._stopping is not None and not self._stopping.done()):
             raise LinkError(f"{self.name} has not confirmed the stop yet")
+        if not self.latched:
+            return  # after a restart the board may not even know the epoch that it would have to agree to
         epoch = self.epoch
         self._rearming = True
         try:
@@ -270,14 +298,18 @@ class Board:
         order = Order(request.id, request.index, ttl_s, epoch, request.lease_ms, request.args)
         if order.id in self._orders:
             return
-        refusal = self._refusal(order)
-        if len(self._orders) >= MAX_COMMANDS:
-            refusal = f"busy: {MAX_COMMANDS} commands are under way"
-        if refusal:
-            self._tell_result(order.id, Outcome.REJECTED, detail=refusal)
-            return
+        if request.boot is None:
+            refusal = self._refusal(order)
+            if len(self._orders) >= MAX_COMMANDS:
+                refusal = f"busy: {MAX_COMMANDS} commands are under way"
+            if refusal:
+                self._tell_result(order.id, Outcome.REJECTED, detail=refusal)
+                return
+        else:
+            self._sent.add(order.id)
+            self._arrived.add(order.id)  # for all we know
         self._orders[order.id] = order
-        self._tasks.create_task(self._run(order), name=f"command {order.id} of {self.name}")
+        self._tasks.create_task(self._run(order, request), name=f"command {order.id} of {self.name}")
 
     def renew(self, id_: int, lease_ms: int) -> None:
         """The lease of a running motion, again. Nothing for a stopped or absent board."""
@@ -325,9 +357,10 @@ class Board:
             return f"stopped: rearm first{f' ({why})' if (why := self._why_latched()) else ''}"
         return ""
 
-    async def _run(self, order: Order) -> None:
+    async def _run(self, order: Order, request: api.Command) -> None:
         try:
-            await self._carry_out(order)
+            asks = request.boot is not None and request.epoch is None
+            await self._carry_out(order, request.boot, any_epoch=asks)
         except Exception as error:
             log.exception("command %d of %s", order.id, self.name)
             self._tell_result(order.id, None, detail=f"a fault in the gateway: {error!r}")
@@ -336,15 +369,19 @@ class Board:
             self._sent.discard(order.id)
             self._cancelled.discard(order.id)
             self._arrived.discard(order.id)
+            self._started.discard(order.id)
 
-    async def _carry_out(self, order: Order) -> None:
-        """Send a command and wait for its result, over as many sessions as it takes."""
+    async def _carry_out(self, order: Order, boot: int | None, *, any_epoch: bool) -> None:
+        """Send a command and wait for its result, over as many sessions as it takes.
+
+        `boot`: of the board that may have it already. `any_epoch`: its own is not known, or does not count.
+        """
         loop = asyncio.get_running_loop()
         deadline = loop.time() + order.ttl_s
-        boot: int | None = None
+        resumed = False
         while True:
             ready = await self._wait_ready(self._patience(order, deadline, sent=boot is not None))
-            if boot is not None:
+            if resumed:
                 await asyncio.sleep(RESUME_S)
             if order.id not in self._orders:
                 return  # its result has come by itself
@@ -356,23 +393,36 @@ class Board:
             device = self.device
             if device is None:
                 continue
-            if boot not in {None, device.hello.boot}:
-                self._tell_result(order.id, None, detail="the board restarted meanwhile")
+            if end := self._ends_unasked(order, boot, device.hello.boot):
+                self._tell_result(order.id, end[0], detail=end[1])
                 return
-            if boot is None and (refusal := self._refusal(order)):
-                self._tell_result(order.id, Outcome.REJECTED, detail=refusal)
-                return
-            boot = device.hello.boot
+            new, boot = boot is None, device.hello.boot
             self._sent.add(order.id)
-            gone = order.epoch != self.epoch or order.id in self._cancelled
-            left = 0.0 if gone else max(0.0, deadline - loop.time())
+            order = self._as_of_now(order, deadline, any_epoch=any_epoch)
             if order.id in self._cancelled:
                 loop.call_soon(_cancel, device, order.id)  # behind it, if the board had it already
             try:
-                self._on_result(order, await self._ask(device, msgspec.structs.replace(order, ttl_s=left)))
+                self._on_result(order, await self._ask(device, order, deadline))
             except SessionLost:
+                resumed = True
                 continue
+            except LinkBusy as error:
+                self._tell_result(order.id, Outcome.REJECTED if new else None, detail=f"busy: {error}")
             return
+
+    def _ends_unasked(self, order: Order, boot: int | None, now: int) -> tuple[Outcome | None, str] | None:
+        """How a command ends that is of no use to send, or to ask about; None: it is of use."""
+        if boot is not None:
+            return (None, "the board restarted meanwhile") if boot != now else None
+        refusal = self._refusal(order)
+        return (Outcome.REJECTED, refusal) if refusal else None
+
+    def _as_of_now(self, order: Order, deadline: float, *, any_epoch: bool) -> Order:
+        """An order with the time that is left: none for one that must not begin any more."""
+        epoch = self.epoch if any_epoch else order.epoch
+        gone = epoch != self.epoch or order.id in self._cancelled
+        left = 0.0 if gone else max(0.0, deadline - asyncio.get_running_loop().time())
+        return msgspec.structs.replace(order, ttl_s=left, epoch=epoch)
 
     def _patience(self, order: Order, deadline: float, *, sent: bool) -> float:
         """Until when a board that is away is waited for."""
@@ -390,18 +440,45 @@ class Board:
             return False
         return True
 
-    async def _ask(self, device: Device, order: Order) -> Result | None:
-        """The board's answer; None if it owes it for too long."""
-        limit = device.dictionary.commands[order.index].limit
-        try:
-            async with asyncio.timeout(order.ttl_s + limit + ANSWER_GRACE_S):
-                return await device.command(order)
-        except TimeoutError:
-            return None
-        except LinkBusy as error:
-            return Result(order.id, Outcome.REJECTED, f"busy: {error}".encode())
-        except TooLong as error:
-            return Result(order.id, Outcome.REJECTED, str(error).encode())
+    async def _ask(self, device: Device, order: Order, deadline: float) -> Result | None:
+        """The board's answer; None if it owes it for too long.
+
+        One that has a command and does not say what became of it is asked once more: with no time
+        left it is not executed any more.
+        """
+        asking = msgspec.structs.replace(order, ttl_s=0.0)
+        for each, grace_s in ((order, SILENCE_S), (asking, ANSWER_S)):
+            late = asyncio.get_running_loop().time() + each.ttl_s
+            unacknowledged = (late if order.id in self._arrived else deadline) + LOST_S
+            try:
+                async with asyncio.timeout_at(unacknowledged) as timeout:
+                    self._waiting[order.id] = _Waiting(timeout, late, grace_s)
+                    return await device.command(each)
+            except TimeoutError:
+                if order.id in self._started:
+                    break
+            except TooLong as error:
+                return Result(order.id, Outcome.REJECTED, str(error).encode())
+            finally:
+                del self._waiting[order.id]
+        return None
+
+    def _has(self, id_: int) -> None:
+        """The board has a command, or the question what became of it: it is not to be silent for long."""
+        waiting = self._waiting.get(id_)
+        if waiting is not None and id_ not in self._started:
+            now = asyncio.get_running_loop().time()
+            waiting.until(max(now, waiting.late) + waiting.grace_s)
+
+    def _has_started(self, id_: int) -> None:
+        """From now on a command may take as long as it was declared to."""
+        order, waiting = self._orders.get(id_), self._waiting.get(id_)
+        commands = self.met.dictionary.commands if self.met else ()
+        if order is None or waiting is None or order.index >= len(commands):
+            return
+        now = asyncio.get_running_loop().time()
+        if waiting.until(now + commands[order.index].limit + ENDING_S):
+            self._started.add(id_)
 
     # What is told -------------------------------------------------------------------------------
 
@@ -424,12 +501,15 @@ class Board:
     def _on_news(self, news: News) -> None:
         name = self.name
         match news:
+            case Sent(id_) if id_ not in self._orders or id_ in self._arrived:
+                self._has(id_)
             case Sent(id_, tries, wire, took_s):
-                if id_ in self._orders:
-                    self._arrived.add(id_)
+                self._has(id_)
+                self._arrived.add(id_)
                 stage, ms = api.Stage.SENT, took_s * 1000
                 self._feed.put(api.Progress(board=name, id=id_, stage=stage, frame=wire, tries=tries, ms=ms))
             case Started(id_):
+                self._has_started(id_)
                 self._feed.put(api.Progress(board=name, id=id_, stage=api.Stage.STARTED))
             case Progress(id_, percent):
                 stage = api.Stage.STARTED

@@ -7,7 +7,7 @@ import fcntl
 import logging
 import os
 import signal
-from collections import deque
+from collections import OrderedDict
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -31,8 +31,9 @@ LEAVING_S: Final = 1.0
 MAX_CONNECTIONS: Final = 32
 MAX_PENDING: Final = 32
 """Requests of one connection that wait for a board."""
-RECENT_RESULTS: Final = 256
-"""The last results are told again to the next gateway: the one before may not have read them."""
+RECENT_RESULTS: Final = 2000
+"""The last results, kept for the next gateway: the one before may not have noted them. That has at most
+1,000 commands under way."""
 
 log = logging.getLogger(__name__)
 
@@ -55,7 +56,8 @@ class Service:
         self._vacant = asyncio.Event()
         """No gateway is attached."""
         self._vacant.set()
-        self._recent: deque[api.Result] = deque(maxlen=RECENT_RESULTS)
+        self._recent: OrderedDict[tuple[str, int], api.Result] = OrderedDict()
+        """By board and id of the command."""
         self._connections = 0
         self._news = asyncio.Event()
         self._ending = False
@@ -205,6 +207,9 @@ class Service:
                 self._fleet.taps.heard(each)
 
     def _command(self, request: api.Command | api.Renew | api.Cancel | api.SetPoint) -> None:
+        if isinstance(request, api.Command) and (known := self._recent.get((request.board, request.id))):
+            self._feed.put(known)
+            return
         try:
             board = self._fleet[request.board]
         except LinkError as error:
@@ -213,7 +218,7 @@ class Service:
                     api.Result(
                         board=request.board,
                         id=request.id,
-                        outcome=Outcome.REJECTED,
+                        outcome=Outcome.REJECTED if request.boot is None else None,
                         detail=str(error),
                     )
                 )
@@ -248,9 +253,6 @@ class Service:
         self._gateway = channel
         self._vacant.clear()
         self._news.set()
-        for result in self._recent:
-            self._feed.put(result)
-        self._recent.clear()
         return api.Attached(pid=os.getpid(), boards=self._fleet.describe())
 
     def _detach(self, channel: Connection) -> None:
@@ -264,7 +266,9 @@ class Service:
         async for event in self._feed:
             self._fleet.taps.heard(event)
             if isinstance(event, api.Result):
-                self._recent.append(event)
+                self._recent[event.board, event.id] = event
+                if len(self._recent) > RECENT_RESULTS:
+                    self._recent.popitem(last=False)
             elif isinstance(event, api.BoardChanged):
                 self._broker.show(event)
             if self._gateway is None:

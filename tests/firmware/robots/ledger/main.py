@@ -56,4 +56,5 @@ def stop():
     put(0)
 
 
+world.tell(starts=True)
 robot.run()
