@@ -202,7 +202,7 @@ class FaultyLine:
 
     # Scripts --------------------------------------------------------------------------------------
 
-    def at(self, seconds: float, fault: Callable[..., Awaitable[None] | None], *args: Any) -> None:
+    def at(self, seconds: float, fault: Callable[..., Awaitable[object] | None], *args: Any) -> None:
         """Let a fault begin (or end) after a time: `line.at(1.5, line.drop, 0.1)`."""
         loop = asyncio.get_running_loop()
         self._timers.append(loop.call_later(seconds, self._begin, fault, args))
@@ -210,7 +210,7 @@ class FaultyLine:
     def after(
         self,
         count: int,
-        fault: Callable[..., Awaitable[None] | None],
+        fault: Callable[..., Awaitable[object] | None],
         *args: Any,
         direction: str = TO_BOARD,
     ) -> None:
@@ -219,7 +219,7 @@ class FaultyLine:
         marks.append((self.passed[direction] + count, lambda: self._begin(fault, args)))
         marks.sort(key=lambda mark: -mark[0])
 
-    def _begin(self, fault: Callable[..., Awaitable[None] | None], args: tuple[Any, ...]) -> None:
+    def _begin(self, fault: Callable[..., Awaitable[object] | None], args: tuple[Any, ...]) -> None:
         done = fault(*args)
         if inspect.iscoroutine(done):
             task = asyncio.create_task(done, name="fault of a line")
