@@ -75,7 +75,9 @@ class EmulatedBoard:
         self._stack = contextlib.AsyncExitStack()
 
     async def __aenter__(self) -> Self:
-        folder = self._stack.enter_context(tempfile.TemporaryDirectory(prefix="boardtalk-board-", dir=self._parent))
+        folder = self._stack.enter_context(
+            tempfile.TemporaryDirectory(prefix="boardtalk-board-", dir=self._parent)
+        )
         self._folder = Path(folder)
         self._interpreter.install(self._folder / "flash")
         self._port = Port(self._folder / "port")

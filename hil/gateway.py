@@ -141,7 +141,4 @@ class GatewayProcess:
     def logged(self, lines: int = LOG_LINES) -> str:
         """The ends of the logs of gateway and link process."""
         logs = [path for name in LOGS if (path := self.folder / name).exists()]
-        return "\n".join(
-            "\n".join(path.read_text(errors="replace").splitlines()[-lines:]) for path in logs
-        )
-
+        return "\n".join("\n".join(path.read_text(errors="replace").splitlines()[-lines:]) for path in logs)

@@ -23,8 +23,7 @@ if TYPE_CHECKING:
 
 MARKERS: Final = (
     "board(*files, name, uid, heap): firmware of the fixture `board`: a folder, or files, beside the test",
-    "board_needs(*capabilities): skip where the board of `--board` lacks one: pins, world, power, reset, "
-    "freeze, line",
+    "board_needs(*capabilities): pins, world, power, reset, freeze, line: skip where `--board` lacks one",
 )
 
 
@@ -90,9 +89,7 @@ def _boardtalk_story(request: pytest.FixtureRequest) -> Story:
 
 
 @pytest.fixture
-def board(
-    request: pytest.FixtureRequest, _boardtalk_rig: Rig, _boardtalk_story: Story
-) -> Iterator[Board]:
+def board(request: pytest.FixtureRequest, _boardtalk_rig: Rig, _boardtalk_story: Story) -> Iterator[Board]:
     """A board that runs the project's firmware; emulated, or the one of `--board`."""
     from boardtalk.hil.plugin import boards, firmware, kinds
     from boardtalk.hil.plugin.lines import Line
@@ -147,9 +144,7 @@ def chat(gateway: Gateway) -> Chat:
 
 
 @pytest.fixture
-def make_board(
-    request: pytest.FixtureRequest, _boardtalk_rig: Rig
-) -> Iterator[Callable[..., Board]]:
+def make_board(request: pytest.FixtureRequest, _boardtalk_rig: Rig) -> Iterator[Callable[..., Board]]:
     """Makes further emulated boards: `make_board("robot", uid="…")`; the gateway does not know them."""
     from boardtalk.hil.plugin import boards, firmware, kinds
 
@@ -175,9 +170,7 @@ def pty_pair(_boardtalk_rig: Rig, _boardtalk_story: Story) -> Iterator[Pair]:
 
 
 @pytest.fixture
-def tcp_line(
-    _boardtalk_rig: Rig, _boardtalk_story: Story
-) -> Iterator[Callable[[str, int], TcpLine]]:
+def tcp_line(_boardtalk_rig: Rig, _boardtalk_story: Story) -> Iterator[Callable[[str, int], TcpLine]]:
     """Makes lines to TCP ports, such as a broker: `tcp_line(*gateway.mqtt)`, with the same faults."""
     from boardtalk.hil.plugin.lines import TcpLine
     from boardtalk.hil.wires import TcpWire

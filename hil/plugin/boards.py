@@ -13,7 +13,6 @@ import pytest
 
 from boardtalk.hil.board import HEAP, EmulatedBoard
 from boardtalk.hil.firmware import assemble, declared
-from boardtalk.hil.plugin.lines import Line
 from boardtalk.hil.plugin.rig import Done, Result, done
 from boardtalk.hil.wires import Extension, TcpWire
 
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from boardtalk.hil.plugin.kinds import Kind
+    from boardtalk.hil.plugin.lines import Line
     from boardtalk.hil.plugin.rig import Rig
 
 BAUD: Final = 115_200
@@ -54,7 +54,14 @@ class Board:
     """Its unique id; "" where that is not known."""
 
     def __init__(
-        self, rig: Rig, kind: Kind, name: str, port: str, line: Line | None, emulated: EmulatedBoard | None
+        self,
+        rig: Rig,
+        kind: Kind,
+        name: str,
+        port: str,
+        *,
+        line: Line | None,
+        emulated: EmulatedBoard | None = None,
     ) -> None:
         self.name = name
         self.port = port
@@ -132,22 +139,24 @@ def emulated(
     if line is not None:
         line.plugged_into(made)
     with rig.entered(made) as board:
-        yield Board(rig, kind, name or declared(paths), board.port, line, board)
+        yield Board(rig, kind, name or declared(paths), board.port, line=line, emulated=board)
 
 
 @contextmanager
-def real(rig: Rig, kind: Kind, paths: Sequence[Path], *, line: Line | None, name: str = "") -> Iterator[Board]:
+def real(
+    rig: Rig, kind: Kind, paths: Sequence[Path], *, line: Line | None, name: str = ""
+) -> Iterator[Board]:
     """The board at a port, for this process alone."""
     with ExitStack() as stack:
         stack.enter_context(_alone(kind.port))
         port = kind.port
         if line is not None:
             port = stack.enter_context(rig.entered(_through(line, kind.port, rig.folder()))).port
-        yield Board(rig, kind, name or declared(paths), port, line, None)
+        yield Board(rig, kind, name or declared(paths), port, line=line)
 
 
 def _through(line: Line, port: str, folder: Path) -> Extension | TcpWire:
-    scheme, is_url, address = port.partition("://")
+    _, is_url, address = port.partition("://")
     if not is_url:
         return Extension(line, folder, port, BAUD)
     host, _, number = address.rpartition(":")

@@ -5,12 +5,11 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from boardtalk.hil.plugin.rig import Done, Result
-from boardtalk.hil.plugin.talk import Answer, Heard
+from boardtalk.hil.plugin.rig import Result
 
 if TYPE_CHECKING:
-    from boardtalk.hil.plugin.rig import Rig
-    from boardtalk.hil.plugin.talk import Talk
+    from boardtalk.hil.plugin.rig import Done, Rig
+    from boardtalk.hil.plugin.talk import Answer, Heard, Talk
 
 TIMEOUT_S: Final = 15.0
 
@@ -38,6 +37,10 @@ class Chat:
         """Say something and wait for what becomes of it: `chat.send("rover", "forward 20").state`."""
         return self._rig.run(partial(self._talk.send, to, text, timeout))
 
+    def insist(self, to: str, text: str, timeout: float = TIMEOUT_S) -> Answer:
+        """Say something until it is done, such as to a robot that has to come back first."""
+        return self._rig.run(partial(self._talk.insist, to, text, timeout))
+
     def begin(self, to: str, text: str, timeout: float = TIMEOUT_S) -> Motion:
         """Say something and wait until it has begun: `motion = chat.begin("rover", "forward 200")`."""
         return self._rig.run(partial(self._begin, to, text, timeout))
@@ -54,5 +57,5 @@ class Chat:
         """Stop a robot, or all, and wait until their outputs are off."""
         return self._rig.run(partial(self._talk.stop, robot))
 
-    async def _begin(self, to: str, text: str, timeout: float) -> Motion:
-        return Motion(self, await self._talk.begin(to, text, timeout))
+    async def _begin(self, to: str, text: str, within: float) -> Motion:
+        return Motion(self, await self._talk.begin(to, text, within))

@@ -113,7 +113,6 @@ class Gateway:
         return Done()
 
 
-
 @contextmanager
 def running(rig: Rig, board: Board, more: str) -> Iterator[Gateway]:
     """A gateway that knows this board, with `more` in its configuration."""

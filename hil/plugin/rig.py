@@ -32,10 +32,12 @@ T = TypeVar("T")
 class Result:
     """What a method of a fixture gives: in a plain test at once, in an async one when it is awaited."""
 
-    def __await__(self) -> Generator[None, None, Self]:
+    def __await__(self) -> Generator[Any, None, Self]:
         """Itself."""
+        return self._itself().__await__()
+
+    async def _itself(self) -> Self:
         return self
-        yield
 
 
 class Done(Result):

@@ -1,4 +1,4 @@
-"""A user's conversation, in the rig's loop. It is taken up again when its gateway was killed and came back."""
+"""A user's conversation, in the rig's loop; it is taken up again when a killed gateway is back."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import asyncio
 import re
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Self, TypeVar
+from typing import TYPE_CHECKING, Final, Self, TypeVar
 
 from boardtalk import stop as stopping
 from boardtalk.events import Delivery, Update
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from boardtalk.sdk import Message, Status
 
 T = TypeVar("T")
+AGAIN_S: Final = 0.05
+"""Between two attempts."""
 
 
 class ChatError(BoardtalkError):
@@ -34,7 +36,7 @@ class Answer(Result):
     """What became of a message."""
 
     state: str
-    """How it ended: `done`, `failed`, `expired`, `rejected`, `cancelled` or `unknown`; `accepted` for people."""
+    """How it ended: done, failed, expired, rejected, cancelled or unknown; said to people, accepted."""
     text: str
     """What the answer says; "" if there is none."""
     reason: str
@@ -77,38 +79,49 @@ class Talk:
     ) -> None:
         await self._hang_up()
 
-    async def begin(self, to: str, text: str, timeout: float) -> str:
+    async def begin(self, to: str, text: str, within: float) -> str:
         """Say something and wait until it has begun, or ended; its id."""
         name = await self._say(to, text)
         begun = (State.STARTED, *(state for state in State if state.terminal))
         await self._wait(
             lambda: any(status.state in begun for status in self._of(name)),
-            timeout,
+            within,
             lambda: f"{text!r} has not begun; told so far: {self._states(name)}",
         )
         return name
 
-    async def send(self, to: str, text: str, timeout: float) -> Answer:
+    async def send(self, to: str, text: str, within: float) -> Answer:
         """Say something and wait for what becomes of it."""
         client = await self._connected()
         contacts = (await client.ask(local.Contacts(), local.ContactList)).contacts
         people = any(contact.address == to and contact.kind.is_people for contact in contacts)
-        return await self.answer(await self._say(to, text), timeout, people=people)
+        return await self.answer(await self._say(to, text), within, people=people)
 
-    async def answer(self, name: str, timeout: float, *, people: bool = False) -> Answer:
+    async def insist(self, to: str, text: str, within: float) -> Answer:
+        """Say something, anew each time, until it is done."""
+        answer = None
+        try:
+            async with asyncio.timeout(within):
+                while True:
+                    answer = await self.send(to, text, within)
+                    if answer.state == State.DONE.value:
+                        return answer
+                    await asyncio.sleep(AGAIN_S)
+        except TimeoutError:
+            raise ChatError(f"{text!r} was not done within {within:g} s; at last: {answer}") from None
+
+    async def answer(self, name: str, within: float, *, people: bool = False) -> Answer:
         """How a message ended; one to people, when it is accepted."""
         await self._wait(
             lambda: self._ended(name, people=people),
-            timeout,
+            within,
             lambda: f"the message has not ended; told so far: {self._states(name)}",
         )
         last = self._of(name)[-1]
         answer = self._answers.get(name)
-        return Answer(
-            last.state.value, answer.body if answer else "", last.detail, tuple(self._states(name))
-        )
+        return Answer(last.state.value, answer.body if answer else "", last.detail, tuple(self._states(name)))
 
-    async def hears(self, pattern: str, timeout: float) -> Heard:
+    async def hears(self, pattern: str, within: float) -> Heard:
         """The next message with a regular expression in it, after the one found last."""
 
         def find() -> int:
@@ -116,7 +129,7 @@ class Talk:
             return next(found, 0)
 
         count = await self._wait(
-            find, timeout, lambda: f"nobody said {pattern!r}; heard: {[each.body for each in self._heard]}"
+            find, within, lambda: f"nobody said {pattern!r}; heard: {[each.body for each in self._heard]}"
         )
         message = self._heard[count - 1]
         del self._heard[:count]
@@ -192,13 +205,13 @@ class Talk:
                 self._heard.append(message)
                 self._told.append(f"{self._user} < {message.sender}: {message.body}")
 
-    async def _wait(self, probe: Callable[[], T], timeout: float, what: Callable[[], str]) -> T:
+    async def _wait(self, probe: Callable[[], T], within: float, what: Callable[[], str]) -> T:
         """The first true value, tried after each event."""
         try:
-            async with asyncio.timeout(timeout):
+            async with asyncio.timeout(within):
                 while not (value := probe()):
                     self._came.clear()
                     await self._came.wait()
                 return value
         except TimeoutError:
-            raise ChatError(f"not within {timeout:g} s: {what()}") from None
+            raise ChatError(f"not within {within:g} s: {what()}") from None

@@ -76,7 +76,7 @@ def test_the_world_and_the_board_are_at_the_tests_mercy(chat: Chat, board: Board
     board.power_off()
     assert chat.send("rover", "battery").state != "done"
     board.power_on()
-    until(lambda: chat.send("rover", "battery").state == "done", "it is back")
+    chat.insist("rover", "battery")
 
 
 def test_what_does_not_come_fails_with_what_came_instead(chat: Chat) -> None:
@@ -108,7 +108,7 @@ def test_a_plug_that_is_pulled_and_put_back(chat: Chat, line: Line) -> None:
     line.unplug()
     assert chat.send("rover", "battery").state != "done"
     line.plug()
-    until(lambda: chat.send("rover", "battery").state == "done", "it is back")
+    chat.insist("rover", "battery")
 
 
 def test_another_board_in_the_slot_is_refused(
@@ -119,7 +119,7 @@ def test_another_board_in_the_slot_is_refused(
     time.sleep(0.5)
     assert chat.send("rover", "battery").state != "done"
     line.plug()
-    until(lambda: chat.send("rover", "battery").state == "done", "the old one is back")
+    chat.insist("rover", "battery")
     assert line.fired["swap"] == 1
 
 
@@ -132,7 +132,7 @@ def test_faults_come_at_times_and_at_bytes(chat: Chat, line: Line) -> None:
     chat.send("rover", "battery")
     assert line.passed[TO_BOARD] == passed + 10, "not one byte more"
     line.plug()
-    until(lambda: chat.send("rover", "battery").state == "done", "it is back")
+    chat.insist("rover", "battery")
 
 
 def test_a_frozen_line_holds_what_comes(chat: Chat, line: Line) -> None:
@@ -177,9 +177,7 @@ def test_a_pair_of_ports_is_a_cable(ports: tuple[serial.Serial, serial.Serial]) 
     assert left.read(4) == b"back"
 
 
-def test_a_pair_of_ports_takes_its_time(
-    ports: tuple[serial.Serial, serial.Serial], pty_pair: Pair
-) -> None:
+def test_a_pair_of_ports_takes_its_time(ports: tuple[serial.Serial, serial.Serial], pty_pair: Pair) -> None:
     left, right = ports
     pty_pair.line.baud(9600)
     began = time.monotonic()
@@ -189,9 +187,7 @@ def test_a_pair_of_ports_takes_its_time(
     assert time.monotonic() - began >= 1.0, "960 bytes, both ways at once"
 
 
-def test_the_wrong_rate_gives_garbage(
-    ports: tuple[serial.Serial, serial.Serial], pty_pair: Pair
-) -> None:
+def test_the_wrong_rate_gives_garbage(ports: tuple[serial.Serial, serial.Serial], pty_pair: Pair) -> None:
     left, right = ports
     pty_pair.line.baud(9600)
     left.baudrate = 19200
@@ -213,9 +209,7 @@ def test_a_pair_of_ports_loses_what_it_shall(
     assert len(right.read(1000)) == 1000 - pty_pair.line.fired["drop"] < 700
 
 
-def test_the_broker_is_reached_through_a_line(
-    gateway: Gateway, tcp_line: Callable[..., TcpLine]
-) -> None:
+def test_the_broker_is_reached_through_a_line(gateway: Gateway, tcp_line: Callable[..., TcpLine]) -> None:
     line = tcp_line(*gateway.mqtt)
     heard: list[str] = []
     client = paho.Client(CallbackAPIVersion.VERSION2)
