@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import ExitStack, contextmanager
 from functools import partial
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
 from boardtalk.frontends import local
 from boardtalk.frontends.client import Denied
@@ -90,6 +90,19 @@ class Gateway:
         """A fresh token, with which a user logs in at the broker; who is added if need be."""
         self.chat()
         return self._rig.wait(partial(self._token, user, role))
+
+    def board_login(self, address: str) -> dict[str, Any]:
+        """What an MQTT board needs as its `boardtalk.json`; its block stands in `gateway_conf`."""
+        self.chat()
+        request = local.ChangeBoard(address)
+        made = self._rig.wait(partial(self._talks[TESTER].ask, request, local.BoardChanged))
+        return {
+            "host": made.host,
+            "port": made.port,
+            "user": made.login,
+            "password": made.token,
+            "topic": f"boards/{made.address}",
+        }
 
     async def _token(self, user: str, role: str) -> str:
         tester = self._talks[TESTER]

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
+from pathlib import Path
 
 import paho.mqtt.client as paho
 import pytest
 import serial
 from paho.mqtt.enums import CallbackAPIVersion
 
+from boardtalk import hil
 from boardtalk.hil.line import TO_BOARD, TO_GATEWAY
 from boardtalk.hil.plugin.boards import Board
 from boardtalk.hil.plugin.chats import Chat
@@ -21,6 +24,7 @@ from boardtalk.hil.plugin.talk import ChatError
 from tests.scenarios.rig import until
 
 WAIT_S = 5.0
+LAMP = Path(hil.__file__).parent / "examples" / "lamp" / "robot" / "main.py"
 
 
 def test_a_command_is_answered_with_all_that_was_told_of_it(chat: Chat) -> None:
@@ -241,6 +245,30 @@ class TestModules:
 
     def test_the_gateway_has_the_modules_of_a_test(self, chat: Chat) -> None:
         assert chat.send("tester", "you fool").state == "rejected"
+
+
+class TestMqttBoards:
+    @pytest.fixture
+    def gateway_conf(self) -> str:
+        return "board arm {\n port = mqtt\n}"
+
+    def test_their_way_to_the_broker_has_the_same_faults(
+        self,
+        gateway: Gateway,
+        chat: Chat,
+        tcp_line: Callable[..., TcpLine],
+        make_board: Callable[..., Board],
+        tmp_path: Path,
+    ) -> None:
+        line = tcp_line(*gateway.mqtt)
+        login = gateway.board_login("arm") | {"host": line.host, "port": line.port}
+        (tmp_path / "boardtalk.json").write_text(json.dumps(login))
+        make_board(str(LAMP), str(tmp_path / "boardtalk.json"))
+        chat.insist("arm", "shine 30")
+        line.unplug()
+        assert chat.send("arm", "shine 40").state != "done"
+        line.plug()
+        assert chat.insist("arm", "brightness").text == "30 %"
 
 
 @pytest.mark.board("../firmware/robots/ledger", name="teller", uid="ab12")

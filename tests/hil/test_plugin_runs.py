@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 
 from boardtalk.hil.board import EmulatedBoard
+from tests.iot_bridge.servers import Rfc2217Server, tcp_server
 from tests.scenarios.rig import environment, processes, until
 
 OUR_OWN = ("-p", "no:cacheprovider", "-p", "no:asyncio")
@@ -116,6 +117,17 @@ async def test_the_same_tests_run_on_a_real_port(project: Project, port: str) ->
     assert f"{port}: its power can't be cut by a test" in said
     assert f"{port}: it can't be reset by a test" in said
     assert project.is_clean()
+
+
+async def test_they_run_over_a_network_too(project: Project, port: str) -> None:
+    project.write(ROVER + LIMITS)
+    async with tcp_server(port) as number:
+        said = await in_a_thread(project.run, "--board", f"tcp://127.0.0.1:{number}")
+    assert "4 passed, 2 skipped" in said, said
+    with Rfc2217Server(port).serving() as server:
+        said = await in_a_thread(project.run, "--board", f"rfc2217://127.0.0.1:{server.port}")
+    assert "3 passed, 3 skipped" in said, said
+    assert "nothing can be put between it and the gateway" in said
 
 
 async def test_workers_take_turns_at_a_real_port(project: Project, port: str) -> None:
