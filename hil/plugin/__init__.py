@@ -5,6 +5,8 @@ This file is loaded by every pytest where boardtalk is installed, so it imports 
 
 from __future__ import annotations
 
+import functools
+import inspect
 import os
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, Final
@@ -25,6 +27,7 @@ MARKERS: Final = (
     "board(*files, name, uid, heap): firmware of the fixture `board`: a folder, or files, beside the test",
     "board_needs(*capabilities): pins, world, power, reset, freeze, line: skip where `--board` lacks one",
 )
+STORY: Final = pytest.StashKey["Story"]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -63,11 +66,22 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
             pytest.skip(reason)
 
 
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
+    """Run an async test of ours that no other plugin runs."""
+    if not inspect.iscoroutinefunction(pyfuncitem.obj) or "_boardtalk_rig" not in pyfuncitem.fixturenames:
+        return None
+    import anyio
+
+    arguments = {name: pyfuncitem.funcargs[name] for name in inspect.signature(pyfuncitem.obj).parameters}
+    anyio.run(functools.partial(pyfuncitem.obj, **arguments))
+    return True
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """What a failed test's board, line and chat did."""
     report = yield
-    story: Story | None = getattr(item, "funcargs", {}).get("_boardtalk_story")
+    story = item.stash.get(STORY, None)
     if report.failed and story:
         report.sections.append(("boardtalk", story.told()))
     return report
@@ -85,7 +99,9 @@ def _boardtalk_rig() -> Iterator[Rig]:
 def _boardtalk_story(request: pytest.FixtureRequest) -> Story:
     from boardtalk.hil.plugin.story import Story
 
-    return Story(request.config.option.seed, request.node.nodeid)
+    made = Story(request.config.option.seed, request.node.nodeid)
+    request.node.stash[STORY] = made
+    return made
 
 
 @pytest.fixture

@@ -5,11 +5,13 @@ So a plain test, and an async one of whatever plugin, may use them: none of them
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import itertools
 import tempfile
 import threading
-from contextlib import ExitStack
+from concurrent.futures import Future
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self, TypeVar, cast
 
@@ -20,9 +22,8 @@ from anyio.from_thread import start_blocking_portal
 from boardtalk.hil.janitor import Janitor
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Generator
-    from concurrent.futures import Future
-    from contextlib import AbstractAsyncContextManager, AbstractContextManager
+    from collections.abc import Awaitable, Callable, Generator, Iterator
+    from contextlib import AbstractAsyncContextManager
     from types import TracebackType
 
 PREFIX: Final = "boardtalk-hil-"
@@ -74,9 +75,28 @@ class Rig:
         path.mkdir()
         return path
 
-    def entered(self, manager: AbstractAsyncContextManager[T]) -> AbstractContextManager[T]:
-        """What lives in the rig's loop, for a `with` in the thread of tests."""
-        return self._portal.wrap_async_context_manager(manager)
+    @contextmanager
+    def entered(self, manager: AbstractAsyncContextManager[T]) -> Iterator[T]:
+        """What lives in the rig's loop, for a `with` in the thread of tests; Ctrl-C lets it leave, too."""
+        entered: Future[T] = Future()
+        leave = asyncio.Event()
+
+        async def live() -> None:
+            try:
+                async with manager as value:
+                    entered.set_result(value)
+                    await leave.wait()
+            except BaseException as error:
+                if entered.done():
+                    raise
+                entered.set_exception(error)
+
+        living = self._portal.start_task_soon(live)
+        try:
+            yield entered.result()
+        finally:
+            self.now(leave.set)
+            living.result()
 
     def run(self, work: Callable[[], Awaitable[R]]) -> R:
         """Do what takes time, and wait; called where an event loop runs, it gives a coroutine that does."""

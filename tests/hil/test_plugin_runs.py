@@ -192,9 +192,11 @@ def test_a_failed_tests_report_tells_what_was_said_and_what_went_wrong_on_the_li
     [
         (("-p", "asyncio", "-o", "asyncio_mode=auto"), ""),
         (("-p", "asyncio", "-o", "asyncio_mode=strict"), "@pytest.mark.asyncio"),
+        (("-p", "asyncio", "-o", "asyncio_mode=strict"), ""),
         ((), "@pytest.mark.anyio"),
+        ((), ""),
     ],
-    ids=["asyncio auto", "asyncio strict", "anyio"],
+    ids=["asyncio auto", "asyncio strict", "asyncio, but not for this one", "anyio", "none"],
 )
 def test_async_tests_run_with_whichever_plugin(project: Project, options: tuple[str, ...], mark: str) -> None:
     project.write(f"""
@@ -246,17 +248,31 @@ HANGS = """
 """
 
 
+STARTS = """
+    import pytest
+
+    @pytest.fixture
+    def gateway_conf():
+        print("under way", flush=True)
+        return ""
+
+    def test_it(chat):
+        raise AssertionError
+"""
+
+
+@pytest.mark.parametrize("code", [HANGS, STARTS], ids=["in a test", "while a gateway starts"])
 @pytest.mark.parametrize(
     "signum", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL], ids=lambda each: each.name
 )
-def test_nothing_is_left_of_a_run_that_is_ended(project: Project, signum: signal.Signals) -> None:
-    project.write(HANGS)
+def test_nothing_is_left_of_a_run_that_is_ended(project: Project, signum: signal.Signals, code: str) -> None:
+    project.write(code)
     with subprocess.Popen(
         project.command("-s"), cwd=project.folder, env=project.environment, stdout=subprocess.PIPE, text=True
     ) as run:
         assert run.stdout is not None
         assert any("under way" in line for line in run.stdout)
-        assert len(processes(project.temporary)) >= 4
+        assert len(processes(project.temporary)) >= 2
         run.send_signal(signum)
         run.stdout.read()
     until(project.is_clean, "nothing is left")
