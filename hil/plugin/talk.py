@@ -117,7 +117,8 @@ class Talk:
             within,
             lambda: f"the message has not ended; told so far: {self._states(name)}",
         )
-        last = self._of(name)[-1]
+        told = self._of(name)
+        last = next(status for status in told if _ends(status, people=people))
         answer = self._answers.get(name)
         return Answer(last.state.value, answer.body if answer else "", last.detail, tuple(self._states(name)))
 
@@ -165,12 +166,8 @@ class Talk:
         return [status.state.value for status in self._of(name)]
 
     def _ended(self, name: str, *, people: bool) -> bool:
-        last = next(reversed(self._of(name)), None)
-        if last is None:
-            return False
-        if people:
-            return last.state.terminal or last.state is State.ACCEPTED
-        return last.state.terminal and name in self._answers
+        ended = any(_ends(status, people=people) for status in self._of(name))
+        return ended and (people or name in self._answers)
 
     async def _connected(self) -> GatewayClient:
         if self._client is None:
@@ -215,3 +212,8 @@ class Talk:
                 return value
         except TimeoutError:
             raise ChatError(f"not within {within:g} s: {what()}") from None
+
+
+def _ends(status: Status, *, people: bool) -> bool:
+    """Whether nothing more is waited for."""
+    return status.state.terminal or (people and status.state is State.ACCEPTED)
