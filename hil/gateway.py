@@ -117,7 +117,8 @@ class GatewayProcess:
         except TimeoutError:
             process.kill()
             await process.wait()
-        kill_link(self.folder)
+        if process.returncode:  # a link process outlives a gateway that did not end in an orderly way
+            kill_link(self.folder)
 
     async def online(self, robot: str, user: str) -> None:
         """Wait until it reaches a robot.

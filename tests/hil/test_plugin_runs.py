@@ -171,7 +171,7 @@ FAILS = """
 
 def test_a_failed_tests_report_tells_what_was_said_and_what_went_wrong_on_the_line(project: Project) -> None:
     project.write(FAILS)
-    said = project.run()
+    said = project.run("-n", "2")
     for wanted in (
         r"tester > rover: fowrard 20",
         r"tester < rover: .*did you mean forward",
