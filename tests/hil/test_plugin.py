@@ -118,10 +118,8 @@ def test_a_plug_that_is_pulled_and_put_back(chat: Chat, line: Line) -> None:
 def test_another_board_in_the_slot_is_refused(
     chat: Chat, line: Line, make_board: Callable[..., Board]
 ) -> None:
-    other = make_board("rover")
-    line.swap(other)
-    time.sleep(0.5)
-    assert chat.send("rover", "battery").state != "done"
+    line.swap(make_board("rover"))
+    until(lambda: "it is left alone" in chat.send("rover", "battery").reason, "it is refused")
     line.plug()
     chat.insist("rover", "battery")
     assert line.fired["swap"] == 1
