@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Self, TypeVar
 
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from boardtalk.sdk import Message, Status
 
 T = TypeVar("T")
+CHAIN_S: Final = 1.0
+"""What a module has for a message; then somebody who is away has not got it."""
 AGAIN_S: Final = 0.05
 """Between two attempts."""
 
@@ -36,7 +38,7 @@ class Answer(Result):
     """What became of a message."""
 
     state: str
-    """How it ended: done, failed, expired, rejected, cancelled or unknown; said to people, accepted."""
+    """How it ended: done, failed, expired, rejected, cancelled or unknown; accepted: they are away."""
     text: str
     """What the answer says; "" if there is none."""
     reason: str
@@ -94,8 +96,10 @@ class Talk:
         """Say something and wait for what becomes of it."""
         client = await self._connected()
         contacts = (await client.ask(local.Contacts(), local.ContactList)).contacts
-        people = any(contact.address == to and contact.kind.is_people for contact in contacts)
-        return await self.answer(await self._say(to, text), within, people=people)
+        name = await self._say(to, text)
+        if any(contact.address == to and contact.kind.is_people for contact in contacts):
+            return await self._passed_on(name, within)
+        return await self.answer(name, within)
 
     async def insist(self, to: str, text: str, within: float) -> Answer:
         """Say something, anew each time, until it is done."""
@@ -110,15 +114,24 @@ class Talk:
         except TimeoutError:
             raise ChatError(f"{text!r} was not done within {within:g} s; at last: {answer}") from None
 
-    async def answer(self, name: str, within: float, *, people: bool = False) -> Answer:
-        """How a message ended; one to people, when it is accepted."""
+    async def answer(self, name: str, within: float) -> Answer:
+        """How a message to a robot ended."""
         await self._wait(
-            lambda: self._ended(name, people=people),
+            lambda: self._ended(name) and name in self._answers,
             within,
             lambda: f"the message has not ended; told so far: {self._states(name)}",
         )
-        told = self._of(name)
-        last = next(status for status in told if _ends(status, people=people))
+        return self._answer(name)
+
+    async def _passed_on(self, name: str, within: float) -> Answer:
+        """How a message to people ended; they may be away, so it need not, but the modules have seen it."""
+        await self._wait(lambda: self._of(name), within, lambda: "the message is not accepted")
+        with suppress(ChatError):
+            await self._wait(lambda: self._ended(name), CHAIN_S, lambda: "it has not ended")
+        return self._answer(name)
+
+    def _answer(self, name: str) -> Answer:
+        last = self._of(name)[-1]
         answer = self._answers.get(name)
         return Answer(last.state.value, answer.body if answer else "", last.detail, tuple(self._states(name)))
 
@@ -165,9 +178,8 @@ class Talk:
     def _states(self, name: str) -> list[str]:
         return [status.state.value for status in self._of(name)]
 
-    def _ended(self, name: str, *, people: bool) -> bool:
-        ended = any(_ends(status, people=people) for status in self._of(name))
-        return ended and (people or name in self._answers)
+    def _ended(self, name: str) -> bool:
+        return any(status.state.terminal for status in self._of(name))
 
     async def _connected(self) -> GatewayClient:
         if self._client is None:
@@ -212,8 +224,3 @@ class Talk:
                 return value
         except TimeoutError:
             raise ChatError(f"not within {within:g} s: {what()}") from None
-
-
-def _ends(status: Status, *, people: bool) -> bool:
-    """Whether nothing more is waited for."""
-    return status.state.terminal or (people and status.state is State.ACCEPTED)

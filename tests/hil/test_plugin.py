@@ -91,7 +91,10 @@ def test_what_does_not_come_fails_with_what_came_instead(chat: Chat) -> None:
 
 def test_several_users_talk(gateway: Gateway, chat: Chat) -> None:
     bob = gateway.chat("bob", role="viewer")
-    assert bob.send("tester", "how is the rover?").state == "accepted"
+    assert bob.send("tester", "how is the rover?").state == "done"
+    assert bob.send("carol", "are you there?").state == "rejected"
+    gateway.token("carol")
+    assert bob.send("carol", "are you there?").state == "accepted"
     assert chat.hears("rover").sender == "bob"
     assert bob.send("rover", "battery").state == "done"
     assert bob.send("rover", "forward 20").state == "rejected"
