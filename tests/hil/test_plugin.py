@@ -272,7 +272,7 @@ class TestMqttBoards:
         assert chat.insist("arm", "brightness").text == "30 %"
 
 
-@pytest.mark.board("../firmware/robots/bench", name="teller", uid="ab12")
+@pytest.mark.board("../../hil/examples/lamp/robot", name="teller", uid="ab12")
 def test_a_marker_says_what_the_board_runs(chat: Chat, board: Board) -> None:
     assert (board.name, board.uid) == ("teller", "ab12")
-    assert "for tests" in chat.send("teller", "help").text
+    assert "a lamp that blinks" in chat.send("teller", "help").text
