@@ -49,6 +49,7 @@ class EmulatedBoard:
         heap: MicroPython's memory.
         fallback: let CPython run it where there is no MicroPython; see `interpreter`.
         line: what the line does, such as faults.
+        folder: where its own folder is made; else where temporary files are.
 
     Raises:
         InterpreterError: there is nothing to run it.
@@ -62,17 +63,21 @@ class EmulatedBoard:
         heap: str = HEAP,
         fallback: bool = False,
         line: FaultyLine | PacedLine | None = None,
+        folder: Path | None = None,
     ) -> None:
         self.uid = uid or secrets.token_hex(8)
         self._interpreter = find_interpreter(robot, heap, fallback=fallback)
         self._line = line
+        self._parent = folder
         self._world = World()
         self._process: asyncio.subprocess.Process | None = None
         self._copying: asyncio.Task[None] | None = None
         self._stack = contextlib.AsyncExitStack()
 
     async def __aenter__(self) -> Self:
-        folder = self._stack.enter_context(tempfile.TemporaryDirectory(prefix="boardtalk-board-"))
+        folder = self._stack.enter_context(
+            tempfile.TemporaryDirectory(prefix="boardtalk-board-", dir=self._parent)
+        )
         self._folder = Path(folder)
         self._interpreter.install(self._folder / "flash")
         self._port = Port(self._folder / "port")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Final
 
 from boardtalk.modules.iot_bridge.frames import CTL_KIND_MASK, CTL_KIND_SHIFT, Kind
@@ -39,6 +39,11 @@ class Faults:
     """A frame comes twice."""
     reorder: float = 0.0
     """A frame comes after the one that follows it."""
+
+    def clear(self) -> None:
+        """None any more."""
+        for each in fields(self):
+            setattr(self, each.name, 0.0)
 
     @property
     def of_frames(self) -> bool:

@@ -21,7 +21,7 @@ from boardtalk.broker import Endpoint, Login
 from boardtalk.broker.client import Publisher, Subscriber
 from boardtalk.conf.blocks import EmbeddedBroker
 from boardtalk.hil.bench.rows import Row
-from boardtalk.hil.demo import gateway
+from boardtalk.hil.gateway import GatewayProcess
 from boardtalk.sdk.leash import leashed
 from boardtalk.users import Users, new_token
 
@@ -70,10 +70,10 @@ async def _measure() -> tuple[Result, Result]:
         relay = await _load(alice, bob)
     with tempfile.TemporaryDirectory(prefix="boardtalk-bench-") as name:
         folder = Path(name)
-        async with gateway(folder, CONF) as ready:
-            host, port = ready.split("mqtt=")[1].split()[0].split(":")
+        async with GatewayProcess(folder, CONF) as gateway:
+            host, port = gateway.mqtt
             tokens = {account.address: account.token for account in Users.load(folder / "secrets")}
-            alice, bob = (Endpoint(host, int(port), name, tokens[name]) for name in ("alice", "bob"))
+            alice, bob = (Endpoint(host, port, name, tokens[name]) for name in ("alice", "bob"))
             return relay, await _load(alice, bob)
 
 

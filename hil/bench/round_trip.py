@@ -23,7 +23,8 @@ from boardtalk.frontends import control
 from boardtalk.frontends.client import GatewayClient
 from boardtalk.hil.bench.rows import Row
 from boardtalk.hil.board import EmulatedBoard
-from boardtalk.hil.demo import CONF, gateway
+from boardtalk.hil.demo import CONF
+from boardtalk.hil.gateway import GatewayProcess
 from boardtalk.modules.iot_bridge.cache import DictionaryCache
 from boardtalk.modules.iot_bridge.device import Device
 from boardtalk.modules.iot_bridge.news import Order
@@ -54,9 +55,9 @@ async def _measure() -> list[Row]:
     async with EmulatedBoard("rover") as board:
         with tempfile.TemporaryDirectory(prefix="boardtalk-bench-") as name:
             folder = Path(name)
-            async with gateway(folder, CONF.format(port=board.port)) as ready:
+            async with GatewayProcess(folder, CONF.format(port=board.port)) as gateway:
                 hub = await _through_hub(folder)
-                broker = await _through_broker(folder, ready)
+                broker = await _through_broker(folder, gateway)
     base = statistics.median(times)
     found = [Row(name="bare echo on a pty, p50", value=base * 1000, unit="ms", n=ROUNDS)]
     for where, times in (("board hop alone", hop), ("through the hub", hub), ("through the broker", broker)):
@@ -133,13 +134,13 @@ async def _through_hub(folder: Path) -> list[float]:
         return await _timed(once)
 
 
-async def _through_broker(folder: Path, ready: str) -> list[float]:
+async def _through_broker(folder: Path, gateway: GatewayProcess) -> list[float]:
     """From an ordinary MQTT client over the embedded broker, and back."""
     async with GatewayClient.connect(folder, me()) as client:
         token = (
             await client.ask(control.ChangeUser("add", "bench", Role.OPERATOR), control.UserChanged)
         ).token
-    host, port = ready.split("mqtt=")[1].split(maxsplit=1)[0].split(":")
+    host, port = gateway.mqtt
     loop = asyncio.get_running_loop()
     answers: asyncio.Queue[str] = asyncio.Queue(100)
     subscribed = asyncio.Event()

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Final
 
 from boardtalk.hil.bench.rows import Row
 from boardtalk.hil.board import EmulatedBoard
-from boardtalk.hil.demo import CONF, gateway
+from boardtalk.hil.demo import CONF
+from boardtalk.hil.gateway import GatewayProcess
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -42,7 +43,7 @@ async def _measure() -> tuple[list[float], dict[str, int]]:
         for _ in range(STARTS):
             with tempfile.TemporaryDirectory(prefix="boardtalk-bench-") as folder:
                 began = time.perf_counter()
-                async with gateway(Path(folder), CONF.format(port=board.port)):
+                async with GatewayProcess(Path(folder), CONF.format(port=board.port)):
                     times.append(time.perf_counter() - began)
                     memory = {name: _resident_kb(mark, folder) for name, mark in PROCESSES.items()}
     return times, memory

@@ -98,9 +98,10 @@ async def outage(board: EmulatedBoard, line: FaultyLine, what: str, chance: rand
         case "reset":
             await board.reset()
         case "garbage":
-            line.faults.noise = line.faults.corrupt = 1.0
+            line.noise(1.0)
+            line.corrupt(1.0)
             await asyncio.sleep(chance.uniform(1, 3))
-            line.faults.noise = line.faults.corrupt = 0.0
+            line.clear()
         case "cut":
             line.cut.add(chance.choice((TO_BOARD, TO_GATEWAY)))
             await asyncio.sleep(chance.uniform(1, 6))

@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from boardtalk.hil.faults import Faults, Spoiler
-from boardtalk.hil.line import TO_BOARD, FaultyLine
+from boardtalk.hil.line import TO_BOARD, FaultyLine, _UnderWay
 from boardtalk.modules.iot_bridge.frames import Kind
 from boardtalk.modules.iot_bridge.link.framing import encode
 
@@ -129,6 +129,20 @@ async def test_a_slow_line_takes_its_time() -> None:
         gateway.send(b"x")
         await receive(board, 1)
         assert time.monotonic() - began >= 0.5, "that is what 480 bytes take"
+
+
+def test_a_lines_clock_is_absolute_and_keeps_the_order() -> None:
+    way, byte_s = _UnderWay(), 10 / 115_200
+    for _ in range(1000):
+        way.put(b"x", now=0.0, takes=byte_s, delay=0.5)
+    assert way.due == pytest.approx(byte_s + 0.5)
+    way.put(b"y", now=0.0, takes=byte_s, delay=0.0)
+    arrived = []
+    while way.due < float("inf"):
+        arrived.append((way.due, way.take()))
+    assert arrived == sorted(arrived)
+    assert arrived[999][0] == pytest.approx(1000 * byte_s + 0.5), "no rounding adds up"
+    assert arrived[-1] == (arrived[999][0], b"y"), "no byte overtakes another one when a delay ends"
 
 
 async def test_what_came_at_once_arrives_in_pieces_and_the_other_way_round() -> None:

@@ -106,7 +106,7 @@ def test_no_column_of_boards_is_cut_off_in_a_narrow_terminal(demo: Gateway) -> N
 
 
 def test_a_second_demo_is_refused_and_leaves_the_first_ones_files_alone(demo: Gateway) -> None:
-    files = [demo.state / "demo.conf", demo.state / "gateway.log"]
+    files = [demo.state / "gateway.conf", demo.state / "gateway.log"]
     before = [path.read_bytes() for path in files]
     second = boardtalk("demo", "--headless", state=demo.state)
     assert second.code == 2

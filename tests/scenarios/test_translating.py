@@ -69,7 +69,7 @@ def server() -> Iterator[Server]:
 
 @pytest.fixture(params=["", "isolate = yes\n    network = yes"], ids=["inline", "isolated"])
 def gateway(own_demo: Gateway, server: Server, request: pytest.FixtureRequest) -> Gateway:
-    conf: Path = own_demo.state / "demo.conf"
+    conf: Path = own_demo.state / "gateway.conf"
     block = BLOCK.format(endpoint=server.endpoint, more=request.param)
     text = conf.read_text().replace("module iot_bridge {", f"{block}module iot_bridge {{")
     conf.write_text(text + block)  # before the bridge for commands, behind it for answers

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import sys
@@ -64,6 +65,27 @@ def test_the_wheel_holds_every_file_of_the_packages_and_nothing_else(wheel: Path
 @pytest.mark.timeout(300)
 def test_the_lock_file_names_all_that_the_wheel_needs(installed: Path) -> None:
     subprocess.run([*PIP, "--python", str(installed / "python"), "check"], check=True, timeout=60)
+
+
+@pytest.mark.timeout(300)
+def test_a_strangers_project_is_tested_without_hardware(installed: Path, tmp_path: Path) -> None:
+    project = tmp_path / "lamp"
+    subprocess.run([installed / "boardtalk", "hil", "new", project], check=True, capture_output=True)
+    assert "5 passed" in outcome(installed, project)
+    wanted = ("pytest-xdist==", "execnet==")
+    lock = re.split(r"^(?=\S)", (ROOT / "requirements-dev.lock").read_text(), flags=re.MULTILINE)
+    (tmp_path / "lock").write_text("".join(block for block in lock if block.startswith(wanted)))
+    install = [*PIP, "--python", str(installed / "python"), "install", "--require-hashes", "--no-deps"]
+    subprocess.run([*install, "-r", str(tmp_path / "lock")], check=True, timeout=60)
+    assert "5 passed" in outcome(installed, project, "-n", "2")
+
+
+def outcome(installed: Path, project: Path, *options: str) -> str:
+    """What his pytest prints."""
+    command = [str(installed / "pytest"), "-q", *options]
+    return subprocess.run(
+        command, cwd=project, check=False, capture_output=True, text=True, timeout=120
+    ).stdout
 
 
 @pytest.mark.timeout(300)

@@ -1,0 +1,80 @@
+"""`boardtalk hil`: a project with tests of your own to begin with, and emulated boards for any tool."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from importlib.resources import files
+from pathlib import Path
+from typing import Final
+
+from cyclopts import App
+from rich.console import Console
+
+from boardtalk.sdk import BoardtalkError
+
+UNWANTED: Final = shutil.ignore_patterns("__pycache__", "*.pyc")
+
+hil = App(name="hil", help="Hardware in the loop: tests of your own robot, emulated boards.")
+
+
+class HilError(BoardtalkError):
+    """That can't be begun, or started."""
+
+
+@hil.command
+def new(folder: Path, /) -> int:
+    """Begin a project: a robot's program, a command of its own, and tests that pass.
+
+    Example: boardtalk hil new lamp
+
+    Args:
+        folder: where; made, or empty.
+    """
+    target = folder.absolute()
+    if target.exists() and (not target.is_dir() or any(target.iterdir())):
+        raise HilError(f"{target}: there is something already; choose another folder")
+    source = Path(str(files("boardtalk.hil").joinpath("cli.py"))).parent / "examples" / "lamp"
+    try:
+        shutil.copytree(source, target, ignore=UNWANTED, dirs_exist_ok=True)
+    except OSError as error:
+        raise HilError(f"{target}: can't be written: {error.strerror}") from error
+    made = ", ".join(sorted(str(path.relative_to(target)) for path in target.rglob("*") if path.is_file()))
+    console = Console(highlight=False)
+    for line in (
+        f"{target}: {made}",
+        "next:",
+        f"  1. cd {target} && pytest   # needs boardtalk[hil]",
+        "  2. pytest --board /dev/ttyACM0   # the same on the real board",
+    ):
+        console.print(line, markup=False, soft_wrap=True)
+    return 0
+
+
+@hil.command
+def board(kind: str, /, *paths: Path) -> int:
+    """Start one emulated board, say where it is, and wait until Ctrl-C.
+
+    Example: boardtalk hil board micropython robot
+
+    Args:
+        kind: which board; micropython is real MicroPython on a serial port.
+        paths: its firmware: a folder, or files.
+    """
+    from boardtalk.cli.common import await_
+
+    return await_(_board(kind, paths))
+
+
+async def _board(kind: str, paths: tuple[Path, ...]) -> int:
+    from boardtalk.hil.kinds import KINDS
+
+    if kind not in KINDS:
+        raise HilError(f"there is no board {kind!r}; there are {', '.join(KINDS)}")
+    for path in paths:
+        if not path.exists():
+            raise HilError(f"{path}: there is no such file")
+    async with KINDS[kind](paths) as where:
+        print(f"ready {where}", flush=True)
+        await asyncio.Event().wait()  # until Ctrl-C
+    return 0

@@ -1,0 +1,176 @@
+"""The fixture `board`: an emulated one or a real one, with what a test may do to it."""
+
+from __future__ import annotations
+
+import socket
+import time
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
+
+import pytest
+
+from boardtalk.hil.board import HEAP, EmulatedBoard
+from boardtalk.hil.firmware import assemble, declared
+from boardtalk.hil.plugin.rig import Done, Result, done
+from boardtalk.hil.wires import Extension, TcpWire
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from boardtalk.hil.plugin.kinds import Kind
+    from boardtalk.hil.plugin.lines import Line
+    from boardtalk.hil.plugin.rig import Rig
+
+BAUD: Final = 115_200
+"""Of real ports, as the gateway takes them if nothing else is said."""
+POLL_S: Final = 0.05
+
+
+@dataclass(frozen=True)
+class Moment(Result):
+    """What a simulated robot did at a time."""
+
+    at: float
+    """Seconds of this machine's monotonic clock, by the robot itself."""
+    state: dict[str, Any]
+    """Such as `{"left": 50, "right": 50}`."""
+
+
+class Board:
+    """A board that runs the chosen firmware.
+
+    Methods that take time are awaited in an async test. Where the board can't do what a test asks for, the
+    test is skipped.
+    """
+
+    name: str
+    """Its address in the chat."""
+    port: str
+    """Where it is plugged in."""
+    uid: str
+    """Its unique id; "" where that is not known."""
+
+    def __init__(
+        self,
+        rig: Rig,
+        kind: Kind,
+        name: str,
+        port: str,
+        *,
+        line: Line | None,
+        emulated: EmulatedBoard | None = None,
+    ) -> None:
+        self.name = name
+        self.port = port
+        self.uid = emulated.uid if emulated else ""
+        self.kind = kind
+        self._rig = rig
+        self._line = line
+        self._emulated = emulated
+
+    @property
+    def line(self) -> Line:
+        """The line between it and the gateway; only for tests that use the fixture `line`."""
+        if self._line is None:
+            raise pytest.UsageError("name the fixture `line` among the test's arguments, not later")
+        return self._line
+
+    @property
+    def outputs(self) -> list[Moment]:
+        """What the simulated robot's outputs did, oldest first."""
+        return [Moment(each.at, each.state) for each in self._that_can("world").outputs]
+
+    def world(self, **senses: Any) -> Done:
+        """Change what the simulated robot senses, such as `battery=6.2`."""
+        return self._rig.run(done(self._that_can("world").world, **senses))
+
+    def until(self, **state: Any) -> Moment:
+        """The next output with this state, such as `left=0, right=0`; waits 5 s at most."""
+        return self._rig.run(partial(self._until, self._that_can("world"), state))
+
+    def reset(self) -> Done:
+        """Press the reset button."""
+        return self._rig.run(done(self._that_can("reset").reset))
+
+    def power_off(self) -> Done:
+        """Cut its power, at once; its port stays, silent."""
+        return self._rig.run(done(self._that_can("power").kill))
+
+    def power_on(self) -> Done:
+        """Give it power again."""
+        return self._rig.run(done(self._that_can("power").reset))
+
+    def freeze(self) -> None:
+        """Hold its program, as if it hung."""
+        self._rig.now(self._that_can("freeze").freeze)
+
+    def thaw(self) -> None:
+        """Let it go on."""
+        self._rig.now(self._that_can("freeze").thaw)
+
+    @staticmethod
+    async def _until(emulated: EmulatedBoard, state: dict[str, Any]) -> Moment:
+        record = await emulated.until(**state)
+        return Moment(record.at, record.state)
+
+    def _that_can(self, capability: str) -> EmulatedBoard:
+        if self._emulated is None or self.kind.why_not(capability):
+            pytest.skip(self.kind.why_not(capability))
+        return self._emulated
+
+
+@contextmanager
+def emulated(
+    rig: Rig,
+    kind: Kind,
+    paths: Sequence[Path],
+    *,
+    line: Line | None = None,
+    name: str = "",
+    uid: str = "",
+    heap: str = HEAP,
+) -> Iterator[Board]:
+    """An emulated board on these files."""
+    robot = assemble(paths, rig.folder())
+    made = EmulatedBoard(robot, uid=uid, heap=heap, line=line, folder=rig.folder())
+    if line is not None:
+        line.plugged_into(made)
+    with rig.entered(made) as board:
+        yield Board(rig, kind, name or declared(paths), board.port, line=line, emulated=board)
+
+
+@contextmanager
+def real(
+    rig: Rig, kind: Kind, paths: Sequence[Path], *, line: Line | None, name: str = ""
+) -> Iterator[Board]:
+    """The board at a port, for this process alone."""
+    with ExitStack() as stack:
+        stack.enter_context(_alone(kind.port))
+        port = kind.port
+        if line is not None:
+            port = stack.enter_context(rig.entered(_through(line, kind.port, rig.folder()))).port
+        yield Board(rig, kind, name or declared(paths), port, line=line)
+
+
+def _through(line: Line, port: str, folder: Path) -> Extension | TcpWire:
+    _, is_url, address = port.partition("://")
+    if not is_url:
+        return Extension(line, folder, port, BAUD)
+    host, _, number = address.rpartition(":")
+    return TcpWire(line, host, int(number))
+
+
+@contextmanager
+def _alone(port: str) -> Iterator[None]:
+    """Have a port for ourselves: other workers of the same run wait. Nothing of it can stay behind."""
+    with socket.socket(socket.AF_UNIX) as lock:
+        while True:
+            try:
+                lock.bind(f"\0boardtalk-hil {port}")
+                break
+            except OSError:
+                time.sleep(POLL_S)
+        yield

@@ -1,0 +1,42 @@
+"""Which files a test's board runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import pytest
+
+from boardtalk.hil.firmware import MAIN, example
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+INI: Final = "boardtalk_firmware"
+USUAL: Final = "robot"
+"""A folder with a `main.py` of this name, in the project's root, needs not be named."""
+EXAMPLE: Final = "rover"
+"""Runs where a project has no firmware."""
+
+
+def chosen(request: pytest.FixtureRequest, given: Sequence[str]) -> tuple[Path, ...]:
+    """The files or folders of a marker; else of the ini file; else the usual folder; else the example.
+
+    Raises:
+        pytest.UsageError: there is no such file.
+    """
+    root = request.config.rootpath
+    if given:
+        return tuple(_found(Path(name), (request.path.parent, root)) for name in given)
+    paths: list[Path] = request.config.getini(INI)
+    if paths:
+        return tuple(_found(path, (root,)) for path in paths)
+    usual = root / USUAL
+    return (usual if (usual / MAIN).is_file() else example(EXAMPLE),)
+
+
+def _found(name: Path, folders: Sequence[Path]) -> Path:
+    for path in (*(folder / name for folder in folders), example(str(name))):
+        if path.exists():
+            return path.resolve()
+    raise pytest.UsageError(f"there is no firmware {name} in {folders[0]}")
