@@ -162,6 +162,7 @@ class EmulatedBoard:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)
         await self._process.wait()
+        await self._world.ended()
         self._process = None
 
     async def ended(self) -> None:

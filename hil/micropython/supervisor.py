@@ -58,9 +58,13 @@ class Supervisor:
                 self._cause = OFF
             program.kill()
             self._incoming.end()
-            if self._cause != SOFT:
+            self._pass_on(all_of_it=True)
+            if self._cause == SOFT:
+                self._outgoing.add(SOFT_REBOOT)
+            else:
                 self._ends.close()
                 self._power_on()
+            self._outgoing.flush(time.monotonic())
 
     def _power_on(self) -> None:
         """Forget everything."""
@@ -143,13 +147,10 @@ class Supervisor:
                 return OFF
         return None
 
-    def _after(self, program: Program) -> int:
+    @staticmethod
+    def _after(program: Program) -> int:
         """The program has ended by itself: at a Ctrl-D, or it has crashed."""
-        orderly = program.wait()
-        self._pass_on(all_of_it=True)
-        if orderly:
-            self._outgoing.add(SOFT_REBOOT)
-            self._outgoing.flush(time.monotonic())
+        if program.wait():
             return SOFT
         time.sleep(CRASHED_S)
         return HARD

@@ -41,7 +41,7 @@ def _execute(name, names):
     try:
         execfile(name, names)  # noqa: F821 - MicroPython's
     except SystemExit:
-        raise  # it starts anew
+        wires.halt("reset 5 0")
     except BaseException as error:
         _complain(error)
         return not isinstance(error, KeyboardInterrupt)
