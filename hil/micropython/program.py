@@ -74,6 +74,7 @@ class Program:
             numbers = control.fileno(), ends.bytes.fileno(), *wires
             os.environ.update(environment, BOARDTALK_WIRES=",".join(map(str, numbers)))
             os.environ.pop("HOME", None)  # else it keeps a history of what was typed there
+            os.chdir("/")  # what it starts with is not on the flash
             ends.become_standard()
             signal.signal(signal.SIGUSR1, lambda *_: None)  # wakes it
             signal.siginterrupt(signal.SIGUSR1, True)

@@ -3,7 +3,6 @@
 # Each part is loaded when it is first asked for: programs need few of them, and memory is short.
 
 import os
-import sys
 import time
 from binascii import unhexlify
 
@@ -27,20 +26,27 @@ _PARTS = {
     "Timer": "timer",
     "UART": "uart",
     "WDT": "wdt",
+    "interrupts": "",
 }
 _ROM = __file__.rsplit("/", 2)[0]
+_mounted = False
 
 
 def __getattr__(name):
     """Load a part. The files of this package are no part of the board's file system, but for now."""
     if name not in _PARTS:
         raise AttributeError(name)
-    vfs.mount(vfs.VfsPosix(_ROM), _ROM, readonly=True)
+    global _mounted
+    mounted, _mounted = _mounted, True
+    if not mounted:
+        vfs.mount(vfs.VfsPosix(_ROM), _ROM, readonly=True)
     try:
-        part = __import__("machine." + _PARTS[name], None, None, (name,))
+        part = __import__("machine." + (_PARTS[name] or name), None, None, (name,))
     finally:
-        vfs.umount(_ROM)
-    value = globals()[name] = getattr(part, name)
+        if not mounted:
+            vfs.umount(_ROM)
+        _mounted = mounted
+    value = globals()[name] = getattr(part, name) if _PARTS[name] else part
     return value
 
 
@@ -83,3 +89,5 @@ def disable_irq():
 def enable_irq(state=0):
     """Let them come again."""
     wires.masked = state
+    if not state and "interrupts" in globals():
+        globals()["interrupts"].look()

@@ -17,7 +17,7 @@ _TIMER = 256  # what is waiting is a pin and its level, or a timer's number and 
 
 _waiting = [0] * _SLOTS  # one thread writes at the head, the other reads at the tail: no lock is needed
 _head = _tail = 0
-_scheduled = False
+_scheduled = _full = False
 _handlers = {}
 timers: list = [None] * 16
 
@@ -67,8 +67,8 @@ def _wait():
 
 def _until_next():
     """Milliseconds to the next timer, -1 for ever."""
-    if _head != _tail and not _scheduled:
-        return 1  # there was no room, or they are held up
+    if _full:
+        return 1
     now = time.ticks_ms()
     wait = _NEVER_MS
     for timer in timers:
@@ -84,14 +84,16 @@ def _add(what):
 
 
 def _raise():
-    global _scheduled
+    global _scheduled, _full
     if _head == _tail or _scheduled:
         return
     _scheduled = True
     try:
         schedule(_run, None)
-    except RuntimeError:
+        _full = False
+    except RuntimeError:  # too much waits already
         _scheduled = False
+        _full = True
     else:
         wires.tell("wake")
 
