@@ -81,23 +81,8 @@ class EmulatedBoard:
         self._stack = contextlib.AsyncExitStack()
 
     async def __aenter__(self) -> Self:
-        folder = self._stack.enter_context(tempfile.TemporaryDirectory(prefix="boardtalk-board-"))
-        self._folder = Path(folder)
-        self._port = Port(self._folder / "port")
-        self._ours, self._boards = socket.socketpair()
-        self._ours.setblocking(False)
-        self._boards.setblocking(False)
-        self._stack.callback(self._ours.close)
-        self._stack.callback(self._boards.close)
-        self._stack.callback(self._world.close)
-        self._stack.callback(self._port.unplug)
-        self._stack.push_async_callback(self.kill)
-        self._stack.push_async_callback(self._end_copying)
         try:
-            self._install()
-            await self.replug()
-            if not self.running:
-                await self._start(POWER_ON)
+            await self._begin()
         except BaseException:
             await self._stack.aclose()
             raise
@@ -203,6 +188,24 @@ class EmulatedBoard:
                 pass
         join = self._line.join(self._ours.fileno(), self._port.near)
         self._copying = asyncio.create_task(join, name="line of an emulated board")
+
+    async def _begin(self) -> None:
+        folder = self._stack.enter_context(tempfile.TemporaryDirectory(prefix="boardtalk-board-"))
+        self._folder = Path(folder)
+        self._install()
+        self._port = Port(self._folder / "port")
+        self._ours, self._boards = socket.socketpair()
+        self._ours.setblocking(False)
+        self._boards.setblocking(False)
+        self._stack.callback(self._ours.close)
+        self._stack.callback(self._boards.close)
+        self._stack.callback(self._world.close)
+        self._stack.callback(self._port.unplug)
+        self._stack.push_async_callback(self.kill)
+        self._stack.push_async_callback(self._end_copying)
+        await self.replug()
+        if not self.running:
+            await self._start(POWER_ON)
 
     async def _end_copying(self) -> None:
         copying, self._copying = self._copying, None

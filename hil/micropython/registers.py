@@ -25,8 +25,10 @@ UNCONNECTED: Final = 0xFF
 """The level of an input that nothing drives."""
 PULL_UP: Final = 1
 
-_HEAD: Final = struct.Struct("<III")
-"""How many records there have been; bytes of flash until the power is cut, plus 1, or 0; bytes written."""
+_HEAD: Final = struct.Struct("<IIII")
+"""How many records there have been; bytes of flash until the power is cut, plus 1, or 0; bytes of flash
+written; the process that runs the program."""
+_BUDGET_AT, _PROGRAM_AT = 4, 12
 _PIN: Final = struct.Struct("<BBBBHHIB3x")
 """Mode, output, input, pull, reading, duty, frequency, which edges interrupt."""
 _PIN_AT: Final = 64
@@ -82,6 +84,7 @@ class Registers:
 
     def power_on(self) -> None:
         """Put all pins into the state of a reset; what was an output is off from now on."""
+        self.program = 0
         for number in range(PINS):
             was = self.pin(number)
             if was.mode == OUT and was.output:
@@ -126,9 +129,18 @@ class Registers:
         """Bytes of flash that have been written or erased."""
         return int(_HEAD.unpack_from(self._memory)[2])
 
+    @property
+    def program(self) -> int:
+        """The process that runs the program."""
+        return int(_HEAD.unpack_from(self._memory)[3])
+
+    @program.setter
+    def program(self, pid: int) -> None:
+        struct.pack_into("<I", self._memory, _PROGRAM_AT, pid)
+
     def cut_flash(self, after: int | None) -> None:
         """Cut the power after so many more bytes of flash are written or erased; None: don't."""
-        struct.pack_into("<I", self._memory, 4, 0 if after is None else after + 1)
+        struct.pack_into("<I", self._memory, _BUDGET_AT, 0 if after is None else after + 1)
 
     def read_device(self, address: int, register: int, count: int) -> bytes:
         """What registers of a device on the I2C bus hold."""
@@ -146,9 +158,7 @@ class Registers:
 
     def _record(self, pin: int, kind: int, value: int) -> None:
         count, *rest = _HEAD.unpack_from(self._memory)
-        _RECORD.pack_into(
-            self._memory, self._record_at(count), time.monotonic_ns() // 1000, pin, kind, value
-        )
+        _RECORD.pack_into(self._memory, self._record_at(count), time.monotonic_ns() // 1000, pin, kind, value)
         _HEAD.pack_into(self._memory, 0, count + 1, *rest)
 
     @staticmethod

@@ -92,7 +92,7 @@ class Incoming:
         """The program executes something."""
         self._program = program
         unheard, self._unheard = self._unheard, bytearray()
-        self.add(unheard)
+        self.add(bytes(unheard))
 
     def end(self) -> None:
         """The program does not run any more."""

@@ -52,6 +52,8 @@ class Supervisor:
             if self._console.raw:
                 self._incoming.hold()
             program = Program(self._ends, self._heap, environment, self._wires)
+            self._registers.program = program.pid
+            self._word = b""
             try:
                 self._cause = self._live(program)
             except OSError:  # the line is gone, and the power with it
@@ -76,8 +78,7 @@ class Supervisor:
 
     def _live(self, program: Program) -> int:
         """Serve the program until it ends. Returns why the next one starts."""
-        words = b""
-        while time.monotonic() < self._feed_by:
+        while True:
             readable, writable = self._wait(program)
             if LINE in readable:
                 self._incoming.add(_read(LINE))
@@ -88,17 +89,9 @@ class Supervisor:
             if self._ends.output in readable:
                 self._pass_on()
             self._outgoing.flush(time.monotonic())
-            if program.control not in readable:
-                continue
-            heard = program.control.recv(READ_BYTES)
-            if not heard:
-                return self._after(program)
-            *complete, words = (words + heard).split(b"\n")
-            for word in complete:
-                cause = self._obey(program, *word.split())
-                if cause is not None:
-                    return cause
-        return WATCHDOG
+            cause = self._heed(program) if program.control in readable else self._overdue()
+            if cause is not None:
+                return cause
 
     def _wait(self, program: Program) -> tuple[list[Any], list[Any]]:
         """Wait until there is something to do, and tell what."""
@@ -130,20 +123,36 @@ class Supervisor:
             else:
                 self._outgoing.add(piece if sender else self._console.text(piece))
 
+    def _overdue(self) -> int | None:
+        """Whether the watchdog has waited too long. What waits to be read may have fed it."""
+        return WATCHDOG if time.monotonic() >= self._feed_by else None
+
+    def _heed(self, program: Program) -> int | None:
+        """Hear what the program wants. Returns the cause of a reset, if there is to be one."""
+        heard = program.control.recv(READ_BYTES)
+        if not heard:
+            return self._after(program)
+        *words, self._word = (self._word + heard).split(b"\n")
+        for word in words:
+            cause = self._obey(program, *word.split())
+            if cause is not None:
+                return cause
+        return None
+
     def _obey(self, program: Program, name: bytes, *numbers: bytes) -> int | None:
         """Do what the program wants. Returns the cause of a reset, if it wants that."""
-        match name, *map(int, numbers):
-            case b"wake",:
+        match name, [int(number) for number in numbers]:
+            case b"wake", _:
                 program.wake()
-            case b"feed", timeout_ms:
+            case b"feed", [timeout_ms]:
                 self._feed_by = time.monotonic() + timeout_ms / 1000
-            case b"booted",:
+            case b"booted", _:
                 self._incoming.begin(program)
-            case b"reset", cause, pause_ms:
+            case b"reset", [cause, pause_ms]:
                 program.kill()
                 time.sleep(pause_ms / 1000)
                 return cause
-            case b"off",:
+            case b"off", _:
                 return OFF
         return None
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -247,6 +246,15 @@ def test_the_watchdog_resets_a_board_that_does_not_feed_it(board: MicroPythonBoa
     assert typist.says("1 + 1") == "2", "a reset ends the watchdog too"
 
 
+def test_the_watchdog_resets_a_board_that_hangs(board: MicroPythonBoard, typist: Typist) -> None:
+    typist.says("dog = WDT(timeout=200)")
+    board.freeze()
+    typist.until(b"MicroPython")
+    typist.until(PROMPT)
+    typist.says("import machine")
+    assert typist.says("machine.reset_cause()") == str(WATCHDOG)
+
+
 def test_interrupts_can_be_held_up(board: MicroPythonBoard, typist: Typist) -> None:
     type_lines(
         typist,
@@ -305,7 +313,3 @@ async def test_the_chassis_for_real_hardware_runs_on_it(tmp_path: Path) -> None:
             assert typist.says("chassis.bumper()") == "True"
             board.pins[26].reading = 52000
             assert typist.says("chassis.battery()") == "7.86"
-
-
-def test_nothing_of_a_board_outlives_it() -> None:
-    assert not [name for name in os.listdir("/tmp") if name.startswith("boardtalk-flash-")]

@@ -41,7 +41,9 @@ async def board(request: pytest.FixtureRequest) -> AsyncIterator[MicroPythonBoar
 @pytest.fixture
 async def program(tmp_path: Path) -> AsyncIterator[MicroPythonBoard]:
     """A board whose main.py never ends."""
-    (tmp_path / "main.py").write_text("import machine\nprint('begun', machine.reset_cause())\ncount = 0\nwhile True:\n    count += 1\n")
+    (tmp_path / "main.py").write_text(
+        "import machine\nprint('begun', machine.reset_cause())\ncount = 0\nwhile True:\n    count += 1\n"
+    )
     async with MicroPythonBoard(tmp_path) as board:
         yield board
 

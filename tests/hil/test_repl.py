@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from pathlib import Path
 
@@ -175,10 +174,10 @@ async def test_a_frozen_board_says_nothing_until_it_thaws() -> None:
 
 
 async def test_nothing_is_left_of_it() -> None:
-    descriptors = len(os.listdir("/proc/self/fd"))
+    descriptors = len(list(Path("/proc/self/fd").iterdir()))
     async with MicroPythonBoard() as board:
         folder = Path(board.port).parent
         pid = board.pid
     assert not folder.exists()
     assert not Path(f"/proc/{pid}").exists()
-    assert len(os.listdir("/proc/self/fd")) == descriptors
+    assert len(list(Path("/proc/self/fd").iterdir())) == descriptors

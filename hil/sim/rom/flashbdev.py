@@ -33,7 +33,7 @@ class Flash:
     def writeblocks(self, block, data, offset=0):
         self._file.seek(block * BLOCK_BYTES + offset)
         powered = self._power.flash(len(data)) if self._power else len(data)
-        self._file.write(memoryview(data)[:powered])
+        self._file.write(data, powered)
         if powered < len(data):
             self._power.halt("off")
 

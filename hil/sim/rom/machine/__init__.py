@@ -7,7 +7,7 @@ import time
 from binascii import unhexlify
 
 import vfs
-from umachine import PinBase, Signal, idle, mem8, mem16, mem32, soft_reset, time_pulse_us
+from umachine import Signal, idle, soft_reset, time_pulse_us
 
 from machine import wires
 

@@ -8,8 +8,9 @@ import select
 import time
 from _thread import stack_size, start_new_thread
 
-from machine import wires
 from micropython import schedule
+
+from machine import wires
 
 _SLOTS = 256  # a power of two
 _NEVER_MS = 1 << 30

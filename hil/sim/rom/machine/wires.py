@@ -5,13 +5,15 @@ The registers are memory that the test sees too; their layout is that of `hil/mi
 
 import os
 import time
-from struct import pack_into, unpack_from
+from struct import pack_into
 
+import uctypes
 from micropython import const
-from uctypes import bytearray_at
 
 PINS = const(64)
-MODE = const(0)  # of a pin's registers: u8 mode, output, input, pull; u16 reading, duty; u32 frequency; u8 irq
+MODE = const(
+    0
+)  # of a pin's registers: u8 mode, output, input, pull; u16 reading, duty; u32 frequency; u8 irq
 OUTPUT = const(1)
 INPUT = const(2)
 PULL = const(3)
@@ -38,9 +40,6 @@ DEVICE_REGISTERS = const(4096)
 
 GET_FILENO = const(10)  # MP_STREAM_GET_FILENO
 
-_RECORDED = const(0)  # u32: how many records there have been
-_BUDGET = const(4)  # u32: bytes of flash until the power is cut, plus 1; 0: it is not
-_WRITTEN = const(8)  # u32: bytes of flash that were written or erased
 _PIN = const(64)
 _PIN_BYTES = const(16)
 _RECORDS = const(65536)
@@ -50,7 +49,15 @@ _SIZE = const(65536 + 65536 * 16)
 
 _control, RAW, _address, EVENTS, POKE, *UARTS = map(int, os.getenv("BOARDTALK_WIRES").split(","))
 _control = open(_control, "wb", 0)
-registers = bytearray_at(_address, _SIZE)
+registers = uctypes.bytearray_at(_address, _SIZE)
+_head = uctypes.struct(
+    _address,
+    {
+        "recorded": 0 | uctypes.UINT32,  # how many records there have been
+        "budget": 4 | uctypes.UINT32,  # bytes of flash until the power is cut, plus 1; 0: it is not
+        "written": 8 | uctypes.UINT32,  # bytes of flash that were written or erased
+    },
+)
 masked = 0
 """Interrupts are held up unless it is 0."""
 
@@ -79,7 +86,7 @@ def at(pin):
 
 def record(pin, kind, value):
     """Note what a pin does, with the time. Without a loop or branch, so that no interrupt comes between."""
-    count = unpack_from("<I", registers, _RECORDED)[0]
+    count = _head.recorded
     pack_into(
         "<QHHI",
         registers,
@@ -89,12 +96,17 @@ def record(pin, kind, value):
         kind,
         value,
     )
-    pack_into("<I", registers, _RECORDED, count + 1)
+    _head.recorded = count + 1
 
 
 def flash(count):
-    """Note that so many bytes of flash are being written. Returns how many of them still have power."""
-    budget, written = unpack_from("<II", registers, _BUDGET)
+    """Note that so many bytes of flash are being written. Returns how many of them still have power.
+
+    It needs no memory: files are closed while garbage is collected too.
+    """
+    budget = _head.budget
     powered = min(count, budget - 1) if budget else count
-    pack_into("<II", registers, _BUDGET, budget - powered if budget else 0, written + powered)
+    if budget:
+        _head.budget = budget - powered
+    _head.written += powered
     return powered
