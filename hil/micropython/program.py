@@ -8,14 +8,13 @@ been typed whenever it changes a terminal's mode. So it is up to us to make Ctrl
 from __future__ import annotations
 
 import ctypes
+import importlib
 import os
 import signal
 import socket
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
-
-import micropython_module  # type: ignore[import-not-found,unused-ignore]
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -62,6 +61,7 @@ class Program:
         self.control, control = socket.socketpair()
         self._interrupted = 0.0
         self._status: int | None = None
+        micropython = importlib.import_module("micropython_module")
         parent = os.getpid()
         self.pid = os.fork()
         if self.pid:
@@ -88,7 +88,7 @@ class Program:
                 "-c",
                 "__import__('_boot').run(globals())",
             )
-            micropython_module.run_main(list(command))
+            micropython.run_main(list(command))
         finally:
             os._exit(0)
 

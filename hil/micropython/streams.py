@@ -80,6 +80,11 @@ class Incoming:
         return len(self._data) + len(self._unheard) < _HELD_BYTES
 
     @property
+    def begun(self) -> bool:
+        """Whether the program executes something, or has done so until its end."""
+        return self._program is not None
+
+    @property
     def waits(self) -> bool:
         """Whether it waits for the program."""
         return bool(self._data) and not self._held

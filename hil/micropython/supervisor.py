@@ -156,10 +156,9 @@ class Supervisor:
                 return OFF
         return None
 
-    @staticmethod
-    def _after(program: Program) -> int:
+    def _after(self, program: Program) -> int:
         """The program has ended by itself: at a Ctrl-D, or it has crashed."""
-        if program.wait():
+        if program.wait() and self._incoming.begun:
             return SOFT
         time.sleep(CRASHED_S)
         return HARD

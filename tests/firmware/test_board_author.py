@@ -51,6 +51,7 @@ def test_no_block_is_left_out() -> None:
         "python uart",
         "python watchdog",
         "python pc",
+        "python pins",
         "json",
     }
 
@@ -98,6 +99,23 @@ async def test_the_program_for_the_pc_runs_a_board(tmp_path: Path) -> None:
     out, _ = await process.communicate()
     assert process.returncode == 0
     assert out.startswith(b"plugged in at ")
+
+
+async def test_the_program_that_looks_at_pins_sees_them(tmp_path: Path) -> None:
+    (tmp_path / "robot").mkdir()
+    (tmp_path / "robot" / "main.py").write_text(
+        "from machine import ADC, PWM, Pin\n"
+        "button = Pin(4, Pin.IN, Pin.PULL_UP)\n"
+        "while button() or ADC(26).read_u16() != 52000: pass\n"
+        "PWM(Pin(15), freq=50, duty_u16=4321)\n"
+        "Pin(25, Pin.OUT, value=1)\n"
+    )
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", *blocks("python pins"), cwd=tmp_path, stdout=asyncio.subprocess.PIPE
+    )
+    out, _ = await process.communicate()
+    assert process.returncode == 0
+    assert out.splitlines()[1].startswith(b"4321 [Change(")
 
 
 def test_the_commands_are_real(tmp_path: Path) -> None:
