@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import subprocess
 import sys
@@ -10,7 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from boardtalk.hil.interpreter import SIM
+from boardtalk.hil.line import FaultyLine
 from boardtalk.hil.micropython.board import FlashKind, MicroPythonBoard
+from tests.firmware.conftest import ROBOTS
 from tests.firmware.peer import Peer
 
 from .typist import Typist
@@ -129,3 +133,31 @@ async def test_our_client_shares_its_port() -> None:
         mpremote(board, "reset")
         async with Peer(board.port) as peer:
             assert (await peer.hello()).boot not in {before.boot, after.boot}
+
+
+async def test_ctrl_c_within_a_frame_is_data_and_outside_of_one_it_interrupts(tmp_path: Path) -> None:
+    for source in (ROBOTS / "bench" / "main.py", SIM / "world.py"):
+        (tmp_path / source.name).write_bytes(source.read_bytes())
+    async with MicroPythonBoard(tmp_path) as board:
+        async with Peer(board.port) as peer:
+            await peer.learn()
+            word = "\x03" * 40
+            echoed = await peer.do("echo", number=3, ratio=0, yes=True, word=word, pick="red")
+            assert echoed["word"] == word
+            peer.hush()
+        with Typist(board.port) as typist:
+            typist.type(b"\x03")
+            typist.until(b">>> ")
+        await board.until(stopped=True)
+
+
+async def test_a_line_with_faults_may_be_between() -> None:
+    async with MicroPythonBoard("rover", line=FaultyLine(1, split=True)) as board:
+        async with Peer(board.port) as peer:
+            before = await peer.hello()
+        await board.unplug()
+        await board.replug()
+        async with Peer(board.port) as peer:
+            assert (await peer.hello()).boot == before.boot
+        listed = await asyncio.to_thread(mpremote, board, "fs", "ls", ":")  # the line is ours to carry
+        assert "main.py" in listed
