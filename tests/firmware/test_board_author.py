@@ -142,7 +142,7 @@ def test_the_protocols_dictionary_is_one() -> None:
 
 
 def interface(path: Path) -> dict[str, list[str]]:
-    """Public names of a chassis: constants, and methods with their parameters."""
+    """Public names of a piece of hardware: constants, and methods with their parameters."""
     body = ast.parse(path.read_text()).body
     names: dict[str, list[str]] = {
         target.id: []
@@ -151,17 +151,20 @@ def interface(path: Path) -> dict[str, list[str]]:
         for target in node.targets
         if isinstance(target, ast.Name)
     }
-    chassis = next(node for node in body if isinstance(node, ast.ClassDef) and node.name == "Chassis")
+    hardware = next(
+        node for node in body if isinstance(node, ast.ClassDef) and node.name == path.stem.capitalize()
+    )
     names |= {
         node.name: [argument.arg for argument in node.args.args]
-        for node in chassis.body
+        for node in hardware.body
         if isinstance(node, ast.FunctionDef)
     }
     return {name: what for name, what in names.items() if not name.startswith("_")}
 
 
-def test_the_simulated_chassis_is_used_like_the_real_one() -> None:
-    assert interface(SIM / "rover" / "chassis.py").items() <= interface(ROVER / "chassis.py").items()
+@pytest.mark.parametrize("path", ["rover/chassis.py", "arm/joints.py", "station/sensor.py"])
+def test_simulated_hardware_is_used_like_the_real_one(path: str) -> None:
+    assert interface(SIM / path).items() <= interface(ROVER.parent / path).items()
 
 
 CHASSIS = """
