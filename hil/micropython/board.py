@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 FlashKind = Literal["folder", "littlefs"]
 UARTS: Final = 2
+START_S = 10.0
 _MAIN: Final = (
     "import sys; sys.path += sys.argv[2:]; from boardtalk.hil.micropython.supervisor import main; main()"
 )
@@ -198,8 +199,12 @@ class MicroPythonBoard(EmulatedBoard):
     async def _start(self, cause: int) -> None:
         """Start it, and wait until it runs."""
         await super()._start(cause)
-        while self.running and not self._memory.program:  # noqa: ASYNC110 - memory tells nobody that it changes
-            await asyncio.sleep(POLL_S)
+        try:
+            async with asyncio.timeout(START_S):
+                while not self._memory.program:  # noqa: ASYNC110 - memory tells nobody that it changes
+                    await asyncio.sleep(POLL_S)
+        except TimeoutError:
+            raise BoardError(f"the emulated board does not start; is its heap {self._heap} right?") from None
 
     def _descriptor(self, descriptor: int) -> int:
         """Have it closed in the end."""

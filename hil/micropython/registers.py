@@ -131,7 +131,7 @@ class Registers:
 
     @property
     def program(self) -> int:
-        """The process that runs the program."""
+        """The process that runs the program; 0: there is none yet."""
         return int(_HEAD.unpack_from(self._memory)[3])
 
     @program.setter

@@ -52,7 +52,7 @@ class Supervisor:
             if self._console.raw:
                 self._incoming.hold()
             program = Program(self._ends, self._heap, environment, self._wires)
-            self._registers.program = program.pid
+            self._registers.program = 0
             self._word = b""
             try:
                 self._cause = self._live(program)
@@ -147,6 +147,7 @@ class Supervisor:
             case b"feed", [timeout_ms]:
                 self._feed_by = time.monotonic() + timeout_ms / 1000
             case b"booted", _:
+                self._registers.program = program.pid
                 self._incoming.begin(program)
             case b"reset", [cause, pause_ms]:
                 program.kill()

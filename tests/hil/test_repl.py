@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
+import sys
+import textwrap
 import time
 from pathlib import Path
 
 import pytest
 
+from boardtalk.hil.board import BoardError
 from boardtalk.hil.micropython.board import MicroPythonBoard
 
 from .typist import PROMPT, Typist
@@ -143,6 +149,12 @@ async def test_the_limit_of_memory_is_real() -> None:
             assert typist.says("len(bytearray(20_000))") == "20000"
 
 
+async def test_a_board_that_can_not_start_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("boardtalk.hil.micropython.board.START_S", 0.3)
+    with pytest.raises(BoardError, match="heap a lot"):
+        await MicroPythonBoard(heap="a lot").__aenter__()
+
+
 async def test_programs_see_their_flash_and_nothing_else(tmp_path: Path) -> None:
     (tmp_path / "main.py").write_text("import os\nprint(os.getcwd(), os.listdir(), os.listdir('/'))\n")
     async with MicroPythonBoard(tmp_path, flash="littlefs") as board:
@@ -181,3 +193,42 @@ async def test_nothing_is_left_of_it() -> None:
     assert not folder.exists()
     assert not Path(f"/proc/{pid}").exists()
     assert len(list(Path("/proc/self/fd").iterdir())) == descriptors
+
+
+KILLED = """
+    import asyncio
+    from boardtalk.hil.micropython.board import MicroPythonBoard
+
+    async def main():
+        async with MicroPythonBoard() as board:
+            print(board.pid, board._program, flush=True)
+            await asyncio.sleep(60)
+
+    asyncio.run(main())
+"""
+
+
+@pytest.mark.parametrize("frozen", [False, True])
+def test_it_dies_with_the_process_that_emulates_it(frozen: bool) -> None:
+    with subprocess.Popen([sys.executable, "-c", textwrap.dedent(KILLED)], stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        supervisor, program = map(int, process.stdout.readline().split())
+        if frozen:
+            os.kill(program, signal.SIGSTOP)
+        process.kill()
+    deadline = time.monotonic() + 5
+    while alive(supervisor, program) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert not alive(supervisor, program)
+
+
+def alive(*pids: int) -> list[int]:
+    """Those that run; one that nobody has waited for does not."""
+    return [pid for pid in pids if _command(pid)]
+
+
+def _command(pid: int) -> bytes:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return b""
