@@ -51,9 +51,10 @@ class MicroPythonBoard(EmulatedBoard):
         robot: one of the examples of the firmware, a folder with programs, or None for an empty flash;
             the client `boardtalk` comes with programs.
         uid: its unique id, hex; "" for a random one.
-        heap: MicroPython's memory. Pointers have 64 bits here; parts of `machine` that a program uses
-            are loaded into it too, and take 2 to 4 kB each.
-        flash: where its files are: a folder of this machine, or an image with LittleFS.
+        heap: MicroPython's memory. Pointers have 64 bits here, and what makes a board of it takes
+            10 kB, and each part of `machine` that a program uses 1 to 5 kB more.
+        flash: where its files are: a folder of this machine, whose `ls` tells no sizes, or an image
+            with LittleFS.
         platform: what `sys.platform` says.
         line: what the line does, such as faults.
 
