@@ -10,7 +10,7 @@ import signal
 import socket
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self
 
 from boardtalk.hil.interpreter import find_interpreter
 from boardtalk.hil.port import Port
@@ -34,6 +34,15 @@ POWER_ON, HARD = 1, 2
 
 class BoardError(BoardtalkError):
     """The emulated board can't do that now."""
+
+
+class Launch(NamedTuple):
+    """How a board's program is started, in its flash's folder, with the line as standard streams."""
+
+    command: tuple[str, ...]
+    environment: dict[str, str]
+    descriptors: tuple[int, ...] = ()
+    """It inherits these too."""
 
 
 class EmulatedBoard:
@@ -75,25 +84,8 @@ class EmulatedBoard:
         self._stack = contextlib.AsyncExitStack()
 
     async def __aenter__(self) -> Self:
-        folder = self._stack.enter_context(
-            tempfile.TemporaryDirectory(prefix="boardtalk-board-", dir=self._parent)
-        )
-        self._folder = Path(folder)
-        self._interpreter.install(self._folder / "flash")
-        self._port = Port(self._folder / "port")
-        self._ours, self._boards = socket.socketpair()
-        self._ours.setblocking(False)
-        self._boards.setblocking(False)
-        self._stack.callback(self._ours.close)
-        self._stack.callback(self._boards.close)
-        self._stack.callback(self._world.close)
-        self._stack.callback(self._port.unplug)
-        self._stack.push_async_callback(self.kill)
-        self._stack.push_async_callback(self._end_copying)
         try:
-            await self.replug()
-            if not self.running:
-                await self._start(POWER_ON)
+            await self._begin()
         except BaseException:
             await self._stack.aclose()
             raise
@@ -156,8 +148,9 @@ class EmulatedBoard:
         if self._process is None:
             return
         with contextlib.suppress(ProcessLookupError):
-            self._process.kill()
+            os.killpg(self._process.pid, signal.SIGKILL)
         await self._process.wait()
+        await self._world.ended()
         self._process = None
 
     async def ended(self) -> None:
@@ -172,11 +165,11 @@ class EmulatedBoard:
 
     def freeze(self) -> None:
         """Hold its program, as if it hung."""
-        os.kill(self.pid, signal.SIGSTOP)
+        os.killpg(self.pid, signal.SIGSTOP)
 
     def thaw(self) -> None:
         """Let it go on."""
-        os.kill(self.pid, signal.SIGCONT)
+        os.killpg(self.pid, signal.SIGCONT)
 
     async def unplug(self) -> None:
         """Pull the cable: the port vanishes."""
@@ -199,31 +192,62 @@ class EmulatedBoard:
         join = self._line.join(self._ours.fileno(), self._port.near)
         self._copying = asyncio.create_task(join, name="line of an emulated board")
 
+    async def _begin(self) -> None:
+        folder = self._stack.enter_context(
+            tempfile.TemporaryDirectory(prefix="boardtalk-board-", dir=self._parent)
+        )
+        self._folder = Path(folder)
+        self._install()
+        self._port = Port(self._folder / "port")
+        self._ours, self._boards = socket.socketpair()
+        self._ours.setblocking(False)
+        self._boards.setblocking(False)
+        self._stack.callback(self._ours.close)
+        self._stack.callback(self._boards.close)
+        self._stack.callback(self._world.close)
+        self._stack.callback(self._port.unplug)
+        self._stack.push_async_callback(self.kill)
+        self._stack.push_async_callback(self._end_copying)
+        await self.replug()
+        if not self.running:
+            await self._start(POWER_ON)
+
     async def _end_copying(self) -> None:
         copying, self._copying = self._copying, None
         if copying is not None:
             copying.cancel()
             await asyncio.gather(copying, return_exceptions=True)
 
+    def _install(self) -> None:
+        """Put on its flash what belongs there."""
+        self._interpreter.install(self._folder / "flash")
+
+    def _launch(self, cause: int) -> Launch:
+        """How its program is started after a reset."""
+        return Launch(
+            self._interpreter.command,
+            {"MICROPYPATH": ".frozen", "BOARDTALK_RESET_CAUSE": str(cause)},
+        )
+
     async def _start(self, cause: int) -> None:
         into, out = self._world.open()
         line = self._port.near if self._line is None else self._boards.fileno()
+        launch = self._launch(cause)
         environment = {
             **os.environ,
-            "MICROPYPATH": ".frozen",
+            **launch.environment,
             "BOARDTALK_UID": self.uid,
-            "BOARDTALK_RESET_CAUSE": str(cause),
             "BOARDTALK_WORLD": f"{into},{out}",
         }
         try:
             self._process = await asyncio.create_subprocess_exec(
-                *leashed(*self._interpreter.command),
+                *leashed(*launch.command),
                 stdin=line,
                 stdout=line,
                 stderr=line,
                 cwd=self._folder / "flash",
                 env=environment,
-                pass_fds=(into, out),
+                pass_fds=(into, out, *launch.descriptors),
                 start_new_session=True,
             )
         finally:

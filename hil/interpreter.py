@@ -49,7 +49,7 @@ def find_interpreter(robot: str | Path, heap: str, *, fallback: bool) -> Interpr
     Raises:
         InterpreterError: there is no MicroPython, and CPython will not do.
     """
-    flash = _files(robot)
+    flash = _firmware(robot)
     micropython = _micropython()
     if micropython is not None:
         name, command = micropython
@@ -72,7 +72,16 @@ def _micropython() -> tuple[str, tuple[str, ...]] | None:
     return (f"MicroPython ({found})", (found,)) if found else None
 
 
-def _files(robot: str | Path) -> tuple[Path, ...]:
+def flash_files(robot: str | Path) -> dict[str, Path]:
+    """What is on the flash of a board that has `machine` of its own: names at its top, and where they are."""
+    shared = {path.name: path for path in _firmware(robot) if path != SIM / "machine.py"}
+    if isinstance(robot, str):
+        return shared
+    del shared["world.py"]  # of simulated robots
+    return shared | {path.name: path for path in robot.iterdir() if path.name != "__pycache__"}
+
+
+def _firmware(robot: str | Path) -> tuple[Path, ...]:
     """Client and library, simulated hardware, the robot's program; of the same name, the last counts."""
     firmware = Path(str(files("boardtalk.firmware").joinpath("boardtalk"))).parent
     folders = [robot.resolve()] if isinstance(robot, Path) else [firmware / "examples" / robot, SIM / robot]

@@ -42,6 +42,7 @@ class World:
         self.outputs: list[Record] = []
         self._read = 0
         self._changed = asyncio.Event()
+        self._over = asyncio.Event()
         self._into = self._out = -1
         self._rest = b""
 
@@ -53,6 +54,7 @@ class World:
         os.set_blocking(self._out, False)
         os.set_blocking(robot_out, False)  # a frozen test must not hold up the robot
         asyncio.get_running_loop().add_reader(self._out, self._hear)
+        self._over.clear()
         return robot_in, robot_out
 
     def close(self) -> None:
@@ -65,6 +67,10 @@ class World:
         os.close(self._out)
         self._into = self._out = -1
         self._rest = b""
+
+    async def ended(self) -> None:
+        """Wait until each process of the robot has ended: none has its ends of the pipes any more."""
+        await self._over.wait()
 
     async def change(self, **senses: Any) -> None:
         """Change what the robot senses, and wait until it has noticed.
@@ -105,8 +111,9 @@ class World:
             data = os.read(self._out, READ_BYTES)
         except BlockingIOError:
             return
-        if not data:  # the robot's process has ended
+        if not data:
             asyncio.get_running_loop().remove_reader(self._out)
+            self._over.set()
             return
         *lines, self._rest = (self._rest + data).split(b"\n")
         for line in lines:

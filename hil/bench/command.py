@@ -15,7 +15,16 @@ if TYPE_CHECKING:
     from boardtalk.hil.bench.rows import Row
 
 Name = Literal[
-    "chain", "isolated", "conversations", "codec", "command", "broker", "link", "startup", "villains"
+    "chain",
+    "isolated",
+    "conversations",
+    "codec",
+    "command",
+    "broker",
+    "link",
+    "startup",
+    "villains",
+    "boards",
 ]
 MODULES: Final[dict[Name, str]] = {
     "chain": "chain",
@@ -27,6 +36,7 @@ MODULES: Final[dict[Name, str]] = {
     "link": "link",
     "startup": "startup",
     "villains": "villains",
+    "boards": "boards",
 }
 
 
@@ -42,7 +52,8 @@ def bench(
 
     Args:
         name: the chain of modules, isolated modules, many conversations at once, the frame codec, a
-            command's round trip, the broker, the link, the start, or what bad modules do to others.
+            command's round trip, the broker, the link, the start, what bad modules do to others, or
+            emulated boards.
     """
     rows: list[Row] = list(import_module(f"boardtalk.hil.bench.{MODULES[name]}").rows())
     if json:

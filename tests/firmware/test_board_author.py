@@ -51,6 +51,7 @@ def test_no_block_is_left_out() -> None:
         "python uart",
         "python watchdog",
         "python pc",
+        "python pins",
         "json",
     }
 
@@ -100,6 +101,23 @@ async def test_the_program_for_the_pc_runs_a_board(tmp_path: Path) -> None:
     assert out.startswith(b"plugged in at ")
 
 
+async def test_the_program_that_looks_at_pins_sees_them(tmp_path: Path) -> None:
+    (tmp_path / "robot").mkdir()
+    (tmp_path / "robot" / "main.py").write_text(
+        "from machine import ADC, PWM, Pin\n"
+        "button = Pin(4, Pin.IN, Pin.PULL_UP)\n"
+        "while button() or ADC(26).read_u16() != 52000: pass\n"
+        "PWM(Pin(15), freq=50, duty_u16=4321)\n"
+        "Pin(25, Pin.OUT, value=1)\n"
+    )
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", *blocks("python pins"), cwd=tmp_path, stdout=asyncio.subprocess.PIPE
+    )
+    out, _ = await process.communicate()
+    assert process.returncode == 0
+    assert out.splitlines()[1].startswith(b"4321 [Change(")
+
+
 def test_the_commands_are_real(tmp_path: Path) -> None:
     lines = [line.removeprefix("$ ") for text in blocks("console") for line in text.splitlines()]
     assert lines
@@ -124,7 +142,7 @@ def test_the_protocols_dictionary_is_one() -> None:
 
 
 def interface(path: Path) -> dict[str, list[str]]:
-    """Public names of a chassis: constants, and methods with their parameters."""
+    """Public names of a piece of hardware: constants, and methods with their parameters."""
     body = ast.parse(path.read_text()).body
     names: dict[str, list[str]] = {
         target.id: []
@@ -133,17 +151,20 @@ def interface(path: Path) -> dict[str, list[str]]:
         for target in node.targets
         if isinstance(target, ast.Name)
     }
-    chassis = next(node for node in body if isinstance(node, ast.ClassDef) and node.name == "Chassis")
+    hardware = next(
+        node for node in body if isinstance(node, ast.ClassDef) and node.name == path.stem.capitalize()
+    )
     names |= {
         node.name: [argument.arg for argument in node.args.args]
-        for node in chassis.body
+        for node in hardware.body
         if isinstance(node, ast.FunctionDef)
     }
     return {name: what for name, what in names.items() if not name.startswith("_")}
 
 
-def test_the_simulated_chassis_is_used_like_the_real_one() -> None:
-    assert interface(SIM / "rover" / "chassis.py").items() <= interface(ROVER / "chassis.py").items()
+@pytest.mark.parametrize("path", ["rover/chassis.py", "arm/joints.py", "station/sensor.py"])
+def test_simulated_hardware_is_used_like_the_real_one(path: str) -> None:
+    assert interface(SIM / path).items() <= interface(ROVER.parent / path).items()
 
 
 CHASSIS = """

@@ -20,7 +20,8 @@ from .peer import Peer
 
 CASES = Path(__file__).parent / "cases"
 FIRMWARE = Path(__file__).parents[2] / "firmware"
-SOURCES = sorted([*FIRMWARE.rglob("*.py"), *SIM.glob("*.py"), *(SIM / "rover").glob("*.py")])
+SIMULATED = [path for path in SIM.rglob("*.py") if path.parent.name != "cpython"]
+SOURCES = sorted([*FIRMWARE.rglob("*.py"), *SIMULATED])
 ON_BOARDS = [path for path in SOURCES if path.name != "__init__.py" or path.parent != FIRMWARE]
 
 

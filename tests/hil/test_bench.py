@@ -39,6 +39,15 @@ from boardtalk.sdk import Flag
                 "CPU of a reliable round trip",
             },
         ),
+        (
+            "boards",
+            {
+                "start to prompt, folder, median",
+                "20 boards at the prompt, CPU of the machine",
+                "round trip through the port, p99",
+                "stream to the host",
+            },
+        ),
         ("startup", {"start to ready, median", "resident memory, gateway"}),
     ],
 )
