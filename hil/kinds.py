@@ -8,8 +8,8 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Final
 
-from boardtalk.hil.board import EmulatedBoard
-from boardtalk.hil.firmware import assemble, example
+from boardtalk.hil.firmware import assemble
+from boardtalk.hil.micropython.board import MicroPythonBoard
 
 Factory = Callable[[Sequence[Path]], AbstractAsyncContextManager[str]]
 """Starts a board with these files; gives its port, or its folder."""
@@ -17,10 +17,9 @@ Factory = Callable[[Sequence[Path]], AbstractAsyncContextManager[str]]
 
 @asynccontextmanager
 async def micropython(paths: Sequence[Path]) -> AsyncIterator[str]:
-    """Real MicroPython with the firmware client; without files it is the rover."""
+    """Real MicroPython; without files its flash is empty."""
     with tempfile.TemporaryDirectory(prefix="boardtalk-board-") as folder:
-        robot = assemble(paths or [example("rover")], Path(folder))
-        async with EmulatedBoard(robot) as board:
+        async with MicroPythonBoard(assemble(paths, Path(folder)) if paths else None) as board:
             yield board.port
 
 

@@ -57,6 +57,7 @@ class MicroPythonBoard(EmulatedBoard):
             with LittleFS.
         platform: what `sys.platform` says.
         line: what the line does, such as faults.
+        folder: where its own folder is made; else where temporary files are.
 
     Raises:
         InterpreterError: the wheel of MicroPython is not here; another one will not do.
@@ -71,8 +72,9 @@ class MicroPythonBoard(EmulatedBoard):
         flash: FlashKind = "folder",
         platform: str = "rp2",
         line: FaultyLine | PacedLine | None = None,
+        folder: Path | None = None,
     ) -> None:
-        super().__init__(robot or "rover", uid=uid, heap=heap, line=line)
+        super().__init__(robot or "rover", uid=uid, heap=heap, line=line, folder=folder)
         if flash not in get_args(FlashKind):
             raise BoardError(f"a flash is one of {', '.join(get_args(FlashKind))}, not {flash}")
         module = importlib.util.find_spec("micropython_module")

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 MARKERS: Final = (
     "board(*files, name, uid, heap): firmware of the fixture `board`: a folder, or files, beside the test",
-    "board_needs(*capabilities): world, power, reset, freeze, line: skip where `--board` lacks one",
+    "board_needs(*capabilities): pins, world, power, reset, freeze, line: skip where `--board` lacks one",
 )
 STORY: Final = pytest.StashKey["Story"]()
 

@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
-from boardtalk.hil.board import HEAP, EmulatedBoard
+from boardtalk.hil.board import HEAP
 from boardtalk.hil.firmware import assemble, declared
+from boardtalk.hil.micropython.board import MicroPythonBoard
+from boardtalk.hil.plugin.pins import Pins
 from boardtalk.hil.plugin.rig import Done, Result, done
 from boardtalk.hil.wires import Extension, TcpWire
 
@@ -61,7 +63,7 @@ class Board:
         port: str,
         *,
         line: Line | None,
-        emulated: EmulatedBoard | None = None,
+        emulated: MicroPythonBoard | None = None,
     ) -> None:
         self.name = name
         self.port = port
@@ -77,6 +79,11 @@ class Board:
         if self._line is None:
             raise pytest.UsageError("name the fixture `line` among the test's arguments, not later")
         return self._line
+
+    @property
+    def pins(self) -> Pins:
+        """Its pins, as they are seen and driven from outside: `board.pins[25].value`."""
+        return Pins(self._rig, self._that_can("pins").pins)
 
     @property
     def outputs(self) -> list[Moment]:
@@ -97,11 +104,11 @@ class Board:
 
     def power_off(self) -> Done:
         """Cut its power, at once; its port stays, silent."""
-        return self._rig.run(done(self._that_can("power").kill))
+        return self._rig.run(done(self._that_can("power").power_cut))
 
     def power_on(self) -> Done:
         """Give it power again."""
-        return self._rig.run(done(self._that_can("power").reset))
+        return self._rig.run(done(self._that_can("power").power_on))
 
     def freeze(self) -> None:
         """Hold its program, as if it hung."""
@@ -112,11 +119,11 @@ class Board:
         self._rig.now(self._that_can("freeze").thaw)
 
     @staticmethod
-    async def _until(emulated: EmulatedBoard, state: dict[str, Any]) -> Moment:
+    async def _until(emulated: MicroPythonBoard, state: dict[str, Any]) -> Moment:
         record = await emulated.until(**state)
         return Moment(record.at, record.state)
 
-    def _that_can(self, capability: str) -> EmulatedBoard:
+    def _that_can(self, capability: str) -> MicroPythonBoard:
         if self._emulated is None or self.kind.why_not(capability):
             pytest.skip(self.kind.why_not(capability))
         return self._emulated
@@ -135,7 +142,7 @@ def emulated(
 ) -> Iterator[Board]:
     """An emulated board on these files."""
     robot = assemble(paths, rig.folder())
-    made = EmulatedBoard(robot, uid=uid, heap=heap, line=line, folder=rig.folder())
+    made = MicroPythonBoard(robot, uid=uid, heap=heap, line=line, folder=rig.folder())
     if line is not None:
         line.plugged_into(made)
     with rig.entered(made) as board:

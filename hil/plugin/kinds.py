@@ -8,6 +8,7 @@ import pytest
 
 EMULATED: Final = "emulated"
 CAPABILITIES: Final = {
+    "pins": "its pins can't be seen from a test",
     "world": "what it senses is up to the world",
     "power": "its power can't be cut by a test",
     "reset": "it can't be reset by a test",

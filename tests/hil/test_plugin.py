@@ -272,6 +272,25 @@ class TestMqttBoards:
         assert chat.insist("arm", "brightness").text == "30 %"
 
 
+WIRE = """
+from machine import Pin
+
+into, out = Pin(4, Pin.IN), Pin(2, Pin.OUT)
+while True:
+    out.value(into.value())
+"""
+
+
+def test_pins_are_driven_and_seen(make_board: Callable[..., Board], tmp_path: Path) -> None:
+    (tmp_path / "main.py").write_text(WIRE)
+    pins = make_board(str(tmp_path)).pins
+    for level in (1, 0, 1):
+        pins[4].value = level
+        pins[2].until(level)
+    assert pins[2].mode == "out"
+    assert [change.value for change in pins.history if change.pin == 2][-3:] == [1, 0, 1]
+
+
 @pytest.mark.board("../../hil/examples/lamp/robot", name="teller", uid="ab12")
 def test_a_marker_says_what_the_board_runs(chat: Chat, board: Board) -> None:
     assert (board.name, board.uid) == ("teller", "ab12")

@@ -296,7 +296,7 @@ def test_the_command_begins_a_project_whose_tests_pass(project: Project) -> None
     assert again.returncode == 2
     assert "there is something already" in again.stderr
     project.folder = lamp
-    assert "5 passed" in project.run()
+    assert "6 passed" in project.run()
 
 
 def test_the_command_starts_a_board_and_says_where(project: Project) -> None:

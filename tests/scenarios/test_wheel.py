@@ -71,13 +71,13 @@ def test_the_lock_file_names_all_that_the_wheel_needs(installed: Path) -> None:
 def test_a_strangers_project_is_tested_without_hardware(installed: Path, tmp_path: Path) -> None:
     project = tmp_path / "lamp"
     subprocess.run([installed / "boardtalk", "hil", "new", project], check=True, capture_output=True)
-    assert "5 passed" in outcome(installed, project)
+    assert "6 passed" in outcome(installed, project)
     wanted = ("pytest-xdist==", "execnet==")
     lock = re.split(r"^(?=\S)", (ROOT / "requirements-dev.lock").read_text(), flags=re.MULTILINE)
     (tmp_path / "lock").write_text("".join(block for block in lock if block.startswith(wanted)))
     install = [*PIP, "--python", str(installed / "python"), "install", "--require-hashes", "--no-deps"]
     subprocess.run([*install, "-r", str(tmp_path / "lock")], check=True, timeout=60)
-    assert "5 passed" in outcome(installed, project, "-n", "2")
+    assert "6 passed" in outcome(installed, project, "-n", "2")
 
 
 def outcome(installed: Path, project: Path, *options: str) -> str:

@@ -8,6 +8,12 @@ def test_it_shines(chat):
     assert chat.send("lamp", "brightness").text == "30 %"
 
 
+@pytest.mark.board_needs("pins")
+def test_its_led_gets_its_share_of_power(chat, board):
+    chat.send("lamp", "shine 50")
+    assert board.pins[25].duty == 65535 // 2
+
+
 def test_it_can_only_be_so_bright(chat):
     answer = chat.send("lamp", "shine 300")
     assert answer.state == "rejected"

@@ -2,9 +2,12 @@
 
 import asyncio
 
+from machine import PWM, Pin
+
 from boardtalk import Arg, Board
 
 lamp = Board("lamp", version="1.0", about="a lamp that blinks")
+led = PWM(Pin(25), freq=1000, duty_u16=0)
 level = 0
 
 
@@ -14,6 +17,7 @@ level = 0
 def shine(brightness):
     global level
     level = brightness
+    led.duty_u16(level * 65535 // 100)
     return level
 
 
