@@ -43,6 +43,7 @@ from boardtalk.sdk import (
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from boardtalk.modules.iot_bridge.dictionary import Command
     from boardtalk.modules.iot_bridge.live import Live
 
 DEFAULT_TTL_S: Final = {"query": 10, "action": 10, "motion": 1, "config": 60, "stop": 1}
@@ -53,6 +54,8 @@ MAX_UNDER_WAY: Final = 1000
 NOW_OR_NEVER_S: Final = 1
 """What `expiry = 0` means on a line that takes its time."""
 DEFAULT_LEASE_MS: Final = 500
+UNATTENDED_LEASE_MS: Final = 2000
+"""Of an action that takes long, such as heating: nobody looks, and a lease that runs out is no mere pause."""
 RENEWALS_PER_LEASE: Final = 5
 """Three of five may be lost before the board stops."""
 RESTART_PAUSES_S: Final = (0.1, 0.5, 1.0, 2.0, 5.0)
@@ -311,11 +314,10 @@ class IotBridge(Module):
         asks = order.command.cls == "query"  # that does no harm, and may well be typed right after a stop
         if not asks:
             robot.require_newer(message)
-        motion = order.command.cls == "motion"
-        robot.require_ready(soon=not motion)
+        lease_ms = self._lease_ms(robot, order.command)
+        robot.require_ready(soon=not lease_ms)
         self._require_room()
         ttl_s = self._time_left(message, order)
-        lease_ms = self._leases.get(robot.name, DEFAULT_LEASE_MS) if motion else 0
         command_id = robot.command_id(message)
         self.context.explain(
             message,
@@ -336,8 +338,14 @@ class IotBridge(Module):
         robot.running[command_id] = running
         self._journal.taken(message, order.index)
         self._give(robot, running, request)
-        if motion:
+        if lease_ms:
             self.context.spawn(self._renew(robot, running, self._link), f"lease of {robot.name}")
+
+    def _lease_ms(self, robot: Robot, command: Command) -> int:
+        """For how long a command goes on without being renewed; 0: it needs no lease."""
+        if command.cls == "motion":
+            return self._leases.get(robot.name, DEFAULT_LEASE_MS)
+        return UNATTENDED_LEASE_MS if command.unattended else 0
 
     def _cancel(self, robot: Robot, message: Message, wanted: str) -> None:
         """End the commands that the sender has begun, or the one that he names."""
@@ -370,14 +378,14 @@ class IotBridge(Module):
         return left
 
     async def _renew(self, robot: Robot, running: Running, link: LinkClient) -> None:
-        """Keep a motion's lease alive while it runs; it ends by itself within its declared limit.
+        """Keep a command's lease alive while it runs; it ends by itself within its declared limit.
 
         Not over a restart of the link process: motion never resumes.
         """
-        motion = running.request
-        while robot.running.get(motion.id) is running and running.link is link:
-            link.renew(robot.name, motion.id, motion.lease_ms)
-            await asyncio.sleep(motion.lease_ms / 1000 / RENEWALS_PER_LEASE)
+        command = running.request
+        while robot.running.get(command.id) is running and running.link is link:
+            link.renew(robot.name, command.id, command.lease_ms)
+            await asyncio.sleep(command.lease_ms / 1000 / RENEWALS_PER_LEASE)
 
     async def _rearm(self, robot: Robot, message: Message) -> None:
         try:

@@ -262,3 +262,19 @@ async def test_a_robot_that_can_not_have_its_address_leaves_the_others_in_peace(
         other.unplug()
         board.unplug()
         await gateway.state_of("rover", "offline")
+
+
+async def test_c10_a_board_that_declares_a_longer_motion_is_refused_and_says_why(
+    tmp_path: Path, board: FakeBoard
+) -> None:
+    board.text = board.text.replace(b'"class": "motion"', b'"class": "motion", "limit": 20')
+    async with bridge(tmp_path, rover=board) as (module, gateway):
+        await until(lambda: "forward" in gateway.contacts["rover"].about)
+        assert not gateway.contacts["rover"].online
+        assert "motion 'forward' may run 20 s: motion must end by itself within 10 s" in (
+            gateway.contacts["rover"].about
+        )
+        module.on_message(a_message("forward 5", id_="far", row=1))
+        assert await gateway.end("far") is State.REJECTED
+        assert "motion 'forward' may run 20 s" in gateway.ends["far"].detail
+    assert not board.executed

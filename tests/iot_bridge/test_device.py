@@ -234,7 +234,6 @@ async def test_a_port_where_nobody_answers_is_told_with_what_it_printed(
         b'{"name": "x", "commands": 5}',
         b"[" * 20_000,
         b'{"name": "x", "commands": [{"name": "<script>"}]}',
-        b'{"name": "x", "commands": [{"name": "go", "class": "motion", "limit": 1e9}]}',
     ],
 )
 async def test_a_senseless_dictionary_is_a_clear_error(
