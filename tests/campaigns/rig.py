@@ -101,11 +101,16 @@ class Desk:
 
     async def call(self, to: str) -> str:
         """Ask for live control; the id of the call."""
+        call = await self.ring(to)
+        assert call, self._replies[-1]
+        return call
+
+    async def ring(self, to: str) -> str:
+        """Ask for live control; the id of the call, or "" if it is refused."""
         seen = len(self._replies)
         self.send(op="call", to=to)
         await self.wait(lambda: len(self._replies) > seen, f"an answer to the call to {to}")
-        assert self._replies[-1]["type"] == "called", self._replies[-1]
-        return str(self._replies[-1]["call"])
+        return str(self._replies[-1].get("call", ""))
 
     async def do(self, to: str, body: str, name: str = "", **more: object) -> str:
         """Say something and wait for its end."""
@@ -157,7 +162,7 @@ class Desk:
             case "presence":
                 self.presence.append((time.monotonic(), event["address"], event.get("state", "")))
             case "call":
-                self.calls.append(event)
+                self.calls.append(event | {"heard": time.monotonic()})
             case "message":
                 message = event["message"]
                 self.answers[message.get("refid", "")] = message["body"]
