@@ -684,6 +684,20 @@ async def test_who_was_kept_from_a_message_can_t_read_it_by_asking_why(tmp_path:
                 await hub.why("carol", name)
 
 
+async def test_who_asks_why_without_end_is_refused_and_others_are_not(tmp_path: Path) -> None:
+    async with gateway(tmp_path) as hub:
+        with hub.attach("bob") as bob:
+            hub.accept(hello())
+            await events(bob, delivered(1))
+        asked = [hub.why("alice", "m1") for _ in range(100)]
+        refused = [
+            each for each in await asyncio.gather(*asked, return_exceptions=True) if type(each) is Refused
+        ]
+        assert 70 < len(refused) < 100
+        assert {each.code for each in refused} == {Code.BUSY}
+        assert (await hub.why("bob", "m1")).message.id == "m1"
+
+
 @pytest.mark.parametrize("row", [2**63, -1])
 async def test_a_module_can_t_block_the_store_by_explaining_what_is_not_there(
     tmp_path: Path, row: int
