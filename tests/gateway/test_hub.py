@@ -579,10 +579,11 @@ async def test_an_address_of_one_module_is_not_another_s(tmp_path: Path) -> None
             thief.context.send(Message(sender="rover", to="alice", body="I am the rover"))
 
 
-async def test_a_front_end_that_reads_nothing_is_cut_off_and_the_others_go_on(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(("limit", "most"), [("EVENTS", 5), ("CHARS", 20)])
+async def test_c17_a_front_end_that_reads_nothing_is_cut_off_and_the_others_go_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit: str, most: int
 ) -> None:
-    monkeypatch.setattr("boardtalk.sessions.MAX_SESSION_EVENTS", 5)
+    monkeypatch.setattr(f"boardtalk.sessions.MAX_SESSION_{limit}", most)
     async with gateway(tmp_path) as hub:
         with hub.attach("bob") as lazy, hub.attach("bob") as diligent:
             seen = 0

@@ -260,7 +260,7 @@ async def test_a_full_disk_does_not_keep_a_board_away(board: FakeBoard, tmp_path
         assert device.dictionary.name == "rover"
 
 
-async def test_a_flood_of_reports_is_limited_and_counted(device: Device, board: FakeBoard) -> None:
+async def test_c17_a_flood_of_reports_is_limited_and_counted(device: Device, board: FakeBoard) -> None:
     began = time.monotonic()
     for _ in range(200):
         for _ in range(10):
