@@ -29,16 +29,17 @@ PROMISES = {
     8: "Stop latches: what was said before dies in gateway and board; a reset never restarts motion",
     9: "Dead-man: outputs off ≤ lease (500 ms) + 100 ms, by the board's own clock; "
     "overrun ≤ v·(lease + 0.1 s) + v²/2a",
-    10: "Motion without a held control is finite: ≤ 10 s",
-    11: "One holder per robot",
+    10: "Motion without a held control is finite: ≤ 10 s; what acts for longer is renewed each 3 s",
+    11: "One holder per robot; taking over is explicit, logged, and stops first",
     12: "Links recover without a person, usable ≤ 1 s after the board answers; motion never resumes",
     13: "Offline is shown ≤ 5 s idle, ≤ 600 ms moving",
     14: "Ready ≤ 5 s after kill -9; pending motion never replays",
-    15: "A bad module blocks nobody",
-    16: "Authorising modules fail closed, cosmetic ones are skipped",
-    17: "Back-pressure is explicit: 50 a device, 1,000 in all, then `rejected(busy)` ≤ 100 ms",
-    18: "Full or failing disk: commands refused with the reason ≤ 100 ms, stop works, what was accepted "
-    "stays; recovery ≤ 5 s",
+    15: "A bad module blocks nobody: others' p99 < 2×",
+    16: "Authorising modules fail closed, cosmetic ones are skipped; both visibly",
+    17: "Back-pressure is explicit: 50 a device, 1,000 in all, then `rejected(busy)` ≤ 100 ms; who does not "
+    "read is cut off at 1 MB or 10 s",
+    18: "Full or failing disk: commands refused with the reason ≤ 100 ms, stop and dead-man work, what was "
+    "accepted stays; recovery ≤ 5 s",
     19: "Torn or corrupt files never execute a wrong command nor prevent a start (≤ 5 s)",
     20: "Broker dead or corrupt: serial boards and local chat go on; it is back ≤ 5 s",
 }

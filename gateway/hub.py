@@ -15,6 +15,7 @@ from boardtalk import witness
 from boardtalk.chain import Chain, Outcome, Passage
 from boardtalk.events import Delivery, Event, Presence, Update
 from boardtalk.handover import Handover
+from boardtalk.quota import Quota
 from boardtalk.receipts import Receipts
 from boardtalk.sdk import (
     SYSTEM,
@@ -73,6 +74,7 @@ class Hub:
         """What was said to people, and was under way when the last gateway ended."""
         self._sessions = Sessions(self.witness)
         self._unfinished = Unfinished(store, directory, self._sessions)
+        self._questions = Quota("questions what became of messages")
         self._receipts = Receipts(store, directory, self.tell)
         self._handover = Handover(store, self._sessions, self)
         self._waiting: dict[tuple[str, str], deque[tuple[Message, int, Status | None]]] = {}
@@ -191,8 +193,9 @@ class Hub:
             message_id: its id, or ``~ROW``; "" for the last one that he sent.
 
         Raises:
-            Refused: there is no such message of his, nor may he look at others'.
+            Refused: there is no such message of his, nor may he look at others'; or he asks too often.
         """
+        self._questions.take(user)
         everybody = self.directory.allowed(user, "inspect")
         found = await self.store.explain(message_id, user, everybody=everybody)
         if found is None:

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 MAX_SESSION_EVENTS: Final = 10_000
 """A front-end that leaves more events than this unread is cut off."""
+MAX_SESSION_CHARS: Final = 16 << 20
+"""… or more text than this. A page of what waited for somebody fits."""
 
 log = structlog.get_logger()
 
@@ -42,6 +44,8 @@ class Session:
         """Deliveries that were not handed over yet, by identity."""
         self._handed_over = handed_over
         self._events: deque[Event] = deque()
+        self._chars = 0
+        """Of the messages among them."""
         self._wake = asyncio.Event()
         self._closed = False
 
@@ -52,12 +56,13 @@ class Session:
         """
         if self._closed:
             return False
-        if len(self._events) >= MAX_SESSION_EVENTS:
+        if len(self._events) >= MAX_SESSION_EVENTS or self._chars >= MAX_SESSION_CHARS:
             log.warning("front-end too slow: cut off", user=self.address, unread=len(self._events))
             self.close()
             return False
         if isinstance(event, Delivery):
             self.open[id(event)] = event
+            self._chars += len(event.message.body)
         self._events.append(event)
         self._wake.set()
         return True
@@ -91,6 +96,7 @@ class Session:
             self._wake.clear()
             if batch := list(self._events):
                 self._events.clear()
+                self._chars = 0
                 yield batch
             if self._closed:
                 return

@@ -30,6 +30,8 @@ class Dictionary:
 
     def add(self, kind, name, code, args, returns, help="", limit=0, cls=""):
         """Add an entry to its kind, where a name can be once."""
+        if cls == "motion" and limit > 10:
+            raise ValueError("motion '%s' takes 10 s at most" % name)
         entries = getattr(self, kind)
         for entry in entries:
             if entry.name == name:

@@ -83,6 +83,8 @@ class Dispatcher:
                 link.outbox.add(_TYPE_STARTED, pack(_STARTED, id_))
                 asyncio.create_task(self._run(job, value))
                 return
+            if job.moves:
+                raise ValueError("motion needs async def, or nothing ends it")
             job.done(value)
         except Exception as error:
             job.settle(_OUTCOME_FAILED, words(error))
@@ -162,7 +164,7 @@ class Dispatcher:
         now = ticks_ms()
         late = False
         for job in self._jobs:
-            late = (job.tick(now) and job.moves) or late
+            late = job.tick(now) or late
         for ends in self._held.values():
             late = ticks_diff(ends, now) <= 0 or late
         if late:

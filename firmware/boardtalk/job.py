@@ -13,7 +13,7 @@ _OUTCOME_FAILED = const(0x01)
 # end
 
 _MAX_LEASE_MS = const(2000)
-_LONGEST_MOTION_S = const(10)
+_ALONE_S = const(10)  # what may take longer needs a lease
 _GRACE_MS = const(1000)  # for an ended job to clean up
 _MAX_REASON_BYTES = const(238)  # what RESULT leaves of a payload
 
@@ -25,19 +25,17 @@ class Job:
         self.id = id_
         self.command = command
         self.moves = command.cls == "motion"
+        self.leased = self.moves or (command.cls == "action" and command.limit > _ALONE_S)
         self.outcome = None
         """How it ends, once that is settled."""
         self.data = b""
         """What it returned, packed, or the reason why it failed."""
-        limit = command.limit
-        self._due = ticks_add(
-            ticks_ms(), int(1000 * (min(limit, _LONGEST_MOTION_S) if self.moves else limit))
-        )
+        self._due = ticks_add(ticks_ms(), int(1000 * command.limit))
         self.task = None
         self.renew(lease_ms)
 
     def renew(self, lease_ms):
-        """Let motion go on for `lease_ms` from now."""
+        """Let it go on for `lease_ms` from now, if it needs a lease."""
         self._lease = ticks_add(ticks_ms(), min(lease_ms, _MAX_LEASE_MS))
 
     def settle(self, outcome, reason):
@@ -59,14 +57,14 @@ class Job:
             self.task.cancel()
 
     def tick(self, now):
-        """End it if it has run out of its lease or time. Returns whether it has."""
-        if self.outcome is None and self.moves and ticks_diff(self._lease, now) <= 0:
+        """End it if it has run out of its lease or time. Returns whether outputs must go off."""
+        if self.outcome is None and self.leased and ticks_diff(self._lease, now) <= 0:
             self.end(_OUTCOME_FAILED, "the lease ran out")
-        elif ticks_diff(self._due, now) <= 0:
+            return True
+        if ticks_diff(self._due, now) <= 0:
             self.end(_OUTCOME_FAILED, "it took too long")
-        else:
-            return False
-        return True
+            return self.moves
+        return False
 
     async def run(self, work):
         """Do the work; then it is settled how it ends."""

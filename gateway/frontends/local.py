@@ -324,6 +324,7 @@ async def _pump(session: Session, channel: Channel[Request]) -> None:
             if isinstance(event, Delivery):
                 await channel.drained()
                 session.handed_over(event)
+        await channel.drained()
 
 
 def _plain(entry: HistoryEntry) -> dict[str, Any]:

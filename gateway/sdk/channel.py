@@ -69,8 +69,7 @@ class Channel(Generic[T]):
         if self._writer.is_closing():
             raise ServiceError("the connection is closed")
         if self._writer.transport.get_write_buffer_size() > MAX_UNREAD_BYTES:
-            self.close()
-            raise ServiceError("the other end does not read what it gets: cut off")
+            raise self._cut_off()
         self._writer.write(self._encoder.encode(value) + b"\n")
 
     async def drained(self) -> None:
@@ -84,7 +83,7 @@ class Channel(Generic[T]):
             async with asyncio.timeout(READ_WITHIN_S):
                 await self._writer.drain()
         except TimeoutError:
-            raise ServiceError("the other end does not read what it gets: cut off") from None
+            raise self._cut_off() from None
         except OSError as error:
             raise ServiceError("the connection is closed") from error
 
@@ -115,3 +114,8 @@ class Channel(Generic[T]):
     def close(self) -> None:
         """Close this end."""
         self._writer.close()
+
+    def _cut_off(self) -> ServiceError:
+        """Close at once: `close` would wait until the other end has read the rest, which it does not."""
+        self._writer.transport.abort()
+        return ServiceError("the other end does not read what it gets: cut off")

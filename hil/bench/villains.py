@@ -47,7 +47,7 @@ def rows() -> Iterator[Row]:
         yield Row.against(name, wild, "ms", len(delays[1]), calm)
 
 
-async def measure() -> tuple[list[float], list[float]]:
+async def measure(rounds: int = ROUNDS, seconds: float = SECONDS) -> tuple[list[float], list[float]]:
     """Milliseconds that others' messages take: with the villains in place, but at peace; and provoked."""
     first, *others = _villains()
     quick = [each for each in others if each.values["crime"] != "start slowly"]
@@ -61,13 +61,13 @@ async def measure() -> tuple[list[float], list[float]]:
     calm: list[float] = []
     wild: list[float] = []
     async with bench(first, users=dict.fromkeys(people, "operator")) as gateway:
-        for _ in range(ROUNDS):
+        for _ in range(rounds):
             await gateway.apply(first, *quick)
             await asyncio.sleep(PAUSE_S)
-            calm += await _delays(gateway, SECONDS)
+            calm += await _delays(gateway, seconds)
             starting = asyncio.create_task(gateway.apply(first, *others))
             provoking = asyncio.create_task(_provoke(gateway))
-            wild += await _delays(gateway, SECONDS)
+            wild += await _delays(gateway, seconds)
             provoking.cancel()
             await asyncio.gather(provoking, starting, return_exceptions=True)
     return calm, wild

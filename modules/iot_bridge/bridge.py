@@ -17,7 +17,7 @@ from boardtalk.modules.iot_bridge.errors import DictionaryError, LinkError
 from boardtalk.modules.iot_bridge.frames import Outcome
 from boardtalk.modules.iot_bridge.journal import Journal
 from boardtalk.modules.iot_bridge.language import commands
-from boardtalk.modules.iot_bridge.robots import ID_MASK, MAX_LISTENERS, Robot, Running
+from boardtalk.modules.iot_bridge.robots import ID_MASK, MAX_LISTENERS, TAKEN_S, Robot, Running
 from boardtalk.modules.iot_bridge.service import api
 from boardtalk.modules.iot_bridge.service.client import LinkClient
 from boardtalk.modules.iot_bridge.trace import describe
@@ -43,6 +43,7 @@ from boardtalk.sdk import (
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from boardtalk.modules.iot_bridge.dictionary import Command
     from boardtalk.modules.iot_bridge.live import Live
 
 DEFAULT_TTL_S: Final = {"query": 10, "action": 10, "motion": 1, "config": 60, "stop": 1}
@@ -53,6 +54,8 @@ MAX_UNDER_WAY: Final = 1000
 NOW_OR_NEVER_S: Final = 1
 """What `expiry = 0` means on a line that takes its time."""
 DEFAULT_LEASE_MS: Final = 500
+UNATTENDED_LEASE_MS: Final = 2000
+"""Of an action that takes long, such as heating: nobody looks, and a lease that runs out is no mere pause."""
 RENEWALS_PER_LEASE: Final = 5
 """Three of five may be lost before the board stops."""
 RESTART_PAUSES_S: Final = (0.1, 0.5, 1.0, 2.0, 5.0)
@@ -80,12 +83,15 @@ OWN_WORDS: Final = (
     Completion("help", "what it can do"),
     Completion("stop", "stop at once, until rearm"),
     Completion("rearm", "let it move again after a stop"),
+    Completion("take over", "stop it and have it for yourself, whoever drives it now"),
     Completion("cancel", "end what you have begun; `cancel ID`: that command, whoever began it"),
     Completion("watch", "CHANNEL: show telemetry as it comes; `unwatch` ends that"),
 )
 """What the bridge itself understands, for every robot."""
 
 
+FOR_EVERYBODY: Final = frozenset({"query", "stop"})
+"""Classes of commands that are obeyed whoever has the robot for himself."""
 STOP_WORDS: Final = frozenset({"stop", "halt"})
 NOT_STOPPED: Final = "\nNOTHING WAS STOPPED: type `stop` alone"
 """Said of a text with such a word that was no stop: its author may believe it was."""
@@ -199,7 +205,9 @@ class IotBridge(Module):
             return PASS
         if not self.context.allowed(call.sender, "motion", call.to):
             raise Refused(Code.DENIED, f"your role does not let you move {call.to}")
+        robot.require_hold(call.sender, self.context.now())
         self._live[call.id] = held = live.take(robot, call.control)
+        robot.steered_by, robot.taken_until = call.sender, 0.0
         self._let_go(held)
         return CONSUMED
 
@@ -213,6 +221,7 @@ class IotBridge(Module):
         """When a call is over, the outputs go off at once, not only when the lease has run out."""
         held = self._live.pop(call.id, None) if state.over else None
         if held is not None:
+            self._robots[held.robot].steered_by = ""
             self._let_go(held)
 
     def _let_go(self, held: Live) -> None:
@@ -286,7 +295,12 @@ class IotBridge(Module):
             case ["rearm"]:
                 robot.require_newer(message)
                 self._allow(message, "rearm")
+                robot.require_hold(message.sender, self.context.now())
                 self.context.spawn(self._rearm(robot, message), f"rearm {robot.name}")
+            case ["take", "over"]:
+                robot.require_newer(message)
+                self._allow(message, "motion")
+                self.context.spawn(self._take_over(robot, message), f"take over {robot.name}")
             case ["cancel", *ids] if len(ids) <= 1:
                 self._cancel(robot, message, "".join(message.body.split()[1:]))
             case [("watch" | "unwatch") as word, *channels] if len(channels) <= 1:
@@ -311,11 +325,12 @@ class IotBridge(Module):
         asks = order.command.cls == "query"  # that does no harm, and may well be typed right after a stop
         if not asks:
             robot.require_newer(message)
-        motion = order.command.cls == "motion"
-        robot.require_ready(soon=not motion)
+        if order.command.cls not in FOR_EVERYBODY:
+            robot.require_hold(message.sender, self.context.now())
+        lease_ms = self._lease_ms(robot, order.command)
+        robot.require_ready(soon=not lease_ms)
         self._require_room()
         ttl_s = self._time_left(message, order)
-        lease_ms = self._leases.get(robot.name, DEFAULT_LEASE_MS) if motion else 0
         command_id = robot.command_id(message)
         self.context.explain(
             message,
@@ -334,10 +349,18 @@ class IotBridge(Module):
         )
         running = Running(message, request, order.index, self.context.now() + ttl_s, robot.board.boot)
         robot.running[command_id] = running
+        if order.command.cls == "motion" and robot.board.state is api.BoardState.READY:
+            robot.taken_until = 0.0
         self._journal.taken(message, order.index)
         self._give(robot, running, request)
-        if motion:
+        if lease_ms:
             self.context.spawn(self._renew(robot, running, self._link), f"lease of {robot.name}")
+
+    def _lease_ms(self, robot: Robot, command: Command) -> int:
+        """For how long a command goes on without being renewed; 0: it needs no lease."""
+        if command.cls == "motion":
+            return self._leases.get(robot.name, DEFAULT_LEASE_MS)
+        return UNATTENDED_LEASE_MS if command.unattended else 0
 
     def _cancel(self, robot: Robot, message: Message, wanted: str) -> None:
         """End the commands that the sender has begun, or the one that he names."""
@@ -370,23 +393,44 @@ class IotBridge(Module):
         return left
 
     async def _renew(self, robot: Robot, running: Running, link: LinkClient) -> None:
-        """Keep a motion's lease alive while it runs; it ends by itself within its declared limit.
+        """Keep a command's lease alive while it runs; it ends by itself within its declared limit.
 
         Not over a restart of the link process: motion never resumes.
         """
-        motion = running.request
-        while robot.running.get(motion.id) is running and running.link is link:
-            link.renew(robot.name, motion.id, motion.lease_ms)
-            await asyncio.sleep(motion.lease_ms / 1000 / RENEWALS_PER_LEASE)
+        command = running.request
+        while robot.running.get(command.id) is running and running.link is link:
+            link.renew(robot.name, command.id, command.lease_ms)
+            await asyncio.sleep(command.lease_ms / 1000 / RENEWALS_PER_LEASE)
 
     async def _rearm(self, robot: Robot, message: Message) -> None:
+        epoch = robot.board.epoch
         try:
             await self._link.rearm(robot.name, message.sender)
         except (LinkError, ServiceError) as error:
             self._end(message, (Code.FAILED, State.FAILED), str(error))
         else:
+            robot.armed(epoch)
             self._end(message, (Code.DONE, State.DONE), "armed: it may move again")
             self._say(robot.name, robot.followers - {message.sender}, f"armed by {message.sender}")
+
+    async def _take_over(self, robot: Robot, message: Message) -> None:
+        """Stop a robot and keep it for who says so: whoever had it loses it, with all that he has said."""
+        user = message.sender
+        before = robot.take_over(user, self.context.now())
+        self.context.log.warning("taken over", robot=robot.name, by=user, before=before)
+        for call_id in [call_id for call_id, held in self._live.items() if held.robot == robot.name]:
+            self.context.end_call(call_id, f"{user} takes over")
+        try:
+            confirmed = await self._link.stop(robot.name, user)
+        except (LinkError, ServiceError) as error:
+            self._end(message, (Code.FAILED, State.FAILED), f"not stopped: {error}")
+            return
+        if confirmed:
+            text = f"stopped, and yours: `{robot.name}: rearm`, and move it within {TAKEN_S:g} s"
+            self._end(message, (Code.DONE, State.DONE), text)
+        else:
+            self._end(message, (Code.FAILED, State.FAILED), f"{robot.name} has not confirmed that it stopped")
+        self._say(robot.name, robot.followers - {user}, f"stopped and taken over by {user}")
 
     def _watch(self, robot: Robot, message: Message, name: str, *, start: bool) -> None:
         """Show a telemetry channel to the sender as it comes, or no longer."""

@@ -83,6 +83,11 @@ class Command(msgspec.Struct, frozen=True, kw_only=True, dict=True):
                 f"within {MAX_MOTION_S:g} s"
             )
 
+    @property
+    def unattended(self) -> bool:
+        """Whether it acts for longer than anything may that nobody renews."""
+        return self.cls == "action" and self.limit > MAX_MOTION_S
+
     @cached_property
     def args_format(self) -> Packing:
         """How the arguments are packed."""

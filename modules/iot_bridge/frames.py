@@ -112,7 +112,7 @@ class Type(IntEnum):
     DICTIONARY_GET = 0x0002
     DICTIONARY = 0x0003
     RENEW = 0x0004
-    """Host: the lease of a running motion, again (DGRAM); a lease of 0 cancels a command (DATA)."""
+    """Host: the lease of a running command, again (DGRAM); a lease of 0 cancels a command (DATA)."""
     STOP = 0x0006
     """Host: outputs off, latch (URGENT)."""
     STOPPED = 0x0007
@@ -220,7 +220,7 @@ CommandHead = Struct(
     "ttl_ms" / Int32ul * "milliseconds left; kept true by the sender at each repetition",
     "id" / Int32ul * "the ledger row's low 32 bits; the board executes an id at most once",
     "epoch" / Int16ul * "older than the board's: rejected",
-    "lease_ms" / Int16ul * "motion: the board stops it if not renewed within this; else 0",
+    "lease_ms" / Int16ul * "motion, long actions: ended if not renewed within this; else 0",
 )
 """Followed by the arguments, packed as the dictionary says."""
 

@@ -31,6 +31,8 @@ WATCH_PAUSE_S: Final = 1.0
 PROGRESS_PAUSE_S: Final = 0.5
 """Between two reports of how far a command is."""
 ID_MASK: Final = 0xFFFF_FFFF
+TAKEN_S: Final = 30.0
+"""For so long at most a robot is kept for who took it over, so that he can re-arm it and move it."""
 UNSTORED: Final = 1 << 31
 """Added to the ids of commands that are not in the ledger."""
 
@@ -93,6 +95,12 @@ class Robot:
     stopped: float = 0.0
     """When its epoch rose last, by a stop or a restart; the clock of `Message.accepted`."""
     running: dict[int, Running] = field(default_factory=dict)
+    steered_by: str = ""
+    """Who has a call with it."""
+    taken_by: str = ""
+    """Who took it over last."""
+    taken_until: float = 0.0
+    """Until then it is kept for him, on the clock of `Context.now`."""
     followers: set[str] = field(default_factory=set)
     """Who talked to it: they hear its events and log lines."""
     watchers: dict[str, set[str]] = field(default_factory=dict)
@@ -162,6 +170,34 @@ class Robot:
         if message.accepted < self.stopped:
             raise Refused(Code.FAILED, STOPPED_FIRST)
 
+    def holder(self, now: float) -> str:
+        """Who has it for himself at `now`: took it over, steers it, or has it moving; "" if nobody."""
+        if now < self.taken_until:
+            return self.taken_by
+        return self.steered_by or next(filter(None, map(self._mover, self.running.values())), "")
+
+    def require_hold(self, user: str, now: float) -> None:
+        """See that nobody else has it.
+
+        Raises:
+            Refused: somebody does, and his sequence of commands is not to be mixed with others'.
+        """
+        holder = self.holder(now)
+        if holder not in ("", user):
+            cure = f"`{self.name}: take over` stops it and gives it to you"
+            raise Refused(Code.BUSY, f"{holder} has {self.name} just now; {cure}")
+
+    def take_over(self, user: str, now: float) -> str:
+        """Keep it for a user from now on; who had it."""
+        before = self.holder(now)
+        self.taken_by, self.taken_until = user, now + TAKEN_S
+        return before
+
+    def armed(self, epoch: int) -> None:
+        """Note that it may move again since this epoch, of which it tells by itself a moment later."""
+        if (self.board.state, self.board.epoch) == (BoardState.LATCHED, epoch):
+            self.board = replace(self.board, state=BoardState.READY)
+
     def command_id(self, message: Message) -> int:
         """The id of a message's command on the wire: its ledger row's low 32 bits."""
         return message.row & ID_MASK or UNSTORED + next(self._unstored) % UNSTORED
@@ -204,6 +240,11 @@ class Robot:
         """A telemetry channel, by name."""
         channels = self.dictionary.telemetry if self.dictionary else ()
         return next((channel for channel in channels if channel.name == name), None)
+
+    def _mover(self, running: Running) -> str:
+        """Who moves it by a command under way; "" if that moves nothing."""
+        command = self.declared(running)
+        return running.message.sender if command and command.cls == "motion" else ""
 
     def _away(self) -> str:
         detail = self.board.detail or "it does not answer"

@@ -66,6 +66,10 @@ class Desk:
         """By the id of what they answer."""
         self.presence: list[tuple[float, str, str]] = []
         """When it came, whose, and which state."""
+        self.online: dict[str, bool] = {}
+        """Who is there, as far as it was told."""
+        self.bodies: list[str] = []
+        """Of all messages."""
         self.calls: list[Json] = []
         self.open = True
         self._path, self._user = state / "control.sock", user
@@ -101,11 +105,20 @@ class Desk:
 
     async def call(self, to: str) -> str:
         """Ask for live control; the id of the call."""
+        call = await self.ring(to)
+        assert call, self._replies[-1]
+        return call
+
+    async def ring(self, to: str) -> str:
+        """Ask for live control; the id of the call, or "" if it is refused."""
+        return str((await self.ask(op="call", to=to)).get("call", ""))
+
+    async def ask(self, **request: object) -> Json:
+        """The answer to a request that has one."""
         seen = len(self._replies)
-        self.send(op="call", to=to)
-        await self.wait(lambda: len(self._replies) > seen, f"an answer to the call to {to}")
-        assert self._replies[-1]["type"] == "called", self._replies[-1]
-        return str(self._replies[-1]["call"])
+        self.send(**request)
+        await self.wait(lambda: len(self._replies) > seen, f"an answer to {request}")
+        return self._replies[-1]
 
     async def do(self, to: str, body: str, name: str = "", **more: object) -> str:
         """Say something and wait for its end."""
@@ -155,12 +168,14 @@ class Desk:
                 self.states.setdefault(event["message_id"], []).append(status["state"])
                 self.details[event["message_id"]] = status.get("detail", "")
             case "presence":
+                self.online[event["address"]] = event["online"]
                 self.presence.append((time.monotonic(), event["address"], event.get("state", "")))
             case "call":
-                self.calls.append(event)
+                self.calls.append(event | {"heard": time.monotonic()})
             case "message":
                 message = event["message"]
                 self.answers[message.get("refid", "")] = message["body"]
+                self.bodies.append(message["body"])
             case _:
                 self._replies.append(event)
         self._came.set()

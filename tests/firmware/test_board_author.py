@@ -61,11 +61,14 @@ async def test_the_program_in_parts_is_one_that_works(tmp_path: Path) -> None:
     async with EmulatedBoard(program) as board, Peer(board.port) as peer:
         dictionary = await peer.learn()
         assert {command.name for command in dictionary.commands} == {
-            "shine", "turn", "brightness", "motor_state",
+            "shine", "turn", "warm", "brightness", "motor_state",
         }  # fmt: skip
         await peer.do("shine", brightness=50)
         assert await peer.do("brightness") == {"brightness": 49}
         assert (await peer.do("turn", seconds=0.1, side="left"))["turned"] == pytest.approx(0.1)
+        warming = peer.command("warm", minutes=60, lease_ms=200)
+        assert await peer.result(warming) == (Outcome.FAILED, b"the lease ran out")
+        assert await peer.do("brightness") == {"brightness": 0}
         turning = peer.command("turn", seconds=4, side="right")
         await peer.started(turning)
         assert await peer.do("motor_state") == {"on": True}

@@ -4,10 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import struct
+from pathlib import Path
+
+import pytest
 
 from boardtalk.hil.board import EmulatedBoard
 from boardtalk.modules.iot_bridge import frames
+from boardtalk.modules.iot_bridge.cache import DictionaryCache
+from boardtalk.modules.iot_bridge.device import Device
+from boardtalk.modules.iot_bridge.errors import NoHello
 from boardtalk.modules.iot_bridge.frames import Outcome, Type
+from boardtalk.modules.iot_bridge.transports.serial import SerialPort
 
 from .peer import Peer
 
@@ -140,6 +147,54 @@ async def test_motion_ends_after_its_limit(board: EmulatedBoard, peer: Peer) -> 
     assert await peer.result(id_) == (Outcome.FAILED, b"it took too long")
     renewing.cancel()
     await board.until(power=0, stopped=True)
+
+
+async def test_c10_motion_that_nothing_would_end_is_refused_and_outputs_go_off(
+    board: EmulatedBoard, peer: Peer
+) -> None:
+    outcome, reason = await peer.result(peer.command("kick"))
+    assert (outcome, reason) == (Outcome.FAILED, b"ValueError: motion needs async def, or nothing ends it")
+    await board.until(power=0, stopped=True)
+
+
+async def test_c10_an_action_that_may_take_long_ends_when_it_is_not_renewed(
+    board: EmulatedBoard, peer: Peer
+) -> None:
+    id_ = peer.command("heat", lease_ms=300)
+    await board.until(heater=1)
+    renewing = asyncio.create_task(renew(peer, id_, 300))
+    await asyncio.sleep(0.6)
+    assert board.outputs[-1].state["heater"] == 1
+    renewing.cancel()
+    assert await peer.result(id_) == (Outcome.FAILED, b"the lease ran out")
+    await board.until(heater=0)
+
+
+async def test_c10_beside_an_action_that_takes_long_the_robot_moves_and_stays_in_motion_when_it_ends(
+    board: EmulatedBoard, peer: Peer
+) -> None:
+    heating = peer.command("heat", lease_ms=2000)
+    await board.until(heater=1)
+    await move(peer, lease_ms=2000)
+    await board.until(power=100)
+    peer.cancel(heating)
+    assert await peer.result(heating) == (Outcome.CANCELLED, b"cancelled")
+    assert not [record for record in board.outputs if record.state.get("stopped")]
+
+
+async def test_c10_a_motion_longer_than_10_s_can_t_be_declared_and_who_looks_for_the_board_sees_why(
+    tmp_path: Path,
+) -> None:
+    program = tmp_path / "robot"
+    program.mkdir()
+    (program / "main.py").write_text(
+        'from boardtalk import Board\n\nrobot = Board("lazy")\n\n\n'
+        '@robot.command("motion", limit=20)\nasync def crawl():\n    pass\n\n\nrobot.run()\n'
+    )
+    async with EmulatedBoard(program) as board:
+        device = Device(SerialPort(board.port), DictionaryCache(tmp_path / "known"), patience_s=1)
+        with pytest.raises(NoHello, match=r"line 6.*motion .*crawl.* takes 10 s at most"):
+            await device.__aenter__()
 
 
 async def test_one_motion_at_a_time(peer: Peer) -> None:

@@ -81,7 +81,7 @@ async def test_a_message_sent_by_a_module_starts_behind_it() -> None:
 
 
 @pytest.mark.parametrize("failing", [explode, lambda _: "nonsense", lambda _: None])
-async def test_a_failing_module_is_skipped_or_drops_the_message_as_configured(
+async def test_c16_a_failing_module_is_skipped_or_drops_the_message_as_configured(
     failing: Handler,
 ) -> None:
     assert body(await through(failing, add("!"), on_fail="skip")) == "hello!"
@@ -98,7 +98,7 @@ async def test_an_asynchronous_module_that_fails_is_contained_too() -> None:
     assert body(await through(later, add("!"))) == "hello!"
 
 
-async def test_a_module_that_hangs_is_cancelled_at_the_hard_deadline(
+async def test_c15_a_module_that_hangs_is_cancelled_at_the_hard_deadline(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(chain_module, "HARD_DEADLINE_NS", 10_000_000)
@@ -131,7 +131,7 @@ def test_every_verdict_is_counted() -> None:
     assert 0 < health.percentile_ms(50) <= health.percentile_ms(99)
 
 
-def test_a_slow_module_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_c15_a_slow_module_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     ticks = iter([0, 300_000_000])
     monkeypatch.setattr(chain_module, "perf_counter_ns", lambda: next(ticks))
     stage = Stage("m", lambda _: PASS)
@@ -155,7 +155,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     return now
 
 
-def test_a_module_that_fails_three_times_in_five_seconds_is_left_alone_for_a_second_and_then_tried(
+def test_c15_a_module_that_fails_three_times_in_five_seconds_is_left_alone_for_a_second_and_then_tried(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     now, calls = clock(monkeypatch), list[int]()
@@ -179,7 +179,7 @@ def test_a_module_that_fails_three_times_in_five_seconds_is_left_alone_for_a_sec
     assert stage.health.verdicts["rested"] == 7 + 9
 
 
-def test_three_failures_in_more_than_five_seconds_are_no_reason_to_rest(
+def test_c15_three_failures_in_more_than_five_seconds_are_no_reason_to_rest(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     now, calls = clock(monkeypatch), list[int]()
@@ -191,7 +191,7 @@ def test_three_failures_in_more_than_five_seconds_are_no_reason_to_rest(
     assert not stage.rests
 
 
-def test_nothing_goes_past_a_module_that_rests_and_must_not_be_skipped(
+def test_c16_nothing_goes_past_a_module_that_rests_and_must_not_be_skipped(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     clock(monkeypatch)
@@ -200,7 +200,7 @@ def test_nothing_goes_past_a_module_that_rests_and_must_not_be_skipped(
     assert all(isinstance(outcome, Refused) for outcome in outcomes)
 
 
-def test_a_module_that_recovered_is_in_service_again(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_c15_a_module_that_recovered_is_in_service_again(monkeypatch: pytest.MonkeyPatch) -> None:
     now, broken = clock(monkeypatch), [True]
     stage = Stage("m", lambda message: explode(message) if broken[0] else CONSUMED)
     chain = Chain([stage])

@@ -579,10 +579,11 @@ async def test_an_address_of_one_module_is_not_another_s(tmp_path: Path) -> None
             thief.context.send(Message(sender="rover", to="alice", body="I am the rover"))
 
 
-async def test_a_front_end_that_reads_nothing_is_cut_off_and_the_others_go_on(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(("limit", "most"), [("EVENTS", 5), ("CHARS", 20)])
+async def test_c17_a_front_end_that_reads_nothing_is_cut_off_and_the_others_go_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit: str, most: int
 ) -> None:
-    monkeypatch.setattr("boardtalk.sessions.MAX_SESSION_EVENTS", 5)
+    monkeypatch.setattr(f"boardtalk.sessions.MAX_SESSION_{limit}", most)
     async with gateway(tmp_path) as hub:
         with hub.attach("bob") as lazy, hub.attach("bob") as diligent:
             seen = 0
@@ -682,6 +683,20 @@ async def test_who_was_kept_from_a_message_can_t_read_it_by_asking_why(tmp_path:
         for name in ("m1", f"~{found.row}"):
             with pytest.raises(Refused):
                 await hub.why("carol", name)
+
+
+async def test_who_asks_why_without_end_is_refused_and_others_are_not(tmp_path: Path) -> None:
+    async with gateway(tmp_path) as hub:
+        with hub.attach("bob") as bob:
+            hub.accept(hello())
+            await events(bob, delivered(1))
+        asked = [hub.why("alice", "m1") for _ in range(100)]
+        refused = [
+            each for each in await asyncio.gather(*asked, return_exceptions=True) if type(each) is Refused
+        ]
+        assert 70 < len(refused) < 100
+        assert {each.code for each in refused} == {Code.BUSY}
+        assert (await hub.why("bob", "m1")).message.id == "m1"
 
 
 @pytest.mark.parametrize("row", [2**63, -1])

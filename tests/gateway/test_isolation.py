@@ -388,7 +388,7 @@ async def test_the_network_may_be_granted_but_never_the_sockets_of_this_machine(
     ["time.sleep(600)", "all(True for _ in iter(bool, 1))", "os._exit(3)", "os.kill(os.getpid(), 11)"],
     ids=["hangs", "spins", "ends", "crashes"],
 )
-async def test_a_process_that_is_lost_is_started_again(folder: Path, crime: str) -> None:
+async def test_c15_a_process_that_is_lost_is_started_again(folder: Path, crime: str) -> None:
     async with guest(folder) as gateway:
         pid = await ask(gateway, "os.getpid()")
         assert gateway.contact("guest") is not None
@@ -400,7 +400,7 @@ async def test_a_process_that_is_lost_is_started_again(folder: Path, crime: str)
         assert await ask(gateway, "os.getpid()") != pid
 
 
-async def test_one_that_was_lost_is_on_probation_busy_with_one_message_it_keeps_no_other_waiting(
+async def test_c15_one_that_was_lost_is_on_probation_busy_with_one_message_it_keeps_no_other_waiting(
     folder: Path,
 ) -> None:
     async with guest(folder, "word = !") as gateway:
@@ -427,14 +427,14 @@ async def test_a_call_ends_with_the_process_that_answered(folder: Path) -> None:
         assert "has ended" in await gateway.call_is(call, CallState.ENDED)
 
 
-async def test_one_that_eats_memory_gets_no_more_than_it_may(folder: Path) -> None:
+async def test_c15_one_that_eats_memory_gets_no_more_than_it_may(folder: Path) -> None:
     async with guest(folder, "memory_mb = 96") as gateway:
         eat = "[self.hoard.append(bytearray(1 << 20)) for _ in range(500)]"
         assert "MemoryError" in await ask(gateway, eat)
         assert 20 < int(await ask(gateway, "len(self.hoard)")) < 96
 
 
-async def test_one_that_talks_without_end_is_not_listened_to(
+async def test_c15_one_that_talks_without_end_is_not_listened_to(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     async with guest(folder) as gateway:

@@ -210,7 +210,7 @@ async def test_a_module_that_never_finishes_its_clean_up_does_not_hold_up_the_ot
     assert said == ["cleanup diary"]
 
 
-async def test_the_chain_goes_on_without_a_module_that_does_not_start_and_its_reason_is_kept() -> None:
+async def test_c16_the_chain_goes_on_without_a_module_that_does_not_start_and_its_reason_is_kept() -> None:
     async with await running(
         "module diary { word = a }\nmodule lame { }\nmodule diary { word = b }"
     ) as runner:
@@ -221,14 +221,14 @@ async def test_the_chain_goes_on_without_a_module_that_does_not_start_and_its_re
     assert (reports["diary#2"].condition, reports["diary#2"].position) == (Condition.RUNNING, 3)
 
 
-async def test_nothing_passes_a_module_that_must_not_be_skipped_and_did_not_start() -> None:
+async def test_c16_nothing_passes_a_module_that_must_not_be_skipped_and_did_not_start() -> None:
     async with await running("module diary { }\nmodule lame { on_fail = drop }") as runner:
         outcome = Chain(runner.stages).run(HELLO)
         assert isinstance(outcome, Refused)
         assert "lame failed" in outcome.reason
 
 
-async def test_a_module_that_does_not_come_to_an_end_of_its_start_is_left_out(
+async def test_c15_a_module_that_does_not_come_to_an_end_of_its_start_is_left_out(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(runner, "START_S", 0.05)

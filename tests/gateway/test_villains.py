@@ -76,7 +76,7 @@ async def talks(gateway: Bench) -> None:
 PEOPLE = {"alice": "operator", "bob": "operator", "carol": "viewer"}
 
 
-async def test_one_that_raises_is_skipped_then_left_alone() -> None:
+async def test_c15_one_that_raises_is_skipped_then_left_alone() -> None:
     async with bench(Raiser, users=PEOPLE) as gateway:
         for _ in range(5):
             assert (await gateway.ended(gateway.say("bob", "carol", "x"))).state is State.DONE
@@ -84,7 +84,7 @@ async def test_one_that_raises_is_skipped_then_left_alone() -> None:
         assert len(gateway.inbox("carol")) == 6
 
 
-async def test_one_that_fails_elsewhere_is_counted_and_goes_on_with_its_work_on_messages() -> None:
+async def test_c15_one_that_fails_elsewhere_is_counted_and_goes_on_with_its_work_on_messages() -> None:
     async with bench(Forgetful, "on_fail = drop", users=PEOPLE) as gateway:
         for _ in range(3):
             gateway.log_out("bob")
@@ -96,7 +96,7 @@ async def test_one_that_fails_elsewhere_is_counted_and_goes_on_with_its_work_on_
         assert report.last_error == "on_login: LookupError: who?"
 
 
-async def test_one_that_hangs_holds_up_only_the_conversation_that_it_hangs_on() -> None:
+async def test_c15_one_that_hangs_holds_up_only_the_conversation_that_it_hangs_on() -> None:
     async with bench(Hanger, users=PEOPLE) as gateway:
         hung = gateway.say("bob", "carol", "x")
         await talks(gateway)
@@ -106,7 +106,7 @@ async def test_one_that_hangs_holds_up_only_the_conversation_that_it_hangs_on() 
         assert (await gateway.ended(hung)).state is State.DONE  # without the module, after its second
 
 
-async def test_one_that_floods_is_slowed_down_and_loses_nothing_that_was_taken() -> None:
+async def test_c15_one_that_floods_is_slowed_down_and_loses_nothing_that_was_taken() -> None:
     async with bench(Flooder, users=PEOPLE) as gateway:
         gateway.say("bob", "carol", "x")
         await talks(gateway)
@@ -118,7 +118,7 @@ async def test_one_that_floods_is_slowed_down_and_loses_nothing_that_was_taken()
         assert numbers == list(range(len(numbers)))
 
 
-async def test_one_that_lets_nobody_else_have_a_turn_is_left_alone_after_three_times(
+async def test_c15_one_that_lets_nobody_else_have_a_turn_is_left_alone_after_three_times(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     async with bench(Dawdler, users=PEOPLE) as gateway:

@@ -15,6 +15,7 @@ import pytest
 import structlog
 
 from boardtalk.modules.iot_bridge.bridge import BoardBlock, IotBridge
+from boardtalk.modules.iot_bridge.frames import Kind, Type
 from boardtalk.modules.iot_bridge.service import api
 from boardtalk.modules.iot_bridge.service.client import ask
 from boardtalk.sdk import CONSUMED, PASS, Code, Contact, Message, Refused, Settings, State, Status, check_name
@@ -262,3 +263,36 @@ async def test_a_robot_that_can_not_have_its_address_leaves_the_others_in_peace(
         other.unplug()
         board.unplug()
         await gateway.state_of("rover", "offline")
+
+
+async def test_c10_a_board_that_declares_a_longer_motion_is_refused_and_says_why(
+    tmp_path: Path, board: FakeBoard
+) -> None:
+    board.text = board.text.replace(b'"class": "motion"', b'"class": "motion", "limit": 20')
+    async with bridge(tmp_path, rover=board) as (module, gateway):
+        await until(lambda: "forward" in gateway.contacts["rover"].about)
+        assert not gateway.contacts["rover"].online
+        assert "motion 'forward' may run 20 s: motion must end by itself within 10 s" in (
+            gateway.contacts["rover"].about
+        )
+        module.on_message(a_message("forward 5", id_="far", row=1))
+        assert await gateway.end("far") is State.REJECTED
+        assert "motion 'forward' may run 20 s" in gateway.ends["far"].detail
+    assert not board.executed
+
+
+async def test_c17_who_talks_to_a_board_that_sends_too_much_is_told_how_much_was_thrown_away(
+    tmp_path: Path, board: FakeBoard
+) -> None:
+    async with bridge(tmp_path, rover=board) as (module, gateway):
+        await gateway.state_of("rover", "ready")
+        module.on_message(a_message("watch battery", id_="watch", row=1))
+        for _ in range(200):
+            for _ in range(10):
+                board.send(Type.TELEMETRY, bytes(4), Kind.DGRAM)
+            await asyncio.sleep(0)
+        module.on_message(a_message("blink", id_="blink", row=2))
+        assert await gateway.end("blink") is State.DONE, "it still obeys"
+        await until(lambda: any("thrown away" in each for each in gateway.answers))
+        told = [each for each in gateway.answers if each.startswith("battery:")]
+        assert 1 <= len(told) < 10, "people read no faster"

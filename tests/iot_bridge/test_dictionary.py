@@ -55,7 +55,6 @@ def test_a_dictionary_is_read_as_declared() -> None:
         ({"commands": [{"name": "go\n"}]}, "name"),
         ({"commands": [{"name": "go"}, {"name": "go"}]}, "'go' is there twice"),
         ({"commands": [{"name": "go"}] * 257}, "256"),
-        ({"commands": [{"name": "go", "class": "motion", "limit": 11}]}, "within 10 s"),
         ({"commands": [{"name": "go", "class": "magic"}]}, "magic"),
         ({"commands": [{"name": "go", "args": [{"name": "a", "type": "choice"}]}]}, "choices"),
         (
@@ -72,6 +71,27 @@ def test_a_dictionary_is_read_as_declared() -> None:
 def test_a_senseless_dictionary_is_refused_with_the_place(changes: Any, reason: str) -> None:
     with pytest.raises(DictionaryError, match=reason):
         parse(a_dictionary(**changes))
+
+
+def test_c10_a_motion_that_may_go_on_for_longer_than_10_s_is_refused_by_name() -> None:
+    longest = {"name": "go", "class": "motion", "limit": 10}
+    assert parse(a_dictionary(commands=[longest])).commands[0].limit == 10
+    for limit in (10.001, 20, 3600):
+        with pytest.raises(DictionaryError, match=f"motion 'go' may run {limit:g} s: .* within 10 s"):
+            parse(a_dictionary(commands=[longest | {"limit": limit}]))
+
+
+def test_c10_an_action_that_may_take_longer_than_10_s_is_unattended() -> None:
+    commands = [
+        {"name": "heat", "limit": 11},
+        {"name": "blink"},
+        {"name": "scan", "class": "query", "limit": 60},
+    ]
+    assert [command.unattended for command in parse(a_dictionary(commands=commands)).commands] == [
+        True,
+        False,
+        False,
+    ]
 
 
 @given(st.binary(max_size=500))

@@ -120,7 +120,7 @@ def test_a_stop_ends_the_call_and_nobody_drives_before_rearm(caller: Caller, ali
     assert caller.open() == "answered"
 
 
-def test_only_one_drives_at_a_time(demo: Gateway, join: Join, caller: Caller) -> None:
+def test_c11_only_one_drives_at_a_time(demo: Gateway, join: Join, caller: Caller) -> None:
     bob = Caller(join(demo, "bob"))
     caller.open()
     assert bob.open() == "busy"
@@ -133,6 +133,64 @@ def test_only_one_drives_at_a_time(demo: Gateway, join: Join, caller: Caller) ->
     assert bob.open() == "answered"
     bob.hang_up()
     bob.end()
+
+
+def test_c11_while_somebody_steers_others_ask_and_stop_but_move_nothing(
+    demo: Gateway, join: Join, caller: Caller
+) -> None:
+    bob = join(demo, "bob")
+    caller.open()
+    caller.steer("x=0 y=20", seconds=0.2)
+    for body in ("forward 20", "horn", "rearm"):
+        refused = bob.do(body)
+        assert refused.state == "rejected"
+        assert refused.body == "alice has rover just now; `rover: take over` stops it and gives it to you"
+    caller.steer("x=0 y=20", seconds=0.2)
+    assert bob.do("battery").state == "done"
+    bob.say("rover: stop")
+    assert caller.end() == "rover is latched"
+
+
+def test_c11_while_a_motion_of_somebody_s_runs_nobody_else_calls_or_moves_it(
+    demo: Gateway, alice: Person, join: Join
+) -> None:
+    bob = Caller(join(demo, "bob"))
+    alice.do("rearm")
+    name = alice.begin("forward 100")
+    assert bob.open() == "refused" or bob.news()[-1]["state"] == "busy"
+    assert "alice has rover just now" in str(bob.news()[-1]["reason"])
+    assert bob.person.do("forward 1").state == "rejected"
+    assert alice.outcome(name).state == "done"
+    assert bob.person.do("forward 1").state == "done"
+
+
+def test_c11_who_takes_over_stops_it_first_and_has_it_then(
+    demo: Gateway, join: Join, caller: Caller, alice: Person
+) -> None:
+    bob = Caller(join(demo, "bob"))
+    alice.do("rearm")
+    caller.open()
+    caller.steer("x=0 y=20", seconds=0.3)
+    taken = bob.person.do("take over")
+    assert taken.state == "done"
+    assert taken.body.startswith("stopped, and yours")
+    assert caller.end() == "bob takes over"
+    assert caller.stands()
+    assert "rearm" in bob.person.do("forward 1").body
+    for body in ("rearm", "forward 1"):
+        assert alice.do(body).body.startswith("bob has rover just now")
+    assert bob.person.do("rearm").state == "done"
+    assert bob.person.do("forward 1").state == "done"
+    assert alice.do("forward 1").state == "done", "he has moved it: it is anybody's again"
+
+
+def test_c11_a_viewer_takes_nothing_over(demo: Gateway, join: Join, caller: Caller) -> None:
+    carol = join(demo, "carol", "viewer")
+    caller.open()
+    assert "needs the role operator" in carol.do("take over").body
+    caller.steer("x=0 y=20", seconds=0.2)
+    caller.hang_up()
+    assert caller.end() == "alice hung up"
 
 
 def test_a_viewer_may_not_drive(demo: Gateway, join: Join) -> None:

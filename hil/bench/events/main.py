@@ -9,7 +9,7 @@ robot.event("counted", number=Arg(int), more=Arg(str))
 MORE = "x" * 27  # 32 bytes in all
 
 
-@robot.command("action", limit=60, times=Arg(int, "", 1, 100000))
+@robot.command("query", limit=60, times=Arg(int, "", 1, 100000))
 async def count(times):
     for number in range(times):
         while not robot.emit("counted", number=number, more=MORE):

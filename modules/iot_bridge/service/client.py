@@ -160,6 +160,12 @@ class LinkClient:
         """Let a stopped board move again."""
         await self._call(api.Rearm(board=board, by=by))
 
+    async def stop(self, board: str, by: str) -> bool:
+        """Stop a board; whether it has confirmed. Who speaks for people's `stop` does not come this way."""
+        answer = await self._call(api.Stop(board=board, by=by))
+        assert isinstance(answer, api.Stopped)  # noqa: S101 - or `_call` had raised
+        return all(each.confirmed for each in answer.stopped)
+
     async def adopt(self, uid: str, name: str) -> None:
         """Give a waiting board a name, for good."""
         await self._call(api.Adopt(uid=uid, name=name))

@@ -85,6 +85,21 @@ async def jam():
 
 
 @robot.command("motion")
+def kick():
+    """Nothing would ever turn it off."""
+    world.tell(power=100)
+
+
+@robot.command("action", limit=60)
+async def heat():
+    world.tell(heater=1)
+    try:
+        await asyncio.sleep(60)
+    finally:
+        world.tell(heater=0)
+
+
+@robot.command("motion")
 async def stubborn():
     """Does not want to be ended."""
     world.tell(power=100)
