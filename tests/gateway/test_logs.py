@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 
 def logged(call: str) -> str:
@@ -35,7 +36,7 @@ def test_c18_a_log_on_a_full_disk_keeps_nobody_from_working() -> None:
         "import structlog\nfrom boardtalk import logs\nlogs.configure('info')\n"
         "for _ in range(1000): structlog.get_logger().error('look out')\nprint('it goes on')"
     )
-    with open("/dev/full", "w") as full:
+    with Path("/dev/full").open("w") as full:
         done = subprocess.run(
             [sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=full, check=False
         )
