@@ -86,7 +86,9 @@ def stops(folder: Path, target: Path) -> None:
                                   squeeze=False, layout="constrained")  # fmt: skip
     longest = max(MAX_MS, *(max(times) for times in found.values()))
     for axes, (what, times) in zip(places[:, 0], found.items(), strict=True):
-        axes.hist(times, bins=[BARS_MS * bar for bar in range(int(longest / BARS_MS) + 2)], color=OURS)
+        bars = [BARS_MS * bar for bar in range(int(longest / BARS_MS) + 2)]
+        axes.hist(times, bins=bars, histtype="stepfilled", color=OURS)
+        axes.yaxis.get_major_locator().set_params(integer=True)
         p99 = 20 if what == "idle" else 100
         _limit(axes, p99, f"p99 ≤ {p99}")
         _limit(axes, MAX_MS, f"max ≤ {MAX_MS}")
