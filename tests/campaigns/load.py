@@ -18,11 +18,16 @@ from .figures import spread
 HOG = "while True: pass"
 TALK = """
 import json, socket, sys, time
-line = socket.socket(socket.AF_UNIX)
-line.connect(sys.argv[1])
-line.sendall(json.dumps({"op": "login", "user": "carol"}).encode() + b"\\n")
-line.setblocking(False)
-said, began, text = 0, time.monotonic(), b""
+said, began = 0, time.monotonic()
+
+def come():
+    line = socket.socket(socket.AF_UNIX)
+    line.connect(sys.argv[1])
+    line.sendall(json.dumps({"op": "login", "user": "carol"}).encode() + b"\\n")
+    line.setblocking(False)
+    return line, b""
+
+line, text = come()
 while True:
     time.sleep(0.01)
     due = int((time.monotonic() - began) * float(sys.argv[2]))
@@ -34,12 +39,14 @@ while True:
         text = text[line.send(text):]
     except BlockingIOError:
         pass
+    except OSError:
+        line, text = come()
     try:
         line.recv(1 << 20)
     except BlockingIOError:
         pass
 """
-"""Says so many messages a second to herself: through store and chain, and back."""
+"""Says so many messages a second to herself, through store and chain, and back; cut off, she comes again."""
 HANGING = """
 import asyncio
 import os

@@ -7,8 +7,8 @@ import os
 import secrets
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager, suppress
 from functools import partial
 from pathlib import Path
 
@@ -102,11 +102,16 @@ async def stops(rig: Rig, count: int, *, full: bool) -> list[float]:
     return times
 
 
-def spare(*pids: int | None) -> None:
-    """Keep the hogs from board and line, which are no processes of this machine in truth; if we may."""
+@contextmanager
+def spared(*pids: int | None) -> Iterator[None]:
+    """Keep the hogs from board, line and who stops, which are not on a gateway's machine; if we may."""
     with suppress(PermissionError):
         for pid in filter(None, pids):
             os.setpriority(os.PRIO_PROCESS, pid, -15)
+    try:
+        yield
+    finally:
+        os.setpriority(os.PRIO_PROCESS, 0, max(0, os.getpriority(os.PRIO_PROCESS, 0)))
 
 
 async def send_pieces(desk: Desk, sent: Counter[str]) -> None:
@@ -179,13 +184,13 @@ async def test_c07_stop_preempts_hogs_floods_a_hung_module_a_full_queue_a_long_t
     async with AsyncExitStack() as stack:
         line = PacedLine(115_200)
         rig = await stack.enter_async_context(robot(tmp_path, line))
-        spare(rig.boards["bot"].pid, line.pid)
         dora = await stack.enter_async_context(rig.desk("dora"))
         await rig.ready()
         for number in range(5):
             dora.say("bob", "hang", f"hang {number}")
         talk = (TALK, str(rig.state / "control.sock"), str(MESSAGES_PER_S))
         await stack.enter_async_context(running(*((HOG,) for _ in range(HOGS)), talk))
+        stack.enter_context(spared(rig.boards["bot"].pid, line.pid, os.getpid()))
         pieces = asyncio.create_task(send_pieces(dora, sent))
         stack.callback(pieces.cancel)
         nice = os.getpriority(os.PRIO_PROCESS, rig.gateway)
