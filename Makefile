@@ -6,7 +6,7 @@ LOCK   := $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3
 	--no-header --no-annotate --no-emit-index-url --no-emit-find-links
 FOLDERS = gateway modules hil firmware boards conf
 
-.PHONY: setup tools run test soak contract lint bench picture reference lock clean help
+.PHONY: setup tools run test soak contract lint bench picture reference curves lock clean help
 
 help:            ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST)
@@ -58,6 +58,7 @@ contract: tools  ## run the short fault campaigns, and put what they measured in
 	@rm -rf build/figures
 	BOARDTALK_FIGURES=$$PWD/build/figures $(BIN)/python -m pytest tests/campaigns $(ARGS)
 	$(BIN)/python docs/contract.py build/figures docs/contract.md
+	$(BIN)/python docs/plots.py stops build/figures docs/stop.svg
 
 lint: tools $(VENV)/typings      ## format, style, types, import rules, generated files
 	$(BIN)/ruff format --check .
@@ -72,6 +73,9 @@ bench: setup     ## all benchmarks, as tables
 
 picture: tools   ## take the picture of the README anew
 	$(BIN)/python docs/picture.py docs/chat.svg
+
+curves: tools    ## draw the curves of docs/benchmarks.md anew: what the link makes of a line
+	$(BIN)/python docs/plots.py link docs/link.svg
 
 reference: setup ## make the tables of keys and the module API in docs/ anew
 	$(BIN)/python -m boardtalk.reference docs/*.md docs/modules/*.md

@@ -32,6 +32,7 @@ from boardtalk.sdk import (
 )
 from boardtalk.sessions import Session, Sessions
 from boardtalk.store import Accepted, Conflict, Duplicate, Explanation, NotStored, Step, Store
+from boardtalk.turns import Turns
 from boardtalk.unfinished import Unfinished
 from boardtalk.witness import Came, Passed, Said, Sent, Stopped, Witness
 
@@ -44,10 +45,10 @@ if TYPE_CHECKING:
 
 MAX_WAITING: Final = 1_000
 """Messages of one conversation that may wait for a slow module."""
-TURN: Final = 50
-TURN_S: Final = 0.002
-"""Messages that enter the chain, and the time that they take, before others have their turn: a module's
-time runs while it waits, and a stop waits too."""
+MAX_WAITING_COMMANDS: Final = 50
+"""… with a robot: more would be too late when they come to it."""
+MAX_BEHIND_S: Final = 2.0
+"""What comes is refused while what came before had to wait longer to be accepted."""
 MAX_WHAT_CHARS: Final = 100
 MAX_DETAIL_CHARS: Final = 2_000
 """Of what a module tells of one step of a message's way."""
@@ -78,6 +79,8 @@ class Hub:
         self._receipts = Receipts(store, directory, self.tell)
         self._handover = Handover(store, self._sessions, self)
         self._waiting: dict[tuple[str, str], deque[tuple[Message, int, Status | None]]] = {}
+        self._behind_s = 0.0
+        """How long the last message had to wait for the disk and for its turn."""
         self._module_sent: OrderedDict[tuple[str, str], str] = OrderedDict()
         self._tasks = asyncio.TaskGroup()
         self._running: set[asyncio.Task[None]] = set()
@@ -156,6 +159,8 @@ class Hub:
         if message.flags & (Flag.TRANSIENT | Flag.PRESENCE):
             self._enter(message, 0)
             return
+        if self._behind_s > MAX_BEHIND_S and self.store.pending:
+            raise Refused(Code.BUSY, f"the gateway is {self._behind_s:.0f} s behind; try again in a moment")
         self.store.put(message)
 
     async def room(self) -> None:
@@ -278,11 +283,10 @@ class Hub:
 
     async def _dispatch_committed(self) -> None:
         async for batch in self.store.committed():
-            began = time.monotonic()
-            for number, item in enumerate(batch, start=1):
-                if number % TURN == 0 or time.monotonic() - began > TURN_S:
-                    await asyncio.sleep(0)
-                    began = time.monotonic()
+            turns = Turns()
+            for item in batch:
+                await turns.over()
+                self._behind_s = time.monotonic() - item.message.accepted
                 match item:
                     case Accepted(message):
                         self.tell(message, ACCEPTED)
@@ -324,13 +328,16 @@ class Hub:
                 return
             self._waiting[key] = deque()
             self._spawn(self._wait(key, message, outcome, status, trail), f"conversation {key[0]}→{key[1]}")
-        elif len(waiting) >= MAX_WAITING:
+        elif len(waiting) >= self._most_waiting(message.to):
             self.refuse(
                 message,
                 Refused(Code.BUSY, f"{len(waiting)} messages to {message.to} wait already; try later"),
             )
         else:
             waiting.append((message, start, status))
+
+    def _most_waiting(self, to: str) -> int:
+        return MAX_WAITING_COMMANDS if self.directory.kind(to) is Kind.ROBOT else MAX_WAITING
 
     async def _wait(
         self,
@@ -343,9 +350,9 @@ class Hub:
         """Finish one message that waits for a module, then those that came behind it."""
         try:
             self._leave(message, await outcome, status, trail)
-            waiting = self._waiting[key]
+            waiting, turns = self._waiting[key], Turns()
             while waiting:
-                await asyncio.sleep(0)  # others have their turn, above all stops
+                await turns.over()
                 message, start, status = waiting.popleft()
                 trail = []
                 result = self.chain.run(message, start, trail)

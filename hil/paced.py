@@ -26,11 +26,14 @@ class PacedLine:
 
     def __init__(self, baud: int) -> None:
         self.baud = baud
+        self.pid: int | None = None
+        """Of the process that carries, once it does."""
 
     async def join(self, near: int, far: int) -> None:
         """Carry between two descriptors that don't block, until one of them is gone."""
         command = leashed(sys.executable, "-m", __spec__.name, f"{near}", f"{far}", f"{self.baud}")
         process = await asyncio.create_subprocess_exec(*command, pass_fds=(near, far))
+        self.pid = process.pid
         try:
             await process.wait()
         finally:

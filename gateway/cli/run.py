@@ -21,6 +21,7 @@ from boardtalk.cli.common import (
     me,
     print_json,
 )
+from boardtalk.precedence import go_first
 from boardtalk.sdk import ConfigError
 from boardtalk.sdk.folders import default_folder
 from boardtalk.sdk.options import AsJson, StateFolder
@@ -42,6 +43,7 @@ def run(
     Args:
         watch: start a module anew whenever its code changes; for whoever writes one.
     """
+    go_first()
     source = partial(configuration.load, app.find_conf(conf))
     if found := loader.problems(source()):
         _show_errors(found)

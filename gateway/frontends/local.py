@@ -54,6 +54,7 @@ from boardtalk.frontends.control import (
 from boardtalk.sdk import ConfigError, Kind, Refused, ServiceError, check_name
 from boardtalk.sdk.channel import MAX_LINE_BYTES, Channel
 from boardtalk.store import StoreError
+from boardtalk.turns import Turns
 from boardtalk.users import UserError
 
 if TYPE_CHECKING:
@@ -221,8 +222,10 @@ class LocalDoor:
     async def _work_off(
         self, waiting: asyncio.Queue[Request], channel: Channel[Request], session: Session, user: str
     ) -> None:
+        turns = Turns()
         while True:
             request = await waiting.get()
+            await turns.over()
             await self._intake.room()
             try:
                 reply = await self._answer(request, session, user)
@@ -319,7 +322,9 @@ class LocalDoor:
 
 async def _pump(session: Session, channel: Channel[Request]) -> None:
     async for batch in session.events():
+        turns = Turns()
         for event in batch:
+            await turns.over()
             channel.send(event)
             if isinstance(event, Delivery):
                 await channel.drained()

@@ -18,6 +18,7 @@ from boardtalk.broker.client import Publisher, Subscriber
 from boardtalk.events import CallUpdate, Delivery, Presence, Update
 from boardtalk.sdk import SYSTEM, Code, Flag, Message, Refused
 from boardtalk.sdk.mqtt.packets import Will
+from boardtalk.turns import Turns
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -124,7 +125,9 @@ class MqttDoor:
         async for batch in self._messages.messages():
             await self._intake.room()
             await self._caught_up.wait()  # who talks faster than the broker takes the answers has to wait
+            turns = Turns()
             for message in batch:
+                await turns.over()
                 self._take(message)
 
     def _take(self, message: Publish) -> None:

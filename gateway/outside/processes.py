@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from anyio import to_process
 
+from boardtalk.precedence import fall_back
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -25,6 +27,7 @@ async def run(function: Callable[..., R], *arguments: Any) -> R:
 
 def _call(module: str, file: str, name: str, arguments: tuple[Any, ...]) -> Any:
     """In the worker, which can't import by name what lies in a folder of the configuration."""
+    fall_back()
     try:
         code = import_module(module)
     except ModuleNotFoundError:

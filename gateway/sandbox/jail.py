@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import resource
 import site
 import sys
@@ -10,6 +9,7 @@ import sysconfig
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from boardtalk.precedence import fall_back
 from boardtalk.sandbox import landlock, seccomp
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from boardtalk.sandbox.api import Jail
 
 NICE: Final = 5
-"""Steps behind the gateway, in the queue for the processor."""
+"""Steps behind ordinary processes, in the queue for the processor."""
 SYSTEM: Final = (
     "/usr",
     "/lib",
@@ -55,7 +55,7 @@ def enter(jail: Jail) -> list[str]:
     _limit(resource.RLIMIT_DATA, jail.memory_mb << 20)
     _limit(resource.RLIMIT_NOFILE, jail.files)
     _limit(resource.RLIMIT_CORE, 0)
-    os.nice(NICE)
+    fall_back(NICE)
     missing = []
     if landlock.version():
         network = FOR_NETWORK if jail.network else ()

@@ -72,7 +72,7 @@ __all__ = [
 ]
 
 MAX_PENDING: Final = 10_000
-"""Messages that may wait for the disk; more are refused as busy."""
+"""Messages that may wait for the disk and for who takes them from there; more are refused as busy."""
 MAX_FIRST_ROW: Final = 1 << 30
 """A new ledger begins anywhere below: boards remember the last commands by numbers that are made of
 rows, and would take those of a second ledger for repetitions."""
@@ -151,6 +151,11 @@ class Store:
 
     # Messages ---------------------------------------------------------------------------------
 
+    @property
+    def pending(self) -> int:
+        """Messages that were put, and of which nobody has heard yet what became of them."""
+        return self._pending
+
     def put(self, message: Message) -> None:
         """Queue a message for acceptance.
 
@@ -190,7 +195,11 @@ class Store:
             await self._have_results.wait()
             self._have_results.clear()
             while self._results:
-                yield self._results.popleft()
+                results = self._results.popleft()
+                try:
+                    yield results
+                finally:
+                    self._settled(len(results))
 
     async def room(self) -> None:
         """Wait until less than half of the allowed messages wait for the disk."""
@@ -374,11 +383,13 @@ class Store:
             self._loop.call_soon_threadsafe(self._publish, results)
 
     def _publish(self, results: list[Result]) -> None:
-        self._pending -= len(results)
-        if self._pending < MAX_PENDING // 2:
-            self._have_room.set()
         self._results.append(results)
         self._have_results.set()
+
+    def _settled(self, count: int) -> None:
+        self._pending -= count
+        if self._pending < MAX_PENDING // 2:
+            self._have_room.set()
 
     async def _all_written(self) -> None:
         """Wait until what was said so far is in the file."""

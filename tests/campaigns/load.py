@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import os
+import resource
 import sys
 import time
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
 import pytest
@@ -17,26 +18,35 @@ from .figures import spread
 HOG = "while True: pass"
 TALK = """
 import json, socket, sys, time
-line = socket.socket(socket.AF_UNIX)
-line.connect(sys.argv[1])
-line.sendall(json.dumps({"op": "login", "user": "carol"}).encode() + b"\\n")
-line.setblocking(False)
 said, began = 0, time.monotonic()
+
+def come():
+    line = socket.socket(socket.AF_UNIX)
+    line.connect(sys.argv[1])
+    line.sendall(json.dumps({"op": "login", "user": "carol"}).encode() + b"\\n")
+    line.setblocking(False)
+    return line, b""
+
+line, text = come()
 while True:
     time.sleep(0.01)
     due = int((time.monotonic() - began) * float(sys.argv[2]))
-    text = b""
     for said in range(said, due):
         payload = json.dumps({"to": "carol", "body": f"message {said}"})
         text += json.dumps({"op": "send", "payload": payload}).encode() + b"\\n"
     said = max(said, due)
     try:
-        line.send(text)
+        text = text[line.send(text):]
+    except BlockingIOError:
+        pass
+    except OSError:
+        line, text = come()
+    try:
         line.recv(1 << 20)
     except BlockingIOError:
         pass
 """
-"""Says so many messages a second to herself: through store and chain, and back."""
+"""Says so many messages a second to herself, through store and chain, and back; cut off, she comes again."""
 HANGING = """
 import asyncio
 import os
@@ -60,10 +70,25 @@ async def running(*programs: tuple[str, ...]) -> AsyncIterator[None]:
     ]
     try:
         yield
+        ended = [process.returncode for process in started if process.returncode is not None]
+        assert not ended, "they were to run until now"
     finally:
         for process in started:
-            process.kill()
+            if process.returncode is None:
+                process.kill()
             await process.wait()
+
+
+@contextmanager
+def refusing_disk(*pids: int) -> Iterator[None]:
+    """Processes for which the disk refuses every write, as a full one does; that needs no rights."""
+    for pid in pids:
+        resource.prlimit(pid, resource.RLIMIT_FSIZE, (1, resource.RLIM_INFINITY))
+    try:
+        yield
+    finally:
+        for pid in pids:
+            resource.prlimit(pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY,) * 2)
 
 
 class Echo:

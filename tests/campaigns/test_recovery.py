@@ -12,21 +12,25 @@ from typing import Self
 
 import pytest
 
+from boardtalk import stop as stop_door
 from boardtalk.hil.board import EmulatedBoard
 from boardtalk.hil.faults import Faults
 from boardtalk.hil.line import TO_BOARD, TO_GATEWAY, FaultyLine
 from boardtalk.modules.iot_bridge.frames import Outcome
 from boardtalk.modules.iot_bridge.service import api
 from boardtalk.modules.iot_bridge.service.client import LinkClient
+from boardtalk.sdk import ServiceError
 
 from .figures import note, spread
 from .load import Echo
-from .rig import ROBOTS, WAIT_S, seeded
+from .rig import ROBOTS, WAIT_S, Rig, seeded
 
 USABLE_S = 1.0
 """Promised after the board answers again (C12)."""
 IDLE_S, MOVING_S = 5.0, 0.6
 """Promised until a silent board is shown offline (C13)."""
+STOP_S = 2.0
+"""Promised until the way of a stop is whole again (C14)."""
 LEASE_MS = 500
 MOVE = 2
 """Index of the command in the robot's dictionary."""
@@ -193,6 +197,40 @@ async def test_c12_another_board_in_the_slot_is_refused_by_name_and_the_right_on
             seconds.append(await watch.shows("bot", api.BoardState.READY) - back)
     note("C12", "the right board again, after another one: usable", spread(seconds))
     echo.judge(seconds, USABLE_S)
+
+
+@pytest.mark.parametrize("times", [FIVE, LONG])
+async def test_c14_a_stop_is_confirmed_again_within_2_s_after_kill_9_of_gateway_or_link_process(
+    tmp_path: Path, times: int
+) -> None:
+    took: dict[str, list[float]] = {"the gateway": [], "the link process": []}
+    echo = Echo()
+    async with Rig(tmp_path, {"bot": EmulatedBoard(ROBOTS / "ledger")}) as rig, echo.measured():
+        for _ in range(times):
+            for who, seconds in took.items():
+                await rig.ready()
+                if who == "the gateway":
+                    await rig.kill()
+                else:
+                    assert rig.kill_link()
+                died = time.monotonic()
+                await confirmed_stop(rig)
+                seconds.append(time.monotonic() - died)
+                if who == "the gateway":
+                    await rig.start()
+    for who, seconds in took.items():
+        note("C14", f"kill -9 of {who}: until a stop is confirmed", spread(seconds))
+        echo.judge(seconds, STOP_S, who)
+
+
+async def confirmed_stop(rig: Rig) -> None:
+    """Stop as `boardtalk stop` does, again and again until the board has confirmed."""
+    async with asyncio.timeout(WAIT_S):
+        while True:
+            with suppress(ServiceError):
+                if [each.confirmed for each in await stop_door.stop(rig.state, "bot", "alice")] == [True]:
+                    return
+            await asyncio.sleep(0.01)
 
 
 @pytest.mark.parametrize("times", [SHORT, LONG])

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import secrets
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, suppress
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -14,17 +17,19 @@ import pytest
 from boardtalk import stop as stop_door
 from boardtalk.hil.board import EmulatedBoard
 from boardtalk.hil.line import FaultyLine
+from boardtalk.hil.paced import PacedLine
 
 from .figures import note, spread
-from .load import HANGING, HOG, TALK, Echo, running
+from .load import HANGING, HOG, TALK, Echo, refusing_disk, running
 from .rig import ROBOTS, Desk, Rig, ids, insist, seeded
 
 HOGS = 8
-MESSAGES_PER_S = {50: 300, 500: 1000}
-"""In the short form less, by the number of stops: with hogs and whatever else runs on a developer's two
-cores, more would be accepted than is carried out, and no motion would begin in time."""
+MESSAGES_PER_S = 1000
 FULL = 60
 """Commands put before each stop: more than a board's queue takes."""
+PIECES, PIECE = 4, "piece " + 100 * "x"
+"""Of something long that goes to the board all the time, on a line of usual speed. It stands in for a
+program sent over the air: reliable frames like those, but each a query, which a stopped board takes too."""
 LEASE_MS = 2000
 """Long, so that the robots do not stop by themselves."""
 IDLE_S, HOGS_S = 0.010, 0.060
@@ -32,7 +37,7 @@ IDLE_S, HOGS_S = 0.010, 0.060
 ATTEMPTS = 3
 """At a measurement that the machine itself disturbs."""
 
-SHORT = pytest.param(50, id="short", marks=pytest.mark.timeout(240))
+SHORT = pytest.param(50, id="short", marks=pytest.mark.timeout(300))
 LONG = pytest.param(500, id="long", marks=[pytest.mark.soak, pytest.mark.timeout(3600)])
 BUSY = """\
 module_folders = {folder}
@@ -49,7 +54,7 @@ user dora {{
 
 
 @asynccontextmanager
-async def robot(folder: Path, line: FaultyLine | None = None) -> AsyncIterator[Rig]:
+async def robot(folder: Path, line: FaultyLine | PacedLine) -> AsyncIterator[Rig]:
     (folder / "modules").mkdir(exist_ok=True)
     (folder / "modules" / "hanging.py").write_text(HANGING)
     board = EmulatedBoard(ROBOTS / "ledger", line=line)
@@ -58,7 +63,13 @@ async def robot(folder: Path, line: FaultyLine | None = None) -> AsyncIterator[R
 
 
 async def stops(rig: Rig, count: int, *, full: bool) -> list[float]:
-    """Stop a running motion so often, by turns at the gateway and at the link process."""
+    """Stop a running motion so often, by turns at the gateway and at the link process.
+
+    Args:
+        rig: what is stopped.
+        count: how often.
+        full: whether the board's queue is full at that time, and the disk refuses.
+    """
     chance, names, times = seeded(), ids(secrets.token_hex(4)), list[float]()
     board = rig.boards["bot"]
     async with rig.desk() as desk:
@@ -69,18 +80,46 @@ async def stops(rig: Rig, count: int, *, full: bool) -> list[float]:
             await desk.begun(name)
             for each in flood:
                 desk.say("bot", f"work {number} 50", each)
-            await asyncio.sleep(chance.uniform(0, 0.1))
-            assert _power(board) == 100, "it moves"
-            seen = len(board.outputs)
-            began = time.monotonic()
-            await _stop(rig, desk, at_gateway=bool(number % 2))
-            async with asyncio.timeout(5):
-                while not (off := [each for each in board.outputs[seen:] if each.state.get("power") == 0]):
-                    await asyncio.sleep(0.005)
+            with ExitStack() as disk:
+                if full:
+                    await desk.wait(partial(_refused, desk, flood), "a full queue")
+                    disk.enter_context(refusing_disk(*filter(None, (rig.gateway, rig.link()))))
+                    assert await desk.do("bot", "ping", refused := next(names)) == "rejected"
+                    assert "can't store" in desk.details[refused]
+                await asyncio.sleep(chance.uniform(0, 0.1))
+                assert _power(board) == 100, "it moves"
+                seen = len(board.outputs)
+                began = time.monotonic()
+                await _stop(rig, desk, at_gateway=bool(number % 2))
+                async with asyncio.timeout(5):
+                    while not (
+                        off := [each for each in board.outputs[seen:] if each.state.get("power") == 0]
+                    ):
+                        await asyncio.sleep(0.005)
             times.append(off[0].at - began)
             for each in flood:  # else they pile up, and the next motion begins too late
                 await desk.end_of(each)
     return times
+
+
+def spare(*pids: int | None) -> None:
+    """Keep the hogs from board and line, which are no processes of this machine in truth; if we may."""
+    with suppress(PermissionError):
+        for pid in filter(None, pids):
+            os.setpriority(os.PRIO_PROCESS, pid, -15)
+
+
+async def send_pieces(desk: Desk, sent: Counter[str]) -> None:
+    """Something long to the board: some pieces are always under way, or try to be."""
+    names = ids(secrets.token_hex(4))
+
+    async def go_on() -> None:
+        while True:
+            state = await desk.do("bot", PIECE, next(names))
+            sent[state] += 1
+            await asyncio.sleep(0.1 if state == "rejected" else 0)
+
+    await asyncio.gather(*(go_on() for _ in range(PIECES)))
 
 
 async def _stop(rig: Rig, desk: Desk, *, at_gateway: bool) -> None:
@@ -88,6 +127,18 @@ async def _stop(rig: Rig, desk: Desk, *, at_gateway: bool) -> None:
         desk.send(op="stop", robot="bot")
     else:
         await stop_door.stop(rig.state, "bot", "alice")
+
+
+def _refused(desk: Desk, names: Sequence[str]) -> bool:
+    return any(desk.state(each) == "rejected" for each in names)
+
+
+async def _off(board: EmulatedBoard, seen: int) -> float:
+    """When outputs went off, after so many changes of them."""
+    async with asyncio.timeout(5):
+        while not (off := [each for each in board.outputs[seen:] if each.state.get("power") == 0]):
+            await asyncio.sleep(0.005)
+    return off[0].at
 
 
 def _power(board: EmulatedBoard) -> int:
@@ -102,7 +153,9 @@ async def measured(
         echo = Echo()
         async with echo.measured():
             times = await measure()
-        note("C7", f"stop to outputs off, {what}", spread(times), echo=spread(echo.times_s))
+        ms = [round(each * 1000, 1) for each in times]
+        note("C7", f"stop to outputs off, {what}", spread(times), echo=spread(echo.times_s), samples_ms=ms)
+        print(f"at the link process {spread(times[::2])}, at the gateway {spread(times[1::2])}")
         print(f"bare echo meanwhile: {spread(echo.times_s)}")
         late = sum(each > p99_s for each in times)
         if late <= max(1, len(times) // 100) and max(times) <= max_s:
@@ -119,20 +172,30 @@ async def test_c07_an_idle_gateway_stops_a_robot_within_20_ms(tmp_path: Path, co
 
 
 @pytest.mark.parametrize("count", [SHORT, LONG])
-async def test_c07_stop_preempts_hogs_floods_a_hung_module_and_a_full_queue(
+async def test_c07_stop_preempts_hogs_floods_a_hung_module_a_full_queue_a_long_transfer_and_a_full_disk(
     tmp_path: Path, count: int
 ) -> None:
+    sent = Counter[str]()
     async with AsyncExitStack() as stack:
-        rig = await stack.enter_async_context(robot(tmp_path))
+        line = PacedLine(115_200)
+        rig = await stack.enter_async_context(robot(tmp_path, line))
         dora = await stack.enter_async_context(rig.desk("dora"))
+        await rig.ready()
         for number in range(5):
             dora.say("bob", "hang", f"hang {number}")
-        talk = (TALK, str(rig.state / "control.sock"), str(MESSAGES_PER_S[count]))
+        talk = (TALK, str(rig.state / "control.sock"), str(MESSAGES_PER_S))
         await stack.enter_async_context(running(*((HOG,) for _ in range(HOGS)), talk))
+        spare(rig.boards["bot"].pid, line.pid)
+        pieces = asyncio.create_task(send_pieces(dora, sent))
+        stack.callback(pieces.cancel)
+        nice = os.getpriority(os.PRIO_PROCESS, rig.gateway)
         await measured(
-            f"{HOGS} hogs, {MESSAGES_PER_S[count]} messages/s, a hung module, a full queue",
+            f"{HOGS} hogs, {MESSAGES_PER_S} messages/s, a hung module, a full queue, a long transfer to the "
+            f"same board, a disk that refuses; the gateway at nice {nice}",
             lambda: stops(rig, count, full=True),
             0.100,
             0.250,
             HOGS_S,
         )
+    print("pieces:", dict(sent))
+    assert sent["done"] > count

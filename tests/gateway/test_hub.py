@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from boardtalk import hub as hub_module
 from boardtalk.calls import Calls
 from boardtalk.chain import Chain, Stage
 from boardtalk.context import ModuleContext
@@ -487,6 +489,73 @@ async def test_a_thousand_conversations_keep_their_order_and_none_waits_for_anot
     assert [message.sender for message in heard[-3:]] == ["p0"] * 3
     for person in people:
         assert [message.body for message in heard if message.sender == person] == ["0", "1", "2"]
+
+
+async def test_more_than_50_commands_to_a_robot_do_not_wait_for_a_slow_module(tmp_path: Path) -> None:
+    """They would be too late when they come to it: their senders are told at once."""
+    gate = asyncio.Event()
+
+    class Slow(Module):
+        name = "slow"
+
+        async def on_message(self, message: Message) -> Verdict:
+            await gate.wait()
+            return PASS
+
+    async with gateway(tmp_path, Slow, Robot) as hub:
+        with hub.attach("alice") as alice:
+            for number in range(1 + 50 + 5):
+                hub.accept(hello(f"m{number}", to="rover", body=str(number)))
+            found = await events(alice, lambda found: states(found).count(State.REJECTED) == 5)
+            busy = [event for event in found if isinstance(event, Update) and event.status.code is Code.BUSY]
+            assert [event.message_id for event in busy] == [f"m{number}" for number in range(51, 56)]
+            gate.set()
+            assert len(bodies(await events(alice, delivered(51)))) == 51
+
+
+async def test_a_conversation_behind_an_asynchronous_module_takes_no_turn_of_all_for_each_message(
+    tmp_path: Path,
+) -> None:
+    """With everybody's turns as long as they are under load, commands would expire in their own queue."""
+
+    turns, asked_in = 0, []
+
+    class Prompt(Module):
+        name = "prompt"
+
+        async def on_message(self, message: Message) -> Verdict:
+            asked_in.append(turns)
+            return PASS
+
+    async def count() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    async with gateway(tmp_path, Prompt) as hub:
+        with hub.attach("bob") as bob:
+            counting = asyncio.create_task(count())
+            for number in range(900):
+                hub.accept(hello(f"m{number}"))
+            await events(bob, delivered(900))
+            counting.cancel()
+    assert len(set(asked_in)) < 450
+
+
+async def test_who_comes_while_the_gateway_is_seconds_behind_is_refused_as_busy(tmp_path: Path) -> None:
+    async with gateway(tmp_path) as hub:
+        with hub.attach("bob") as bob:
+            hub.accept(hello("early"))
+            time.sleep(hub_module.MAX_BEHIND_S + 0.1)  # that is what keeps it behind
+            await events(bob, delivered(1))
+            hub.store.put(hello("waits", accepted=time.monotonic()))
+            with pytest.raises(Refused, match="2 s behind") as refused:
+                hub.accept(hello("late"))
+            assert refused.value.code is Code.BUSY
+            await events(bob, delivered(1))
+            hub.accept(hello("again"))
+            await events(bob, delivered(1))
 
 
 async def test_a_burst_leaves_modules_their_turns(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 
 def logged(call: str) -> str:
@@ -28,3 +29,15 @@ def test_what_is_less_than_the_level_is_left_out() -> None:
     said = logged("log = structlog.get_logger()\nlog.debug('small talk')\nlog.warning('look out')")
     assert "small talk" not in said
     assert "look out" in said
+
+
+def test_c18_a_log_on_a_full_disk_keeps_nobody_from_working() -> None:
+    program = (
+        "import structlog\nfrom boardtalk import logs\nlogs.configure('info')\n"
+        "for _ in range(1000): structlog.get_logger().error('look out')\nprint('it goes on')"
+    )
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=full, check=False
+        )
+    assert done.stdout == b"it goes on\n"

@@ -241,6 +241,12 @@ async def test_too_many_waiting_messages_are_refused_as_busy(
             for number in range(11):
                 store.put(say(str(number)))
         assert refused.value.code is Code.BUSY
+        while len(await store.history("alice")) < 10:
+            await asyncio.sleep(0.01)
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.01):
+                await store.room()  # they are on disk, but nobody has taken them yet
+        assert len(await put(store)) == 10
         await store.room()
 
 

@@ -45,7 +45,7 @@ ACK_FRAMES: Final = 2
 """… or for a second frame."""
 HEARTBEAT_IDLE_S: Final = 1.0
 HEARTBEAT_MOVING_S: Final = 0.12
-HEARTBEAT_AGAIN: Final = 0.4
+HEARTBEAT_AGAIN: Final = 0.33
 """An unanswered heartbeat is repeated after this share of the interval."""
 HEARTBEATS_MISSED: Final = 8
 """Then the board is lost: within 5 s, or 0.6 s while something moves, also on a bad line."""

@@ -46,6 +46,11 @@ def ping():
     """Is it there?"""
 
 
+@robot.command("query", text=Arg(str))
+def piece(text):
+    """A piece of something long."""
+
+
 @robot.control(y=Arg(float, "%", -100, 100))
 def drive(y):
     put(y)
