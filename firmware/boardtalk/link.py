@@ -16,6 +16,7 @@ _HEADER_BYTES = const(6)
 _CRC_BYTES = const(4)
 _WINDOW = const(16)
 _BUFFER_BYTES = const(1024)
+_CLOCK_MASK = const(1073741823)
 _CTL_KIND_SHIFT = const(2)
 _CTL_KIND_MASK = const(28)
 _CTL_MORE = const(32)
@@ -37,23 +38,18 @@ class Link:
     """One end of a line."""
 
     # `receive` returns the kind of each frame that can't wait, `take` finds the reliable messages in
-    # order; both describe it by `type`, `buffer`, `at` and `end` (of its payload), `take` also by
-    # `arrived`.
+    # order; both describe it by `type`, `buffer`, `at` and `end` (of its payload).
 
     def __init__(self, stream):
         self.type = 0
         self.buffer = b""
         self.at = 0
         self.end = 0
-        self.arrived = ticks_ms()  # when it came at the earliest
-        # When the board last looked at its clock: what comes after a pause may be as old.
-        self.awake = ticks_ms()
         self.line = Line(stream)
         self.outbox = Outbox(self.line)
         self._heard = ticks_ms()
         # Frames from number `_taken` on are held, in the slot that is the number modulo the window.
         self._held: list = [None] * _WINDOW
-        self._arrivals = [self.awake] * _WINDOW
         self._taken = 0
         self._rest = b""  # a message that came in pieces, but for its last
         self._nak_due = False
@@ -124,7 +120,7 @@ class Link:
             sack = self.fields(_ACK_BODY) if _KIND_DATA < kind < _KIND_HELLO else None
             self.outbox.acknowledged(ack, sack[0] if sack else 0, kind == _KIND_NAK, now)
             if kind == _KIND_TIME:
-                clocks = bytes(buffer[at : at + 4]) + pack("<I", now & 0xFFFFFFFF)  # type: ignore[operator]
+                clocks = bytes(buffer[at : at + 4]) + pack("<I", now & _CLOCK_MASK)  # type: ignore[operator]
                 self.send_once(_KIND_TIME, _TYPE_TIME, clocks)
             elif kind > _KIND_HELLO:
                 return kind
@@ -139,9 +135,7 @@ class Link:
         self._taken = (self._taken + 1) & 0xFF
         self._held[slot] = None
         self._describe(frame, 0, len(frame) - _CRC_BYTES)
-        if not self._rest:
-            self.arrived = self._arrivals[slot]
-        elif frame[0] & _CTL_MORE == 0:
+        if self._rest and frame[0] & _CTL_MORE == 0:
             self.buffer = self._rest + frame[self.at :]
             self.end += len(self._rest) - self.at
             self.at = 0
@@ -176,7 +170,6 @@ class Link:
         slot = number % _WINDOW
         if not held[slot]:
             held[slot] = bytes(frame)
-            self._arrivals[slot] = self.awake
         while held[line.ack % _WINDOW] and (line.ack - self._taken) & 0xFF < _WINDOW:
             line.ack = (line.ack + 1) & 0xFF
         if (number - line.ack) & 0xFF < _WINDOW:

@@ -15,7 +15,7 @@ from boardtalk.hil.paced import BITS_PER_BYTE, PacedLine
 from boardtalk.hil.virtual import bulk, plain
 from boardtalk.hil.virtual.wire import Line
 from boardtalk.modules.iot_bridge.frames import OVERHEAD_BYTES, WINDOW, AckBody, CommandHead, Type
-from boardtalk.modules.iot_bridge.link.arq import Delivered, Opened
+from boardtalk.modules.iot_bridge.link.arq import Delivered, Timed
 from boardtalk.modules.iot_bridge.link.framing import Frame
 from boardtalk.modules.iot_bridge.link.session import Session
 from boardtalk.modules.iot_bridge.transports.serial import SerialPort
@@ -101,7 +101,7 @@ async def _real() -> list[Row]:
 async def _opened(session: Session) -> AsyncIterator[Any]:
     session.greet(99)
     events = session.events()
-    await _next(events, Opened)
+    await _next(events, Timed)
     return events
 
 
@@ -131,7 +131,7 @@ async def _to_board(session: Session, events: AsyncIterator[Any], count: int) ->
 
 async def _to_gateway(session: Session, events: AsyncIterator[Any], number: int, count: int) -> float:
     """Frames a second, from the first one on."""
-    head = CommandHead.build({"ttl_ms": 5000, "id": number, "epoch": 0, "lease_ms": 0})
+    head = CommandHead.build({"deadline": session.deadline(5.0), "id": number, "epoch": 0, "lease": 0})
     session.send(Type.COMMAND, head + count.to_bytes(4, "little"))
     began = 0.0
     for _ in range(count):

@@ -13,8 +13,10 @@ from importlib.resources import files
 from types import CodeType, ModuleType, SimpleNamespace
 from typing import Any, Final
 
-from boardtalk.modules.iot_bridge.frames import WINDOW
+from boardtalk.modules.iot_bridge.frames import CLOCK_MASK, WINDOW
 
+HALF: Final = CLOCK_MASK // 2 + 1
+"""Of the time after which the board's clock begins anew: what is further ahead lies back."""
 SOURCES: Final = files("boardtalk.firmware").joinpath("boardtalk")
 
 
@@ -32,14 +34,15 @@ class Firmware:
     Args:
         window: build them for another number of frames in flight, a power of two.
         drift: how much faster the board's clock goes than the loop's, as a share.
+        shows: what it shows at the loop's beginning, ms.
     """
 
-    def __init__(self, window: int = WINDOW, drift: float = 0.0) -> None:
+    def __init__(self, window: int = WINDOW, drift: float = 0.0, shows: int = 0) -> None:
         self._window = window
         self._time = SimpleNamespace(
-            ticks_ms=lambda: int(asyncio.get_running_loop().time() * 1000 * (1 + drift)),
-            ticks_add=lambda ticks, delta: ticks + delta,
-            ticks_diff=lambda end, start: end - start,
+            ticks_ms=lambda: shows + int(asyncio.get_running_loop().time() * 1000 * (1 + drift)) & CLOCK_MASK,
+            ticks_add=lambda ticks, delta: ticks + delta & CLOCK_MASK,
+            ticks_diff=lambda end, start: (end - start + HALF & CLOCK_MASK) - HALF,
         )
         self._modules: dict[str, Any] = {"hal": _HAL}
         self._builtins = {**vars(builtins), "__import__": self._import}

@@ -23,11 +23,17 @@ What both ends keep to:
   A frame that came before is acknowledged again. At most `window` frames are beyond `ack`.
 - *Pieces.* The host cuts a message that is longer than the board takes, or whose frame would hold up a
   slow line for more than 20 ms. All pieces have its type, and all but the last the flag `more`.
-- *Life.* The host sends TIME each second, more often while something moves; the board answers
-  at once. Eight unanswered ones end the session.
+- *Life.* The host sends TIME as soon as a session is open, then each second, more often while something
+  moves; the board answers at once. Eight unanswered ones end the session.
+- *Time.* What must not happen too late has its deadline with it, in milliseconds of the board's clock, so
+  that it may be held up anywhere and for how long it will. The host knows that clock from the answers to
+  TIME and sends no deadline before the first one; it takes what it may be wrong off each. A deadline is in
+  the past if it is more than half of `CLOCK_MASK` ahead; 0 is always in the past.
 - *Once.* A COMMAND whose id the board knows is answered from memory (STARTED, or its RESULT again)
-  before anything else is looked at. Only then come epoch, latch, `ttl_ms` (0: EXPIRED, so that asking
+  before anything else is looked at. Only then come epoch, latch, `deadline` (past: EXPIRED, so that asking
   again with 0 tells whether it ever came) and arguments.
+- *Leases.* Motion goes on until its `lease`, which each RENEW moves on, and for 2 s at most from when that
+  came. A lease in the past changes nothing: what was held up moves nothing.
 - *Stop.* Each STOP is answered by STOPPED, also a repeated one, and latches; only REARM with the
   board's current epoch releases. REARM is answered by STATE.
 """
@@ -52,7 +58,7 @@ from construct import (
     Struct,
 )
 
-VERSION: Final = 1
+VERSION: Final = 2
 """Protocol version, 2 bits in `ctl`; a peer with another one is told so, not guessed at."""
 
 DELIMITER: Final = 0
@@ -68,6 +74,8 @@ WINDOW: Final = 16
 it goes on while a lost frame is repeated."""
 BUFFER_BYTES: Final = 1024
 """What a board holds of frames that it can't hand on yet; so much may be in flight to it."""
+CLOCK_MASK: Final = 0x3FFFFFFF
+"""Of the board's clock: milliseconds modulo 2³⁰, which MicroPython has without allocating on 32 bits too."""
 MAX_COMMANDS: Final = 50
 """Commands under way per board; more are refused as busy. The board remembers as many ids that it has
 executed: after a lost session the gateway asks again for all that it has no result of."""
@@ -112,7 +120,7 @@ class Type(IntEnum):
     DICTIONARY_GET = 0x0002
     DICTIONARY = 0x0003
     RENEW = 0x0004
-    """Host: the lease of a running motion, again (DGRAM); a lease of 0 cancels a command (DATA)."""
+    """Host: a new lease for a running motion (DGRAM); a lease of 0 cancels a command (DATA)."""
     STOP = 0x0006
     """Host: outputs off, latch (URGENT)."""
     STOPPED = 0x0007
@@ -182,7 +190,7 @@ LogBody = Struct(
 
 TimeBody = Struct(
     "host_ms" / Int32ul * "the host's clock, ms, wraps; the board sends it back unchanged",
-    "board_ms" / Int32ul * "the board's clock, ms, wraps; 0 from the host",
+    "board_ms" / Int32ul * "the board's clock, modulo 2³⁰; 0 from the host",
 )
 
 HelloHost = Struct(
@@ -217,16 +225,16 @@ Dictionary = Struct(
 )
 
 CommandHead = Struct(
-    "ttl_ms" / Int32ul * "milliseconds left; kept true by the sender at each repetition",
+    "deadline" / Int32ul * "by the board's clock: the command must have begun before; 0 = it must not begin",
     "id" / Int32ul * "the ledger row's low 32 bits; the board executes an id at most once",
     "epoch" / Int16ul * "older than the board's: rejected",
-    "lease_ms" / Int16ul * "motion: the board stops it if not renewed within this; else 0",
+    "lease" / Int32ul * "motion: by the board's clock, it stops then unless renewed; else 0",
 )
 """Followed by the arguments, packed as the dictionary says."""
 
 Renew = Struct(
     "id" / Int32ul * "of the running command",
-    "lease_ms" / Int16ul * "from now; 0 = cancel it, whatever its class",
+    "lease" / Int32ul * "by the board's clock; 0 = cancel it, whatever its class",
 )
 
 Stop = Struct("epoch" / Int16ul * "new, higher than the board's")
@@ -254,7 +262,7 @@ ResultHead = Struct(
 
 SetpointHead = Struct(
     "epoch" / Int16ul * "older than the board's: ignored",
-    "lease_ms" / Int16ul * "outputs off if no further set-point comes within this",
+    "lease" / Int32ul * "by the board's clock: outputs off then, unless a further set-point comes; 0 = now",
 )
 """Followed by the values."""
 

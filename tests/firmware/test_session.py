@@ -82,7 +82,9 @@ async def test_a_board_that_started_anew_says_so_to_a_peer_of_before(
 
 async def test_another_protocol_version_is_told_so(board: EmulatedBoard) -> None:
     async with Peer(board.port) as peer:
-        payload = frames.HelloHost.build({"oldest": 2, "newest": 3, "nonce": 99})
+        payload = frames.HelloHost.build(
+            {"oldest": frames.VERSION + 1, "newest": frames.VERSION + 1, "nonce": 99}
+        )
         peer.link._nonce = 99
         peer.raw(encode(Kind.HELLO, Type.HELLO, payload, seq=0, ack=0, retry=False, seed=0))
         ended = await peer.until(lambda event: type(event).__name__ == "Ended")

@@ -67,7 +67,8 @@ class BoardLink(Link):
     def _on_frame(self, frame: Frame, now: float) -> Iterator[Event]:
         yield from super()._on_frame(frame, now)
         if frame.kind is frames.Kind.TIME:
-            self.send_datagram(frame.type, frame.payload, frames.Kind.TIME)
+            shown = int(now * 1000) & frames.CLOCK_MASK
+            self.send_datagram(frame.type, frame.payload[:4] + shown.to_bytes(4, "little"), frames.Kind.TIME)
 
 
 @dataclass

@@ -13,12 +13,11 @@ from boardtalk.modules.iot_bridge import frames
 from boardtalk.modules.iot_bridge.errors import LinkBusy, SessionLost, VersionError
 from boardtalk.modules.iot_bridge.frames import Kind, Type
 from boardtalk.modules.iot_bridge.link import arq as link_module
-from boardtalk.modules.iot_bridge.link.arq import Delivered, Ended, Event, Expired, Link, Opened
+from boardtalk.modules.iot_bridge.link.arq import Delivered, Ended, Event, Expired, Link, Opened, Timed
 from boardtalk.modules.iot_bridge.link.framing import Deframer, Frame, Text
 from boardtalk.modules.iot_bridge.link.hello import Hello, parse_hello
 from tests.iot_bridge.peer import HELLO, BoardLink, Faults, VirtualLine, hello_payload
 
-ON_THE_WIRE_S = 0.005
 QUIET = Faults(random.Random(0))
 
 
@@ -180,7 +179,6 @@ def test_a_message_that_is_long_for_the_line_goes_in_pieces_and_is_delivered_onc
     token = host.send(Type.COMMAND, bytes(4) + b"x" * 76, expires=line.now + 9.0)
     pieces = sent_frames(host, line.now)
     assert [len(piece.payload) for piece in pieces] == [37, 37]
-    assert int.from_bytes(pieces[0].payload[:4], "little") == pytest.approx(9000, abs=1)
     line.run(until=line.now + 1.0)
     [delivered] = of(Delivered, line.events(0))
     assert delivered.token == token
@@ -218,18 +216,19 @@ def test_an_acknowledgement_rides_on_the_answer() -> None:
 # Expiry -----------------------------------------------------------------------------------------
 
 
-def test_time_to_live_is_true_at_each_transmission() -> None:
+def test_what_is_repeated_keeps_its_deadline_unless_it_was_withdrawn() -> None:
     line = an_open_line()
     host = line.ends[0]
-    host.send(Type.COMMAND, bytes(4) + b"rest", expires=line.now + 0.5)
-    left = []
-    for wait in (0.0, 0.3, 0.9):
-        (frame,) = [each for each in sent_frames(host, line.now + wait) if each.kind is Kind.DATA]
-        assert frame.payload[4:] == b"rest"
-        left.append(int.from_bytes(frame.payload[:4], "little"))
-    assert left[0] in {499, 500}
-    assert left[1] in {199, 200}
-    assert left[2] == 0  # asks whether an earlier copy came in time
+    deadline = host.clock.deadline(line.now + 0.5).to_bytes(4, "little")
+    host.send(Type.COMMAND, deadline + b"rest", expires=line.now + 0.5)
+
+    def sent(wait: float) -> bytes:
+        [frame] = [each for each in sent_frames(host, line.now + wait) if each.kind is Kind.DATA]
+        return frame.payload
+
+    assert [sent(0.0), sent(0.3)] == [deadline + b"rest"] * 2
+    host.withdraw(line.now + 0.4)
+    assert sent(0.9) == bytes(4) + b"rest"  # asks whether an earlier copy came in time
 
 
 def test_what_expires_unsent_is_dropped_and_reported() -> None:
@@ -240,22 +239,46 @@ def test_what_expires_unsent_is_dropped_and_reported() -> None:
     assert of(Expired, host.receive(b"", line.now + 0.02)) == [Expired(tokens[2])]
 
 
+# The board's clock ------------------------------------------------------------------------------
+
+
+def test_the_boards_clock_is_known_as_soon_as_a_session_is_open() -> None:
+    line = a_line()
+    line.run(until=0.05)
+    assert [type(event) for event in line.events(0)] == [Opened, Timed]
+
+
+def test_before_that_everything_is_too_late() -> None:
+    assert Link().clock.deadline(1.0) == 0
+
+
+def test_on_a_line_that_takes_longer_than_the_heartbeat_the_clock_is_still_known() -> None:
+    line = a_line(turnaround_s=0.6)
+    line.run(until=10.0)
+    assert of(Timed, line.events(0))
+
+
 @settings(max_examples=50, deadline=None)
 @given(seed=st.integers(0, 2**32))
-def test_nothing_arrives_with_more_time_than_is_left(seed: int) -> None:
+def test_no_deadline_is_later_than_it_should_be_however_long_answers_take(seed: int) -> None:
     rng = random.Random(seed)
-    line = a_line(Faults(rng, drop=0.2, flip=0.1))
-    line.run(until=5.0)
-    expiries = {}
-    for number in range(30):
-        expiries[number] = line.now + rng.random() * 0.2
-        if line.ends[0].is_open:
-            head = bytes(4) + bytes((number,))
-            line.ends[0].send(Type.COMMAND, head, expires=expiries[number])
-        line.run(until=line.now + rng.random() * 0.05)
-    for at, payload in line.board.arrived:
-        left = int.from_bytes(payload[:4], "little") / 1000
-        assert at + left <= expiries[payload[4]] + ON_THE_WIRE_S or left == 0
+    line = a_line(Faults(rng, drop=0.1))
+    for _ in range(40):
+        line._turnaround_s = rng.choice((0.001, rng.random()))
+        line.run(until=line.now + rng.random())
+        at = line.now + rng.random() * 5
+        deadline = line.ends[0].clock.deadline(at)
+        assert deadline <= at * 1000
+
+
+def test_a_board_that_answers_a_heartbeat_twice_or_unasked_changes_nothing() -> None:
+    line = an_open_line()
+    host, board = line.ends
+    known = host.clock.read(line.now)
+    for host_ms in (0, int(line.now * 1000), 77):
+        payload = host_ms.to_bytes(4, "little") + b"\xff\xff\xff\0"
+        host.receive(board._encode(Kind.TIME, Type.TIME, payload), line.now)
+    assert host.clock.read(line.now) == known
 
 
 # Sessions ---------------------------------------------------------------------------------------

@@ -483,7 +483,8 @@ async def test_c12_live_control_must_be_taken_anew_when_its_lease_has_run_out(
     client: LinkClient, board: FakeBoard
 ) -> None:
     def points() -> list[bytes]:
-        return [each.payload[4:] for each in board.asked if each.type == Type.SETPOINT]
+        head = frames.SetpointHead.sizeof()
+        return [each.payload[head:] for each in board.asked if each.type == Type.SETPOINT]
 
     client.set_point("rover", 0, 200, b"1234")
     await until(lambda: len(points()) == 1)

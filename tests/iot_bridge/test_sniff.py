@@ -44,7 +44,7 @@ TEXT = json.dumps(
 ).encode()
 HASH = digest(TEXT)
 SEED = frames.session_seed(7, 9, HASH)
-COMMAND = frames.CommandHead.build(dict.fromkeys(("ttl_ms", "epoch", "lease_ms"), 5) | {"id": 77})
+COMMAND = frames.CommandHead.build(dict.fromkeys(("deadline", "epoch", "lease"), 5) | {"id": 77})
 
 
 def wire(kind: Kind, type_: int, payload: bytes = b"", seq: int = 0, seed: int = SEED, **more: bool) -> bytes:
@@ -79,7 +79,7 @@ def test_a_command_and_its_result_are_shown_in_the_words_of_the_dictionary() -> 
     assert "HELLO (version 1, host_nonce 7, boot_nonce 9" in greeted.words
     assert (asked.down, answered.down) == (True, False)
     assert asked.label == "DATA 5 ack 3"
-    assert asked.words == "COMMAND forward distance 20 cm (ttl_ms 5, id 77, epoch 5, lease_ms 5)"
+    assert asked.words == "COMMAND forward distance 20 cm (deadline 5, id 77, epoch 5, lease 5)"
     assert answered.words == "RESULT x 0 cm (id 77, outcome DONE)"
     assert {seen.check for seen in (greeted, asked, answered)} == {Check.GOOD}
 
@@ -237,7 +237,7 @@ def test_wireshark_shows_the_fields_of_frames(tmp_path: Path) -> None:
     assert greeted["boardtalk.hello_board.boot_nonce"] == "9"
     assert (command["boardtalk.index"], command["boardtalk.command_head.id"]) == ("4", "77")
     assert command["boardtalk.values"] == "14000000"
-    assert (point["boardtalk.index"], point["boardtalk.setpoint_head.lease_ms"]) == ("1", "500")
+    assert (point["boardtalk.index"], point["boardtalk.setpoint_head.lease"]) == ("1", "500")
     assert answer["boardtalk.result_head.outcome"] == "0"
     assert (log["boardtalk.log_body.level"], log["boardtalk.log_body.text"]) == ("30", "686f74")
     assert not any(packet["_ws.malformed"] or packet["_ws.lua.error"] for packet in shown)
@@ -252,7 +252,7 @@ FIELDS = (
     "boardtalk.hello_board.uid",
     "boardtalk.hello_board.boot_nonce",
     "boardtalk.command_head.id",
-    "boardtalk.setpoint_head.lease_ms",
+    "boardtalk.setpoint_head.lease",
     "boardtalk.result_head.outcome",
     "boardtalk.log_body.level",
     "boardtalk.log_body.text",

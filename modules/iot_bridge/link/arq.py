@@ -45,6 +45,8 @@ ACK_FRAMES: Final = 2
 """… or for a second frame."""
 HEARTBEAT_IDLE_S: Final = 1.0
 HEARTBEAT_MOVING_S: Final = 0.12
+HEARTBEAT_FIRST_S: Final = 0.2
+"""Until the first answer, on which commands wait."""
 HEARTBEAT_AGAIN: Final = 0.4
 """An unanswered heartbeat is repeated after this share of the interval."""
 HEARTBEATS_MISSED: Final = 8
@@ -59,6 +61,10 @@ class Opened(NamedTuple):
     """A session began; numbers start anew in both directions."""
 
     hello: Hello
+
+
+class Timed(NamedTuple):
+    """The board's clock is known: deadlines can be sent."""
 
 
 class Delivered(NamedTuple):
@@ -85,7 +91,7 @@ class Ended(NamedTuple):
     error: SessionError
 
 
-Event: TypeAlias = Frame | Text | Opened | Delivered | Expired | Ended
+Event: TypeAlias = Frame | Text | Opened | Timed | Delivered | Expired | Ended
 
 
 @dataclass(slots=True)
@@ -127,7 +133,8 @@ class Link:
     clock: BoardClock
     """The board's."""
     _beat_at: float | None
-    _beat_sent: float
+    _beats: deque[float]
+    """When those were sent that may yet be answered."""
     _missed: int
 
     def __init__(self, frame_bytes: int = 0) -> None:
@@ -176,9 +183,9 @@ class Link:
         Args:
             type_: what it means.
             payload: at most `MAX_PAYLOAD` bytes.
-            expires: when it is too late to begin. `payload` then begins with the milliseconds left
-                (u32), which are set at each transmission. Once sent it is repeated even then, with
-                0 left: the board's answer tells whether an earlier copy came in time.
+            expires: when it is too late to begin. `payload` then begins with the same as a deadline
+                by the board's clock (u32). Unsent, it is dropped then; once sent it is repeated even
+                then, since the board's answer tells whether an earlier copy came in time.
 
         Raises:
             LinkBusy: too many wait already.
@@ -262,7 +269,7 @@ class Link:
             case Kind.NAK:
                 self._sending.refuse(frame.ack, now)
             case Kind.TIME:
-                self._on_time(frame.payload, now)
+                yield from self._on_time(frame.payload, now)
             case Kind.ACK:
                 pass
             case _:
@@ -284,10 +291,17 @@ class Link:
         self.counters.bad += 1
         self._nak = self.is_open
 
-    def _on_time(self, payload: bytes, now: float) -> None:
+    def _on_time(self, payload: bytes, now: float) -> Iterator[Event]:
         sent_ms, board_ms = (int.from_bytes(payload[at : at + 4], "little") for at in (0, 4))
-        if sent_ms == _in_ms(self._beat_sent) and len(payload) >= TIME_BYTES:
-            self.clock.learn(self._beat_sent, now, board_ms)
+        sent = next((at for at in self._beats if _in_ms(at) == sent_ms), None)
+        if sent is None or len(payload) < TIME_BYTES:
+            return
+        while self._beats.popleft() != sent:
+            pass
+        first = self.clock.read(now) is None
+        self.clock.learn(sent, now, board_ms)
+        if first:
+            yield Timed()
 
     def _sack(self, frame: Frame) -> int:
         if frame.kind not in {Kind.ACK, Kind.NAK} or len(frame.payload) < ACK_BYTES:
@@ -320,7 +334,7 @@ class Link:
         seed = frames.session_seed(self._nonce, hello.boot, hello.dictionary)
         self._begin(seed, hello.window, max(hello.buffer, MAX_PAYLOAD), now)
         self._sending.piece_bytes = max(min(self._piece_bytes, hello.max_payload), MIN_PIECE_BYTES)
-        self._beat_at = now + self._heartbeat_s
+        self._beat_at = now
         return Opened(hello)
 
     def _begin(self, seed: int, window: int, credit: int, now: float) -> None:
@@ -338,7 +352,7 @@ class Link:
         self._nak_at = now
         self.clock = BoardClock()
         self._beat_at = None
-        self._beat_sent = 0.0
+        self._beats = deque(maxlen=HEARTBEATS_MISSED)
         self._missed = 0
 
     def _end(self, error: SessionError) -> Ended:
@@ -375,7 +389,7 @@ class Link:
             return self._ask_again(now)
         item = self._sending.take(now)
         if item is not None:
-            return self._data(item, now)
+            return self._data(item)
         if self._datagrams:
             return self._once(*self._datagrams.popleft())
         if self._beat_at is not None and self._beat_at <= now:
@@ -391,23 +405,20 @@ class Link:
         self.counters.sent += 1
         return encode(Kind.HELLO, Type.HELLO, self._pending_hello, seq=0, ack=0, retry=False, seed=0)
 
-    def _data(self, item: Item, now: float) -> bytes:
-        payload = item.payload
-        if item.expires is not None:
-            left_ms = max(0, int((item.expires - now) * 1000))
-            payload = left_ms.to_bytes(4, "little") + payload[4:]
+    def _data(self, item: Item) -> bytes:
         again = item.tries > 1
         self.counters.resent += again
-        item.wire = self._encode(Kind.DATA, item.type, payload, item.seq, again=again, more=item.more)
+        item.wire = self._encode(Kind.DATA, item.type, item.payload, item.seq, again=again, more=item.more)
         return item.wire
 
     def _once(self, kind: Kind, type_: int, payload: bytes) -> bytes:
         return self._encode(kind, type_, payload)
 
     def _beat(self, now: float) -> bytes:
-        self._beat_at = now + self._heartbeat_s * (HEARTBEAT_AGAIN if self._missed else 1)
+        pause = self._heartbeat_s * (HEARTBEAT_AGAIN if self._missed else 1)
+        self._beat_at = now + (pause if self.clock.read(now) else min(pause, HEARTBEAT_FIRST_S))
         self._missed += 1
-        self._beat_sent = now
+        self._beats.append(now)
         return self._encode(Kind.TIME, Type.TIME, _in_ms(now).to_bytes(4, "little") + bytes(4))
 
     def _ask_again(self, now: float) -> bytes:

@@ -77,8 +77,12 @@ class Session:
         """What the board's clock shows now."""
         return self._link.clock.read(self._loop.time())
 
+    def deadline(self, seconds: float) -> int:
+        """In so many seconds by the board's clock, as frames carry it."""
+        return self._link.clock.deadline(self._loop.time() + seconds)
+
     def greet(self, nonce: int) -> None:
-        """Ask the board for a session; `Opened` comes when it answers."""
+        """Ask the board for a session; `Opened` comes when it answers, and `Timed` soon after."""
         self._link.open(nonce, self._loop.time())
         self._pump()
 

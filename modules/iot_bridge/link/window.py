@@ -22,6 +22,8 @@ RTO_AGAIN_S: Final = 0.005
 """Lower bound for a frame known to have been lost once: the line waits for it."""
 
 MASK: Final = 0xFF
+NEVER: Final = bytes(4)
+"""A deadline that is always past."""
 RECEIVE_FRAMES: Final = 32
 """How far ahead of the next expected frame others are kept: the widest that a SACK can name."""
 
@@ -35,7 +37,7 @@ class Item:
     type: int
     payload: bytes
     expires: float | None
-    """When it is too late to begin; then its first four bytes are the milliseconds left."""
+    """When it is too late to begin; then its first four bytes are its deadline by the board's clock."""
     more: bool = False
     """Whether its message goes on in the next frame."""
     seq: int = 0
@@ -178,6 +180,7 @@ class SendWindow:
         for item in (*self.queue, *self._flight):
             if item.expires is not None:
                 item.expires = min(item.expires, now)
+                item.payload = NEVER + item.payload[len(NEVER) :]
 
     def _answerable(self, item: Item, now: float) -> bool:
         """Whether the peer can have answered its last transmission."""

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 KEPT_PIECES: Final = 64
 """Of messages in pieces: more than a window."""
 KEPT_COMMANDS: Final = 256
-ID_IN_COMMAND: Final = slice(frames.CommandHead.ttl_ms.sizeof(), frames.CommandHead.ttl_ms.sizeof() + 4)
+ID_IN_COMMAND: Final = slice(frames.CommandHead.deadline.sizeof(), frames.CommandHead.deadline.sizeof() + 4)
 ID_IN_RESULT: Final = slice(0, 4)
 
 
