@@ -43,8 +43,6 @@ class Line:
         """What has come; the frame found by `next` lies in it, header first, from `at` to `end`."""
         self.at = 0
         self.end = 0
-        self.frame = None
-        """The frame found, with its CRC, as a memoryview."""
         self.inside = False
         """Whether the line is inside of a frame."""
         self._stream = stream
@@ -98,8 +96,7 @@ class Line:
             elif seed < 0 or control & _CTL_VERSION_MASK != _VERSION:
                 return False
             self.end = zero - _CRC_BYTES
-            self.frame = self._view[at:zero]
-            if start != zero or crc32(self.frame, seed) != _RESIDUE:
+            if start != zero or crc32(self._view[at:zero], seed) != _RESIDUE:
                 return False
             self.inside = False
             return True
