@@ -20,6 +20,7 @@ from boardtalk.hil.line import TO_BOARD, TO_GATEWAY, FaultyLine
 
 from .figures import note
 from .rig import ROBOTS, Rig, insist, seeded
+from .simulated import commands
 
 LONGEST_S = 1.5
 """A holdup."""
@@ -154,3 +155,21 @@ async def jump(wall: WallClock, chance: random.Random) -> None:
     """Somebody sets the clock, while commands wait or before."""
     await asyncio.sleep(chance.uniform(0, 0.3))
     wall.jump(chance.uniform(-DAY_S, DAY_S))
+
+
+@pytest.mark.parametrize(
+    "count",
+    [
+        pytest.param(10_000, id="short", marks=pytest.mark.timeout(180)),
+        pytest.param(100_000, id="long", marks=[pytest.mark.soak, pytest.mark.timeout(1800)]),
+    ],
+)
+def test_c04_nothing_is_late_on_a_virtual_clock_whatever_line_and_clocks_do(count: int) -> None:
+    tally = commands(seeded().randrange(1 << 32), count)
+    print(tally.ends, tally.fired)
+    assert not tally.late, f"started so many seconds too late: {tally.late}"
+    assert not tally.twice
+    assert min(tally.ends["DONE"], tally.ends["EXPIRED"], tally.ends["asked: EXPIRED"]) > count / 20
+    assert all(tally.fired[fault] > count / 1000 for fault in ("loss", "flip", "hold", "slept"))
+    what = "on a virtual clock: line holds back, loses, spoils; clocks drift, machine sleeps"
+    note("C4", what, f"{count} commands, {tally.ends['DONE']} started, 0 late")
