@@ -16,6 +16,7 @@ _CTL_VERSION_MASK = const(3)
 _CTL_KIND_SHIFT = const(2)
 _CTL_KIND_MASK = const(28)
 _KIND_HELLO = const(0x03)
+_KIND_DGRAM = const(0x04)
 _KIND_TIME = const(0x06)
 _HEADER = const("<BBBBH")
 # end
@@ -39,6 +40,9 @@ class Line:
         """The next number expected from the peer; told in every frame."""
         self.acked = True
         """Whether it was told since it was last said to be due."""
+        self.told = self.due = 0  # next numbers of datagrams, ours and the peer's
+        self.lost = 0
+        """Datagrams of the peer that have not come."""
         self.buffer = bytearray(_RECEIVE_BYTES)
         """What has come; the frame found by `next` lies in it, header first, from `at` to `end`."""
         self.at = 0
@@ -99,6 +103,11 @@ class Line:
             if start != zero or crc32(self._view[at:zero], seed) != _RESIDUE:
                 return False
             self.inside = False
+            if control & _CTL_KIND_MASK == _KIND_DGRAM << _CTL_KIND_SHIFT:
+                gap = (buffer[at + 1] - self.due) & 0xFF
+                if gap < 128:  # else it came before
+                    self.lost += gap
+                    self.due = (buffer[at + 1] + 1) & 0xFF
             return True
 
     def interrupted(self):
@@ -115,6 +124,9 @@ class Line:
         hello = control == _KIND_HELLO << _CTL_KIND_SHIFT
         if self.seed < 0 and not hello:
             return False
+        if control >> _CTL_KIND_SHIFT + 1 == _KIND_DGRAM >> 1:  # or LOG
+            number = self.told
+            self.told = (number + 1) & 0xFF
         late = control & _CTL_KIND_MASK >= _KIND_TIME << _CTL_KIND_SHIFT and len(self._rest) < _LINE_BYTES
         if not self.drain() and not late:
             return False

@@ -61,6 +61,7 @@ class Link:
         self._rest = b""
         self._heard = ticks_ms()
         self._nak_due = False
+        self.line.told = self.line.due = self.line.lost = 0
         self.outbox.open()
 
     def connected(self):
@@ -70,7 +71,7 @@ class Link:
     # Out ----------------------------------------------------------------------------------------
 
     def send_once(self, kind, type_, payload):
-        """Send without number."""
+        """Send a frame that may get lost."""
         self.line.send(kind << _CTL_KIND_SHIFT, 0, type_, payload)
 
     def flush(self):
@@ -119,8 +120,8 @@ class Link:
             sack = self.fields(_ACK_BODY) if _KIND_DATA < kind < _KIND_HELLO else None
             self.outbox.acknowledged(ack, sack[0] if sack else 0, kind == _KIND_NAK, now)
             if kind == _KIND_TIME:
-                clocks = bytes(buffer[at : at + 4]) + pack("<I", now & _CLOCK_MASK)  # type: ignore[operator]
-                self.send_once(_KIND_TIME, _TYPE_TIME, clocks)
+                clocks = pack("<IH", now & _CLOCK_MASK, line.lost & 0xFFFF)  # type: ignore[operator]
+                self.send_once(_KIND_TIME, _TYPE_TIME, bytes(buffer[at : at + 4]) + clocks)
             elif kind > _KIND_HELLO:
                 return kind
         return None

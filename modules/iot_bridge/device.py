@@ -54,6 +54,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from boardtalk.modules.iot_bridge.cache import DictionaryCache
+    from boardtalk.modules.iot_bridge.link.arq import Counters
     from boardtalk.modules.iot_bridge.link.clock import Reading
     from boardtalk.modules.iot_bridge.link.hello import Hello
     from boardtalk.modules.iot_bridge.link.session import OnTraffic
@@ -225,6 +226,11 @@ class Device:
     def on_traffic(self, callback: OnTraffic) -> None:
         """Have this called with all that goes over the line; see `Session.on_traffic`."""
         self._session.on_traffic = callback
+
+    @property
+    def counters(self) -> Counters:
+        """What happened on the line."""
+        return self._session.counters
 
     def read_clock(self) -> Reading | None:
         """What the board's clock shows now; None if it was not asked yet."""

@@ -21,6 +21,8 @@ What both ends keep to:
 - *Reliability.* DATA only. `ack` is valid in every frame but HELLO. A damaged frame or a gap is
   answered by a NAK at once; otherwise the next frame acknowledges, or an ACK after some milliseconds.
   A frame that came before is acknowledged again. At most `window` frames are beyond `ack`.
+- *Losses.* DGRAM and LOG are numbered too, from 0 in each direction, also those that are dropped before they
+  are sent. A gap is a loss: it is counted, and nothing else.
 - *Pieces.* The host cuts a message that is longer than the board takes, or whose frame would hold up a
   slow line for more than 20 ms. All pieces have its type, and all but the last the flag `more`.
 - *Life.* The host sends TIME as soon as a session is open, then each second, more often while something
@@ -172,7 +174,7 @@ class ResetCause(IntEnum):
 
 Header = Struct(
     "ctl" / Int8ul * "version (2 bits), kind (3), more (1), retry (1), reserved (1)",
-    "seq" / Int8ul * "number of this frame, DATA only",
+    "seq" / Int8ul * "number of this frame: of DATA, and counted apart of DGRAM and LOG; else 0",
     "ack" / Int8ul * "next number expected from the peer: acknowledges all before it",
     "node" / Int8ul * "0; address on a shared line, not used yet",
     "type" / Int16ul * "a `Type`, plus an index where it says so",
@@ -191,6 +193,7 @@ LogBody = Struct(
 TimeBody = Struct(
     "host_ms" / Int32ul * "the host's clock, ms, wraps; the board sends it back unchanged",
     "board_ms" / Int32ul * "the board's clock, modulo 2³⁰; 0 from the host",
+    "lost" / Int16ul * "DGRAM frames of the host that the board has missed in this session; 0 from the host",
 )
 
 HelloHost = Struct(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import heapq
 import random
 import re
+import struct
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -68,7 +69,8 @@ class BoardLink(Link):
         yield from super()._on_frame(frame, now)
         if frame.kind is frames.Kind.TIME:
             shown = int(now * 1000) & frames.CLOCK_MASK
-            self.send_datagram(frame.type, frame.payload[:4] + shown.to_bytes(4, "little"), frames.Kind.TIME)
+            answer = frame.payload[:4] + struct.pack("<IH", shown, self.counters.lost & 0xFFFF)
+            self.send_datagram(frame.type, answer, frames.Kind.TIME)
 
 
 @dataclass

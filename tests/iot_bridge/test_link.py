@@ -202,6 +202,38 @@ def test_datagrams_may_fall_overboard_but_are_counted() -> None:
     assert line.ends[0].counters.overboard == 3
 
 
+@pytest.mark.parametrize("kind", [Kind.DGRAM, Kind.LOG])
+def test_unreliable_frames_that_get_lost_are_counted_at_both_ends(kind: Kind) -> None:
+    rng = random.Random(5)
+    line = an_open_line()
+    host, board = line.ends
+    for end in (host, board):
+        end.send_datagram(Type.TELEMETRY, b"first", kind)
+    line.run(until=line.now + 0.1)
+    line.events(0), line.events(1)
+    line._faults = Faults(rng, drop=0.2, double=0.1)
+    for number in range(400):  # more than are numbered
+        for end in (host, board):
+            end.send_datagram(Type.TELEMETRY, number.to_bytes(2, "little"), kind)
+        line.run(until=line.now + 0.01)
+    line._faults = QUIET
+    for end in (host, board):
+        end.send_datagram(Type.TELEMETRY, b"last", kind)
+    line.run(until=line.now + 2.0)
+    came = [len(set(payloads(line.events(end), kind))) for end in (0, 1)]
+    assert [host.counters.lost, board.counters.lost] == [401 - each for each in came]
+    assert host.counters.missed == board.counters.lost > 50
+
+
+def test_what_falls_overboard_is_lost_too() -> None:
+    line = an_open_line()
+    host, board = line.ends
+    for _ in range(link_module.DATAGRAMS + 3):
+        host.send_datagram(Type.RENEW, b"")
+    line.run(until=line.now + 2.0)
+    assert (board.counters.lost, host.counters.missed) == (3, 3)
+
+
 def test_an_acknowledgement_rides_on_the_answer() -> None:
     line = an_open_line()
     host, board = line.ends
@@ -362,7 +394,7 @@ def test_an_idle_line_carries_little() -> None:
     before = sum(line.sent_bytes)
     line.run(until=line.now + 60)
     assert line.ends[0].is_open
-    assert sum(line.sent_bytes) - before <= 61 * 2 * 21
+    assert sum(line.sent_bytes) - before <= 61 * 2 * 23
 
 
 def test_a_gateway_that_was_stopped_for_a_while_does_not_blame_the_board() -> None:

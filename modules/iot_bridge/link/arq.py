@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass
+from struct import Struct
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
 from boardtalk.modules.iot_bridge import frames
@@ -19,7 +20,7 @@ from boardtalk.modules.iot_bridge.frames import MAX_PAYLOAD, OVERHEAD_BYTES, Kin
 from boardtalk.modules.iot_bridge.link.clock import BoardClock
 from boardtalk.modules.iot_bridge.link.framing import NO_SESSION, Deframer, Frame, Text, encode
 from boardtalk.modules.iot_bridge.link.hello import Hello, parse_hello
-from boardtalk.modules.iot_bridge.link.window import RTO_MIN_S, Item, ReceiveWindow, SendWindow
+from boardtalk.modules.iot_bridge.link.window import MASK, RTO_MIN_S, Item, ReceiveWindow, SendWindow
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,7 +35,11 @@ WRITE_BYTES: Final = 64
 MIN_PIECE_BYTES: Final = 6
 """Of a message's payload in a frame, however slow the line is."""
 ACK_BYTES: Final = frames.AckBody.sizeof()
+TIME: Final = Struct("<IIH")
+"""`frames.TimeBody`, by hand: it comes several times a second."""
 TIME_BYTES: Final = frames.TimeBody.sizeof()
+NUMBERED: Final = frozenset({Kind.DGRAM, Kind.LOG})
+"""Unreliable frames whose losses are counted."""
 HELLO_FAST_S: Final = 0.1
 HELLO_SLOW_S: Final = 0.5
 HELLO_FAST: Final = 10
@@ -107,6 +112,10 @@ class Counters:
     naks: int = 0
     overboard: int = 0
     """Unreliable frames dropped because the line was slower."""
+    lost: int = 0
+    """Unreliable frames of the peer that have not come."""
+    missed: int = 0
+    """Ours that have not come to the board, as it says; those overboard too."""
 
 
 class Link:
@@ -122,7 +131,11 @@ class Link:
     _receiving: ReceiveWindow
     _wire: bytes
     """Frames that have arrived, of a message that has not yet."""
-    _datagrams: deque[tuple[Kind, int, bytes]]
+    _datagrams: deque[tuple[Kind, int, bytes, int]]
+    _datagram: int
+    """Number of the next one."""
+    _report: int
+    """Number of the peer's next one."""
     _urgent: deque[tuple[Kind, int, bytes]]
     _hello_at: float | None
     _unacknowledged: int
@@ -206,7 +219,9 @@ class Link:
         _check_size(payload)
         if len(self._datagrams) == DATAGRAMS:
             self.counters.overboard += 1
-        self._datagrams.append((kind, type_, payload))
+        number = self._datagram if kind in NUMBERED else 0
+        self._datagram = (self._datagram + (kind in NUMBERED)) & MASK
+        self._datagrams.append((kind, type_, payload, number))
 
     def send_urgent(self, type_: int, payload: bytes) -> None:
         """Queue a frame ahead of all others, once. Its sender repeats it until answered."""
@@ -272,6 +287,9 @@ class Link:
                 yield from self._on_time(frame.payload, now)
             case Kind.ACK:
                 pass
+            case Kind.DGRAM | Kind.LOG:
+                self._count_lost(frame.seq)
+                yield frame
             case _:
                 yield frame
 
@@ -291,11 +309,20 @@ class Link:
         self.counters.bad += 1
         self._nak = self.is_open
 
+    def _count_lost(self, number: int) -> None:
+        gap = (number - self._report) & MASK
+        if gap <= MASK >> 1:  # else it came before
+            self.counters.lost += gap
+            self._report = (number + 1) & MASK
+
     def _on_time(self, payload: bytes, now: float) -> Iterator[Event]:
-        sent_ms, board_ms = (int.from_bytes(payload[at : at + 4], "little") for at in (0, 4))
-        sent = next((at for at in self._beats if _in_ms(at) == sent_ms), None)
-        if sent is None or len(payload) < TIME_BYTES:
+        if len(payload) < TIME_BYTES:
             return
+        sent_ms, board_ms, missed = TIME.unpack_from(payload)
+        sent = next((at for at in self._beats if _in_ms(at) == sent_ms), None)
+        if sent is None:
+            return
+        self.counters.missed = missed
         while self._beats.popleft() != sent:
             pass
         first = self.clock.read(now) is None
@@ -343,6 +370,7 @@ class Link:
         self._receiving = ReceiveWindow()
         self._wire = b""
         self._datagrams = deque(maxlen=DATAGRAMS)
+        self._datagram = self._report = 0
         self._urgent = deque(maxlen=DATAGRAMS)
         self._hello_at = None
         self._unacknowledged = 0
@@ -411,15 +439,15 @@ class Link:
         item.wire = self._encode(Kind.DATA, item.type, item.payload, item.seq, again=again, more=item.more)
         return item.wire
 
-    def _once(self, kind: Kind, type_: int, payload: bytes) -> bytes:
-        return self._encode(kind, type_, payload)
+    def _once(self, kind: Kind, type_: int, payload: bytes, number: int = 0) -> bytes:
+        return self._encode(kind, type_, payload, number)
 
     def _beat(self, now: float) -> bytes:
         pause = self._heartbeat_s * (HEARTBEAT_AGAIN if self._missed else 1)
         self._beat_at = now + (pause if self.clock.read(now) else min(pause, HEARTBEAT_FIRST_S))
         self._missed += 1
         self._beats.append(now)
-        return self._encode(Kind.TIME, Type.TIME, _in_ms(now).to_bytes(4, "little") + bytes(4))
+        return self._encode(Kind.TIME, Type.TIME, TIME.pack(_in_ms(now), 0, 0))
 
     def _ask_again(self, now: float) -> bytes:
         """A NAK; if one has just asked for the same frame, an ACK with the news."""

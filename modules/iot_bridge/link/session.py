@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final, Protocol, Self
 
 from boardtalk.modules.iot_bridge.errors import LinkError, PortLost, SessionLost
 from boardtalk.modules.iot_bridge.feed import Feed
-from boardtalk.modules.iot_bridge.link.arq import Ended, Event, Link
+from boardtalk.modules.iot_bridge.link.arq import Counters, Ended, Event, Link
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -72,6 +72,11 @@ class Session:
         """Raise SessionLost if the session is over."""
         if self._error is not None:
             raise SessionLost(str(self._error)) from self._error
+
+    @property
+    def counters(self) -> Counters:
+        """What happened on the line."""
+        return self._link.counters
 
     def read_clock(self) -> Reading | None:
         """What the board's clock shows now."""
