@@ -218,7 +218,7 @@ def test_wireshark_shows_the_fields_of_frames(tmp_path: Path) -> None:
         hello()
         + b"booted\n"
         + wire(Kind.DATA, Type.COMMAND + 4, payload, seq=5)
-        + wire(Kind.DATA, Type.SETPOINT + 1, bytes([1, 0, 244, 1, 9]))
+        + wire(Kind.DATA, Type.SETPOINT + 1, bytes([1, 0, 244, 1, 0, 0, 9]))
         + wire(Kind.DATA, Type.RESULT, result())
         + wire(Kind.LOG, 0, b"\x1ehot")
     )
