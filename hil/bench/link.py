@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
 BAUDS: Final = (115_200, 1_000_000)
+SLOW_BAUD: Final = 9600
+ARGUMENT_BYTES: Final = 8
 LOSSES: Final = (0.0, 0.01, 0.05)
 WINDOWS: Final = (1, 4, WINDOW)
 COUNT: Final = 1500
@@ -56,6 +58,13 @@ def _virtual() -> Iterator[Row]:
                 yield Row.against(f"{where}, to the board, window {window}", value, "%", COUNT, base)
             value = bulk.to_gateway(line, COUNT).efficiency * 100
             yield Row.against(f"{where}, to the gateway, window {WINDOW}", value, "%", COUNT, base)
+    for baud in (SLOW_BAUD, *BAUDS):
+        line, size = Line(baud=baud), CommandHead.sizeof() + ARGUMENT_BYTES
+        apart, together = (
+            COUNT / bulk.to_board(line, COUNT, size, together=together).seconds for together in (False, True)
+        )
+        name = f"virtual, {baud} baud, commands with {ARGUMENT_BYTES} bytes of arguments, sharing frames"
+        yield Row.against(name, together, "/s", COUNT, apart)
     for baud in BAUDS:
         done = bulk.to_board(Line(baud=baud, flip=0.01), 2 * COUNT)
         name = f"virtual, {baud} baud, frames repeated for a wrong byte"

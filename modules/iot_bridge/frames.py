@@ -25,6 +25,8 @@ What both ends keep to:
   are sent. A gap is a loss: it is counted, and nothing else.
 - *Pieces.* The host cuts a message that is longer than the board takes, or whose frame would hold up a
   slow line for more than 20 ms. All pieces have its type, and all but the last the flag `more`.
+- *Batches.* The host puts messages that wait for the line anyway into one frame, on a slow line of
+  10 ms at most. They count as if each had come by itself, in their order.
 - *Life.* The host sends TIME as soon as a session is open, then each second, more often while something
   moves; the board answers at once. Eight unanswered ones end the session.
 - *Time.* What must not happen too late has its deadline with it, in milliseconds of the board's clock, so
@@ -99,7 +101,7 @@ class Kind(IntEnum):
     LOG = 5
     """A log line of the board; payload: `LogBody`."""
     TIME = 6
-    """Heartbeat and clock; payload: `TimeBody`."""
+    """Heartbeat and clock; payload: `TimeHost`, answered with `TimeBoard`."""
     URGENT = 7
     """Stop: outside the window, repeated by its sender until answered."""
 
@@ -131,6 +133,8 @@ class Type(IntEnum):
     STATE = 0x0009
     """Board: epoch and latch."""
     TIME = 0x000A
+    BATCH = 0x000B
+    """Host: several messages in one frame (DATA), each as `BatchItem` and its payload."""
     STARTED = 0x0010
     """Board: a command began."""
     RESULT = 0x0011
@@ -190,10 +194,12 @@ LogBody = Struct(
     "text" / GreedyString("utf8") * "one line",
 )
 
-TimeBody = Struct(
-    "host_ms" / Int32ul * "the host's clock, ms, wraps; the board sends it back unchanged",
-    "board_ms" / Int32ul * "the board's clock, modulo 2³⁰; 0 from the host",
-    "lost" / Int16ul * "DGRAM frames of the host that the board has missed in this session; 0 from the host",
+TimeHost = Struct("host_ms" / Int32ul * "the host's clock, ms, wraps")
+
+TimeBoard = Struct(
+    "host_ms" / Int32ul * "what the host has sent",
+    "board_ms" / Int32ul * "the board's clock, modulo 2³⁰",
+    "lost" / Int16ul * "DGRAM frames of the host that the board has missed in this session; wraps",
 )
 
 HelloHost = Struct(
@@ -235,6 +241,11 @@ CommandHead = Struct(
 )
 """Followed by the arguments, packed as the dictionary says."""
 
+BatchItem = Struct(
+    "type" / Int16ul * "of the message",
+    "size" / Int8ul * "of its payload, which follows, bytes",
+)
+
 Renew = Struct(
     "id" / Int32ul * "of the running command",
     "lease" / Int32ul * "by the board's clock; 0 = cancel it, whatever its class",
@@ -275,7 +286,8 @@ FROM_HOST: Final[dict[int, Struct]] = {
     Type.RENEW: Renew,
     Type.STOP: Stop,
     Type.REARM: Rearm,
-    Type.TIME: TimeBody,
+    Type.TIME: TimeHost,
+    Type.BATCH: BatchItem,
     Type.SETPOINT: SetpointHead,
     Type.COMMAND: CommandHead,
 }
@@ -286,7 +298,7 @@ FROM_BOARD: Final[dict[int, Struct]] = {
     Type.DICTIONARY: Dictionary,
     Type.STOPPED: StateBody,
     Type.STATE: StateBody,
-    Type.TIME: TimeBody,
+    Type.TIME: TimeBoard,
     Type.STARTED: Started,
     Type.RESULT: ResultHead,
     Type.PROGRESS: Progress,
@@ -307,6 +319,19 @@ Frame = Struct(
     "payload" / GreedyBytes,
 )
 """What the CRC covers. The hand-written path in `framing` is proven equal to this."""
+
+
+def messages(type_: int, payload: bytes) -> list[tuple[int, bytes]]:
+    """The messages of a frame, as type and payload: several if it is a BATCH. Raises ConstructError."""
+    if type_ != Type.BATCH:
+        return [(type_, payload)]
+    found = []
+    while payload:
+        item = BatchItem.parse(payload)
+        end = BatchItem.sizeof() + item.size
+        found.append((item.type, payload[BatchItem.sizeof() : end]))
+        payload = payload[end:]
+    return found
 
 
 def session_seed(host_nonce: int, boot_nonce: int, dictionary: bytes) -> int:

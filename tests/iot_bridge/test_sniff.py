@@ -14,16 +14,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from boardtalk.modules.iot_bridge import frames
-from boardtalk.modules.iot_bridge.dictionary import digest
+from boardtalk.modules.iot_bridge.dictionary import digest, parse
 from boardtalk.modules.iot_bridge.errors import LinkError
 from boardtalk.modules.iot_bridge.frames import Kind, Outcome, Type
 from boardtalk.modules.iot_bridge.link import framing
+from boardtalk.modules.iot_bridge.service import api
 from boardtalk.modules.iot_bridge.sniff import pcapng
 from boardtalk.modules.iot_bridge.sniff.command import sniff
 from boardtalk.modules.iot_bridge.sniff.decoder import Check, Decoder, Seen
 from boardtalk.modules.iot_bridge.sniff.dissector import lua
 from boardtalk.modules.iot_bridge.sniff.seed import seed_of
-from boardtalk.modules.iot_bridge.trace import words
+from boardtalk.modules.iot_bridge.trace import describe, words
 
 VECTORS = json.loads((Path(__file__).parents[1] / "vectors/frames.json").read_text())
 TEXT = json.dumps(
@@ -82,6 +83,34 @@ def test_a_command_and_its_result_are_shown_in_the_words_of_the_dictionary() -> 
     assert asked.words == "COMMAND forward distance 20 cm (deadline 5, id 77, epoch 5, lease 5)"
     assert answered.words == "RESULT x 0 cm (id 77, outcome DONE)"
     assert {seen.check for seen in (greeted, asked, answered)} == {Check.GOOD}
+
+
+def test_the_commands_in_a_batch_are_shown_and_their_results_too() -> None:
+    first = COMMAND + (20).to_bytes(4, "little")
+    second = COMMAND.replace(b"M", b"N") + (30).to_bytes(4, "little")
+    batch = b"".join(
+        frames.BatchItem.build({"type": Type.COMMAND, "size": len(each)}) + each for each in (first, second)
+    )
+    decoder = Decoder(find={HASH: TEXT}.get)
+    _, asked, answered = look(
+        hello(),
+        wire(Kind.DATA, Type.BATCH, batch, seq=5),
+        wire(Kind.DATA, Type.RESULT, result(), seq=2),
+        decoder=decoder,
+    )
+    assert asked.down
+    assert asked.words == (
+        "BATCH COMMAND forward distance 20 cm (deadline 5, id 77, epoch 5, lease 5)"
+        " + COMMAND forward distance 30 cm (deadline 5, id 78, epoch 5, lease 5)"
+    )
+    assert answered.words == "RESULT x 0 cm (id 77, outcome DONE)"
+    command = parse(TEXT).commands[0]
+    sent = api.Progress(
+        board="rover", id=78, stage=api.Stage.SENT, frame=wire(Kind.DATA, Type.BATCH, batch, seq=5), tries=1
+    )
+    assert "DATA 5, with others: COMMAND forward distance 30 cm (deadline 5, id 78," in describe(
+        sent, command
+    )
 
 
 def test_a_dictionary_is_learned_from_the_line_itself() -> None:

@@ -34,10 +34,12 @@ WRITE_BYTES: Final = 64
 
 MIN_PIECE_BYTES: Final = 6
 """Of a message's payload in a frame, however slow the line is."""
+BATCH_SHARE: Final = 2
+"""A frame of several messages is so much shorter than the longest may be: a stop waits for it."""
 ACK_BYTES: Final = frames.AckBody.sizeof()
 TIME: Final = Struct("<IIH")
-"""`frames.TimeBody`, by hand: it comes several times a second."""
-TIME_BYTES: Final = frames.TimeBody.sizeof()
+"""`frames.TimeBoard`, by hand: it comes several times a second."""
+TIME_BYTES: Final = frames.TimeBoard.sizeof()
 NUMBERED: Final = frozenset({Kind.DGRAM, Kind.LOG})
 """Unreliable frames whose losses are counted."""
 HELLO_FAST_S: Final = 0.1
@@ -153,6 +155,7 @@ class Link:
     def __init__(self, frame_bytes: int = 0) -> None:
         self.counters = Counters()
         self._piece_bytes = max(frame_bytes - OVERHEAD_BYTES, MIN_PIECE_BYTES) if frame_bytes else MAX_PAYLOAD
+        self._batch_bytes = frame_bytes // BATCH_SHARE - OVERHEAD_BYTES if frame_bytes else MAX_PAYLOAD
         self._heartbeat_s = HEARTBEAT_IDLE_S
         self._deframer = Deframer()
         self._nonce = 0
@@ -272,12 +275,7 @@ class Link:
             yield from self._on_hello(frame, now)
             return
         self._missed = 0
-        sack = self._sack(frame)
-        for item in self._sending.acknowledge(frame.ack, sack, now):
-            self._wire += item.wire
-            if item.token:
-                wire, self._wire = self._wire, b""
-                yield Delivered(item.token, item.tries, wire, now - item.first_at)
+        yield from self._acknowledged(frame, now)
         match frame.kind:
             case Kind.DATA:
                 yield from self._on_data(frame, now)
@@ -292,6 +290,15 @@ class Link:
                 yield frame
             case _:
                 yield frame
+
+    def _acknowledged(self, frame: Frame, now: float) -> Iterator[Event]:
+        for item in self._sending.acknowledge(frame.ack, self._sack(frame), now):
+            self._wire += item.wire
+            for part in item.parts or (item,):
+                if part.token:
+                    yield Delivered(part.token, item.tries, self._wire, now - item.first_at)
+            if not item.more:
+                self._wire = b""
 
     def _on_data(self, frame: Frame, now: float) -> list[Frame]:
         ready = self._receiving.accept(frame)
@@ -366,7 +373,7 @@ class Link:
 
     def _begin(self, seed: int, window: int, credit: int, now: float) -> None:
         self._seed = self._deframer.seed = seed
-        self._sending = SendWindow(window, credit, self._piece_bytes)
+        self._sending = SendWindow(window, credit, self._piece_bytes, self._batch_bytes)
         self._receiving = ReceiveWindow()
         self._wire = b""
         self._datagrams = deque(maxlen=DATAGRAMS)
@@ -447,7 +454,7 @@ class Link:
         self._beat_at = now + (pause if self.clock.read(now) else min(pause, HEARTBEAT_FIRST_S))
         self._missed += 1
         self._beats.append(now)
-        return self._encode(Kind.TIME, Type.TIME, TIME.pack(_in_ms(now), 0, 0))
+        return self._encode(Kind.TIME, Type.TIME, _in_ms(now).to_bytes(4, "little"))
 
     def _ask_again(self, now: float) -> bytes:
         """A NAK; if one has just asked for the same frame, an ACK with the news."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -137,7 +138,10 @@ class Decoder:
             payload = self._joined(down, frame.header.seq, payload, more=more)
         if check is not Check.BAD:
             self._learn(kind, frame.header.type, payload, down)
-        asked = self._asked(frame.header.type, payload)
+        asked = None
+        with suppress(ConstructError):
+            for type_, part in frames.messages(frame.header.type, payload):
+                asked = self._asked(type_, part)
         said = trace.words(
             kind, frame.header.type, payload, down=down, dictionary=self._dictionary, asked=asked
         )
