@@ -26,7 +26,8 @@ What both ends keep to:
 - *Pieces.* The host cuts a message that is longer than the board takes, or whose frame would hold up a
   slow line for more than 20 ms. All pieces have its type, and all but the last the flag `more`.
 - *Batches.* The host puts messages that wait for the line anyway into one frame, on a slow line of
-  10 ms at most. They count as if each had come by itself, in their order.
+  10 ms at most. They count as if each had come by itself, in their order. A board whose `max_payload` is
+  less than the most gets none.
 - *Life.* The host sends TIME as soon as a session is open, then each second, more often while something
   moves; the board answers at once. Eight unanswered ones end the session.
 - *Time.* What must not happen too late has its deadline with it, in milliseconds of the board's clock, so

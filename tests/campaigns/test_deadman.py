@@ -172,13 +172,13 @@ async def drop_frames(rig: Rig, desk: Desk) -> Callable[[], Awaitable[object]]:
 async def hold_and_kill_gateway(rig: Rig, desk: Desk) -> Callable[[], Awaitable[object]]:
     """What was renewed last is still under way when the gateway dies, and comes later."""
     for line in LINES:
-        line.delay_s = HELD_S
+        line.delay(HELD_S)
     await asyncio.sleep(HELD_S / 6)
     await rig.kill()
 
     async def mend() -> None:
         for line in LINES:
-            line.delay_s = 0.0
+            line.delay(0.0)
         await rig.start()
 
     return mend

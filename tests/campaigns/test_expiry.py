@@ -86,9 +86,9 @@ async def cut(rig: Rig, line: FaultyLine, chance: random.Random) -> None:
 
 async def hold(rig: Rig, line: FaultyLine, chance: random.Random) -> None:
     """Everything is held back for a while, both ways, and then comes."""
-    line.delay_s = chance.uniform(0.05, LONGEST_S)
+    line.delay(chance.uniform(0.05, LONGEST_S))
     await asyncio.sleep(chance.uniform(0, LONGEST_S))
-    line.delay_s = 0.0
+    line.delay(0.0)
 
 
 Holdup = Callable[[Rig, FaultyLine, random.Random], Awaitable[None]]

@@ -210,6 +210,14 @@ def test_a_message_that_need_not_wait_goes_by_itself_at_once() -> None:
         assert frame.type == Type.EVENT
 
 
+def test_a_small_board_gets_no_batches() -> None:
+    line = a_line(hello=Hello(boot=7, dictionary=b"12345678", uid="c0ffee01", max_payload=60))
+    line.run(until=1.0)
+    for _ in range(3):
+        line.ends[0].send(Type.EVENT, bytes(8))
+    assert [frame.type for frame in sent_frames(line.ends[0], line.now)] == [Type.EVENT] * 3
+
+
 def test_on_a_slow_line_a_batch_takes_half_as_long_as_a_frame_may() -> None:
     line = VirtualLine(Link(frame_bytes=230), BoardLink(), QUIET)
     line.ends[0].open(nonce=99, now=0.0)

@@ -368,6 +368,8 @@ class Link:
         seed = frames.session_seed(self._nonce, hello.boot, hello.dictionary)
         self._begin(seed, hello.window, max(hello.buffer, MAX_PAYLOAD), now)
         self._sending.piece_bytes = max(min(self._piece_bytes, hello.max_payload), MIN_PIECE_BYTES)
+        if hello.max_payload < MAX_PAYLOAD:
+            self._sending.batch_bytes = 0
         self._beat_at = now
         return Opened(hello)
 
