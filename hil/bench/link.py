@@ -15,7 +15,7 @@ from boardtalk.hil.paced import BITS_PER_BYTE, PacedLine
 from boardtalk.hil.virtual import bulk, plain
 from boardtalk.hil.virtual.wire import Line
 from boardtalk.modules.iot_bridge.frames import OVERHEAD_BYTES, WINDOW, AckBody, CommandHead, Type
-from boardtalk.modules.iot_bridge.link.arq import Delivered, Opened
+from boardtalk.modules.iot_bridge.link.arq import Delivered, Timed
 from boardtalk.modules.iot_bridge.link.framing import Frame
 from boardtalk.modules.iot_bridge.link.session import Session
 from boardtalk.modules.iot_bridge.transports.serial import SerialPort
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
 BAUDS: Final = (115_200, 1_000_000)
+SLOW_BAUD: Final = 9600
+ARGUMENT_BYTES: Final = 8
 LOSSES: Final = (0.0, 0.01, 0.05)
 WINDOWS: Final = (1, 4, WINDOW)
 COUNT: Final = 1500
@@ -56,6 +58,13 @@ def _virtual() -> Iterator[Row]:
                 yield Row.against(f"{where}, to the board, window {window}", value, "%", COUNT, base)
             value = bulk.to_gateway(line, COUNT).efficiency * 100
             yield Row.against(f"{where}, to the gateway, window {WINDOW}", value, "%", COUNT, base)
+    for baud in (SLOW_BAUD, *BAUDS):
+        line, size = Line(baud=baud), CommandHead.sizeof() + ARGUMENT_BYTES
+        apart, together = (
+            COUNT / bulk.to_board(line, COUNT, size, together=together).seconds for together in (False, True)
+        )
+        name = f"virtual, {baud} baud, commands with {ARGUMENT_BYTES} bytes of arguments, sharing frames"
+        yield Row.against(name, together, "/s", COUNT, apart)
     for baud in BAUDS:
         done = bulk.to_board(Line(baud=baud, flip=0.01), 2 * COUNT)
         name = f"virtual, {baud} baud, frames repeated for a wrong byte"
@@ -101,7 +110,7 @@ async def _real() -> list[Row]:
 async def _opened(session: Session) -> AsyncIterator[Any]:
     session.greet(99)
     events = session.events()
-    await _next(events, Opened)
+    await _next(events, Timed)
     return events
 
 
@@ -131,7 +140,7 @@ async def _to_board(session: Session, events: AsyncIterator[Any], count: int) ->
 
 async def _to_gateway(session: Session, events: AsyncIterator[Any], number: int, count: int) -> float:
     """Frames a second, from the first one on."""
-    head = CommandHead.build({"ttl_ms": 5000, "id": number, "epoch": 0, "lease_ms": 0})
+    head = CommandHead.build({"deadline": session.deadline(5.0), "id": number, "epoch": 0, "lease": 0})
     session.send(Type.COMMAND, head + count.to_bytes(4, "little"))
     began = 0.0
     for _ in range(count):

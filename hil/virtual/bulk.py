@@ -44,9 +44,19 @@ class Bulk(NamedTuple):
     """Such frames that the line lost or damaged; it also did so to acknowledgements."""
 
 
-def to_board(line: Line, count: int, payload_bytes: int = 32, window: int = WINDOW) -> Bulk:
-    """Frames from the gateway to the board."""
-    return run(_transfer(line, count, payload_bytes, window, up=False))
+def to_board(
+    line: Line, count: int, payload_bytes: int = 32, window: int = WINDOW, *, together: bool = False
+) -> Bulk:
+    """Frames from the gateway to the board.
+
+    Args:
+        line: what the line is like.
+        count: how many messages.
+        payload_bytes: of each.
+        window: frames in flight.
+        together: whether messages may share frames, as they do outside of measurements of frames.
+    """
+    return run(_transfer(line, count, payload_bytes, window, together=together, up=False))
 
 
 def to_gateway(line: Line, count: int, payload_bytes: int = 32, window: int = WINDOW) -> Bulk:
@@ -66,11 +76,15 @@ def stops(line: Line, times: int, payload_bytes: int = 32, *, up: bool = False) 
     return run(_stop(line, times, payload_bytes, up=up))
 
 
-async def _transfer(line: Line, count: int, payload_bytes: int, window: int, *, up: bool) -> Bulk:
+async def _transfer(
+    line: Line, count: int, payload_bytes: int, window: int, *, up: bool, together: bool = False
+) -> Bulk:
     payloads = [number.to_bytes(payload_bytes, "little") for number in range(count)]
     async with _session(line, window) as (session, events, client, wires):
         loop = asyncio.get_running_loop()
         began = loop.time()
+        if not together:
+            session._link._sending.batch_bytes = 0  # noqa: SLF001
         if up:
             sending = loop.create_task(_emit(client.link, payloads))
             for payload in payloads:

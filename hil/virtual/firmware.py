@@ -11,10 +11,15 @@ import builtins
 from functools import cache
 from importlib.resources import files
 from types import CodeType, ModuleType, SimpleNamespace
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from boardtalk.modules.iot_bridge.frames import WINDOW
+from boardtalk.modules.iot_bridge.frames import CLOCK_MASK, WINDOW
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+HALF: Final = CLOCK_MASK // 2 + 1
+"""Of the time after which the board's clock begins anew: what is further ahead lies back."""
 SOURCES: Final = files("boardtalk.firmware").joinpath("boardtalk")
 
 
@@ -32,17 +37,25 @@ class Firmware:
     Args:
         window: build them for another number of frames in flight, a power of two.
         drift: how much faster the board's clock goes than the loop's, as a share.
+        shows: what it shows at the loop's beginning, ms.
     """
 
-    def __init__(self, window: int = WINDOW, drift: float = 0.0) -> None:
+    def __init__(self, window: int = WINDOW, drift: float = 0.0, shows: int = 0) -> None:
         self._window = window
+        self._shows = shows
         self._time = SimpleNamespace(
-            ticks_ms=lambda: int(asyncio.get_running_loop().time() * 1000 * (1 + drift)),
-            ticks_add=lambda ticks, delta: ticks + delta,
-            ticks_diff=lambda end, start: end - start,
+            ticks_ms=lambda: (
+                self._shows + int(asyncio.get_running_loop().time() * 1000 * (1 + drift)) & CLOCK_MASK
+            ),
+            ticks_add=lambda ticks, delta: ticks + delta & CLOCK_MASK,
+            ticks_diff=lambda end, start: (end - start + HALF & CLOCK_MASK) - HALF,
         )
         self._modules: dict[str, Any] = {"hal": _HAL}
         self._builtins = {**vars(builtins), "__import__": self._import}
+
+    def gain(self, ms: int) -> None:
+        """The board's clock goes on while the gateway's stands still: its machine sleeps."""
+        self._shows += ms
 
     def module(self, name: str) -> Any:
         """One of `firmware/boardtalk`, by the name of its file."""
@@ -52,9 +65,11 @@ class Firmware:
             exec(_code(name, self._window), vars(module))  # noqa: S102 - our own file
         return self._modules[name]
 
-    def client(self, stream: Any) -> Any:
-        """A board's client that has nothing to declare."""
+    def client(self, stream: Any, **actions: Callable[..., None]) -> Any:
+        """A board's client that declares these actions, without arguments."""
         dictionary = self.module("dictionary").Dictionary("virtual", "")
+        for name, code in actions.items():
+            dictionary.add("commands", name, code, {}, {}, "", 10, "action")
         return self.module("client").Client(dictionary, "", stream)
 
     def _import(self, name: str, *args: Any) -> Any:

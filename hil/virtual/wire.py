@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 UART_BYTES: Final = 256
 """What a board's UART takes beyond what is on the line: `txbuf`."""
+TOGETHER_S: Final = 1e-6
+"""Between frames that come at once, so that their order is kept."""
 _FRAME: Final = re.compile(rb"\0[^\0]+\0")
 
 
@@ -64,7 +66,13 @@ class Wire:
         self._line = line
         self._random = random.Random(line.seed * 2 + salt)  # noqa: S311 - repeatable, not secret
         self._idle_at = 0.0
+        self._held_until = self._through = 0.0
         self._rest = b""
+
+    def hold(self, seconds: float) -> None:
+        """Hold back for so long what is put on it from now on; then it comes, in order."""
+        self.fired["hold"] += 1
+        self._held_until = asyncio.get_running_loop().time() + seconds
 
     def backlog_s(self) -> float:
         """How long what was put on it takes until it is through."""
@@ -79,10 +87,14 @@ class Wire:
         for frame in _FRAME.finditer(data):
             end = frame.end()
             at = began + end * self._line.byte_s + self._line.turnaround_s / 2
+            self._through = at = max(at, self._held_until, self._through + TOGETHER_S)
             if spoilt := self._spoil(frame.group()):
-                loop.call_at(at, self.deliver, spoilt)
+                loop.call_at(at, self._arrive, spoilt)
         self._rest = data[end:]
         self._idle_at = began + len(data) * self._line.byte_s
+
+    def _arrive(self, frame: bytes) -> None:
+        self.deliver(frame)
 
     def _spoil(self, frame: bytes) -> bytes:
         self.repeated += _is_repeated(frame)

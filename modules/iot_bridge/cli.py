@@ -45,12 +45,12 @@ def list_boards(*, state: StateFolder = None, json: AsJson = False) -> int:
         print(msgspec.json.encode(rows).decode())  # noqa: T201 - the command's output
         return 0
     table = Table(box=None)
-    for heading in ("address", "uid", "port", "firmware", "clock", "state"):
+    for heading in ("address", "uid", "port", "firmware", "clock", "lost", "state"):
         table.add_column(heading, no_wrap=True, overflow="ignore")
     for board in answer.boards:
         name = board.name or f"({board.declared or 'unknown'})"
         state_text = f"[{STYLES[board.state]}]{board.state}[/]"
-        cells = (name, board.uid, board.port, board.firmware, _clock(board.clock))
+        cells = (name, board.uid, board.port, board.firmware, _clock(board.clock), _lost(board.lost))
         table.add_row(*map(escape, cells), state_text)
     console = Console(highlight=False, width=MAX_WIDTH)
     if not answer.boards:
@@ -79,6 +79,7 @@ def _row(board: api.BoardChanged) -> dict[str, object]:
         "detail": board.detail,
         "declared": board.declared,
         "clock": board.clock,
+        "lost": board.lost,
     }
 
 
@@ -88,6 +89,11 @@ def _clock(clock: api.Clock | None) -> str:
         return "–"
     drift = f"{clock.drift_ppm:+.0f} ppm " if clock.drift_ppm else ""
     return f"{drift}±{clock.error_ms:.1f} ms"
+
+
+def _lost(lost: api.Lost | None) -> str:
+    """What of the board's and what of the gateway's."""
+    return f"{lost.from_board} in, {lost.to_board} out" if lost else "–"
 
 
 @boards.command

@@ -135,9 +135,9 @@ def fill_in(document: str, contents: dict[str, str]) -> str:
 def vectors() -> list[dict[str, Any]]:
     """Golden frames: fields, and the bytes on MQTT (`raw`) and on a serial line (`wire`)."""
     seed = frames.session_seed(0x01020304, 0xA0B0C0D0, bytes(range(8)))
-    hello = frames.HelloHost.build({"oldest": 1, "newest": 1, "nonce": 0x01020304})
+    hello = frames.HelloHost.build({"oldest": frames.VERSION, "newest": frames.VERSION, "nonce": 0x01020304})
     ack = frames.AckBody.build({"sack": 0b101, "credit": 1024})
-    head = {"ttl_ms": 1000, "id": 77, "epoch": 2, "lease_ms": 500}
+    head = {"deadline": 61_000, "id": 77, "epoch": 2, "lease": 60_500}
     command = frames.CommandHead.build(head) + bytes([20, 0, 0, 0, 50, 0, 0, 0])
     longest = bytes(range(1, frames.MAX_PAYLOAD + 1))
     return [

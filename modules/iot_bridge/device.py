@@ -31,7 +31,7 @@ from boardtalk.modules.iot_bridge.errors import (
 from boardtalk.modules.iot_bridge.feed import Feed
 from boardtalk.modules.iot_bridge.frames import TYPE_BASE_MASK, Kind, Outcome, Type
 from boardtalk.modules.iot_bridge.limiter import Limiter
-from boardtalk.modules.iot_bridge.link.arq import Delivered, Event, Expired, Opened
+from boardtalk.modules.iot_bridge.link.arq import Delivered, Event, Expired, Opened, Timed
 from boardtalk.modules.iot_bridge.link.framing import Frame, Text
 from boardtalk.modules.iot_bridge.link.session import Session
 from boardtalk.modules.iot_bridge.news import (
@@ -54,6 +54,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from boardtalk.modules.iot_bridge.cache import DictionaryCache
+    from boardtalk.modules.iot_bridge.link.arq import Counters
     from boardtalk.modules.iot_bridge.link.clock import Reading
     from boardtalk.modules.iot_bridge.link.hello import Hello
     from boardtalk.modules.iot_bridge.link.session import OnTraffic
@@ -126,6 +127,7 @@ class Device:
         """
         self._loop = asyncio.get_running_loop()
         self._opened: asyncio.Future[Hello] = self._loop.create_future()
+        self._timed: asyncio.Future[None] = self._loop.create_future()
         self._pieces: asyncio.Queue[bytes] = asyncio.Queue(1)
         self._state_news = asyncio.Event()
         async with AsyncExitStack() as stack:
@@ -158,7 +160,9 @@ class Device:
             LinkBusy: too much waits for the line.
             TooLong: the arguments don't fit into a frame.
         """
-        head = {"ttl_ms": 0, "id": order.id, "epoch": order.epoch, "lease_ms": order.lease_ms}
+        deadline = self._session.deadline(order.ttl_s) if order.ttl_s else 0
+        lease = self._lease(order.lease_ms)
+        head = {"deadline": deadline, "id": order.id, "epoch": order.epoch, "lease": lease}
         payload = _COMMAND.build(head) + order.args
         result: asyncio.Future[Result] = self._loop.create_future()
         self._results[order.id] = result
@@ -174,17 +178,17 @@ class Device:
     def renew(self, id_: int, lease_ms: int) -> None:
         """The lease of a running motion, again."""
         self._session.expect_motion(lease_ms / 1000)
-        body = _RENEW.build({"id": id_, "lease_ms": lease_ms})
+        body = _RENEW.build({"id": id_, "lease": self._lease(lease_ms)})
         self._session.send_datagram(Type.RENEW, body)
 
     def cancel(self, id_: int) -> None:
         """End a running command; its result follows. Raises SessionLost, LinkBusy."""
-        self._session.send(Type.RENEW, _RENEW.build({"id": id_, "lease_ms": 0}))
+        self._session.send(Type.RENEW, _RENEW.build({"id": id_, "lease": 0}))
 
     def set_point(self, index: int, epoch: int, lease_ms: int, values: bytes) -> None:
         """Live values for a control channel."""
         self._session.expect_motion(lease_ms / 1000)
-        head = frames.SetpointHead.build({"epoch": epoch, "lease_ms": lease_ms})
+        head = frames.SetpointHead.build({"epoch": epoch, "lease": self._lease(lease_ms)})
         self._session.send_datagram(Type.SETPOINT + index, head + values)
 
     async def stop(self, epoch: int) -> None:
@@ -223,6 +227,11 @@ class Device:
         """Have this called with all that goes over the line; see `Session.on_traffic`."""
         self._session.on_traffic = callback
 
+    @property
+    def counters(self) -> Counters:
+        """What happened on the line."""
+        return self._session.counters
+
     def read_clock(self) -> Reading | None:
         """What the board's clock shows now; None if it was not asked yet."""
         return self._session.read_clock()
@@ -237,6 +246,10 @@ class Device:
         async for item in self._feed:
             yield item
 
+    def _lease(self, lease_ms: int) -> int:
+        """When a lease from now on ends, by the board's clock; 0: there is none."""
+        return self._session.deadline(lease_ms / 1000) if lease_ms else 0
+
     # Opening ------------------------------------------------------------------------------------
 
     async def _greet(self) -> None:
@@ -244,6 +257,7 @@ class Device:
         try:
             async with asyncio.timeout(self._patience_s):
                 self.hello = await self._opened
+                await self._timed
         except TimeoutError as error:
             said = f" It printed: {self._said!r}" if self._said else ""
             raise NoHello(
@@ -310,6 +324,8 @@ class Device:
             case Opened(hello) if not self._opened.done():
                 self._state = Stopped(hello.epoch, hello.latched)
                 self._opened.set_result(hello)
+            case Timed():
+                self._timed.set_result(None)
 
     def _on_frame(self, frame: Frame) -> None:
         payload = frame.payload
@@ -389,9 +405,10 @@ class Device:
         self._feed.close(error)
         self._state_news.set()
         lost = SessionLost(str(error))
-        if not self._opened.done():
-            self._opened.set_exception(error)
-            self._opened.exception()  # nobody may be waiting
+        for opening in (self._opened, self._timed):
+            if not opening.done():
+                opening.set_exception(error)
+                opening.exception()  # nobody may be waiting
         for waiting in self._results.values():
             if not waiting.done():
                 waiting.set_exception(lost)

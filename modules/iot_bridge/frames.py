@@ -21,13 +21,24 @@ What both ends keep to:
 - *Reliability.* DATA only. `ack` is valid in every frame but HELLO. A damaged frame or a gap is
   answered by a NAK at once; otherwise the next frame acknowledges, or an ACK after some milliseconds.
   A frame that came before is acknowledged again. At most `window` frames are beyond `ack`.
+- *Losses.* DGRAM and LOG are numbered too, from 0 in each direction, also those that are dropped before they
+  are sent. A gap is a loss: it is counted, and nothing else.
 - *Pieces.* The host cuts a message that is longer than the board takes, or whose frame would hold up a
   slow line for more than 20 ms. All pieces have its type, and all but the last the flag `more`.
-- *Life.* The host sends TIME each second, more often while something moves; the board answers
-  at once. Eight unanswered ones end the session.
+- *Batches.* The host puts messages that wait for the line anyway into one frame, on a slow line of
+  10 ms at most. They count as if each had come by itself, in their order. A board whose `max_payload` is
+  less than the most gets none.
+- *Life.* The host sends TIME as soon as a session is open, then each second, more often while something
+  moves; the board answers at once. Eight unanswered ones end the session.
+- *Time.* What must not happen too late has its deadline with it, in milliseconds of the board's clock, so
+  that it may be held up anywhere and for how long it will. The host knows that clock from the answers to
+  TIME and sends no deadline before the first one; it takes what it may be wrong off each. A deadline is in
+  the past if it is more than half of `CLOCK_MASK` ahead; 0 is always in the past.
 - *Once.* A COMMAND whose id the board knows is answered from memory (STARTED, or its RESULT again)
-  before anything else is looked at. Only then come epoch, latch, `ttl_ms` (0: EXPIRED, so that asking
+  before anything else is looked at. Only then come epoch, latch, `deadline` (past: EXPIRED, so that asking
   again with 0 tells whether it ever came) and arguments.
+- *Leases.* Motion goes on until its `lease`, which each RENEW moves on, and for 2 s at most from when that
+  came. A lease in the past changes nothing: what was held up moves nothing.
 - *Stop.* Each STOP is answered by STOPPED, also a repeated one, and latches; only REARM with the
   board's current epoch releases. REARM is answered by STATE.
 """
@@ -52,7 +63,7 @@ from construct import (
     Struct,
 )
 
-VERSION: Final = 1
+VERSION: Final = 2
 """Protocol version, 2 bits in `ctl`; a peer with another one is told so, not guessed at."""
 
 DELIMITER: Final = 0
@@ -68,6 +79,8 @@ WINDOW: Final = 16
 it goes on while a lost frame is repeated."""
 BUFFER_BYTES: Final = 1024
 """What a board holds of frames that it can't hand on yet; so much may be in flight to it."""
+CLOCK_MASK: Final = 0x3FFFFFFF
+"""Of the board's clock: milliseconds modulo 2³⁰, which MicroPython has without allocating on 32 bits too."""
 MAX_COMMANDS: Final = 50
 """Commands under way per board; more are refused as busy. The board remembers as many ids that it has
 executed: after a lost session the gateway asks again for all that it has no result of."""
@@ -89,7 +102,7 @@ class Kind(IntEnum):
     LOG = 5
     """A log line of the board; payload: `LogBody`."""
     TIME = 6
-    """Heartbeat and clock; payload: `TimeBody`."""
+    """Heartbeat and clock; payload: `TimeHost`, answered with `TimeBoard`."""
     URGENT = 7
     """Stop: outside the window, repeated by its sender until answered."""
 
@@ -112,7 +125,7 @@ class Type(IntEnum):
     DICTIONARY_GET = 0x0002
     DICTIONARY = 0x0003
     RENEW = 0x0004
-    """Host: the lease of a running command, again (DGRAM); a lease of 0 cancels a command (DATA)."""
+    """Host: a new lease for a running command (DGRAM); a lease of 0 cancels a command (DATA)."""
     STOP = 0x0006
     """Host: outputs off, latch (URGENT)."""
     STOPPED = 0x0007
@@ -121,6 +134,8 @@ class Type(IntEnum):
     STATE = 0x0009
     """Board: epoch and latch."""
     TIME = 0x000A
+    BATCH = 0x000B
+    """Host: several messages in one frame (DATA), each as `BatchItem` and its payload."""
     STARTED = 0x0010
     """Board: a command began."""
     RESULT = 0x0011
@@ -164,7 +179,7 @@ class ResetCause(IntEnum):
 
 Header = Struct(
     "ctl" / Int8ul * "version (2 bits), kind (3), more (1), retry (1), reserved (1)",
-    "seq" / Int8ul * "number of this frame, DATA only",
+    "seq" / Int8ul * "number of this frame: of DATA, and counted apart of DGRAM and LOG; else 0",
     "ack" / Int8ul * "next number expected from the peer: acknowledges all before it",
     "node" / Int8ul * "0; address on a shared line, not used yet",
     "type" / Int16ul * "a `Type`, plus an index where it says so",
@@ -180,9 +195,12 @@ LogBody = Struct(
     "text" / GreedyString("utf8") * "one line",
 )
 
-TimeBody = Struct(
-    "host_ms" / Int32ul * "the host's clock, ms, wraps; the board sends it back unchanged",
-    "board_ms" / Int32ul * "the board's clock, ms, wraps; 0 from the host",
+TimeHost = Struct("host_ms" / Int32ul * "the host's clock, ms, wraps")
+
+TimeBoard = Struct(
+    "host_ms" / Int32ul * "what the host has sent",
+    "board_ms" / Int32ul * "the board's clock, modulo 2³⁰",
+    "lost" / Int16ul * "DGRAM frames of the host that the board has missed in this session; wraps",
 )
 
 HelloHost = Struct(
@@ -217,16 +235,21 @@ Dictionary = Struct(
 )
 
 CommandHead = Struct(
-    "ttl_ms" / Int32ul * "milliseconds left; kept true by the sender at each repetition",
+    "deadline" / Int32ul * "by the board's clock: the command must have begun before; 0 = it must not begin",
     "id" / Int32ul * "the ledger row's low 32 bits; the board executes an id at most once",
     "epoch" / Int16ul * "older than the board's: rejected",
-    "lease_ms" / Int16ul * "motion, long actions: ended if not renewed within this; else 0",
+    "lease" / Int32ul * "motion, long actions: by the board's clock, ended then unless renewed; else 0",
 )
 """Followed by the arguments, packed as the dictionary says."""
 
+BatchItem = Struct(
+    "type" / Int16ul * "of the message",
+    "size" / Int8ul * "of its payload, which follows, bytes",
+)
+
 Renew = Struct(
     "id" / Int32ul * "of the running command",
-    "lease_ms" / Int16ul * "from now; 0 = cancel it, whatever its class",
+    "lease" / Int32ul * "by the board's clock; 0 = cancel it, whatever its class",
 )
 
 Stop = Struct("epoch" / Int16ul * "new, higher than the board's")
@@ -254,7 +277,7 @@ ResultHead = Struct(
 
 SetpointHead = Struct(
     "epoch" / Int16ul * "older than the board's: ignored",
-    "lease_ms" / Int16ul * "outputs off if no further set-point comes within this",
+    "lease" / Int32ul * "by the board's clock: outputs off then, unless a further set-point comes; 0 = now",
 )
 """Followed by the values."""
 
@@ -264,7 +287,8 @@ FROM_HOST: Final[dict[int, Struct]] = {
     Type.RENEW: Renew,
     Type.STOP: Stop,
     Type.REARM: Rearm,
-    Type.TIME: TimeBody,
+    Type.TIME: TimeHost,
+    Type.BATCH: BatchItem,
     Type.SETPOINT: SetpointHead,
     Type.COMMAND: CommandHead,
 }
@@ -275,7 +299,7 @@ FROM_BOARD: Final[dict[int, Struct]] = {
     Type.DICTIONARY: Dictionary,
     Type.STOPPED: StateBody,
     Type.STATE: StateBody,
-    Type.TIME: TimeBody,
+    Type.TIME: TimeBoard,
     Type.STARTED: Started,
     Type.RESULT: ResultHead,
     Type.PROGRESS: Progress,
@@ -296,6 +320,19 @@ Frame = Struct(
     "payload" / GreedyBytes,
 )
 """What the CRC covers. The hand-written path in `framing` is proven equal to this."""
+
+
+def messages(type_: int, payload: bytes) -> list[tuple[int, bytes]]:
+    """The messages of a frame, as type and payload: several if it is a BATCH. Raises ConstructError."""
+    if type_ != Type.BATCH:
+        return [(type_, payload)]
+    found = []
+    while payload:
+        item = BatchItem.parse(payload)
+        end = BatchItem.sizeof() + item.size
+        found.append((item.type, payload[BatchItem.sizeof() : end]))
+        payload = payload[end:]
+    return found
 
 
 def session_seed(host_nonce: int, boot_nonce: int, dictionary: bytes) -> int:

@@ -29,7 +29,7 @@ BASES: Final = (Type.COMMAND, Type.TELEMETRY, Type.EVENT)
 CONTROLS: Final = range(Type.SETPOINT, Type.COMMAND)
 TYPES: Final = frozenset(map(int, Type))
 HELLO_HOST_BYTES: Final[int] = frames.HelloHost.sizeof()
-TIME_BOARD_MS: Final = slice(frames.TimeBody.host_ms.sizeof(), None)
+TIME_HOST_BYTES: Final[int] = frames.TimeHost.sizeof()
 OUTCOMES: Final = frozenset(map(int, Outcome))
 
 
@@ -38,12 +38,20 @@ def describe(sent: Progress, command: Command) -> str:
     bodies = [unstuff(piece) or b"" for piece in sent.frame.split(b"\0") if piece]
     pieces = [frames.Frame.parse(body[: -frames.CRC_BYTES]) for body in bodies]
     payload = b"".join(piece.payload for piece in pieces)
-    head, rest = _split(frames.CommandHead, payload)
+    said = [_split(frames.CommandHead, each) for each in _commands(pieces[0].header.type, payload)]
+    head, rest = next(each for each in said if each[0]["id"] == sent.id)
     values = _values(rest, command.args_format, command.args)
     numbers = ", ".join(str(piece.header.seq) for piece in pieces)
-    said = f"DATA {numbers}: COMMAND {command.name} {values}".rstrip() + f" ({_fields(head)})"
+    if pieces[0].header.type == Type.BATCH:
+        numbers += ", with others"
+    told = f"DATA {numbers}: COMMAND {command.name} {values}".rstrip() + f" ({_fields(head)})"
     times = "once" if sent.tries == 1 else f"{sent.tries} times"
-    return f"{sent.frame.hex(' ')} = {said}; sent {times}, acknowledged after {sent.ms:.1f} ms"
+    return f"{sent.frame.hex(' ')} = {told}; sent {times}, acknowledged after {sent.ms:.1f} ms"
+
+
+def _commands(type_: int, payload: bytes) -> list[bytes]:
+    """The payloads of the commands in a frame."""
+    return [each for type_, each in frames.messages(type_, payload) if base_of(type_) == Type.COMMAND]
 
 
 def from_host(kind: Kind, type_: int, payload: bytes) -> bool | None:
@@ -53,7 +61,7 @@ def from_host(kind: Kind, type_: int, payload: bytes) -> bool | None:
     if kind is Kind.HELLO:
         return len(payload) == HELLO_HOST_BYTES
     if type_ == Type.TIME:
-        return not any(payload[TIME_BOARD_MS])
+        return len(payload) == TIME_HOST_BYTES
     return base_of(type_) in frames.FROM_HOST
 
 
@@ -76,6 +84,8 @@ def words(
         dictionary: the board's, for the names of commands and values; they stay numbers without.
         asked: the command that a RESULT answers.
     """
+    if type_ == Type.BATCH:
+        return _together(kind, payload, dictionary)
     bodies = frames.FROM_HOST if down else frames.FROM_BOARD
     body = BY_KIND.get(kind) or bodies.get(base_of(type_))
     try:
@@ -87,6 +97,20 @@ def words(
     return line(
         " ".join([*said, values, f"({_fields(head)})" if head else ""]).replace("  ", " ").strip(), MAX_CHARS
     )
+
+
+def _together(kind: Kind, payload: bytes, dictionary: Dictionary | None) -> str:
+    """What the messages of a batch say."""
+    try:
+        found = frames.messages(Type.BATCH, payload)
+    except ConstructError:
+        return f"BATCH that makes no sense: {payload.hex(' ')}"
+    said = (
+        words(kind, type_, part, down=True, dictionary=dictionary)
+        for type_, part in found
+        if type_ != Type.BATCH
+    )
+    return line(f"BATCH {' + '.join(said)}", MAX_CHARS)
 
 
 def base_of(type_: int) -> int:

@@ -61,6 +61,8 @@ class Desk:
         """By message id, in the order of their arrival."""
         self.heard: dict[str, float] = {}
         """By message id, when the first news of it came."""
+        self.wall: dict[str, float] = {}
+        """By message id, what the gateway's wall clock showed then."""
         self.details: dict[str, str] = {}
         self.answers: dict[str, str] = {}
         """By the id of what they answer."""
@@ -165,6 +167,7 @@ class Desk:
             case "status":
                 status = event["status"]
                 self.heard.setdefault(event["message_id"], time.monotonic())
+                self.wall.setdefault(event["message_id"], event["at"])
                 self.states.setdefault(event["message_id"], []).append(status["state"])
                 self.details[event["message_id"]] = status.get("detail", "")
             case "presence":
@@ -185,13 +188,19 @@ class Rig:
     """Boards by their addresses, each an `EmulatedBoard` to be; and one gateway that knows them."""
 
     def __init__(
-        self, folder: Path, boards: dict[str, EmulatedBoard], more: str = "", lease_ms: int = 500
+        self,
+        folder: Path,
+        boards: dict[str, EmulatedBoard],
+        more: str = "",
+        lease_ms: int = 500,
+        env: dict[str, str] | None = None,
     ) -> None:
         self.boards = boards
         self.state = folder / "state"
         self._conf = folder / "gateway.conf"
         self._more = more
         self._lease_ms = lease_ms
+        self._env = env or {}
         self._log = folder / "gateway.err"
         self._stack = AsyncExitStack()
         self._process: asyncio.subprocess.Process | None = None
@@ -241,7 +250,8 @@ class Rig:
         with self._log.open("ab") as log:
             self._process = await asyncio.create_subprocess_exec(
                 *PROGRAM, "run", "--conf", str(self._conf), "--state", str(self.state),
-                stdout=asyncio.subprocess.PIPE, stderr=log, env=environment(self.state),
+                stdout=asyncio.subprocess.PIPE, stderr=log,
+                env={**environment(self.state), **self._env},
             )  # fmt: skip
         assert self._process.stdout is not None
         async with asyncio.timeout(START_S):

@@ -39,6 +39,8 @@ OVERRUN_CM = CM_PER_S * (LEASE_S + MARGIN_S) + CM_PER_S**2 / (2 * BRAKE)
 """Published: so far a rover rolls at most after a loss."""
 RUN_UP_S = 0.8
 """Until it has its speed."""
+HELD_S = 0.3
+"""How long a line holds back what comes."""
 HALF = 5
 """Rovers that drive by commands, and as many by live control."""
 
@@ -167,6 +169,21 @@ async def drop_frames(rig: Rig, desk: Desk) -> Callable[[], Awaitable[object]]:
     return mend
 
 
+async def hold_and_kill_gateway(rig: Rig, desk: Desk) -> Callable[[], Awaitable[object]]:
+    """What was renewed last is still under way when the gateway dies, and comes later."""
+    for line in LINES:
+        line.delay(HELD_S)
+    await asyncio.sleep(HELD_S / 6)
+    await rig.kill()
+
+    async def mend() -> None:
+        for line in LINES:
+            line.delay(0.0)
+        await rig.start()
+
+    return mend
+
+
 async def close_socket(rig: Rig, desk: Desk) -> Callable[[], Awaitable[object]]:
     desk.cut()
     return nothing
@@ -189,6 +206,7 @@ LOSSES: dict[str, Loss] = {
     "SIGSTOP of the link process": freeze_link,
     "closed tty": close_tty,
     "dropped frames": drop_frames,
+    "a line that holds back, and kill -9 of the gateway": hold_and_kill_gateway,
     "closed socket": close_socket,
 }
 LINES: list[FaultyLine] = []

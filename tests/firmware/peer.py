@@ -14,7 +14,7 @@ from typing import Any, Self, TypeVar
 from boardtalk.modules.iot_bridge import frames
 from boardtalk.modules.iot_bridge.dictionary import Command, Dictionary, parse
 from boardtalk.modules.iot_bridge.frames import Kind, Outcome, Type
-from boardtalk.modules.iot_bridge.link.arq import Event, Link, Opened
+from boardtalk.modules.iot_bridge.link.arq import Event, Link, Opened, Timed
 from boardtalk.modules.iot_bridge.link.framing import Frame, Text
 from boardtalk.modules.iot_bridge.link.hello import Hello
 
@@ -54,7 +54,9 @@ class Peer:
         """Open a new session."""
         self.link.open(next(self._nonces) << 8 | 0x5A, time.monotonic())
         self.pump()
-        return (await self.next(Opened)).hello
+        hello = (await self.next(Opened)).hello
+        await self.next(Timed)
+        return hello
 
     async def learn(self) -> Dictionary:
         """Open a session, fetch the dictionary."""
@@ -100,10 +102,15 @@ class Peer:
         """Send a command; returns its id."""
         index, command = self._find(name)
         id_ = id_ or next(self._ids)
-        head = frames.CommandHead.build({"ttl_ms": ttl_ms, "id": id_, "epoch": epoch, "lease_ms": lease_ms})
+        deadline, lease = self.at(ttl_ms), self.at(lease_ms)
+        head = frames.CommandHead.build({"deadline": deadline, "id": id_, "epoch": epoch, "lease": lease})
         given = {value.name: args.get(value.name, value.default) for value in command.args}
         self.send(Type.COMMAND + index, head + command.args_format.pack(given))
         return id_
+
+    def at(self, ms: int) -> int:
+        """In so many milliseconds, by the board's clock; 0 stays 0."""
+        return self.link.clock.deadline(time.monotonic() + ms / 1000) if ms else 0
 
     def stop(self, epoch: int) -> None:
         self.link.send_urgent(Type.STOP, frames.Stop.build({"epoch": epoch}))
@@ -113,13 +120,13 @@ class Peer:
         self.send(Type.REARM, frames.Rearm.build({"epoch": epoch}))
 
     def renew(self, id_: int, lease_ms: int) -> None:
-        self.datagram(Type.RENEW, frames.Renew.build({"id": id_, "lease_ms": lease_ms}))
+        self.datagram(Type.RENEW, frames.Renew.build({"id": id_, "lease": self.at(lease_ms)}))
 
     def cancel(self, id_: int) -> None:
-        self.send(Type.RENEW, frames.Renew.build({"id": id_, "lease_ms": 0}))
+        self.send(Type.RENEW, frames.Renew.build({"id": id_, "lease": 0}))
 
     def setpoint(self, index: int, epoch: int, lease_ms: int, payload: bytes) -> None:
-        head = frames.SetpointHead.build({"epoch": epoch, "lease_ms": lease_ms})
+        head = frames.SetpointHead.build({"epoch": epoch, "lease": self.at(lease_ms)})
         self.datagram(Type.SETPOINT + index, head + payload)
 
     def hush(self) -> None:

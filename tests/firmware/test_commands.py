@@ -215,6 +215,6 @@ async def test_garbage_payloads_harm_nothing(peer: Peer) -> None:
 async def _raw(peer: Peer, index: int, payload: bytes) -> tuple[Outcome, bytes]:
     """A command whose arguments are packed already."""
     id_ = next(peer._ids)
-    head = frames.CommandHead.build({"ttl_ms": 2000, "id": id_, "epoch": 0, "lease_ms": 0})
+    head = frames.CommandHead.build({"deadline": peer.at(2000), "id": id_, "epoch": 0, "lease": 0})
     peer.send(Type.COMMAND + index, head + payload)
     return await peer.result(id_)

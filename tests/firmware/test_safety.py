@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import struct
+import time
 from pathlib import Path
 
 import pytest
@@ -125,6 +126,35 @@ async def renew(peer: Peer, id_: int, lease_ms: int) -> None:
     while True:
         peer.renew(id_, lease_ms)
         await asyncio.sleep(lease_ms / 5000)
+
+
+async def test_c09_a_renewal_that_was_held_up_prolongs_nothing_and_ends_nothing(
+    board: EmulatedBoard, peer: Peer
+) -> None:
+    id_ = await move(peer, lease_ms=400)
+    await asyncio.sleep(0.2)
+    began = time.monotonic()
+    held_up = frames.Renew.build({"id": id_, "lease": peer.at(-100)})
+    while not board.outputs[-1].state.get("stopped"):
+        peer.datagram(Type.RENEW, held_up)
+        await asyncio.sleep(0.05)
+    assert await peer.result(id_) == (Outcome.FAILED, b"the lease ran out")
+    assert 0.05 < board.outputs[-1].at - began < 0.3
+
+
+async def test_c09_a_motion_that_was_under_way_for_longer_than_its_lease_does_not_begin(
+    board: EmulatedBoard, peer: Peer
+) -> None:
+    id_ = peer.command("move", seconds=1, lease_ms=-1)
+    assert await peer.result(id_) == (Outcome.EXPIRED, b"it came too late")
+    assert not board.outputs
+
+
+async def test_c09_set_points_that_were_held_up_move_nothing(board: EmulatedBoard, peer: Peer) -> None:
+    for late_ms in (1, 1000, 60_000, 3_600_000):
+        peer.setpoint(0, 0, -late_ms, SETPOINT)
+    await peer.do("voltage")
+    assert not board.outputs
 
 
 async def test_no_lease_is_longer_than_two_seconds(board: EmulatedBoard, peer: Peer) -> None:

@@ -82,7 +82,9 @@ async def test_a_board_that_started_anew_says_so_to_a_peer_of_before(
 
 async def test_another_protocol_version_is_told_so(board: EmulatedBoard) -> None:
     async with Peer(board.port) as peer:
-        payload = frames.HelloHost.build({"oldest": 2, "newest": 3, "nonce": 99})
+        payload = frames.HelloHost.build(
+            {"oldest": frames.VERSION + 1, "newest": frames.VERSION + 1, "nonce": 99}
+        )
         peer.link._nonce = 99
         peer.raw(encode(Kind.HELLO, Type.HELLO, payload, seq=0, ack=0, retry=False, seed=0))
         ended = await peer.until(lambda event: type(event).__name__ == "Ended")
@@ -182,3 +184,18 @@ async def test_c04_what_waited_long_behind_much_else_is_too_late(board: Emulated
         await asyncio.sleep(0.5)
         board.thaw()
         assert (await peer.result(late))[0] is Outcome.EXPIRED
+
+
+async def test_lost_datagrams_are_counted_at_both_ends(peer: Peer) -> None:
+    for _ in range(3):
+        assert (await peer.frame(Type.TELEMETRY)).kind is Kind.DGRAM
+    assert peer.link.counters.lost == 0
+    peer.datagram(Type.RENEW, bytes(8))
+    peer.link._datagram += 5  # lost on the way
+    peer.link._report -= 2  # two reports
+    peer.datagram(Type.RENEW, bytes(8))
+    await peer.frame(Type.TELEMETRY)
+    async with asyncio.timeout(5):
+        while not peer.link.counters.missed:  # told with the next heartbeat
+            await asyncio.sleep(0.05)
+    assert (peer.link.counters.lost, peer.link.counters.missed) == (2, 5)

@@ -134,6 +134,11 @@ class FakeBoard:
         self._results[id_] = frames.ResultHead.build({"id": id_, "outcome": outcome}) + data
         self.send(Type.RESULT, self._results[id_] or b"")
 
+    def left_ms(self, deadline: int) -> int:
+        """How long it is until then by the board's clock, which is the loop's; 0: it is past."""
+        left = (deadline - int(self.loop.time() * 1000)) & frames.CLOCK_MASK
+        return left if deadline and left <= frames.CLOCK_MASK >> 1 else 0
+
     def pump(self) -> None:
         if self.deaf or self._master < 0:
             return
@@ -180,7 +185,7 @@ class FakeBoard:
                 self._tell_dictionary(frames.DictionaryGet.parse(body).offset)
             case Type.COMMAND:
                 self._command(frames.CommandHead.parse(body), event.type & 0xFF)
-            case Type.RENEW if not frames.Renew.parse(body).lease_ms:
+            case Type.RENEW if not frames.Renew.parse(body).lease:
                 self.finish(frames.Renew.parse(body).id, Outcome.CANCELLED, b"cancelled")
             case Type.STOP:
                 self._stop(frames.Stop.parse(body).epoch)
@@ -202,7 +207,7 @@ class FakeBoard:
         moves = DICTIONARY["commands"][index]["class"] != "query"  # type: ignore[index]
         if head.epoch < self.epoch or (self.latched and moves):
             self._end(head.id, Outcome.REJECTED, b"stopped: rearm first")
-        elif head.ttl_ms == 0:
+        elif not self.left_ms(head.deadline):
             self._end(head.id, Outcome.EXPIRED, b"it came too late")
         else:
             self.epoch = head.epoch

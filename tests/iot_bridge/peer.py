@@ -5,6 +5,7 @@ from __future__ import annotations
 import heapq
 import random
 import re
+import struct
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -27,11 +28,18 @@ def hello_payload(hello: Hello, host_nonce: int) -> bytes:
     return bytes(built)
 
 
+def messages(frame: Frame) -> list[Frame]:
+    """The messages in a frame: several if it is a batch."""
+    found = frames.messages(frame.type, frame.payload)
+    return [frame._replace(type=type_, payload=payload) for type_, payload in found]
+
+
 class BoardLink(Link):
     """The board's end: answers HELLO instead of sending it, and each heartbeat."""
 
     def __init__(self, hello: Hello = HELLO) -> None:
         super().__init__()
+        self._batch_bytes = 0  # only the host joins messages
         self.hello = hello
         self.arrived: list[tuple[float, bytes]] = []
         """Payloads of DATA in the order of arrival, and when they came."""
@@ -62,12 +70,14 @@ class BoardLink(Link):
 
     def _on_data(self, frame: Frame, now: float) -> list[Frame]:
         self.arrived.append((now, frame.payload))
-        return super()._on_data(frame, now)
+        return [each for frame in super()._on_data(frame, now) for each in messages(frame)]
 
     def _on_frame(self, frame: Frame, now: float) -> Iterator[Event]:
         yield from super()._on_frame(frame, now)
         if frame.kind is frames.Kind.TIME:
-            self.send_datagram(frame.type, frame.payload, frames.Kind.TIME)
+            shown = int(now * 1000) & frames.CLOCK_MASK
+            answer = frame.payload[:4] + struct.pack("<IH", shown, self.counters.lost & 0xFFFF)
+            self.send_datagram(frame.type, answer, frames.Kind.TIME)
 
 
 @dataclass

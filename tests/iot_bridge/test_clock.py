@@ -9,7 +9,8 @@ import pytest
 from boardtalk.hil.virtual.clock import run
 from boardtalk.hil.virtual.firmware import Firmware
 from boardtalk.hil.virtual.wire import Line, connect
-from boardtalk.modules.iot_bridge.link.clock import TICKS, BoardClock, Reading
+from boardtalk.modules.iot_bridge.frames import CLOCK_MASK
+from boardtalk.modules.iot_bridge.link.clock import BoardClock, Reading
 from boardtalk.modules.iot_bridge.link.session import Session
 
 
@@ -51,10 +52,10 @@ def test_before_any_answer_nothing_is_known() -> None:
 def test_a_board_whose_clock_begins_anew_is_still_understood() -> None:
     clock = BoardClock()
     for second in range(60):
-        clock.learn(second, second + 0.002, (TICKS - 30_000 + second * 1000) % TICKS)
+        clock.learn(second, second + 0.002, (CLOCK_MASK - 30_000 + second * 1000) & CLOCK_MASK)
     reading = clock.read(60.0)
     assert reading is not None
-    assert reading.offset_s == pytest.approx((TICKS - 30_000) / 1000, abs=reading.error_s)
+    assert reading.offset_s == pytest.approx((CLOCK_MASK - 30_000) / 1000, abs=reading.error_s)
 
 
 def test_a_slow_answer_does_not_spoil_what_is_known() -> None:

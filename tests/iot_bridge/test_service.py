@@ -101,6 +101,23 @@ async def test_a_board_is_described(client: LinkClient, board: FakeBoard) -> Non
     assert await client.dictionary("rover") == board.text
 
 
+async def test_what_was_lost_on_the_way_is_told(client: LinkClient, board: FakeBoard, state: Path) -> None:
+    board.send(Type.TELEMETRY, b"", Kind.DGRAM)
+    board.link._datagram += 3  # lost
+    board.send(Type.TELEMETRY, b"", Kind.DGRAM)
+    board.link.counters.lost = 2  # says the board
+    async with asyncio.timeout(5):
+        while (lost := await the_losses(state)) != api.Lost(from_board=3, to_board=2):
+            assert lost is not None
+            await asyncio.sleep(0.1)
+
+
+async def the_losses(state: Path) -> api.Lost | None:
+    answer = await ask(state, api.ListBoards(re=1))
+    assert isinstance(answer, api.Boards)
+    return answer.boards[0].lost
+
+
 async def test_the_clock_of_a_board_is_told_with_its_error(client: LinkClient, board: FakeBoard) -> None:
     clock = None
     async with asyncio.timeout(5):
@@ -483,7 +500,8 @@ async def test_c12_live_control_must_be_taken_anew_when_its_lease_has_run_out(
     client: LinkClient, board: FakeBoard
 ) -> None:
     def points() -> list[bytes]:
-        return [each.payload[4:] for each in board.asked if each.type == Type.SETPOINT]
+        head = frames.SetpointHead.sizeof()
+        return [each.payload[head:] for each in board.asked if each.type == Type.SETPOINT]
 
     client.set_point("rover", 0, 200, b"1234")
     await until(lambda: len(points()) == 1)

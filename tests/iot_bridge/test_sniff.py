@@ -14,16 +14,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from boardtalk.modules.iot_bridge import frames
-from boardtalk.modules.iot_bridge.dictionary import digest
+from boardtalk.modules.iot_bridge.dictionary import digest, parse
 from boardtalk.modules.iot_bridge.errors import LinkError
 from boardtalk.modules.iot_bridge.frames import Kind, Outcome, Type
 from boardtalk.modules.iot_bridge.link import framing
+from boardtalk.modules.iot_bridge.service import api
 from boardtalk.modules.iot_bridge.sniff import pcapng
 from boardtalk.modules.iot_bridge.sniff.command import sniff
 from boardtalk.modules.iot_bridge.sniff.decoder import Check, Decoder, Seen
 from boardtalk.modules.iot_bridge.sniff.dissector import lua
 from boardtalk.modules.iot_bridge.sniff.seed import seed_of
-from boardtalk.modules.iot_bridge.trace import words
+from boardtalk.modules.iot_bridge.trace import describe, words
 
 VECTORS = json.loads((Path(__file__).parents[1] / "vectors/frames.json").read_text())
 TEXT = json.dumps(
@@ -44,7 +45,7 @@ TEXT = json.dumps(
 ).encode()
 HASH = digest(TEXT)
 SEED = frames.session_seed(7, 9, HASH)
-COMMAND = frames.CommandHead.build(dict.fromkeys(("ttl_ms", "epoch", "lease_ms"), 5) | {"id": 77})
+COMMAND = frames.CommandHead.build(dict.fromkeys(("deadline", "epoch", "lease"), 5) | {"id": 77})
 
 
 def wire(kind: Kind, type_: int, payload: bytes = b"", seq: int = 0, seed: int = SEED, **more: bool) -> bytes:
@@ -79,9 +80,37 @@ def test_a_command_and_its_result_are_shown_in_the_words_of_the_dictionary() -> 
     assert "HELLO (version 1, host_nonce 7, boot_nonce 9" in greeted.words
     assert (asked.down, answered.down) == (True, False)
     assert asked.label == "DATA 5 ack 3"
-    assert asked.words == "COMMAND forward distance 20 cm (ttl_ms 5, id 77, epoch 5, lease_ms 5)"
+    assert asked.words == "COMMAND forward distance 20 cm (deadline 5, id 77, epoch 5, lease 5)"
     assert answered.words == "RESULT x 0 cm (id 77, outcome DONE)"
     assert {seen.check for seen in (greeted, asked, answered)} == {Check.GOOD}
+
+
+def test_the_commands_in_a_batch_are_shown_and_their_results_too() -> None:
+    first = COMMAND + (20).to_bytes(4, "little")
+    second = COMMAND.replace(b"M", b"N") + (30).to_bytes(4, "little")
+    batch = b"".join(
+        frames.BatchItem.build({"type": Type.COMMAND, "size": len(each)}) + each for each in (first, second)
+    )
+    decoder = Decoder(find={HASH: TEXT}.get)
+    _, asked, answered = look(
+        hello(),
+        wire(Kind.DATA, Type.BATCH, batch, seq=5),
+        wire(Kind.DATA, Type.RESULT, result(), seq=2),
+        decoder=decoder,
+    )
+    assert asked.down
+    assert asked.words == (
+        "BATCH COMMAND forward distance 20 cm (deadline 5, id 77, epoch 5, lease 5)"
+        " + COMMAND forward distance 30 cm (deadline 5, id 78, epoch 5, lease 5)"
+    )
+    assert answered.words == "RESULT x 0 cm (id 77, outcome DONE)"
+    command = parse(TEXT).commands[0]
+    sent = api.Progress(
+        board="rover", id=78, stage=api.Stage.SENT, frame=wire(Kind.DATA, Type.BATCH, batch, seq=5), tries=1
+    )
+    assert "DATA 5, with others: COMMAND forward distance 30 cm (deadline 5, id 78," in describe(
+        sent, command
+    )
 
 
 def test_a_dictionary_is_learned_from_the_line_itself() -> None:
@@ -218,7 +247,7 @@ def test_wireshark_shows_the_fields_of_frames(tmp_path: Path) -> None:
         hello()
         + b"booted\n"
         + wire(Kind.DATA, Type.COMMAND + 4, payload, seq=5)
-        + wire(Kind.DATA, Type.SETPOINT + 1, bytes([1, 0, 244, 1, 9]))
+        + wire(Kind.DATA, Type.SETPOINT + 1, bytes([1, 0, 244, 1, 0, 0, 9]))
         + wire(Kind.DATA, Type.RESULT, result())
         + wire(Kind.LOG, 0, b"\x1ehot")
     )
@@ -237,7 +266,7 @@ def test_wireshark_shows_the_fields_of_frames(tmp_path: Path) -> None:
     assert greeted["boardtalk.hello_board.boot_nonce"] == "9"
     assert (command["boardtalk.index"], command["boardtalk.command_head.id"]) == ("4", "77")
     assert command["boardtalk.values"] == "14000000"
-    assert (point["boardtalk.index"], point["boardtalk.setpoint_head.lease_ms"]) == ("1", "500")
+    assert (point["boardtalk.index"], point["boardtalk.setpoint_head.lease"]) == ("1", "500")
     assert answer["boardtalk.result_head.outcome"] == "0"
     assert (log["boardtalk.log_body.level"], log["boardtalk.log_body.text"]) == ("30", "686f74")
     assert not any(packet["_ws.malformed"] or packet["_ws.lua.error"] for packet in shown)
@@ -252,7 +281,7 @@ FIELDS = (
     "boardtalk.hello_board.uid",
     "boardtalk.hello_board.boot_nonce",
     "boardtalk.command_head.id",
-    "boardtalk.setpoint_head.lease_ms",
+    "boardtalk.setpoint_head.lease",
     "boardtalk.result_head.outcome",
     "boardtalk.log_body.level",
     "boardtalk.log_body.text",

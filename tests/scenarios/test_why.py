@@ -27,7 +27,7 @@ def test_a_command_is_followed_from_its_author_to_its_result(demo: Gateway, alic
     assert re.search(
         r"frame: 00 [0-9a-f ]+ 00 = DATA \d+: COMMAND forward distance 10 cm, speed 50 % ", frame
     )
-    head = r"\(ttl_ms \d+, id \d+, epoch \d+, lease_ms 500\)"
+    head = r"\(deadline \d+, id \d+, epoch \d+, lease \d+\)"
     assert re.search(head + r"; sent once, acknowledged after \d+\.\d ms$", frame)
     places = [next(number for number, line in enumerate(steps) if word in line) for word in words]
     assert places == sorted(places)

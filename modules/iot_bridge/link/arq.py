@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass
+from struct import Struct
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
 from boardtalk.modules.iot_bridge import frames
@@ -19,7 +20,7 @@ from boardtalk.modules.iot_bridge.frames import MAX_PAYLOAD, OVERHEAD_BYTES, Kin
 from boardtalk.modules.iot_bridge.link.clock import BoardClock
 from boardtalk.modules.iot_bridge.link.framing import NO_SESSION, Deframer, Frame, Text, encode
 from boardtalk.modules.iot_bridge.link.hello import Hello, parse_hello
-from boardtalk.modules.iot_bridge.link.window import RTO_MIN_S, Item, ReceiveWindow, SendWindow
+from boardtalk.modules.iot_bridge.link.window import MASK, RTO_MIN_S, Item, ReceiveWindow, SendWindow
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,8 +34,14 @@ WRITE_BYTES: Final = 64
 
 MIN_PIECE_BYTES: Final = 6
 """Of a message's payload in a frame, however slow the line is."""
+BATCH_SHARE: Final = 2
+"""A frame of several messages is so much shorter than the longest may be: a stop waits for it."""
 ACK_BYTES: Final = frames.AckBody.sizeof()
-TIME_BYTES: Final = frames.TimeBody.sizeof()
+TIME: Final = Struct("<IIH")
+"""`frames.TimeBoard`, by hand: it comes several times a second."""
+TIME_BYTES: Final = frames.TimeBoard.sizeof()
+NUMBERED: Final = frozenset({Kind.DGRAM, Kind.LOG})
+"""Unreliable frames whose losses are counted."""
 HELLO_FAST_S: Final = 0.1
 HELLO_SLOW_S: Final = 0.5
 HELLO_FAST: Final = 10
@@ -45,6 +52,8 @@ ACK_FRAMES: Final = 2
 """… or for a second frame."""
 HEARTBEAT_IDLE_S: Final = 1.0
 HEARTBEAT_MOVING_S: Final = 0.12
+HEARTBEAT_FIRST_S: Final = 0.2
+"""Until the first answer, on which commands wait."""
 HEARTBEAT_AGAIN: Final = 0.33
 """An unanswered heartbeat is repeated after this share of the interval."""
 HEARTBEATS_MISSED: Final = 8
@@ -59,6 +68,10 @@ class Opened(NamedTuple):
     """A session began; numbers start anew in both directions."""
 
     hello: Hello
+
+
+class Timed(NamedTuple):
+    """The board's clock is known: deadlines can be sent."""
 
 
 class Delivered(NamedTuple):
@@ -85,7 +98,7 @@ class Ended(NamedTuple):
     error: SessionError
 
 
-Event: TypeAlias = Frame | Text | Opened | Delivered | Expired | Ended
+Event: TypeAlias = Frame | Text | Opened | Timed | Delivered | Expired | Ended
 
 
 @dataclass(slots=True)
@@ -101,6 +114,10 @@ class Counters:
     naks: int = 0
     overboard: int = 0
     """Unreliable frames dropped because the line was slower."""
+    lost: int = 0
+    """Unreliable frames of the peer that have not come."""
+    missed: int = 0
+    """Ours that have not come to the board, as it says; those overboard too."""
 
 
 class Link:
@@ -116,7 +133,11 @@ class Link:
     _receiving: ReceiveWindow
     _wire: bytes
     """Frames that have arrived, of a message that has not yet."""
-    _datagrams: deque[tuple[Kind, int, bytes]]
+    _datagrams: deque[tuple[Kind, int, bytes, int]]
+    _datagram: int
+    """Number of the next one."""
+    _report: int
+    """Number of the peer's next one."""
     _urgent: deque[tuple[Kind, int, bytes]]
     _hello_at: float | None
     _unacknowledged: int
@@ -127,12 +148,14 @@ class Link:
     clock: BoardClock
     """The board's."""
     _beat_at: float | None
-    _beat_sent: float
+    _beats: deque[float]
+    """When those were sent that may yet be answered."""
     _missed: int
 
     def __init__(self, frame_bytes: int = 0) -> None:
         self.counters = Counters()
         self._piece_bytes = max(frame_bytes - OVERHEAD_BYTES, MIN_PIECE_BYTES) if frame_bytes else MAX_PAYLOAD
+        self._batch_bytes = frame_bytes // BATCH_SHARE - OVERHEAD_BYTES if frame_bytes else MAX_PAYLOAD
         self._heartbeat_s = HEARTBEAT_IDLE_S
         self._deframer = Deframer()
         self._nonce = 0
@@ -176,9 +199,9 @@ class Link:
         Args:
             type_: what it means.
             payload: at most `MAX_PAYLOAD` bytes.
-            expires: when it is too late to begin. `payload` then begins with the milliseconds left
-                (u32), which are set at each transmission. Once sent it is repeated even then, with
-                0 left: the board's answer tells whether an earlier copy came in time.
+            expires: when it is too late to begin. `payload` then begins with the same as a deadline
+                by the board's clock (u32). Unsent, it is dropped then; once sent it is repeated even
+                then, since the board's answer tells whether an earlier copy came in time.
 
         Raises:
             LinkBusy: too many wait already.
@@ -199,7 +222,9 @@ class Link:
         _check_size(payload)
         if len(self._datagrams) == DATAGRAMS:
             self.counters.overboard += 1
-        self._datagrams.append((kind, type_, payload))
+        number = self._datagram if kind in NUMBERED else 0
+        self._datagram = (self._datagram + (kind in NUMBERED)) & MASK
+        self._datagrams.append((kind, type_, payload, number))
 
     def send_urgent(self, type_: int, payload: bytes) -> None:
         """Queue a frame ahead of all others, once. Its sender repeats it until answered."""
@@ -250,23 +275,30 @@ class Link:
             yield from self._on_hello(frame, now)
             return
         self._missed = 0
-        sack = self._sack(frame)
-        for item in self._sending.acknowledge(frame.ack, sack, now):
-            self._wire += item.wire
-            if item.token:
-                wire, self._wire = self._wire, b""
-                yield Delivered(item.token, item.tries, wire, now - item.first_at)
+        yield from self._acknowledged(frame, now)
         match frame.kind:
             case Kind.DATA:
                 yield from self._on_data(frame, now)
             case Kind.NAK:
                 self._sending.refuse(frame.ack, now)
             case Kind.TIME:
-                self._on_time(frame.payload, now)
+                yield from self._on_time(frame.payload, now)
             case Kind.ACK:
                 pass
+            case Kind.DGRAM | Kind.LOG:
+                self._count_lost(frame.seq)
+                yield frame
             case _:
                 yield frame
+
+    def _acknowledged(self, frame: Frame, now: float) -> Iterator[Event]:
+        for item in self._sending.acknowledge(frame.ack, self._sack(frame), now):
+            self._wire += item.wire
+            for part in item.parts or (item,):
+                if part.token:
+                    yield Delivered(part.token, item.tries, self._wire, now - item.first_at)
+            if not item.more:
+                self._wire = b""
 
     def _on_data(self, frame: Frame, now: float) -> list[Frame]:
         ready = self._receiving.accept(frame)
@@ -284,10 +316,26 @@ class Link:
         self.counters.bad += 1
         self._nak = self.is_open
 
-    def _on_time(self, payload: bytes, now: float) -> None:
-        sent_ms, board_ms = (int.from_bytes(payload[at : at + 4], "little") for at in (0, 4))
-        if sent_ms == _in_ms(self._beat_sent) and len(payload) >= TIME_BYTES:
-            self.clock.learn(self._beat_sent, now, board_ms)
+    def _count_lost(self, number: int) -> None:
+        gap = (number - self._report) & MASK
+        if gap <= MASK >> 1:  # else it came before
+            self.counters.lost += gap
+            self._report = (number + 1) & MASK
+
+    def _on_time(self, payload: bytes, now: float) -> Iterator[Event]:
+        if len(payload) < TIME_BYTES:
+            return
+        sent_ms, board_ms, missed = TIME.unpack_from(payload)
+        sent = next((at for at in self._beats if _in_ms(at) == sent_ms), None)
+        if sent is None:
+            return
+        self.counters.missed = missed
+        while self._beats.popleft() != sent:
+            pass
+        first = self.clock.read(now) is None
+        self.clock.learn(sent, now, board_ms)
+        if first:
+            yield Timed()
 
     def _sack(self, frame: Frame) -> int:
         if frame.kind not in {Kind.ACK, Kind.NAK} or len(frame.payload) < ACK_BYTES:
@@ -320,15 +368,18 @@ class Link:
         seed = frames.session_seed(self._nonce, hello.boot, hello.dictionary)
         self._begin(seed, hello.window, max(hello.buffer, MAX_PAYLOAD), now)
         self._sending.piece_bytes = max(min(self._piece_bytes, hello.max_payload), MIN_PIECE_BYTES)
-        self._beat_at = now + self._heartbeat_s
+        if hello.max_payload < MAX_PAYLOAD:
+            self._sending.batch_bytes = 0
+        self._beat_at = now
         return Opened(hello)
 
     def _begin(self, seed: int, window: int, credit: int, now: float) -> None:
         self._seed = self._deframer.seed = seed
-        self._sending = SendWindow(window, credit, self._piece_bytes)
+        self._sending = SendWindow(window, credit, self._piece_bytes, self._batch_bytes)
         self._receiving = ReceiveWindow()
         self._wire = b""
         self._datagrams = deque(maxlen=DATAGRAMS)
+        self._datagram = self._report = 0
         self._urgent = deque(maxlen=DATAGRAMS)
         self._hello_at = None
         self._unacknowledged = 0
@@ -338,7 +389,7 @@ class Link:
         self._nak_at = now
         self.clock = BoardClock()
         self._beat_at = None
-        self._beat_sent = 0.0
+        self._beats = deque(maxlen=HEARTBEATS_MISSED)
         self._missed = 0
 
     def _end(self, error: SessionError) -> Ended:
@@ -375,7 +426,7 @@ class Link:
             return self._ask_again(now)
         item = self._sending.take(now)
         if item is not None:
-            return self._data(item, now)
+            return self._data(item)
         if self._datagrams:
             return self._once(*self._datagrams.popleft())
         if self._beat_at is not None and self._beat_at <= now:
@@ -391,24 +442,21 @@ class Link:
         self.counters.sent += 1
         return encode(Kind.HELLO, Type.HELLO, self._pending_hello, seq=0, ack=0, retry=False, seed=0)
 
-    def _data(self, item: Item, now: float) -> bytes:
-        payload = item.payload
-        if item.expires is not None:
-            left_ms = max(0, int((item.expires - now) * 1000))
-            payload = left_ms.to_bytes(4, "little") + payload[4:]
+    def _data(self, item: Item) -> bytes:
         again = item.tries > 1
         self.counters.resent += again
-        item.wire = self._encode(Kind.DATA, item.type, payload, item.seq, again=again, more=item.more)
+        item.wire = self._encode(Kind.DATA, item.type, item.payload, item.seq, again=again, more=item.more)
         return item.wire
 
-    def _once(self, kind: Kind, type_: int, payload: bytes) -> bytes:
-        return self._encode(kind, type_, payload)
+    def _once(self, kind: Kind, type_: int, payload: bytes, number: int = 0) -> bytes:
+        return self._encode(kind, type_, payload, number)
 
     def _beat(self, now: float) -> bytes:
-        self._beat_at = now + self._heartbeat_s * (HEARTBEAT_AGAIN if self._missed else 1)
+        pause = self._heartbeat_s * (HEARTBEAT_AGAIN if self._missed else 1)
+        self._beat_at = now + (pause if self.clock.read(now) else min(pause, HEARTBEAT_FIRST_S))
         self._missed += 1
-        self._beat_sent = now
-        return self._encode(Kind.TIME, Type.TIME, _in_ms(now).to_bytes(4, "little") + bytes(4))
+        self._beats.append(now)
+        return self._encode(Kind.TIME, Type.TIME, _in_ms(now).to_bytes(4, "little"))
 
     def _ask_again(self, now: float) -> bytes:
         """A NAK; if one has just asked for the same frame, an ACK with the news."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final, Protocol, Self
 
 from boardtalk.modules.iot_bridge.errors import LinkError, PortLost, SessionLost
 from boardtalk.modules.iot_bridge.feed import Feed
-from boardtalk.modules.iot_bridge.link.arq import Ended, Event, Link
+from boardtalk.modules.iot_bridge.link.arq import Counters, Ended, Event, Link
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -73,12 +73,21 @@ class Session:
         if self._error is not None:
             raise SessionLost(str(self._error)) from self._error
 
+    @property
+    def counters(self) -> Counters:
+        """What happened on the line."""
+        return self._link.counters
+
     def read_clock(self) -> Reading | None:
         """What the board's clock shows now."""
         return self._link.clock.read(self._loop.time())
 
+    def deadline(self, seconds: float) -> int:
+        """In so many seconds by the board's clock, as frames carry it."""
+        return self._link.clock.deadline(self._loop.time() + seconds)
+
     def greet(self, nonce: int) -> None:
-        """Ask the board for a session; `Opened` comes when it answers."""
+        """Ask the board for a session; `Opened` comes when it answers, and `Timed` soon after."""
         self._link.open(nonce, self._loop.time())
         self._pump()
 

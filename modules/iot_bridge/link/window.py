@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass
+from struct import Struct
 from typing import TYPE_CHECKING, Final
 
-from boardtalk.modules.iot_bridge.frames import OVERHEAD_BYTES, WINDOW
+from boardtalk.modules.iot_bridge import frames
+from boardtalk.modules.iot_bridge.frames import OVERHEAD_BYTES, WINDOW, Type
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,6 +24,10 @@ RTO_AGAIN_S: Final = 0.005
 """Lower bound for a frame known to have been lost once: the line waits for it."""
 
 MASK: Final = 0xFF
+_BATCH_ITEM: Final = Struct("<HB")
+BATCH_ITEM_BYTES: Final = frames.BatchItem.sizeof()
+NEVER: Final = bytes(4)
+"""A deadline that is always past."""
 RECEIVE_FRAMES: Final = 32
 """How far ahead of the next expected frame others are kept: the widest that a SACK can name."""
 
@@ -31,13 +37,17 @@ class Item:
     """A frame on its way out."""
 
     token: int
-    """0: a piece that others follow."""
+    """0: a piece that others follow, or a batch."""
     type: int
     payload: bytes
     expires: float | None
-    """When it is too late to begin; then its first four bytes are the milliseconds left."""
+    """When it is too late to begin; then its first four bytes are its deadline by the board's clock."""
     more: bool = False
     """Whether its message goes on in the next frame."""
+    rest: bool = False
+    """Whether its message began in the frame before."""
+    parts: tuple[Item, ...] = ()
+    """The messages of a batch, of which this is the frame."""
     seq: int = 0
     tries: int = 0
     timeouts: int = 0
@@ -55,6 +65,21 @@ class Item:
     def size(self) -> int:
         """Bytes on the line."""
         return len(self.payload) + OVERHEAD_BYTES
+
+    def withdraw(self, now: float) -> None:
+        """It must not begin any more: its time is over as of now."""
+        for part in self.parts:
+            part.withdraw(now)
+        if self.parts:
+            self.payload = _together(self.parts)
+        elif self.expires is not None:
+            self.expires = min(self.expires, now)
+            self.payload = NEVER + self.payload[len(NEVER) :]
+
+
+def _together(parts: tuple[Item, ...]) -> bytes:
+    """The payload of a batch."""
+    return b"".join(_BATCH_ITEM.pack(part.type, len(part.payload)) + part.payload for part in parts)
 
 
 class RoundTrip:
@@ -88,13 +113,15 @@ class SendWindow:
         frames: how many the peer takes in flight.
         buffer: of the peer, bytes: so many may be in flight, or less if it grants less.
         piece_bytes: longest payload of a frame; what is longer is cut.
+        batch_bytes: longest payload of a frame of several messages.
     """
 
-    def __init__(self, frames: int, buffer: int, piece_bytes: int) -> None:
+    def __init__(self, frames: int, buffer: int, piece_bytes: int, batch_bytes: int) -> None:
         self.round_trip = RoundTrip()
         self.queue: deque[Item] = deque()
         self._frames = min(frames, WINDOW)
         self.piece_bytes = piece_bytes
+        self.batch_bytes = batch_bytes
         self._buffer = self._credit = buffer
         self._flight: deque[Item] = deque()
         self._in_flight_bytes = 0
@@ -176,8 +203,7 @@ class SendWindow:
     def withdraw(self, now: float) -> None:
         """What could still begin must not any more: its time is over as of now."""
         for item in (*self.queue, *self._flight):
-            if item.expires is not None:
-                item.expires = min(item.expires, now)
+            item.withdraw(now)
 
     def _answerable(self, item: Item, now: float) -> bool:
         """Whether the peer can have answered its last transmission."""
@@ -206,19 +232,36 @@ class SendWindow:
         size = min(len(self.queue[0].payload), self.piece_bytes) + OVERHEAD_BYTES
         if self._flight and self._in_flight_bytes + size > self._credit:
             return None
-        item = self._cut(self.queue.popleft())
+        item = self._batch() or self._cut(self.queue.popleft())
+        size = item.size
         item.seq = self._next
         self._next = (self._next + 1) & MASK
         self._in_flight_bytes += size
         self._flight.append(item)
         return item
 
+    def _batch(self) -> Item | None:
+        """What waits at the head of the queue and fits into one frame; None if that is one message."""
+        room = min(self.batch_bytes, self.piece_bytes)
+        if self._flight:
+            room = min(room, self._credit - self._in_flight_bytes - OVERHEAD_BYTES)
+        count = 0
+        for item in self.queue:
+            room -= len(item.payload) + BATCH_ITEM_BYTES
+            if room < 0 or item.rest:
+                break
+            count += 1
+        if count < 2:
+            return None
+        parts = tuple(self.queue.popleft() for _ in range(count))
+        return Item(0, Type.BATCH, _together(parts), None, parts=parts)
+
     def _cut(self, item: Item) -> Item:
         """Its first piece; the rest goes back to the queue, and has begun."""
         size = self.piece_bytes
         if len(item.payload) <= size:
             return item
-        self.queue.appendleft(Item(item.token, item.type, item.payload[size:], None))
+        self.queue.appendleft(Item(item.token, item.type, item.payload[size:], None, rest=True))
         return Item(0, item.type, item.payload[:size], item.expires, more=True)
 
     def _overdue_at(self, item: Item) -> float:

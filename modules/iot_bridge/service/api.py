@@ -219,6 +219,15 @@ class Clock(msgspec.Struct, frozen=True, kw_only=True):
     """How much the offset may be wrong."""
 
 
+class Lost(msgspec.Struct, frozen=True, kw_only=True):
+    """Frames that nobody repeats and that did not come, since the session began."""
+
+    from_board: int
+    """Reports, log lines and progress."""
+    to_board: int
+    """Renewals and set-points."""
+
+
 class BoardChanged(Answer, tag="board"):
     """A board as it is now; sent for all boards on attaching, then at each change."""
 
@@ -240,6 +249,8 @@ class BoardChanged(Answer, tag="board"):
     """Its nonce of the last start that we know of; 0: it was never met."""
     clock: Clock | None = None
     """Only when boards are listed, and there is a session."""
+    lost: Lost | None = None
+    """Likewise."""
 
 
 class Attached(Answer, tag="attached"):

@@ -169,6 +169,13 @@ class Board:
             error_ms=reading.error_s * 1e3,
         )
 
+    def lost(self) -> api.Lost | None:
+        """What of both sides did not come, if there is a session."""
+        if self.device is None:
+            return None
+        counters = self.device.counters
+        return api.Lost(from_board=counters.lost, to_board=counters.missed)
+
     def tell(self) -> None:
         """Tell how it is, if that has changed."""
         now = self.describe()

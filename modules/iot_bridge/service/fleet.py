@@ -71,7 +71,10 @@ class Fleet:
         boards = (*self._boards.values(), *self._waiting)
         if not clocks:
             return tuple(board.describe() for board in boards)
-        return tuple(msgspec.structs.replace(board.describe(), clock=board.clock()) for board in boards)
+        return tuple(
+            msgspec.structs.replace(board.describe(), clock=board.clock(), lost=board.lost())
+            for board in boards
+        )
 
     def unmet(self) -> tuple[api.BoardChanged, ...]:
         """Ports that were found, but where no board of ours has answered yet, with the reason."""

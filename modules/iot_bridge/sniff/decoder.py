@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 KEPT_PIECES: Final = 64
 """Of messages in pieces: more than a window."""
 KEPT_COMMANDS: Final = 256
-ID_IN_COMMAND: Final = slice(frames.CommandHead.ttl_ms.sizeof(), frames.CommandHead.ttl_ms.sizeof() + 4)
+ID_IN_COMMAND: Final = slice(frames.CommandHead.deadline.sizeof(), frames.CommandHead.deadline.sizeof() + 4)
 ID_IN_RESULT: Final = slice(0, 4)
 
 
@@ -137,7 +138,10 @@ class Decoder:
             payload = self._joined(down, frame.header.seq, payload, more=more)
         if check is not Check.BAD:
             self._learn(kind, frame.header.type, payload, down)
-        asked = self._asked(frame.header.type, payload)
+        asked = None
+        with suppress(ConstructError):
+            for type_, part in frames.messages(frame.header.type, payload):
+                asked = self._asked(type_, part)
         said = trace.words(
             kind, frame.header.type, payload, down=down, dictionary=self._dictionary, asked=asked
         )

@@ -36,7 +36,7 @@ def test_golden_frames_are_read():
         stream.coming = unhexlify(vector["wire"])
         line.fill()
         assert line.next() is True, vector["name"]
-        assert bytes(line.frame) == unhexlify(vector["raw"])
+        assert line.buffer[line.at : line.end] == unhexlify(vector["raw"])[:-4]
         assert bytes(line.buffer[line.at + 6 : line.end]) == unhexlify(vector["payload"])
         assert line.next() is None
 
@@ -54,8 +54,8 @@ def test_frames_may_share_a_delimiter_and_come_in_any_pieces():
             while line.fill():
                 while (result := line.next()) is not None:
                     assert result
-                    found.append(bytes(line.frame))
-        assert found == [unhexlify(vector["raw"]) for vector in vectors]
+                    found.append(bytes(line.buffer[line.at : line.end]))
+        assert found == [unhexlify(vector["raw"])[:-4] for vector in vectors]
 
 
 def test_each_damaged_byte_is_found():
