@@ -58,8 +58,9 @@ def board(kind: str, /, *paths: Path) -> int:
     Example: boardtalk hil board micropython robot
 
     Args:
-        kind: which board; micropython is real MicroPython on a serial port.
-        paths: its firmware: a folder, or files.
+        kind: micropython (real MicroPython with a prompt), microbit (in QEMU), or one that waits for a
+            flashing tool: esp32, esp32c3, stm32, uf2 (a folder that is a drive).
+        paths: programs for its flash, of micropython and microbit: a folder, or files.
     """
     from boardtalk.cli.common import await_
 

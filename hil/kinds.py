@@ -5,11 +5,17 @@ from __future__ import annotations
 import tempfile
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Final
 
+from boardtalk.hil.board import BoardError
 from boardtalk.hil.firmware import assemble
+from boardtalk.hil.loaders.esp import EspBoard
+from boardtalk.hil.loaders.stm32 import Stm32Board
+from boardtalk.hil.loaders.uf2 import Uf2Drive
 from boardtalk.hil.micropython.board import MicroPythonBoard
+from boardtalk.hil.qemu.microbit import Microbit
 
 Factory = Callable[[Sequence[Path]], AbstractAsyncContextManager[str]]
 """Starts a board with these files; gives its port, or its folder."""
@@ -23,4 +29,47 @@ async def micropython(paths: Sequence[Path]) -> AsyncIterator[str]:
             yield board.port
 
 
-KINDS: Final[dict[str, Factory]] = {"micropython": micropython}
+@asynccontextmanager
+async def esp(kind: str, paths: Sequence[Path]) -> AsyncIterator[str]:
+    """A chip of the ESP32 family that waits for esptool."""
+    _take_no_files(kind, paths)
+    async with EspBoard(kind) as board:
+        yield board.port
+
+
+@asynccontextmanager
+async def uf2(paths: Sequence[Path]) -> AsyncIterator[str]:
+    """A Pico's drive, which takes UF2 files: a folder."""
+    _take_no_files("uf2", paths)
+    async with Uf2Drive() as drive:
+        yield str(drive.folder)
+
+
+@asynccontextmanager
+async def stm32(paths: Sequence[Path]) -> AsyncIterator[str]:
+    """An STM32's system loader, for stm32loader."""
+    _take_no_files("stm32", paths)
+    async with Stm32Board() as board:
+        yield board.port
+
+
+@asynccontextmanager
+async def microbit(paths: Sequence[Path]) -> AsyncIterator[str]:
+    """A micro:bit in QEMU, with these programs on its flash; without any it is at its prompt."""
+    async with Microbit({path.name: path.read_bytes() for path in paths}) as board:
+        yield board.port
+
+
+def _take_no_files(kind: str, paths: Sequence[Path]) -> None:
+    if paths:
+        raise BoardError(f"a board {kind!r} gets its firmware from a tool; start it without files")
+
+
+KINDS: Final[dict[str, Factory]] = {
+    "micropython": micropython,
+    "esp32": partial(esp, "esp32"),
+    "esp32c3": partial(esp, "esp32c3"),
+    "uf2": uf2,
+    "stm32": stm32,
+    "microbit": microbit,
+}

@@ -161,6 +161,21 @@ class Tap(Request, tag="tap"):
     """None: over all lines, and `Asked` and `Heard` too: what the gateway asks, and is told."""
 
 
+class Borrow(Request, tag="borrow"):
+    """Close a board's port for another program, as long as this connection lasts. Answered by `Lent`."""
+
+    board: str
+    by: str
+    """What for, in words."""
+
+
+class Printed(Request, tag="printed"):
+    """What a board printed while it was lent: told as if it had come over its line. Answered by `Done`."""
+
+    board: str
+    text: str
+
+
 class Adopt(Request, tag="adopt"):
     """Give a waiting board a name, for good. Answered by `Done`."""
 
@@ -183,6 +198,8 @@ AnyRequest = (
     | ListBoards
     | GetDictionary
     | Tap
+    | Borrow
+    | Printed
     | Adopt
     | Shutdown
 )
@@ -271,6 +288,14 @@ class DictionaryText(Answer, tag="dictionary"):
     """A board's dictionary, as it sent it; checked."""
 
     data: bytes
+
+
+class Lent(Answer, tag="lent"):
+    """The port is free for who borrowed it."""
+
+    port: str
+    """As pyserial takes it: a device or a URL."""
+    baud: int
 
 
 class BoardStopped(msgspec.Struct, frozen=True, kw_only=True):
@@ -408,6 +433,7 @@ AnyAnswer = (
     | BoardChanged
     | Boards
     | DictionaryText
+    | Lent
     | Stopped
     | StopNotice
     | Progress

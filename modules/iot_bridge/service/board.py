@@ -28,6 +28,7 @@ from boardtalk.modules.iot_bridge.news import (
     Started,
     Stopped,
     Telemetry,
+    lines,
 )
 from boardtalk.modules.iot_bridge.service import api
 from boardtalk.modules.iot_bridge.service.helm import Helm
@@ -206,6 +207,11 @@ class Board:
             self.device = None
             self._ready.clear()
             self.tell()
+
+    def printed(self, text: str) -> None:
+        """It printed this while somebody else had its line."""
+        for each in lines(text):
+            self._on_news(LogLine(0, each))
 
     def away(self, port: str, reason: str) -> None:
         """There is no session, for this reason."""

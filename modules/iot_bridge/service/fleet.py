@@ -54,7 +54,7 @@ class Fleet:
         self._boards: dict[str, Board] = {}
         self._waiting: list[Board] = []
         self._wanted: dict[str, api.WantedBoard] = {}
-        self._slots: dict[tuple[str, int, str, str], asyncio.Task[None]] = {}
+        self._slots: dict[tuple[str, int, str, str], tuple[Slot, asyncio.Task[None]]] = {}
         self._found: dict[str, tuple[Slot, asyncio.Task[None]]] = {}
         self._adopt_all = False
         self._usb: frozenset[discovery.UsbId] = frozenset()
@@ -115,12 +115,12 @@ class Fleet:
     def _open_ports(self, wanted: Iterable[api.WantedBoard]) -> None:
         keys = {(each.port, each.baud, each.uid.lower(), each.name) for each in wanted}
         for key in self._slots.keys() - keys:
-            self._slots.pop(key).cancel()
+            self._slots.pop(key)[1].cancel()
         for key in keys - self._slots.keys():
             port, baud, uid, name = key
             way = partial(self._broker.port, name) if port == MQTT else partial(transport, port, baud)
             slot = Slot(port, way, self, self._cache, board=self._board(name), uid=uid)
-            self._slots[key] = self._tasks.create_task(slot.run(), name=f"port {port}")
+            self._slots[key] = slot, self._tasks.create_task(slot.run(), name=f"port {port}")
 
     def _look_for(self, usb: frozenset[discovery.UsbId]) -> None:
         if usb == self._usb:
@@ -139,6 +139,25 @@ class Fleet:
             for path in paths - self._found.keys():
                 slot = Slot(path, partial(SerialPort, path), self, self._cache)
                 self._found[path] = slot, self._tasks.create_task(slot.run(), name=f"port {path}")
+
+    async def lend(self, name: str, to: str) -> tuple[Slot, api.Lent]:
+        """Close a board's port for somebody else, until its `Slot.take_back`.
+
+        Raises:
+            LinkError: there is no such board, it has no port that could be lent, or that is lent already.
+        """
+        board = self[name]
+        slots = [
+            slot for slot, _ in (*self._slots.values(), *self._found.values()) if slot.path == board.port
+        ]
+        if not slots or board.port == MQTT:
+            where = "comes by MQTT" if board.port == MQTT else "was at no port yet"
+            raise LinkError(f"{name} {where}: there is no line that could be lent")
+        await slots[0].lend(to)
+        wanted = self._wanted.get(name)
+        return slots[0], api.Lent(
+            port=board.port, baud=wanted.baud if wanted else api.WantedBoard(name="").baud
+        )
 
     # Who is who ---------------------------------------------------------------------------------
 

@@ -24,6 +24,8 @@ from boardtalk.sdk.channel import MAX_LINE_BYTES, Channel
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from boardtalk.modules.iot_bridge.service.slot import Slot
+
 LINGER_S: Final = 60.0
 """How long the process waits for the next gateway."""
 LEAVING_S: Final = 1.0
@@ -58,6 +60,8 @@ class Service:
         self._vacant.set()
         self._recent: OrderedDict[tuple[str, int], api.Result] = OrderedDict()
         """By board and id of the command."""
+        self._borrowers: dict[Connection, Slot] = {}
+        """Who uses a port that is ours otherwise."""
         self._connections = 0
         self._news = asyncio.Event()
         self._ending = False
@@ -128,6 +132,7 @@ class Service:
         finally:
             self._connections -= 1
             self._fleet.taps.remove(channel)
+            self._take_back(channel)
             self._detach(channel)
             channel.close()
 
@@ -137,7 +142,7 @@ class Service:
         async for request in channel:
             if channel is self._gateway or isinstance(request, api.Stop):
                 self._fleet.taps.asked(request)
-            if isinstance(request, api.Stop | api.Rearm | api.Attach):
+            if isinstance(request, api.Stop | api.Rearm | api.Attach | api.Borrow):
                 await slots.acquire()
                 task = pending.create_task(self._ask(channel, request), name=f"{request}")
                 task.add_done_callback(lambda _: slots.release())
@@ -149,7 +154,9 @@ class Service:
             if answer is not None:
                 self._reply(channel, request, answer)
 
-    async def _ask(self, channel: Connection, request: api.Stop | api.Rearm | api.Attach) -> None:
+    async def _ask(
+        self, channel: Connection, request: api.Stop | api.Rearm | api.Attach | api.Borrow
+    ) -> None:
         answer: api.AnyAnswer
         try:
             match request:
@@ -161,6 +168,8 @@ class Service:
                     answer = api.Done()
                 case api.Attach():
                     answer = await self._attach(channel, request)
+                case api.Borrow():
+                    answer = await self._lend(channel, request)
         except LinkError as error:
             answer = api.Refused(reason=str(error))
         self._reply(channel, request, answer)
@@ -170,6 +179,19 @@ class Service:
         channel.send(answer)
         if channel is self._gateway and isinstance(answer, api.Done | api.Refused | api.Stopped):
             self._fleet.taps.heard(answer)
+
+    async def _lend(self, channel: Connection, request: api.Borrow) -> api.Lent:
+        if channel in self._borrowers:
+            raise LinkError("one port at a time")
+        slot, lent = await self._fleet.lend(request.board, request.by)
+        self._borrowers[channel] = slot
+        log.info("%s lent to %s", lent.port, request.by)
+        return lent
+
+    def _take_back(self, channel: Connection) -> None:
+        slot = self._borrowers.pop(channel, None)
+        if slot is not None:
+            slot.take_back()
 
     async def _stop(self, channel: Connection, request: api.Stop) -> api.Stopped:
         stopped = await self._fleet.stop(request.board)
@@ -192,6 +214,8 @@ class Service:
                 return api.DictionaryText(data=self._fleet[name].dictionary_text)
             case api.Tap(board=name):
                 self._tap(channel, name)
+            case api.Printed(board=name, text=text):
+                self._fleet[name].printed(text)
             case api.Adopt(uid=uid, name=name):
                 self._fleet.adopt(uid, name)
             case api.Shutdown():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final, Protocol
 
 from boardtalk.modules.iot_bridge.device import HELLO_TIMEOUT_S, Device
@@ -78,6 +79,12 @@ class Slot:
         self._failures = 0
         self._unanswered = 0
         self._said = ""
+        self._ours = asyncio.Event()
+        """The port is not lent."""
+        self._ours.set()
+        self._closed = asyncio.Event()
+        self._use = asyncio.timeout(None)
+        """Ends when somebody borrows the port."""
 
     @property
     def trouble(self) -> str:
@@ -87,15 +94,46 @@ class Slot:
     async def run(self) -> None:
         """Keep the board connected until cancelled."""
         while True:
-            try:
-                await self._session()
-            except LinkError as error:
-                self._report(error)
-                await self._pause(error)
-            except Exception as error:
-                log.exception("port %s", self.path)
-                self._report(LinkError(f"{self.path}: a fault in the gateway: {error!r}"))
-                await self._rest(HOPELESS_S)
+            self._closed.set()
+            await self._ours.wait()
+            self._closed.clear()
+            self._use = asyncio.timeout(None)
+            with suppress(TimeoutError):
+                async with self._use:
+                    await self._connect()
+
+    async def lend(self, to: str) -> None:
+        """Close the port and leave it alone until `take_back`.
+
+        Raises:
+            LinkError: it is lent already.
+        """
+        if not self._ours.is_set():
+            raise LinkError(f"{self.path} is lent already")
+        self._ours.clear()
+        try:
+            self._use.reschedule(0)
+            await self._closed.wait()
+        except BaseException:
+            self.take_back()
+            raise
+        self._report(LinkError(f"{self.path}: lent to {to}"))
+
+    def take_back(self) -> None:
+        """Use the port again."""
+        self._ours.set()
+
+    async def _connect(self) -> None:
+        """A session, and the pause behind it."""
+        try:
+            await self._session()
+        except LinkError as error:
+            self._report(error)
+            await self._pause(error)
+        except Exception as error:
+            log.exception("port %s", self.path)
+            self._report(LinkError(f"{self.path}: a fault in the gateway: {error!r}"))
+            await self._rest(HOPELESS_S)
 
     async def _session(self) -> None:
         patience = PATIENCE_S[min(self._unanswered, len(PATIENCE_S) - 1)]

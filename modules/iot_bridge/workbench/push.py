@@ -1,0 +1,124 @@
+"""The command `boardtalk push`."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Final
+
+from cyclopts import Parameter
+from rich.console import Console
+
+from boardtalk.modules.iot_bridge.errors import LinkError
+from boardtalk.modules.iot_bridge.transports.ports import transport
+from boardtalk.modules.iot_bridge.workbench.loan import BAUD, MPREMOTE, borrowed
+from boardtalk.sdk.folders import running_folder
+from boardtalk.sdk.options import StateFolder
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+START_S: Final = 3.0
+"""A program that runs for so long without a word of our client is one without it."""
+START_AGAIN: Final = b"\r\x03\x03\x02\x04"
+"""Ctrl-C twice ends what runs, Ctrl-B leaves the raw prompt, Ctrl-D starts anew."""
+REBOOTED: Final = "soft reboot\n"
+PROMPT: Final = ">>> "
+LOOK_S: Final = 0.2
+"""How often files are looked at."""
+
+out = Console(highlight=False, soft_wrap=True)
+
+
+def push(
+    board: str,
+    files: Annotated[tuple[Path, ...], Parameter(negative="")],
+    /,
+    *,
+    watch: Annotated[bool, Parameter(negative="")] = False,
+    state: StateFolder = None,
+) -> int:
+    """Copy files to a board, those that have changed, and start its program again.
+
+    What it prints then, a traceback above all, is shown until it answers. The gateway leaves the port alone
+    meanwhile and is back at once.
+
+    Example: boardtalk push rover main.py chassis.py
+
+    Args:
+        board: its address, or a port without a gateway.
+        files: files and folders; they go to the board's root folder.
+        watch: do it again whenever one of them is saved, until Ctrl-C.
+    """
+    missing = [str(path) for path in files if not path.exists()]
+    if missing or not files:
+        raise LinkError(
+            f"{missing[0]}: no such file" if missing else "which files? `boardtalk push rover main.py`"
+        )
+    folder = state or running_folder()
+    code = asyncio.run(_push(board, files, folder))
+    with suppress(KeyboardInterrupt):
+        while watch:
+            _until_saved(files)
+            code = asyncio.run(_push(board, files, folder))
+    return code
+
+
+async def _push(board: str, files: tuple[Path, ...], state: Path) -> int:
+    began = time.monotonic()
+    async with borrowed(board, state, "`boardtalk push`") as loan:
+        await _mpremote("connect", loan.port, "resume", "cp", "-r", *map(str, files), ":")
+        text, runs = await _started_anew(loan.port)
+        loan.printed(board, text)
+    out.print(text, markup=False, style="dim", end="")
+    copied = f"{len(files)} files" if len(files) > 1 else str(files[0])
+    words = "runs" if runs else "is at its prompt: its program has ended"
+    out.print(f"{copied}: {board} {words}, after {time.monotonic() - began:.1f} s", markup=False)
+    return 0 if runs else 1
+
+
+async def _mpremote(*arguments: str) -> None:
+    """Run it. Raises LinkError with the last line that it said."""
+    process = await asyncio.create_subprocess_exec(
+        *MPREMOTE, *arguments, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
+    )
+    said, _ = await process.communicate()
+    if process.returncode:
+        lines = said.decode(errors="replace").strip().splitlines()
+        raise LinkError(lines[-1] if lines else "mpremote failed")
+
+
+async def _started_anew(port: str) -> tuple[str, bool]:
+    """Start the board's program again; what it prints, and whether it runs then or has ended in the prompt.
+
+    A soft reset: USB stays up, so that not a word is lost.
+    """
+    text = ""
+    async with transport(port, BAUD) as line:
+        line.write(START_AGAIN)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(START_S):
+                while data := await line.read():
+                    head, frame, _ = data.partition(b"\0")
+                    text += head.decode(errors="replace").replace("\r", "")
+                    _, rebooted, said = text.partition(REBOOTED)
+                    if rebooted and (frame or said.endswith(PROMPT)):
+                        return said.removesuffix(PROMPT), not said.endswith(PROMPT)
+    return text.partition(REBOOTED)[2], True
+
+
+def _until_saved(files: Iterable[Path]) -> None:
+    before = _ages(files)
+    while _ages(files) == before:
+        time.sleep(LOOK_S)
+
+
+def _ages(files: Iterable[Path]) -> dict[Path, int]:
+    inside = [each for path in files for each in ([path] if path.is_file() else path.rglob("*"))]
+    ages = {}
+    for path in inside:
+        with suppress(OSError):  # an editor may be about to replace it
+            ages[path] = path.stat().st_mtime_ns
+    return ages
