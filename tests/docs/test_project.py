@@ -15,7 +15,14 @@ ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 EXTRAS = PROJECT["optional-dependencies"]
 OURS = {"boardtalk", "tests"}
-ON_BOARDS = ("firmware", "hil/sim", "hil/bench/echo", "tests/firmware/cases", "tests/firmware/robots")
+ON_BOARDS = (
+    "firmware",
+    "hil/sim",
+    "hil/examples/lamp/robot",
+    "hil/bench/echo",
+    "tests/firmware/cases",
+    "tests/firmware/robots",
+)
 """What runs in MicroPython imports MicroPython's modules."""
 BESIDE_US = ("hil/bench/peers/with_",)
 """What runs in another project's environment, to be measured beside us, imports that project."""
