@@ -13,6 +13,9 @@ from boardtalk.hil.bench.rows import Row
 from boardtalk.modules.filter import Filter
 from boardtalk.sdk import Flag
 
+LONG = [pytest.mark.soak, pytest.mark.timeout(400)]
+"""They take minutes; what they measure has quick tests of its own."""
+
 
 @pytest.mark.timeout(120)
 @pytest.mark.parametrize(
@@ -31,15 +34,16 @@ from boardtalk.sdk import Flag
         ("codec", {"encode 8 B, hand / interpreted", "encode and decode 128 B, hand / compiled"}),
         ("command", {"bare echo on a pty, p50", "board hop alone, p50", "through the broker, p99"}),
         ("broker", {"MQTT door, QoS 1 in and out", "MQTT door, lost", "MQTT door, doubled"}),
-        (
+        pytest.param(
             "link",
             {
                 "virtual, 1000000 baud, 5% lost, to the board, window 16",
                 "paced pty, 115200 baud, to the gateway",
                 "CPU of a reliable round trip",
             },
+            marks=LONG,
         ),
-        (
+        pytest.param(
             "boards",
             {
                 "start to prompt, folder, median",
@@ -47,6 +51,7 @@ from boardtalk.sdk import Flag
                 "round trip through the port, p99",
                 "stream to the host",
             },
+            marks=LONG,
         ),
         ("startup", {"start to ready, median", "resident memory, gateway"}),
     ],
