@@ -159,13 +159,20 @@ class Hub:
         if message.flags & (Flag.TRANSIENT | Flag.PRESENCE):
             self._enter(message, 0)
             return
-        if self._behind_s > MAX_BEHIND_S and self.store.pending:
+        if self._is_behind:
             raise Refused(Code.BUSY, f"the gateway is {self._behind_s:.0f} s behind; try again in a moment")
         self.store.put(message)
+
+    @property
+    def _is_behind(self) -> bool:
+        """Whether messages needed so long to be accepted that others must not come."""
+        return self._behind_s > MAX_BEHIND_S and self.store.pending > 0
 
     async def room(self) -> None:
         """Wait until there is room: a front-end that forwards many messages waits here."""
         await self.store.room()
+        if self._is_behind:
+            await asyncio.sleep(0)  # or who tries again and again would never let it catch up
 
     def refuse(self, message: Message, refused: Refused) -> None:
         """Tell the sender that his message is refused, in words and as a status."""

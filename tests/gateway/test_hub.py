@@ -558,6 +558,23 @@ async def test_who_comes_while_the_gateway_is_seconds_behind_is_refused_as_busy(
             await events(bob, delivered(1))
 
 
+async def test_who_waits_for_room_while_the_gateway_is_behind_lets_it_catch_up(tmp_path: Path) -> None:
+    async with gateway(tmp_path) as hub:
+        with hub.attach("bob") as bob:
+            hub.accept(hello("early"))
+            time.sleep(hub_module.MAX_BEHIND_S + 0.1)
+            await events(bob, delivered(1))
+            hub.store.put(hello("waits", accepted=time.monotonic()))
+            async with asyncio.timeout(10):
+                while True:
+                    try:
+                        hub.accept(hello("late"))
+                        break
+                    except Refused:
+                        await hub.room()
+            await events(bob, delivered(2))
+
+
 async def test_a_burst_leaves_modules_their_turns(tmp_path: Path) -> None:
     """A module's deadline runs from the moment when it is called: it must not wait for the rest."""
     waited: list[int] = []
