@@ -22,7 +22,11 @@ LONG = [pytest.mark.soak, pytest.mark.timeout(400)]
     ("name", "figures"),
     [
         ("chain", {"chain, 1 modules", "chain, 5 modules", "chain, 10 modules", "chain, memory growth"}),
-        ("isolated", {"isolated hop, one after the other, p99", "isolated, 20 modules, 100 conversations"}),
+        pytest.param(
+            "isolated",
+            {"isolated hop, one after the other, p99", "isolated, 20 modules, 100 conversations"},
+            marks=LONG,
+        ),
         (
             "conversations",
             {
