@@ -8,6 +8,7 @@ import signal
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -57,7 +58,8 @@ async def test_c02_c05_with_a_fault_again_and_again_each_command_has_its_end_and
                 if number % 100 == 1:
                     sizes.append((time.monotonic() - began, memory_kb(rig.gateway), descriptors(rig.gateway)))
             harming.cancel()
-            await asyncio.gather(harming, return_exceptions=True)
+            with suppress(asyncio.CancelledError):
+                await harming
             async with asyncio.timeout(WITHIN_S):
                 ends.update(await asyncio.gather(*waiting))
             await insist(desk, "bot", "ping")
@@ -94,9 +96,9 @@ def harms(rig: Rig, line: FaultyLine) -> dict[str, Callable[[], Awaitable[object
         return lambda: for_a_while(lambda: tell(signal.SIGSTOP), lambda: tell(signal.SIGCONT))
 
     async def unplugged() -> None:
-        await line.unplug()
+        await board.unplug()
         await asyncio.sleep(HARM_S)
-        await line.plug()
+        await board.replug()
 
     async def killed() -> None:
         rig.kill_link()
