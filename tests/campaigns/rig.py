@@ -225,7 +225,8 @@ class Rig:
     ) -> None:
         await self._end()
         if error is None:
-            assert "Traceback" not in self.log, self.log[-3000:]
+            before, found, told = self.log.partition("Traceback")
+            assert not found, f"{before[-500:]}{found}{told[:3000]}"
 
     @property
     def log(self) -> str:

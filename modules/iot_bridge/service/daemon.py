@@ -72,6 +72,7 @@ def _redirect(log_path: Path) -> None:
     os.umask(before)
     form = "%(asctime)s %(levelname)s %(message)s"
     logging.basicConfig(level=logging.INFO, format=form, handlers=[handler])
+    logging.raiseExceptions = False  # of a disk that is full, the log on it has nothing to say
     stream = handler.stream
     assert stream is not None  # noqa: S101 - just opened
     nothing = os.open(os.devnull, os.O_RDWR)
