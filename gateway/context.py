@@ -12,7 +12,7 @@ from boardtalk.checked import checked, checked_message, checked_row
 from boardtalk.notes import Notes
 from boardtalk.pace import STORED, Pace
 from boardtalk.sdk import Code, Contact, Flag, Message, OutsideError, Refused, Status
-from boardtalk.witness import Drew
+from boardtalk.witness import Drew, public_url
 from boardtalk.work import Work
 
 if TYPE_CHECKING:
@@ -99,7 +99,7 @@ class ModuleContext(Work):
                 yield response
             return
         pieces: list[bytes] = []
-        heard: dict[str, Any] = {"url": url.partition("?")[0]}  # what follows may hold a key
+        heard: dict[str, Any] = {"url": public_url(url)}
         try:
             async with self._ask(url, options) as response:
                 response.overheard_by(pieces.append)

@@ -5,9 +5,10 @@
 
 from __future__ import annotations
 
+import re
 import time
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import msgspec
 
@@ -16,6 +17,9 @@ from boardtalk.sdk import Message, Status
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+
+_LOGIN: Final = re.compile(r"^([a-z]+://)[^/]*@")
 
 
 class Said(msgspec.Struct, frozen=True, tag="said"):
@@ -87,6 +91,11 @@ class Drew(msgspec.Struct, frozen=True, tag="drew"):
 
 
 Seen: TypeAlias = Said | Stopped | Sent | Passed | Told | Came | Drew
+
+
+def public_url(url: str) -> str:
+    """A URL without login and query: both may hold secrets."""
+    return _LOGIN.sub(r"\1", url.partition("?")[0])
 
 
 class Witness:

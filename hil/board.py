@@ -7,13 +7,12 @@ import contextlib
 import os
 import secrets
 import signal
-import socket
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self
 
 from boardtalk.hil.interpreter import find_interpreter
-from boardtalk.hil.port import Port
+from boardtalk.hil.port import Port, socket_pair
 from boardtalk.hil.world import World
 from boardtalk.sdk import BoardtalkError
 from boardtalk.sdk.leash import leashed
@@ -199,11 +198,7 @@ class EmulatedBoard:
         self._folder = Path(folder)
         self._install()
         self._port = Port(self._folder / "port")
-        self._ours, self._boards = socket.socketpair()
-        self._ours.setblocking(False)
-        self._boards.setblocking(False)
-        self._stack.callback(self._ours.close)
-        self._stack.callback(self._boards.close)
+        self._ours, self._boards = socket_pair(self._stack)
         self._stack.callback(self._world.close)
         self._stack.callback(self._port.unplug)
         self._stack.push_async_callback(self.kill)

@@ -3,11 +3,22 @@
 from __future__ import annotations
 
 import os
+import socket
 import tty
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from contextlib import AsyncExitStack, ExitStack
     from pathlib import Path
+
+
+def socket_pair(stack: ExitStack | AsyncExitStack) -> tuple[socket.socket, socket.socket]:
+    """Two joined ends that don't block, closed with the stack: a line inside of this process."""
+    ends = socket.socketpair()
+    for end in ends:
+        end.setblocking(False)
+        stack.callback(end.close)
+    return ends
 
 
 class Port:

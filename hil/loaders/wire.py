@@ -5,14 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import socket
 import tempfile
 import termios
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol, Self
 
 from boardtalk.hil.loaders.closings import Closings
-from boardtalk.hil.port import Port
+from boardtalk.hil.port import Port, socket_pair
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -80,10 +79,7 @@ class PtyWire:
         async with contextlib.AsyncExitStack() as stack:
             folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="boardtalk-loader-"))
             self._port = Port(Path(folder) / "port")
-            self._board, self._far = socket.socketpair()
-            for end in (self._board, self._far):
-                end.setblocking(False)
-                stack.callback(end.close)
+            self._board, self._far = socket_pair(stack)
             stack.push_async_callback(self.unplug)
             self.plug()
             self._stack = stack.pop_all()

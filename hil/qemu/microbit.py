@@ -5,13 +5,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import shutil
-import socket
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Self
 
 from boardtalk.hil.line import FaultyLine
-from boardtalk.hil.port import Port
+from boardtalk.hil.port import Port, socket_pair
 from boardtalk.hil.qemu import microbitfs
 from boardtalk.sdk import BoardtalkError
 from boardtalk.sdk.leash import leashed
@@ -61,10 +60,7 @@ class Microbit:
             self._flash = folder / "flash"
             self._flash.write_bytes(self._image)
             self._port = Port(folder / "port")
-            self._near, self._far = socket.socketpair()
-            for end in (self._near, self._far):
-                end.setblocking(False)
-                stack.callback(end.close)
+            self._near, self._far = socket_pair(stack)
             stack.push_async_callback(self.unplug)
             await self.plug()
             self._stack = stack.pop_all()

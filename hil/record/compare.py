@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from itertools import zip_longest
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from boardtalk.events import CallUpdate, Delivery, Presence, Update
 from boardtalk.hil.record.entries import AnyEntry, Dictionary, Gateway, Head, Link
@@ -18,11 +18,7 @@ from boardtalk.witness import Passed, Sent, Told
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from boardtalk.sdk import Message
-
-NUMBER: Final = re.compile(r"-?\d+(\.\d+)?")
-PASSING: Final = frozenset({"accepted", "sent", "started"})
-"""States that may come or not, by timing."""
+    from boardtalk.sdk import Message, Status
 
 
 class Fact(NamedTuple):
@@ -53,20 +49,12 @@ class Divergence(NamedTuple):
         return f"{text}\n  {spot}" if (spot := _spot(self.recorded, self.now)) else text
 
 
-def divergence(
-    recorded: Iterable[AnyEntry], now: Iterable[AnyEntry], *, meaning: bool = False
-) -> Divergence | None:
-    """The first difference; None: they say the same.
-
-    Args:
-        recorded: what was.
-        now: what is.
-        meaning: compare what commands, answers and ends mean: measured values, ids and timing may differ.
-    """
+def divergence(recorded: Iterable[AnyEntry], now: Iterable[AnyEntry]) -> Divergence | None:
+    """The first difference between what was and what is; None: they say the same."""
     then, later = list(recorded), list(now)
     began = next((entry.clock for entry in then if isinstance(entry, Head)), 0.0)
     names = _Names(then)
-    old, new = _sequences(then, names, meaning=meaning), _sequences(later, names, meaning=meaning)
+    old, new = _sequences(then, names), _sequences(later, names)
     found = [each for key in old.keys() | new.keys() if (each := _first(key, old[key], new[key], began))]
     return min(found, default=None)
 
@@ -80,74 +68,57 @@ def _first(where: str, recorded: list[Fact], now: list[Fact], began: float) -> D
     return None
 
 
-def _sequences(entries: list[AnyEntry], names: _Names, *, meaning: bool) -> dict[str, list[Fact]]:
+def _sequences(entries: list[AnyEntry], names: _Names) -> dict[str, list[Fact]]:
     sequences: dict[str, list[Fact]] = defaultdict(list)
     for entry in entries:
-        for fact in _facts(entry, names, meaning=meaning):
+        for fact in _facts(entry, names):
             sequences[fact.sequence].append(fact)
     return sequences
 
 
-def _facts(entry: AnyEntry, names: _Names, *, meaning: bool) -> Iterator[Fact]:
+def _facts(entry: AnyEntry, names: _Names) -> Iterator[Fact]:
     match entry:
         case Gateway(Passed(at, sender, to, _, stages)):
             words = ", ".join(f"{stage.stage} {stage.verdict}" for stage in stages)
             yield Fact(f"chain, {sender} → {to}", at, words or "no module was asked")
         case Gateway(Sent(at, instance, message, status)):
-            state = f", {status.state}" if status else ""
-            yield Fact(f"module {instance}", at, f"{_message(message, meaning=meaning)}{state}")
+            yield Fact(f"module {instance}", at, _said(message, status))
         case Gateway(Told(at, event)):
-            yield from _told(at, event, meaning=meaning)
-        case Link(api.Asked(at=at, request=request)) if not isinstance(request, api.Renew):
-            yield from _asked(at, request, names, meaning=meaning)
+            yield from _told(at, event)
+        case Link(api.Asked(at=at, request=request)):
+            yield from _asked(at, request, names)
 
 
-def _told(at: float, event: Any, *, meaning: bool) -> Iterator[Fact]:
+def _told(at: float, event: Any) -> Iterator[Fact]:
     match event:
         case Delivery(recipient, message, _, status):
-            state = f", {status.state}" if status else ""
-            yield Fact(
-                f"inbox of {recipient}, from {message.sender}",
-                at,
-                f"{_message(message, meaning=meaning)}{state}",
-            )
-        case Update(recipient, message_id, to, status) if not (meaning and status.state in PASSING):
-            name = "" if meaning else f" {message_id}"
+            yield Fact(f"inbox of {recipient}, from {message.sender}", at, _said(message, status))
+        case Update(recipient, message_id, to, status):
             detail = f" ({status.detail})" if status.detail else ""
-            said = f"message{name} to {to}: {status.state}{detail}"
-            yield Fact(
-                f"statuses for {recipient}, of messages to {to}", at, _plain(said) if meaning else said
-            )
-        case Presence(address, online, state) if not meaning:
+            said = f"message {message_id} to {to}: {status.state}{detail}"
+            yield Fact(f"statuses for {recipient}, of messages to {to}", at, said)
+        case Presence(address, online, state):
             yield Fact(f"presence of {address}", at, f"{'online' if online else 'offline'} {state}".strip())
         case CallUpdate(recipient, _, to, state, reason):
             yield Fact(f"calls of {recipient}", at, f"{to}: {state} {reason}".strip())
 
 
-def _asked(at: float, request: Any, names: _Names, *, meaning: bool) -> Iterator[Fact]:
+def _asked(at: float, request: Any, names: _Names) -> Iterator[Fact]:
+    """Renewals are left out: they follow the clock. Stops too: they go past the gateway."""
     match request:
         case api.Command(board=board, index=index, args=args):
-            said = names.command(board, index, args)
-            exact = (
-                "" if meaning else f"; id {request.id}, epoch {request.epoch}, lease {request.lease_ms} ms"
-            )
-            yield Fact(
-                f"board {board}", at, f"{said}{exact}" if meaning else f"{said}; bytes {args.hex(' ')}{exact}"
-            )
+            exact = f"id {request.id}, epoch {request.epoch}, lease {request.lease_ms} ms"
+            said = f"{names.command(board, index, args)}; bytes {args.hex(' ')}; {exact}"
+            yield Fact(f"board {board}", at, said)
         case api.SetPoint(board=board, index=index, values=values):
             yield Fact(f"control {index} of {board}", at, f"set-point, bytes {values.hex(' ')}")
         case api.Cancel(board=board) | api.Rearm(board=board):
             yield Fact(f"board {board}", at, type(request).__name__.lower())
 
 
-def _message(message: Message, *, meaning: bool) -> str:
-    said = f"{message.sender} → {message.to}: {message.body!r}"
-    return _plain(said) if meaning else said
-
-
-def _plain(text: str) -> str:
-    """Without measured values."""
-    return NUMBER.sub("#", text)
+def _said(message: Message, status: Status | None) -> str:
+    state = f", {status.state}" if status else ""
+    return f"{message.sender} → {message.to}: {message.body!r}{state}"
 
 
 def _spot(recorded: str, now: str) -> str:

@@ -33,7 +33,7 @@ from boardtalk.modules.iot_bridge import bridge
 from boardtalk.sdk import SYSTEM, OutsideError, Refused, Role
 from boardtalk.store.writer import Writer
 from boardtalk.users import Users
-from boardtalk.witness import Came, Drew, Said, Stopped
+from boardtalk.witness import Came, Drew, Said, Stopped, public_url
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable
@@ -86,7 +86,7 @@ class _Context(ModuleContext):
     async def http(self, url: str, **options: Any) -> AsyncIterator[Any]:
         recorded = self._draws["http"]
         answer = recorded.popleft() if recorded else None
-        if answer is None or answer["url"] != url.partition("?")[0]:
+        if answer is None or answer["url"] != public_url(url):
             raise OutsideError(f"{url}: was not asked when this was recorded")
         yield RecordedAnswer(answer)
 

@@ -24,7 +24,7 @@ from boardtalk.hil.record.entries import (
 )
 from boardtalk.hil.record.player import play
 from boardtalk.modules.iot_bridge.service import api
-from boardtalk.witness import Drew, Passed, Said
+from boardtalk.witness import Drew, Passed, Said, public_url
 from tests.scenarios import rig
 from tests.scenarios.people import Person
 
@@ -162,6 +162,11 @@ def test_the_command_says_so_and_makes_a_test_of_it(
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(tmp_path)]
     ran = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, cwd=tmp_path)
     assert "1 passed" in ran.stdout, ran.stdout
+
+
+def test_logins_and_queries_of_urls_are_left_out() -> None:
+    assert public_url("https://me:canary@example.org/v1?key=canary") == "https://example.org/v1"
+    assert public_url("http://example.org/a@b") == "http://example.org/a@b"
 
 
 def test_what_was_torn_is_read_to_the_tear(recording: Path, tmp_path: Path) -> None:

@@ -95,7 +95,7 @@ async def test_what_a_broken_program_says_is_shown_and_it_can_be_replaced(
 ) -> None:
     await bench.says("battery", "V")  # whoever talks to a robot hears what it prints
     broken = tmp_path / "main.py"
-    broken.write_text("print('here I go')\n1 / 0\n")
+    broken.write_text("print('here I go', chr(27) + '[31m')\n1 / 0\n")
     async with GatewayClient.connect(bench.gateway.folder, "alice") as alice:
         said = await bench.boardtalk("push", "rover", broken, rc=1)
         async with asyncio.timeout(5):
@@ -106,6 +106,7 @@ async def test_what_a_broken_program_says_is_shown_and_it_can_be_replaced(
     assert "ZeroDivisionError" in said
     assert 'File "main.py", line 2' in said
     assert "its program has ended" in said
+    assert "\x1b" not in said, "no escape of a board reaches the terminal"
     said = await bench.boardtalk("push", "rover", example("rover") / "main.py")
     assert "rover runs" in said
     await bench.says("battery", "V")

@@ -144,7 +144,7 @@ def test_nobody_publishes_into_the_inbox_of_another(demo: Gateway, join: Join, a
 def test_nobody_speaks_to_a_board_behind_the_gateway(demo: Gateway, alice: Person) -> None:
     uid = demo.board("rover")["uid"]
     before = odometer(alice)
-    for topic in (f"boards/{uid}/rx", "boards/rover/rx", f"boards/{uid}/tx", "chat/root/out"):
+    for topic in (f"boards/{uid}/rx", "boards/rover/rx", f"boards/{uid}/tx", f"chat/{local_user()}/out"):
         alice.publish(topic, "rover: forward 20")
     assert odometer(alice) - before == pytest.approx(1, abs=0.5)
 

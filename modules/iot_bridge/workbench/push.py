@@ -12,8 +12,10 @@ from cyclopts import Parameter
 from rich.console import Console
 
 from boardtalk.modules.iot_bridge.errors import LinkError
+from boardtalk.modules.iot_bridge.language.words import clean
 from boardtalk.modules.iot_bridge.transports.ports import transport
 from boardtalk.modules.iot_bridge.workbench.loan import BAUD, MPREMOTE, borrowed
+from boardtalk.sdk import BoardtalkError
 from boardtalk.sdk.folders import running_folder
 from boardtalk.sdk.options import StateFolder
 
@@ -58,11 +60,18 @@ def push(
             f"{missing[0]}: no such file" if missing else "which files? `boardtalk push rover main.py`"
         )
     folder = state or running_folder()
+    pushed = _ages(files)
     code = asyncio.run(_push(board, files, folder))
     with suppress(KeyboardInterrupt):
         while watch:
-            _until_saved(files)
-            code = asyncio.run(_push(board, files, folder))
+            if (now := _ages(files)) == pushed:
+                time.sleep(LOOK_S)
+                continue
+            pushed = now  # what is saved while it is copied is seen at the next look
+            try:
+                code = asyncio.run(_push(board, files, folder))
+            except BoardtalkError as error:  # the next save may find the board again
+                out.print(f"boardtalk: {error}", markup=False, style="red")
     return code
 
 
@@ -72,7 +81,7 @@ async def _push(board: str, files: tuple[Path, ...], state: Path) -> int:
         await _mpremote("connect", loan.port, "resume", "cp", "-r", *map(str, files), ":")
         text, runs = await _started_anew(loan.port)
         loan.printed(board, text)
-    out.print(text, markup=False, style="dim", end="")
+    out.print(clean(text), markup=False, style="dim", end="")
     copied = f"{len(files)} files" if len(files) > 1 else str(files[0])
     words = "runs" if runs else "is at its prompt: its program has ended"
     out.print(f"{copied}: {board} {words}, after {time.monotonic() - began:.1f} s", markup=False)
@@ -94,6 +103,10 @@ async def _started_anew(port: str) -> tuple[str, bool]:
     """Start the board's program again; what it prints, and whether it runs then or has ended in the prompt.
 
     A soft reset: USB stays up, so that not a word is lost.
+
+    Raises:
+        PortError: the port can't be opened.
+        LinkError: it does not start again.
     """
     text = ""
     async with transport(port, BAUD) as line:
@@ -106,13 +119,12 @@ async def _started_anew(port: str) -> tuple[str, bool]:
                     _, rebooted, said = text.partition(REBOOTED)
                     if rebooted and (frame or said.endswith(PROMPT)):
                         return said.removesuffix(PROMPT), not said.endswith(PROMPT)
-    return text.partition(REBOOTED)[2], True
-
-
-def _until_saved(files: Iterable[Path]) -> None:
-    before = _ages(files)
-    while _ages(files) == before:
-        time.sleep(LOOK_S)
+    _, rebooted, said = text.partition(REBOOTED)
+    if not rebooted:
+        raise LinkError(
+            f"{port}: the files are on the board, but it does not start again; press its reset button"
+        )
+    return said, True
 
 
 def _ages(files: Iterable[Path]) -> dict[Path, int]:
