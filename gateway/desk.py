@@ -180,8 +180,8 @@ class Desk(Module):
         return f"whether you are online, {audience} may know"
 
     def _move(self, group: str, member: str, *, comes: bool) -> None:
-        if comes and self._directory.kind(member) is not Kind.USER:
-            raise Refused(Code.BAD_ADDRESS, f"there is no user {member!r}")
+        if comes and self._directory.kind(member) not in (Kind.USER, Kind.ROBOT):
+            raise Refused(Code.BAD_ADDRESS, f"there is no user {member!r}, nor a robot")
         self._directory.move(group, {member: comes})
         self.context.notes[f"{MEMBERS}{group}"] = dict(self._directory.moved(group))
 

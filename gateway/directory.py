@@ -109,6 +109,11 @@ class Directory:
         came = [member for member, is_in in moved.items() if is_in and member not in stayed]
         return (*stayed, *came)
 
+    def robots(self, address: str) -> tuple[str, ...]:
+        """The robot with this address, or those in this group."""
+        members = self.members(address) if address in self._groups else (address,)
+        return tuple(member for member in members if self.kind(member) is Kind.ROBOT)
+
     def groups_of(self, user: str) -> list[str]:
         """The groups that a user is a member of."""
         return [group for group in self._groups if user in self.members(group)]
@@ -126,8 +131,18 @@ class Directory:
         return self._moved.get(group, {})
 
     def recipients(self, group: str, sender: str) -> list[str]:
-        """Who gets a message to a group; of one that takes turns, the next, if possible one who is online."""
-        others = [member for member in self.members(group) if member != sender]
+        """The people who get a message to a group: all, or one in turn, if possible one who is online.
+
+        Raises:
+            Refused: there are only robots in it.
+        """
+        robots = self.robots(group)
+        others = [member for member in self.members(group) if member != sender and member not in robots]
+        if robots and not others:
+            raise Refused(
+                Code.BAD_ADDRESS,
+                f"{group} has nobody else but robots in it, who take orders one by one: `{robots[0]}: …`",
+            )
         if not (self._groups[group].one_by_one and others):
             return others
         turn = self._turns.get(group, -1) + 1

@@ -219,8 +219,8 @@ class Hub:
         """Tell sender, history and audit of a stop that was carried out (or was not) past the hub."""
         self.witness.tell(Stopped, message, text, status)
         self.store.audit(message.sender, "stop", message.to, text)
-        self.tell(message, status)
         self._say(message, text, status)
+        self.tell(message, status)
 
     # Modules ----------------------------------------------------------------------------------
 

@@ -41,8 +41,8 @@ _FILLERS: Final = frozenset(
 class StopRequest(msgspec.Struct, tag_field="op", tag="stop"):
     """What goes to the link process."""
 
-    board: str | None
-    """None: all boards."""
+    boards: tuple[str, ...]
+    """Empty, or with one that nobody knows: all."""
     by: str
     """Who stopped, for the audit."""
     re: int = 1
@@ -77,7 +77,7 @@ def target(line: str) -> str | None:
     return ALL if everything or not address else address.lower()
 
 
-def meant(text: str, to: str, is_robot: Callable[[str], bool]) -> str | None:
+def meant(text: str, to: str, moves: Callable[[str], bool]) -> str | None:
     """Whom a text to the robot `to` stops, however it is put: an address or `ALL`; None: it is no stop.
 
     In doubt it is one: whatever begins with the word, and whatever says no more than that and who,
@@ -87,7 +87,7 @@ def meant(text: str, to: str, is_robot: Callable[[str], bool]) -> str | None:
     if not _STOP_WORDS.intersection(words):
         return None
     others = [word for word in words if word not in _STOP_WORDS | _FILLERS]
-    named = {word for word in others if word in _EVERYBODY or is_robot(word)}
+    named = {word for word in others if word in _EVERYBODY or moves(word)}
     if words[0] not in _STOP_WORDS and named != set(others):
         return None
     if not named:
@@ -96,14 +96,14 @@ def meant(text: str, to: str, is_robot: Callable[[str], bool]) -> str | None:
     return ALL if named or name in _EVERYBODY else name
 
 
-def begin(state: Path, board: str | None, by: str) -> socket.socket:
+def begin(state: Path, boards: tuple[str, ...], by: str) -> socket.socket:
     """Hand a stop to the link process before this returns; `answer` waits for the confirmations.
 
     It does not wait for its turn in an event loop that has much to do.
 
     Args:
         state: the state folder.
-        board: which one; None: all.
+        boards: which ones; none, or one that nobody knows: all.
         by: who stops.
 
     Raises:
@@ -112,7 +112,7 @@ def begin(state: Path, board: str | None, by: str) -> socket.socket:
     door = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
     try:
         door.connect(str(state / "link.sock"))
-        door.send(msgspec.json.encode(StopRequest(board, by)) + b"\n")
+        door.send(msgspec.json.encode(StopRequest(boards, by)) + b"\n")
     except OSError as error:
         door.close()
         raise ServiceError(
@@ -142,13 +142,13 @@ async def answer(door: socket.socket) -> tuple[Stopped, ...]:
     return answer.stopped
 
 
-async def stop(state: Path, board: str | None, by: str) -> tuple[Stopped, ...]:
-    """Stop one board (or all, with None) and wait for their confirmations.
+async def stop(state: Path, boards: tuple[str, ...], by: str) -> tuple[Stopped, ...]:
+    """Stop these boards (all, if there are none) and wait for their confirmations.
 
     Raises:
         ServiceError: there is no link process on this state folder, or it does not answer.
     """
-    return await answer(begin(state, board, by))
+    return await answer(begin(state, boards, by))
 
 
 def describe(stopped: tuple[Stopped, ...]) -> str:

@@ -125,7 +125,7 @@ def stop(robot: str = "", /, *, user: AsUser = None, state: StateFolder = None, 
     Args:
         robot: the robot's address; without it, all stop.
     """
-    stopped = await_(stopping.stop(state or running_folder(), robot or None, user or me()))
+    stopped = await_(stopping.stop(state or running_folder(), (robot,) if robot else (), user or me()))
     if robot and robot not in (each.board for each in stopped):
         errors.print(f"there is no robot {robot!r}: all were stopped", markup=False)
     if json:

@@ -139,7 +139,12 @@ class UserBlock(Settings):
 class GroupBlock(Settings):
     """`group NAME`: one address for several; the name is the address."""
 
-    members: Annotated[list[Address], Meta(description="who gets what is sent to the group, at first")]
+    members: Annotated[
+        list[Address],
+        Meta(
+            description="users who get what is sent to the group, and robots that its `stop` stops; at first"
+        ),
+    ]
     delivery: Annotated[
         Literal["all", "one"],
         Meta(description="who gets a message: all members, or one, in turn, of those who are online"),

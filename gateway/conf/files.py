@@ -129,7 +129,9 @@ def check(
 
 
 def unknown_members(document: Document, users: Iterable[str] = ()) -> list[ConfigError]:
-    """A warning for each member and owner of a group that the configuration does not make a user.
+    """A warning for each member and owner of a group that the configuration makes no user.
+
+    Boards may be members too: a stop to the group stops them.
 
     Args:
         document: the configuration.
@@ -143,7 +145,7 @@ def unknown_members(document: Document, users: Iterable[str] = ()) -> list[Confi
         for item in group.items
         if item.key in ("members", "owner")
         for name in map(str.strip, item.value.split(","))
-        if name and name not in known
+        if name and name not in known and (item.key, others.get(name)) != ("members", "board")
     ]
 
 

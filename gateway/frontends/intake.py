@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final, Self
 import structlog
 
 from boardtalk import envelope, stop
-from boardtalk.sdk import SYSTEM, Code, Kind, Message, Refused, ServiceError, State, Status
+from boardtalk.sdk import SYSTEM, Code, Message, Refused, ServiceError, State, Status
 
 if TYPE_CHECKING:
     import socket
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 MAX_STOP_BYTES: Final = 64
 """A longer payload is no stop word: spares the ordinary message the look."""
 MAX_STOPS: Final = 100
-"""Stops under way at once; more are the same stop."""
+"""Stops whose answers are waited for at once; of more, only the stop itself is passed on."""
 
 log = structlog.get_logger()
 
@@ -62,7 +62,7 @@ class Intake:
             text = payload.decode("utf-8", "replace")
             target = stop.target(text)
             if target is None and sender not in self._last:
-                target = stop.meant(text, stop.ALL, self._is_robot)
+                target = stop.meant(text, stop.ALL, self._moves)
             if target is not None and self._is_stop(target):
                 self._stop_known(sender, target)
                 return
@@ -82,7 +82,7 @@ class Intake:
     def accept(self, message: Message) -> None:
         """Take a message that has been read already."""
         if len(message.body) <= MAX_STOP_BYTES and self._is_stop(message.to):
-            target = stop.meant(message.body, message.to, self._is_robot)
+            target = stop.meant(message.body, message.to, self._moves)
             if target is not None:
                 self._start_stop(message.with_(to=target or SYSTEM))
                 return
@@ -98,7 +98,7 @@ class Intake:
             to = stop.ALL if stop.target(text) is not None else self._last.get(sender, stop.ALL)
         if not text or len(text) > MAX_STOP_BYTES or not self._is_stop(to):
             return False
-        target = stop.meant(text, to, self._is_robot)
+        target = stop.meant(text, to, self._moves)
         if target is not None:
             self._stop_known(sender, target, envelope.claimed_id(payload))
         return target is not None
@@ -116,34 +116,35 @@ class Intake:
             message = envelope.read(payload, sender, None)
         except Refused:
             return stop.ALL
-        meant = stop.meant(message.body[:MAX_STOP_BYTES], message.to, self._is_robot)
+        meant = stop.meant(message.body[:MAX_STOP_BYTES], message.to, self._moves)
         return message.to if meant is None else meant
 
     def _stop_known(self, sender: str, target: str, message_id: str = "") -> None:
-        to = target if self._is_robot(target) else SYSTEM
+        to = target if self._moves(target) else SYSTEM
         self._start_stop(Message(sender=sender, to=to, body="stop", id=message_id))
 
     def _is_stop(self, target: str) -> bool:
-        """Whether a stop word to `target` is one: said to a person or a group it is just a word.
+        """Whether a stop word to `target` is one: said to people alone it is just a word.
 
         To a name that nobody has it stops everything: in doubt, stop.
         """
         kind = self._hub.directory.kind(target)
-        return kind is None or not kind.is_people
+        return kind is None or not kind.is_people or self._moves(target)
 
-    def _is_robot(self, address: str) -> bool:
-        return self._hub.directory.kind(address) is Kind.ROBOT
+    def _moves(self, address: str) -> bool:
+        """Whether it is a robot, or a group with one in it."""
+        return bool(self._hub.directory.robots(address))
 
     def _start_stop(self, message: Message) -> None:
         """Stop now; tell sender, history and audit afterwards."""
-        if len(self._stops) >= MAX_STOPS:
-            return
         began = time.monotonic()
-        robot = message.to if self._is_robot(message.to) else None
         try:
-            door = stop.begin(self._state, robot, message.sender)
+            door = stop.begin(self._state, self._hub.directory.robots(message.to), message.sender)
         except ServiceError as error:
             self._tell_stop(message, began, error)
+            return
+        if len(self._stops) >= MAX_STOPS:
+            door.close()
             return
         task = asyncio.create_task(self._stop(message, began, door), name=f"stop by {message.sender}")
         self._stops.add(task)

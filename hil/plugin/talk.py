@@ -152,7 +152,7 @@ class Talk:
     async def stop(self, robot: str) -> Done:
         """Stop a robot, or all; returns when they have said that their outputs are off."""
         self._note(f"stop {robot}")
-        stopped = await stopping.stop(self._folder, robot or None, self._user)
+        stopped = await stopping.stop(self._folder, (robot,) if robot else (), self._user)
         silent = [each.board for each in stopped if not each.confirmed]
         if silent:
             raise ChatError(f"no word of {', '.join(silent)} that it has stopped")

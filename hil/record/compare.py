@@ -13,6 +13,7 @@ from boardtalk.modules.iot_bridge.dictionary import parse
 from boardtalk.modules.iot_bridge.errors import DictionaryError
 from boardtalk.modules.iot_bridge.language.words import show
 from boardtalk.modules.iot_bridge.service import api
+from boardtalk.sdk import SYSTEM
 from boardtalk.witness import Passed, Sent, Told
 
 if TYPE_CHECKING:
@@ -92,7 +93,9 @@ def _facts(entry: AnyEntry, names: _Names) -> Iterator[Fact]:
 def _told(at: float, event: Any) -> Iterator[Fact]:
     match event:
         case Delivery(recipient, message, _, status):
-            yield Fact(f"inbox of {recipient}, from {message.sender}", at, _said(message, status))
+            # the gateway's answers are in no order: a stop's overtakes what waits for the disk
+            answer = f", to {message.refid}" if message.sender == SYSTEM else ""
+            yield Fact(f"inbox of {recipient}, from {message.sender}{answer}", at, _said(message, status))
         case Update(recipient, message_id, to, status):
             detail = f" ({status.detail})" if status.detail else ""
             said = f"message {message_id} to {to}: {status.state}{detail}"

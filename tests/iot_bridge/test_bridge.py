@@ -132,7 +132,7 @@ async def test_what_was_accepted_before_a_stop_is_not_done_after_it(tmp_path: Pa
         await gateway.state_of("rover", "ready")
         old_command = a_message("blink", id_="old command", row=1)
         old_rearm = a_message("rearm", id_="old rearm", row=2)
-        await ask(tmp_path, api.Stop(board="rover", by="alice", re=1))
+        await ask(tmp_path, api.Stop(boards=("rover",), by="alice", re=1))
         await gateway.state_of("rover", "latched")
         assert module.on_message(old_rearm) is CONSUMED
         assert await gateway.end("old rearm") is State.REJECTED
@@ -154,7 +154,8 @@ async def test_a_gateway_that_takes_no_more_of_what_robots_say_still_has_its_com
         for row in (1, 2):
             module.on_message(a_message("blink", id_=f"m{row}", row=row))
             assert await gateway.end(f"m{row}") is State.DONE
-        await ask(tmp_path, api.Stop(board="rover", by="bob", re=1))  # which those who talked to it are told
+        # Which those who talked to it are told.
+        await ask(tmp_path, api.Stop(boards=("rover",), by="bob", re=1))
         await gateway.state_of("rover", "latched")
 
 

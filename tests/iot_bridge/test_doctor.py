@@ -64,7 +64,7 @@ async def test_a_board_with_other_firmware_is_named(tmp_path: Path, board: FakeB
 
 async def test_a_stopped_board_is_named_with_the_way_out(tmp_path: Path, board: FakeBoard) -> None:
     async with await attached(tmp_path, board.port, api.BoardState.READY) as client:
-        await client._call(api.Stop(board=None, by="test"))
+        await client._call(api.Stop(boards=(), by="test"))
         (finding,) = await findings(tmp_path, "rover is stopped")
     assert "rearm" in finding.cure
 

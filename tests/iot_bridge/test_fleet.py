@@ -109,7 +109,7 @@ async def test_c08_a_board_that_was_stopped_before_it_came_is_stopped_when_it_co
                 await boards.save()
             usb.ports.clear()
         async with fleet(tmp_path, *wanted) as boards:
-            (answer,) = await boards.stop(None)
+            (answer,) = await boards.stop(())
             assert (answer.board, answer.confirmed) == ("rover", False)
             await boards.save()
         usb.plug(board)

@@ -117,12 +117,11 @@ def test_members_and_owners_of_groups_that_are_no_users_are_told_with_the_neares
     assert "FILE: fine" in words
     for expected in (
         "warning: FILE:13:3: members: no block makes 'alcie' a user (did you mean 'alice'?)",
-        "warning: FILE:13:3: members: 'rover' is a board",
         "warning: FILE:13:3: members: no block makes 'zoe' a user; `boardtalk user add",
         "warning: FILE:14:3: owner: no block makes 'alise' a user (did you mean 'alice'?)",
     ):
         assert expected in words, words
-    assert words.count("warning") == 4
+    assert words.count("warning") == 3, "a robot may be in a group: a stop to it stops the robot"
 
 
 @pytest.mark.parametrize("name", ["missing.conf", "", "."])

@@ -131,9 +131,12 @@ class SetPoint(Timed, tag="setpoint", kw_only=True):
 
 
 class Stop(Request, tag="stop"):
-    """Stop a board, or all (None). Anybody may; answered by `Stopped` after 1 s at the latest."""
+    """Stop boards; all, if none is named, or one that nobody knows: in doubt, stop.
 
-    board: str | None
+    Anybody may; answered by `Stopped` after 1 s at the latest.
+    """
+
+    boards: tuple[str, ...]
     by: str
 
 
@@ -315,7 +318,6 @@ class Stopped(Answer, tag="stopped"):
 class StopNotice(Answer, tag="stop"):
     """Somebody has stopped boards, for the audit."""
 
-    board: str | None
     by: str
     stopped: tuple[BoardStopped, ...]
 

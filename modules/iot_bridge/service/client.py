@@ -162,7 +162,7 @@ class LinkClient:
 
     async def stop(self, board: str, by: str) -> bool:
         """Stop a board; whether it has confirmed. Who speaks for people's `stop` does not come this way."""
-        answer = await self._call(api.Stop(board=board, by=by))
+        answer = await self._call(api.Stop(boards=(board,), by=by))
         assert isinstance(answer, api.Stopped)  # noqa: S101 - or `_call` had raised
         return all(each.confirmed for each in answer.stopped)
 

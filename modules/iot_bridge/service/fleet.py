@@ -259,12 +259,12 @@ class Fleet:
 
     # Stop ---------------------------------------------------------------------------------------
 
-    async def stop(self, name: str | None) -> tuple[api.BoardStopped, ...]:
-        """Stop a board, or all (None; or a name that nobody has: in doubt, stop).
+    async def stop(self, wanted: tuple[str, ...]) -> tuple[api.BoardStopped, ...]:
+        """Stop boards; all, if none is named, or one that nobody knows: in doubt, stop.
 
         All are told before the first answer is waited for.
         """
-        names = [name] if name in self._boards else list(self._boards)
+        names = wanted if wanted and self._boards.keys() >= set(wanted) else tuple(self._boards)
         stopping = [(each, self._boards[each].stop()) for each in names]
         return tuple(await asyncio.gather(*(_answer(each, task) for each, task in stopping)))
 

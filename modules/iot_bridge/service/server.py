@@ -194,10 +194,10 @@ class Service:
             slot.take_back()
 
     async def _stop(self, channel: Connection, request: api.Stop) -> api.Stopped:
-        stopped = await self._fleet.stop(request.board)
-        log.info("%s stopped by %s: %s", request.board or "all", request.by, stopped)
+        stopped = await self._fleet.stop(request.boards)
+        log.info("%s stopped by %s: %s", ", ".join(request.boards) or "all", request.by, stopped)
         if channel is not self._gateway:
-            self._feed.put(api.StopNotice(board=request.board, by=request.by, stopped=stopped))
+            self._feed.put(api.StopNotice(by=request.by, stopped=stopped))
         return api.Stopped(stopped=stopped)
 
     def _answer(self, channel: Connection, request: api.AnyRequest) -> api.AnyAnswer | None:
