@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from boardtalk.modules.iot_bridge.language.arguments import read_arguments
 from boardtalk.modules.iot_bridge.service.api import BoardState
-from boardtalk.sdk import Code, Refused
+from boardtalk.sdk import Code, Refused, ServiceError
 from boardtalk.sdk.hints import nearest
 
 if TYPE_CHECKING:
     from boardtalk.modules.iot_bridge.dictionary import Control
     from boardtalk.modules.iot_bridge.robots import Robot
+    from boardtalk.modules.iot_bridge.roster import Roster
+    from boardtalk.sdk import Call, Context
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +34,61 @@ class Live:
             BadArgument: a value is missing, too much, or does not fit.
         """
         return self.control.args_format.pack(read_arguments(self.control, text))
+
+
+class Calls:
+    """All that are going on."""
+
+    def __init__(self, context: Context, roster: Roster) -> None:
+        self._context = context
+        self._roster = roster
+        self._live: dict[str, Live] = {}
+        """What they control, by their ids."""
+
+    def take(self, call: Call, robot: Robot) -> None:
+        """Take a call to a robot, from somebody who may move it.
+
+        Raises:
+            Refused: he may not, somebody else has it, or it can't be controlled now.
+        """
+        if not self._context.allowed(call.sender, "motion", call.to):
+            raise Refused(Code.DENIED, f"your role does not let you move {call.to}")
+        robot.require_hold(call.sender, self._context.now())
+        self._live[call.id] = held = take(robot, call.control)
+        robot.steered_by, robot.taken_until = call.sender, 0.0
+        self._let_go(held)
+
+    def set_point(self, call: Call, text: str) -> None:
+        """Pass live values on."""
+        held = self._live[call.id]
+        lease_ms = min(held.control.lease, self._roster.lease_ms(call.to, held.control.lease))
+        self._roster.link.set_point(held.robot, held.index, lease_ms, held.pack(text))
+
+    def over(self, call: Call) -> None:
+        """When a call is over, the outputs go off at once, not only when the lease has run out."""
+        held = self._live.pop(call.id, None)
+        if held is not None:
+            self._roster.robots[held.robot].steered_by = ""
+            self._let_go(held)
+
+    def end(self, robot: str, reason: str) -> None:
+        """Hang up all calls to a robot."""
+        for call_id in [call_id for call_id, held in self._live.items() if held.robot == robot]:
+            self._context.end_call(call_id, reason)
+
+    def check(self, robot: Robot) -> None:
+        """End the calls to a robot that can't be controlled any more."""
+        if robot.board.state is not BoardState.READY:
+            self.end(robot.name, f"{robot.name} is {robot.board.state}")
+
+    def lapsed(self, robot: str) -> None:
+        """End the calls to a robot that has stopped because no set-point came in time."""
+        self.end(robot, f"no set-point came in time, and {robot} has stopped")
+
+    def _let_go(self, held: Live) -> None:
+        """Outputs off, until a set-point comes."""
+        with suppress(ServiceError):  # without a link process the lease runs out
+            self._roster.link.set_point(held.robot, held.index, 0, b"")
 
 
 def take(robot: Robot, name: str) -> Live:

@@ -138,6 +138,14 @@ class Robot:
         self.between = self.between and board.state is BoardState.OFFLINE
         self.board, self.here = board, True
 
+    def gone(self) -> None:
+        """The link process is away: the next one has to ask what became of what runs."""
+        self.between = self.board.state is not BoardState.OFFLINE
+        self.here = False
+        for running in self.running.values():
+            running.link = None
+        self.board = replace(self.board, state=BoardState.OFFLINE, detail="the link process went away")
+
     def require_dictionary(self) -> Dictionary:
         """What it understands.
 
@@ -249,6 +257,21 @@ class Robot:
     def _away(self) -> str:
         detail = self.board.detail or "it does not answer"
         return f"{self.name} is offline: {detail}"
+
+
+def unseen(name: str) -> Robot:
+    """A robot that was here before the gateway was started again, and may come back."""
+    board = BoardChanged(
+        name=name,
+        uid="",
+        port="",
+        firmware="",
+        state=BoardState.OFFLINE,
+        epoch=0,
+        dictionary="",
+        detail="not seen since the gateway was started",
+    )
+    return Robot(board, here=False)
 
 
 def _named(running: dict[int, Running], message_id: str) -> dict[int, Running]:

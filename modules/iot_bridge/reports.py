@@ -1,0 +1,65 @@
+"""What robots report by themselves: telemetry to those who watch it, events to all who talked to them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from boardtalk.modules.iot_bridge.errors import DictionaryError
+from boardtalk.modules.iot_bridge.language import commands
+from boardtalk.modules.iot_bridge.robots import MAX_LISTENERS, Robot
+from boardtalk.modules.iot_bridge.service import api
+from boardtalk.sdk import Code, Context, Message, Refused, State
+
+if TYPE_CHECKING:
+    from boardtalk.modules.iot_bridge.dictionary import Channel
+    from boardtalk.modules.iot_bridge.roster import Roster
+    from boardtalk.modules.iot_bridge.speech import Speech
+
+
+class Reports:
+    """Who sees which."""
+
+    def __init__(self, context: Context, roster: Roster, speech: Speech) -> None:
+        self._context = context
+        self._roster = roster
+        self._speech = speech
+
+    def watch(self, robot: Robot, message: Message, name: str, *, start: bool) -> None:
+        """Show a telemetry channel to the sender as it comes, or no longer.
+
+        Raises:
+            Refused: there is no such channel.
+        """
+        if robot.channel(name) is None:
+            known = ", ".join(channel.name for channel in robot.require_dictionary().telemetry)
+            problem = f"{robot.name} reports no {name!r}" if name else "which channel?"
+            raise Refused(Code.FAILED, f"{problem}; it reports: {known or 'nothing'}")
+        watchers = robot.watchers.setdefault(name, set())
+        robot.shown.pop(name, None)  # the next report is shown, also if it is like the last
+        if not start:
+            watchers.discard(message.sender)
+        elif len(watchers) < MAX_LISTENERS:
+            watchers.add(message.sender)
+        text = f"{name} is shown as it comes" if start else f"{name} is no longer shown"
+        self._speech.end(message, (Code.DONE, State.DONE), text)
+
+    def show(self, event: api.Report) -> None:
+        """Pass one on."""
+        robot = self._roster.robots.get(event.board)
+        if robot is None or robot.dictionary is None:
+            return
+        telemetry = event.kind is api.ReportKind.TELEMETRY
+        channels: tuple[Channel, ...] = robot.dictionary.telemetry if telemetry else robot.dictionary.events
+        if event.index >= len(channels):
+            return
+        channel = channels[event.index]
+        listeners = robot.watchers.get(channel.name, set()) if telemetry else robot.followers
+        if not listeners:
+            return
+        try:
+            text = commands.show(channel.format.unpack(event.data), channel.values, of=channel.name)
+        except DictionaryError as error:
+            self._context.log.warning("report not understood", board=robot.name, error=str(error))
+            return
+        if not telemetry or robot.is_news(channel.name, text, self._context.now()):
+            self._speech.say(robot.name, listeners, f"{channel.name}: {text}" if text else channel.name)
