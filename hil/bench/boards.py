@@ -14,7 +14,7 @@ from boardtalk.hil.bench import round_trip
 from boardtalk.hil.bench.rows import Row
 from boardtalk.hil.board import EmulatedBoard
 from boardtalk.hil.micropython.board import FlashKind, MicroPythonBoard
-from boardtalk.modules.iot_bridge.link.arq import Opened
+from boardtalk.modules.iot_bridge.link.events import Opened
 from boardtalk.modules.iot_bridge.link.session import Session
 from boardtalk.modules.iot_bridge.transports.serial import SerialPort
 

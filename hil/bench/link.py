@@ -15,7 +15,7 @@ from boardtalk.hil.paced import BITS_PER_BYTE, PacedLine
 from boardtalk.hil.virtual import bulk, plain
 from boardtalk.hil.virtual.wire import Line
 from boardtalk.modules.iot_bridge.frames import OVERHEAD_BYTES, WINDOW, AckBody, CommandHead, Type
-from boardtalk.modules.iot_bridge.link.arq import Delivered, Timed
+from boardtalk.modules.iot_bridge.link.events import Delivered, Timed
 from boardtalk.modules.iot_bridge.link.framing import Frame
 from boardtalk.modules.iot_bridge.link.session import Session
 from boardtalk.modules.iot_bridge.transports.serial import SerialPort

@@ -13,7 +13,7 @@ from boardtalk.hil.virtual.firmware import Firmware
 from boardtalk.hil.virtual.wire import connect
 from boardtalk.modules.iot_bridge.errors import LinkBusy
 from boardtalk.modules.iot_bridge.frames import OVERHEAD_BYTES, WINDOW, Kind, Stop, Type
-from boardtalk.modules.iot_bridge.link.arq import Delivered, Opened
+from boardtalk.modules.iot_bridge.link.events import Delivered, Opened
 from boardtalk.modules.iot_bridge.link.framing import Frame
 from boardtalk.modules.iot_bridge.link.session import Session
 

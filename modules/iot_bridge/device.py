@@ -31,7 +31,7 @@ from boardtalk.modules.iot_bridge.errors import (
 from boardtalk.modules.iot_bridge.feed import Feed
 from boardtalk.modules.iot_bridge.frames import TYPE_BASE_MASK, Kind, Outcome, Type
 from boardtalk.modules.iot_bridge.limiter import Limiter
-from boardtalk.modules.iot_bridge.link.arq import Delivered, Event, Expired, Opened, Timed
+from boardtalk.modules.iot_bridge.link.events import Delivered, Event, Expired, Opened, Timed
 from boardtalk.modules.iot_bridge.link.framing import Frame, Text
 from boardtalk.modules.iot_bridge.link.session import Session
 from boardtalk.modules.iot_bridge.news import (
@@ -54,8 +54,8 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from boardtalk.modules.iot_bridge.cache import DictionaryCache
-    from boardtalk.modules.iot_bridge.link.arq import Counters
     from boardtalk.modules.iot_bridge.link.clock import Reading
+    from boardtalk.modules.iot_bridge.link.events import Counters
     from boardtalk.modules.iot_bridge.link.hello import Hello
     from boardtalk.modules.iot_bridge.link.session import OnTraffic
     from boardtalk.modules.iot_bridge.transports import Transport

@@ -14,7 +14,8 @@ from typing import Any, Self, TypeVar
 from boardtalk.modules.iot_bridge import frames
 from boardtalk.modules.iot_bridge.dictionary import Command, Dictionary, parse
 from boardtalk.modules.iot_bridge.frames import Kind, Outcome, Type
-from boardtalk.modules.iot_bridge.link.arq import Event, Link, Opened, Timed
+from boardtalk.modules.iot_bridge.link.arq import Link
+from boardtalk.modules.iot_bridge.link.events import Event, Opened, Timed
 from boardtalk.modules.iot_bridge.link.framing import Frame, Text
 from boardtalk.modules.iot_bridge.link.hello import Hello
 

@@ -17,7 +17,7 @@ from boardtalk.hil.board import BoardError, EmulatedBoard
 from boardtalk.hil.line import FaultyLine
 from boardtalk.hil.world import WorldError
 from boardtalk.modules.iot_bridge.frames import Type
-from boardtalk.modules.iot_bridge.link.arq import Ended
+from boardtalk.modules.iot_bridge.link.events import Ended
 from tests.firmware.peer import Peer
 
 

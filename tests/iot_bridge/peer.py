@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from itertools import count
 
 from boardtalk.modules.iot_bridge import frames
-from boardtalk.modules.iot_bridge.link.arq import Event, Link, Opened
+from boardtalk.modules.iot_bridge.link.arq import Link
+from boardtalk.modules.iot_bridge.link.events import Event, Opened
 from boardtalk.modules.iot_bridge.link.framing import Frame
 from boardtalk.modules.iot_bridge.link.hello import Hello
 

@@ -13,7 +13,8 @@ from boardtalk.modules.iot_bridge import frames
 from boardtalk.modules.iot_bridge.errors import LinkBusy, SessionLost, VersionError
 from boardtalk.modules.iot_bridge.frames import Kind, Type
 from boardtalk.modules.iot_bridge.link import arq as link_module
-from boardtalk.modules.iot_bridge.link.arq import Delivered, Ended, Event, Expired, Link, Opened, Timed
+from boardtalk.modules.iot_bridge.link.arq import Link
+from boardtalk.modules.iot_bridge.link.events import Delivered, Ended, Event, Expired, Opened, Timed
 from boardtalk.modules.iot_bridge.link.framing import Deframer, Frame, Text
 from boardtalk.modules.iot_bridge.link.hello import Hello, parse_hello
 from tests.iot_bridge.peer import HELLO, BoardLink, Faults, VirtualLine, hello_payload, messages

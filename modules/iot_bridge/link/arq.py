@@ -10,20 +10,31 @@ This is the gateway's end; the firmware has its mirror. The loop around it is al
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass
-from struct import Struct
-from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Final
 
 from boardtalk.modules.iot_bridge import frames
-from boardtalk.modules.iot_bridge.errors import LinkBusy, SessionError, SessionLost, TooLong, VersionError
+from boardtalk.modules.iot_bridge.errors import LinkBusy, SessionLost, TooLong, VersionError
 from boardtalk.modules.iot_bridge.frames import MAX_PAYLOAD, OVERHEAD_BYTES, Kind, Type
-from boardtalk.modules.iot_bridge.link.clock import BoardClock
+from boardtalk.modules.iot_bridge.link.events import (
+    Counters,
+    Delivered,
+    Ended,
+    Event,
+    Expired,
+    Opened,
+    Timed,
+)
 from boardtalk.modules.iot_bridge.link.framing import NO_SESSION, Deframer, Frame, Text, encode
-from boardtalk.modules.iot_bridge.link.hello import Hello, parse_hello
+from boardtalk.modules.iot_bridge.link.heartbeat import Heartbeat
+from boardtalk.modules.iot_bridge.link.hello import parse_hello
 from boardtalk.modules.iot_bridge.link.window import MASK, RTO_MIN_S, Item, ReceiveWindow, SendWindow
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from boardtalk.modules.iot_bridge.errors import SessionError
+    from boardtalk.modules.iot_bridge.link.clock import BoardClock
+    from boardtalk.modules.iot_bridge.link.hello import Hello
 
 QUEUE_FRAMES: Final = 128
 """Reliable frames that may wait for room in the window."""
@@ -37,9 +48,6 @@ MIN_PIECE_BYTES: Final = 6
 BATCH_SHARE: Final = 2
 """A frame of several messages is so much shorter than the longest may be: a stop waits for it."""
 ACK_BYTES: Final = frames.AckBody.sizeof()
-TIME: Final = Struct("<IIH")
-"""`frames.TimeBoard`, by hand: it comes several times a second."""
-TIME_BYTES: Final = frames.TimeBoard.sizeof()
 NUMBERED: Final = frozenset({Kind.DGRAM, Kind.LOG})
 """Unreliable frames whose losses are counted."""
 HELLO_FAST_S: Final = 0.1
@@ -50,74 +58,10 @@ ACK_DELAY_S: Final = 0.005
 """How long an acknowledgement waits for a frame to ride on."""
 ACK_FRAMES: Final = 2
 """… or for a second frame."""
-HEARTBEAT_IDLE_S: Final = 1.0
-HEARTBEAT_MOVING_S: Final = 0.12
-HEARTBEAT_FIRST_S: Final = 0.2
-"""Until the first answer, on which commands wait."""
-HEARTBEAT_AGAIN: Final = 0.33
-"""An unanswered heartbeat is repeated after this share of the interval."""
-HEARTBEATS_MISSED: Final = 8
-"""Then the board is lost: within 5 s, or 0.6 s while something moves, also on a bad line."""
 GIVE_UP_TIMEOUTS: Final = 8
 """Of one frame, each twice as long as the one before: seconds, from a board that is else alive."""
 QUIET_S: Final = 0.1
 """A line without a delimiter is handed on as text when nothing follows for so long."""
-
-
-class Opened(NamedTuple):
-    """A session began; numbers start anew in both directions."""
-
-    hello: Hello
-
-
-class Timed(NamedTuple):
-    """The board's clock is known: deadlines can be sent."""
-
-
-class Delivered(NamedTuple):
-    """The peer has the frame that `send` returned this token for."""
-
-    token: int
-    tries: int
-    """How often it was sent."""
-    wire: bytes
-    """The last time, as it was on the line."""
-    took_s: float
-    """From the first time to the acknowledgement."""
-
-
-class Expired(NamedTuple):
-    """The frame of this token was dropped unsent: its time is over."""
-
-    token: int
-
-
-class Ended(NamedTuple):
-    """The session, or the attempt to open one, is over."""
-
-    error: SessionError
-
-
-Event: TypeAlias = Frame | Text | Opened | Timed | Delivered | Expired | Ended
-
-
-@dataclass(slots=True)
-class Counters:
-    """What happened on the line since the link was made."""
-
-    sent: int = 0
-    resent: int = 0
-    received: int = 0
-    repeated: int = 0
-    """Frames that came although they had come before."""
-    bad: int = 0
-    naks: int = 0
-    overboard: int = 0
-    """Unreliable frames dropped because the line was slower."""
-    lost: int = 0
-    """Unreliable frames of the peer that have not come."""
-    missed: int = 0
-    """Ours that have not come to the board, as it says; those overboard too."""
 
 
 class Link:
@@ -145,18 +89,12 @@ class Link:
     _nak: bool
     _nak_for: int
     _nak_at: float
-    clock: BoardClock
-    """The board's."""
-    _beat_at: float | None
-    _beats: deque[float]
-    """When those were sent that may yet be answered."""
-    _missed: int
 
     def __init__(self, frame_bytes: int = 0) -> None:
         self.counters = Counters()
         self._piece_bytes = max(frame_bytes - OVERHEAD_BYTES, MIN_PIECE_BYTES) if frame_bytes else MAX_PAYLOAD
         self._batch_bytes = frame_bytes // BATCH_SHARE - OVERHEAD_BYTES if frame_bytes else MAX_PAYLOAD
-        self._heartbeat_s = HEARTBEAT_IDLE_S
+        self._heartbeat = Heartbeat()
         self._deframer = Deframer()
         self._nonce = 0
         self._token = 0
@@ -169,6 +107,11 @@ class Link:
     def is_open(self) -> bool:
         """Whether there is a session."""
         return self._seed != NO_SESSION
+
+    @property
+    def clock(self) -> BoardClock:
+        """The board's."""
+        return self._heartbeat.clock
 
     def open(self, nonce: int, now: float) -> None:
         """Ask the board for a new session, again and again until it answers (`Opened`).
@@ -187,9 +130,7 @@ class Link:
 
     def set_moving(self, moving: bool, now: float) -> None:
         """Whether something moves, so that silence must be noticed soon."""
-        self._heartbeat_s = HEARTBEAT_MOVING_S if moving else HEARTBEAT_IDLE_S
-        if self._beat_at is not None:
-            self._beat_at = min(self._beat_at, now + self._heartbeat_s)
+        self._heartbeat.set_moving(moving, now)
 
     # Sending ------------------------------------------------------------------------------------
 
@@ -248,7 +189,7 @@ class Link:
 
     def deadline(self) -> float | None:
         """When `receive` and `to_send` must be called at the latest, even if nothing comes."""
-        times = (self._hello_at, self._ack_at, self._beat_at, self._quiet_at)
+        times = (self._hello_at, self._ack_at, self._heartbeat.due, self._quiet_at)
         waiting = [item.expires for item in self._sending.queue]
         return min((at for at in (*times, *waiting, self._sending.due()) if at is not None), default=None)
 
@@ -274,7 +215,7 @@ class Link:
         if frame.kind is Kind.HELLO:
             yield from self._on_hello(frame, now)
             return
-        self._missed = 0
+        self._heartbeat.missed = 0
         yield from self._acknowledged(frame, now)
         match frame.kind:
             case Kind.DATA:
@@ -323,17 +264,11 @@ class Link:
             self._report = (number + 1) & MASK
 
     def _on_time(self, payload: bytes, now: float) -> Iterator[Event]:
-        if len(payload) < TIME_BYTES:
-            return
-        sent_ms, board_ms, missed = TIME.unpack_from(payload)
-        sent = next((at for at in self._beats if _in_ms(at) == sent_ms), None)
-        if sent is None:
-            return
-        self.counters.missed = missed
-        while self._beats.popleft() != sent:
-            pass
         first = self.clock.read(now) is None
-        self.clock.learn(sent, now, board_ms)
+        missing = self._heartbeat.answered(payload, now)
+        if missing is None:
+            return
+        self.counters.missed = missing
         if first:
             yield Timed()
 
@@ -370,7 +305,7 @@ class Link:
         self._sending.piece_bytes = max(min(self._piece_bytes, hello.max_payload), MIN_PIECE_BYTES)
         if hello.max_payload < MAX_PAYLOAD:
             self._sending.batch_bytes = 0
-        self._beat_at = now
+        self._heartbeat.begin(now)
         return Opened(hello)
 
     def _begin(self, seed: int, window: int, credit: int, now: float) -> None:
@@ -387,10 +322,7 @@ class Link:
         self._nak = False
         self._nak_for = -1
         self._nak_at = now
-        self.clock = BoardClock()
-        self._beat_at = None
-        self._beats = deque(maxlen=HEARTBEATS_MISSED)
-        self._missed = 0
+        self._heartbeat.begin(None)
 
     def _end(self, error: SessionError) -> Ended:
         self._begin(NO_SESSION, 1, MAX_PAYLOAD, 0.0)
@@ -409,7 +341,7 @@ class Link:
         due = self._sending.due()
         if due is not None and due <= now and self._sending.timeouts() >= GIVE_UP_TIMEOUTS:
             yield self._end(SessionLost("the board does not acknowledge what it is sent"))
-        elif self._beat_at is not None and self._beat_at <= now and self._missed >= HEARTBEATS_MISSED:
+        elif self._heartbeat.silent(now):
             yield self._end(SessionLost("the board fell silent"))
 
     # Frames out ---------------------------------------------------------------------------------
@@ -429,8 +361,9 @@ class Link:
             return self._data(item)
         if self._datagrams:
             return self._once(*self._datagrams.popleft())
-        if self._beat_at is not None and self._beat_at <= now:
-            return self._beat(now)
+        due = self._heartbeat.due
+        if due is not None and due <= now:
+            return self._encode(Kind.TIME, Type.TIME, self._heartbeat.ask(now))
         if self._ack_at is not None and self._ack_at <= now:
             return self._acknowledge(Kind.ACK)
         return b""
@@ -450,13 +383,6 @@ class Link:
 
     def _once(self, kind: Kind, type_: int, payload: bytes, number: int = 0) -> bytes:
         return self._encode(kind, type_, payload, number)
-
-    def _beat(self, now: float) -> bytes:
-        pause = self._heartbeat_s * (HEARTBEAT_AGAIN if self._missed else 1)
-        self._beat_at = now + (pause if self.clock.read(now) else min(pause, HEARTBEAT_FIRST_S))
-        self._missed += 1
-        self._beats.append(now)
-        return self._encode(Kind.TIME, Type.TIME, _in_ms(now).to_bytes(4, "little"))
 
     def _ask_again(self, now: float) -> bytes:
         """A NAK; if one has just asked for the same frame, an ACK with the news."""
@@ -487,10 +413,6 @@ class Link:
         self._ack_at = None
         ack = self._receiving.expected
         return encode(kind, type_, payload, seq=seq, ack=ack, retry=again, seed=self._seed, more=more)
-
-
-def _in_ms(now: float) -> int:
-    return int(now * 1000) & 0xFFFFFFFF
 
 
 def _check_size(payload: bytes) -> None:

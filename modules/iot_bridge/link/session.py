@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Final, Protocol, Self
 
 from boardtalk.modules.iot_bridge.errors import LinkError, PortLost, SessionLost
 from boardtalk.modules.iot_bridge.feed import Feed
-from boardtalk.modules.iot_bridge.link.arq import Counters, Ended, Event, Link
+from boardtalk.modules.iot_bridge.link.arq import Link
+from boardtalk.modules.iot_bridge.link.events import Counters, Ended, Event
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -1,0 +1,81 @@
+"""Asking a board what its clock shows, again and again: it is known, and known to be there. No I/O."""
+
+from __future__ import annotations
+
+from collections import deque
+from struct import Struct
+from typing import Final
+
+from boardtalk.modules.iot_bridge import frames
+from boardtalk.modules.iot_bridge.link.clock import BoardClock
+
+TIME: Final = Struct("<IIH")
+"""`frames.TimeBoard`, by hand: it comes several times a second."""
+TIME_BYTES: Final = frames.TimeBoard.sizeof()
+HEARTBEAT_IDLE_S: Final = 1.0
+HEARTBEAT_MOVING_S: Final = 0.12
+HEARTBEAT_FIRST_S: Final = 0.2
+"""Until the first answer, on which commands wait."""
+HEARTBEAT_AGAIN: Final = 0.33
+"""An unanswered heartbeat is repeated after this share of the interval."""
+HEARTBEATS_MISSED: Final = 8
+"""Then the board is lost: within 5 s, or 0.6 s while something moves, also on a bad line."""
+
+
+class Heartbeat:
+    """One link's."""
+
+    clock: BoardClock
+    """The board's."""
+    due: float | None
+    """When it is to be asked next; None: not before there is a session."""
+    missed: int
+    """How often it was asked since it said anything at all."""
+    _asked: deque[float]
+    """When it was, if it may yet answer that."""
+
+    def __init__(self) -> None:
+        self._interval_s = HEARTBEAT_IDLE_S
+        self.begin(None)
+
+    def begin(self, at: float | None) -> None:
+        """A session begins at this time, or ends (None): nothing is known of the board's clock."""
+        self.clock = BoardClock()
+        self.due = at
+        self.missed = 0
+        self._asked = deque(maxlen=HEARTBEATS_MISSED)
+
+    def set_moving(self, moving: bool, now: float) -> None:
+        """Whether something moves, so that silence must be noticed soon."""
+        self._interval_s = HEARTBEAT_MOVING_S if moving else HEARTBEAT_IDLE_S
+        if self.due is not None:
+            self.due = min(self.due, now + self._interval_s)
+
+    def silent(self, now: float) -> bool:
+        """Whether the board has not said anything for too long."""
+        return self.due is not None and self.due <= now and self.missed >= HEARTBEATS_MISSED
+
+    def ask(self, now: float) -> bytes:
+        """The question, as it goes into a frame."""
+        pause = self._interval_s * (HEARTBEAT_AGAIN if self.missed else 1)
+        self.due = now + (pause if self.clock.read(now) else min(pause, HEARTBEAT_FIRST_S))
+        self.missed += 1
+        self._asked.append(now)
+        return _in_ms(now).to_bytes(4, "little")
+
+    def answered(self, payload: bytes, now: float) -> int | None:
+        """Learn from an answer; how many frames the board misses, or None if this answers nothing of ours."""
+        if len(payload) < TIME_BYTES:
+            return None
+        asked_ms, board_ms, missing = TIME.unpack_from(payload)
+        asked = next((at for at in self._asked if _in_ms(at) == asked_ms), None)
+        if asked is None:
+            return None
+        while self._asked.popleft() != asked:
+            pass
+        self.clock.learn(asked, now, board_ms)
+        return int(missing)
+
+
+def _in_ms(now: float) -> int:
+    return int(now * 1000) & 0xFFFFFFFF
