@@ -19,7 +19,7 @@ from contextlib import AsyncExitStack, suppress
 from itertools import chain, repeat
 from typing import TYPE_CHECKING, Final, Self
 
-from boardtalk.modules.iot_bridge import frames
+from boardtalk.modules.iot_bridge import frames, payloads
 from boardtalk.modules.iot_bridge.dictionary import MAX_BYTES, Dictionary, digest, parse
 from boardtalk.modules.iot_bridge.errors import (
     DictionaryError,
@@ -29,7 +29,7 @@ from boardtalk.modules.iot_bridge.errors import (
     WrongBoard,
 )
 from boardtalk.modules.iot_bridge.feed import Feed
-from boardtalk.modules.iot_bridge.frames import TYPE_BASE_MASK, Kind, Outcome, Type
+from boardtalk.modules.iot_bridge.frames import Outcome, Type
 from boardtalk.modules.iot_bridge.limiter import Limiter
 from boardtalk.modules.iot_bridge.link.events import Delivered, Event, Expired, Opened, Timed
 from boardtalk.modules.iot_bridge.link.framing import Frame, Text
@@ -67,15 +67,6 @@ REARM_TIMEOUT_S: Final = 1.0
 STOP_FAST_S: Final = (0.02, 0.02, 0.02)
 STOP_SLOW_S: Final = 0.1
 """Pauses between the repetitions of STOP until it is confirmed."""
-DICTIONARY_HEAD_BYTES: Final = 4
-
-# What each command needs is compiled: 3 × as fast, and safe since the length is looked at first.
-_COMMAND: Final = frames.CommandHead.compile()
-_RENEW: Final = frames.Renew.compile()
-_STARTED: Final = frames.Started.compile()
-_RESULT: Final = frames.ResultHead.compile()
-_STARTED_BYTES: Final = frames.Started.sizeof()
-_RESULT_BYTES: Final = frames.ResultHead.sizeof()
 SAID_CHARS: Final = 200
 """Of what a board printed instead of saying hello: for the person who looks for the reason."""
 
@@ -128,7 +119,7 @@ class Device:
         self._loop = asyncio.get_running_loop()
         self._opened: asyncio.Future[Hello] = self._loop.create_future()
         self._timed: asyncio.Future[None] = self._loop.create_future()
-        self._pieces: asyncio.Queue[bytes] = asyncio.Queue(1)
+        self._pieces: asyncio.Queue[payloads.Piece] = asyncio.Queue(1)
         self._state_news = asyncio.Event()
         async with AsyncExitStack() as stack:
             await stack.enter_async_context(self._session)
@@ -162,8 +153,7 @@ class Device:
         """
         deadline = self._session.deadline(order.ttl_s) if order.ttl_s else 0
         lease = self._lease(order.lease_ms)
-        head = {"deadline": deadline, "id": order.id, "epoch": order.epoch, "lease": lease}
-        payload = _COMMAND.build(head) + order.args
+        payload = payloads.command(order.id, order.epoch, deadline, lease, order.args)
         result: asyncio.Future[Result] = self._loop.create_future()
         self._results[order.id] = result
         try:
@@ -178,18 +168,17 @@ class Device:
     def renew(self, id_: int, lease_ms: int) -> None:
         """The lease of a running motion, again."""
         self._session.expect_motion(lease_ms / 1000)
-        body = _RENEW.build({"id": id_, "lease": self._lease(lease_ms)})
-        self._session.send_datagram(Type.RENEW, body)
+        self._session.send_datagram(Type.RENEW, payloads.renew(id_, self._lease(lease_ms)))
 
     def cancel(self, id_: int) -> None:
         """End a running command; its result follows. Raises SessionLost, LinkBusy."""
-        self._session.send(Type.RENEW, _RENEW.build({"id": id_, "lease": 0}))
+        self._session.send(Type.RENEW, payloads.renew(id_, 0))
 
     def set_point(self, index: int, epoch: int, lease_ms: int, values: bytes) -> None:
         """Live values for a control channel."""
         self._session.expect_motion(lease_ms / 1000)
-        head = frames.SetpointHead.build({"epoch": epoch, "lease": self._lease(lease_ms)})
-        self._session.send_datagram(Type.SETPOINT + index, head + values)
+        body = payloads.set_point(epoch, self._lease(lease_ms), values)
+        self._session.send_datagram(Type.SETPOINT + index, body)
 
     async def stop(self, epoch: int) -> None:
         """Outputs off; nothing moves before `rearm`. Returns when the board has confirmed.
@@ -290,7 +279,7 @@ class Device:
         while True:
             request = frames.DictionaryGet.build({"offset": len(text)})
             self._session.send(Type.DICTIONARY_GET, request)
-            piece = frames.Dictionary.parse(await self._pieces.get())
+            piece = await self._pieces.get()
             if piece.total > MAX_BYTES:
                 raise DictionaryError(
                     f"{self.port}: a dictionary of {piece.total} bytes; {MAX_BYTES} are allowed"
@@ -328,43 +317,25 @@ class Device:
                 self._timed.set_result(None)
 
     def _on_frame(self, frame: Frame) -> None:
-        payload = frame.payload
-        if frame.kind is Kind.LOG:
-            self._log(payload[0] if payload else 0, payload[1:].decode(errors="replace"))
-            return
-        index = frame.type & ~TYPE_BASE_MASK
-        match frame.type & TYPE_BASE_MASK or frame.type:
-            case Type.RESULT if len(payload) >= _RESULT_BYTES:
-                self._on_result(payload)
-            case Type.STARTED if len(payload) == _STARTED_BYTES:
-                self._on_started(_STARTED.parse(payload).id)
-            case Type.PROGRESS if len(payload) == frames.Progress.sizeof():
-                body = frames.Progress.parse(payload)
-                if body.id in self._results:
-                    self._report(Progress(body.id, min(body.percent, 100)))
-            case Type.STOPPED | Type.STATE if len(payload) == frames.StateBody.sizeof():
-                body = frames.StateBody.parse(payload)
-                self._on_state(Stopped(body.epoch, body.latched))
-            case Type.TELEMETRY:
-                self._report(Telemetry(index, payload))
-            case Type.EVENT:
-                self._report(BoardEvent(index, payload))
-            case Type.DICTIONARY if len(payload) >= DICTIONARY_HEAD_BYTES:
+        match payloads.read(frame):
+            case Result() as result:
+                self._settle(result)
+            case Started(id_):
+                if id_ in self._results and id_ not in self._begun:
+                    self._begun.add(id_)
+                    self._feed.put(Started(id_))
+            case Progress(id_) as progress:
+                if id_ in self._results:
+                    self._report(progress)
+            case Stopped() as state:
+                self._on_state(state)
+            case LogLine(level, text):
+                self._log(level, text)
+            case payloads.Piece() as piece:
                 with suppress(asyncio.QueueFull):
-                    self._pieces.put_nowait(payload)
-
-    def _on_started(self, id_: int) -> None:
-        if id_ in self._results and id_ not in self._begun:
-            self._begun.add(id_)
-            self._feed.put(Started(id_))
-
-    def _on_result(self, payload: bytes) -> None:
-        head = _RESULT.parse(payload)
-        try:
-            outcome = Outcome(head.outcome)
-        except ValueError:
-            outcome = Outcome.FAILED
-        self._settle(Result(head.id, outcome, payload[_RESULT_BYTES:]))
+                    self._pieces.put_nowait(piece)
+            case Telemetry() | BoardEvent() as report:
+                self._report(report)
 
     def _settle(self, result: Result) -> None:
         """Hand a result to who waits for it; who gave up may still hear of it."""

@@ -116,7 +116,7 @@ class Stage:
         self._results[number] = asyncio.get_running_loop().create_future()
         args = number.to_bytes(4, "little") + (b"\0\0\x10\x41" if index == MOVE else b"")
         lease = LEASE_MS if index == MOVE else 0
-        self.board.command(
+        self.board.orders.begin(
             api.Command(
                 board="bot", id=number, index=index, ttl_ms=5000, lease_ms=lease, args=args, epoch=epoch
             )

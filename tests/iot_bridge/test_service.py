@@ -22,8 +22,8 @@ from boardtalk.modules.iot_bridge.errors import LinkError
 from boardtalk.modules.iot_bridge.frames import Kind, Outcome, Type
 from boardtalk.modules.iot_bridge.service import api
 from boardtalk.modules.iot_bridge.service import client as service_client
-from boardtalk.modules.iot_bridge.service.board import RESUME_S
 from boardtalk.modules.iot_bridge.service.client import LinkClient, ask
+from boardtalk.modules.iot_bridge.service.orders import RESUME_S
 from boardtalk.sdk import ServiceError
 from tests.iot_bridge.fake_board import BATTERY, BLINK, FORWARD, FakeBoard
 

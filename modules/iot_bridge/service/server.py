@@ -251,11 +251,11 @@ class Service:
         match request:
             case api.Command():
                 request.ttl_ms = request.left_ms(request.ttl_ms, now)
-                board.command(request)
+                board.orders.begin(request)
             case api.Renew():
-                board.renew(request.id, request.left_ms(request.lease_ms, now))
+                board.orders.renew(request.id, request.left_ms(request.lease_ms, now))
             case api.Cancel():
-                board.cancel(request.id)
+                board.orders.cancel(request.id)
             case api.SetPoint(lease_ms=0):
                 board.take(request.index)
             case api.SetPoint():

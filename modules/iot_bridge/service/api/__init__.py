@@ -12,6 +12,7 @@ from typing import Final
 
 from boardtalk.modules.iot_bridge.service.api.answers import (
     STOPPED_FIRST,
+    Answer,
     AnyAnswer,
     AnyEvent,
     Asked,
@@ -64,6 +65,7 @@ __all__ = [
     "SOCKET",
     "STOPPED_FIRST",
     "Adopt",
+    "Answer",
     "AnyAnswer",
     "AnyEvent",
     "AnyRequest",
