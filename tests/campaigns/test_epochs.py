@@ -12,7 +12,7 @@ from itertools import chain, count
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from boardtalk.hil.board import EmulatedBoard
@@ -218,6 +218,7 @@ def test_c08_nothing_of_an_older_epoch_is_executed_in_any_order_of_stops_and_com
             suppress_health_check=list(HealthCheck), print_blob=True,
         )  # fmt: skip
         @given(st.lists(PHRASES, min_size=2, max_size=8), st.integers(0, 19))
+        @example([], 19)
         def play(phrases: list[tuple[str, ...]], reset: int) -> None:
             steps = list(chain.from_iterable(phrases))
             if reset == 19:

@@ -82,8 +82,8 @@ class FakeBoard:
     def port(self) -> str:
         return str(self._link_to or self._slave)
 
-    def plug(self) -> None:
-        """Appear, freshly started."""
+    def plug(self, *, restarted: bool = True) -> None:
+        """Appear, freshly started, or as one that has power of its own."""
         self._master, slave = os.openpty()
         tty.setraw(self._master)
         os.set_blocking(self._master, False)
@@ -93,7 +93,8 @@ class FakeBoard:
             self._link_to.unlink(missing_ok=True)
             self._link_to.symlink_to(self._slave)
         self.loop.add_reader(self._master, self._on_readable)
-        self.restart()
+        if restarted:
+            self.restart()
 
     def unplug(self) -> None:
         """Vanish."""

@@ -472,6 +472,63 @@ async def test_c09_renewals_are_passed_on_while_a_motion_runs(
     assert renewed() == 1
 
 
+async def test_c09_a_motion_that_waits_for_its_board_does_not_begin_when_its_gateway_has_died(
+    state: Path,
+) -> None:
+    async with FakeBoard(link_to=state / "port") as board:
+        gateway = await LinkClient.start(state, [rover(board)])
+        await give_while_away(gateway, board, a_command(1, FORWARD, ttl_ms=60_000, lease_ms=300))
+        gateway.renew("rover", 1, 300)
+        await gateway.close(shutdown=False)
+        async with await LinkClient.start(state, [rover(board)]) as next_one:
+            await asyncio.sleep(0.4)  # more than the lease
+            board.plug(restarted=False)
+            result = await event(next_one, api.Result)
+            assert (result.outcome, result.detail) == (Outcome.EXPIRED, "the gateway fell silent")
+        assert board.executed == []
+
+
+async def test_c09_the_lease_of_a_motion_that_waits_counts_from_when_its_gateway_spoke_for_it_last(
+    state: Path,
+) -> None:
+    async with FakeBoard(link_to=state / "port") as board:
+        gateway = await LinkClient.start(state, [rover(board)])
+        await give_while_away(gateway, board, a_command(1, FORWARD, ttl_ms=60_000, lease_ms=2000))
+        spoken = board.loop.time()
+        await gateway.close(shutdown=False)
+        await asyncio.sleep(0.2)
+        board.plug(restarted=False)
+        await until(lambda: board.executed == [1])
+        (command,) = [frame for frame in board.asked if frame.type == Type.COMMAND + FORWARD]
+        lease = frames.CommandHead.parse(command.payload).lease
+        assert board.left_ms(lease) <= (spoken + 2.001 - board.loop.time()) * 1000
+
+
+async def test_c09_a_motion_that_waits_begins_while_its_gateway_speaks_for_it(state: Path) -> None:
+    async with (
+        FakeBoard(link_to=state / "port") as board,
+        await LinkClient.start(state, [rover(board)]) as gateway,
+    ):
+        await give_while_away(gateway, board, a_command(1, FORWARD, ttl_ms=60_000, lease_ms=1000))
+        async with asyncio.timeout(10):
+            for turn in range(100):
+                gateway.renew("rover", 1, 1000)
+                await asyncio.sleep(0.1)
+                if turn == 12:  # it has waited for longer than its lease
+                    board.plug(restarted=False)
+                if board.executed:
+                    break
+        assert board.executed == [1]
+
+
+async def give_while_away(gateway: LinkClient, board: FakeBoard, command: api.Command) -> None:
+    """Give a command to a board that is ready, and then unplugged."""
+    await changed(gateway, api.BoardState.READY)
+    board.unplug()
+    await event(gateway, api.BoardChanged, lambda each: each.state is api.BoardState.OFFLINE)
+    gateway.command(command)
+
+
 async def test_c09_only_the_attached_gateway_commands(
     client: LinkClient, board: FakeBoard, state: Path
 ) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -74,6 +75,8 @@ class Orders:
         """The orders that the board has."""
         self._started: set[int] = set()
         """The orders that the board has begun."""
+        self._vouched: dict[int, float] = {}
+        """Of those with a lease: until when the gateway's word for it counts."""
         self._waiting: dict[int, _Waiting] = {}
         """How long the board's answer to an order is waited for."""
 
@@ -97,11 +100,17 @@ class Orders:
             self._sent.add(order.id)
             self._arrived.add(order.id)  # for all we know
         self._orders[order.id] = order
+        if order.lease_ms:
+            self._vouched[order.id] = (request.at or _now()) + order.lease_ms / 1000
         self._tasks.create_task(self._run(order, request), name=f"command {order.id} of {self._board.name}")
 
     def renew(self, id_: int, lease_ms: int) -> None:
-        """The lease of a running motion, again. Nothing for a stopped or absent board."""
-        if lease_ms and self._board.device is not None and not self._board.latched and id_ in self._orders:
+        """The lease of a motion, again, also of one that waits. Nothing for a stopped board."""
+        if not lease_ms or id_ not in self._orders:
+            return
+        if id_ in self._vouched:
+            self._vouched[id_] = _now() + lease_ms / 1000
+        if self._board.device is not None and not self._board.latched:
             self._board.device.renew(id_, lease_ms)
 
     def cancel(self, id_: int) -> None:
@@ -124,6 +133,7 @@ class Orders:
             self._tell_result(order.id, None, detail=f"a fault in the gateway: {error!r}")
         finally:
             self._orders.pop(order.id, None)
+            self._vouched.pop(order.id, None)
             self._sent.discard(order.id)
             self._cancelled.discard(order.id)
             self._arrived.discard(order.id)
@@ -134,8 +144,7 @@ class Orders:
 
         `boot`: of the board that may have it already. `any_epoch`: its own is not known, or does not count.
         """
-        loop = asyncio.get_running_loop()
-        deadline = loop.time() + order.ttl_s
+        deadline = _now() + order.ttl_s
         resumed = False
         while True:
             ready = await self._wait_ready(self._patience(order, deadline, sent=boot is not None))
@@ -158,7 +167,9 @@ class Orders:
             self._sent.add(order.id)
             order = self._as_of_now(order, deadline, any_epoch=any_epoch)
             if order.id in self._cancelled:
-                loop.call_soon(_cancel, device, order.id)  # behind it, if the board had it already
+                asyncio.get_running_loop().call_soon(
+                    _cancel, device, order.id
+                )  # behind it, if the board had it already
             try:
                 self._on_result(order, await self._ask(device, order, deadline))
             except SessionLost:
@@ -172,15 +183,21 @@ class Orders:
         """How a command ends that is of no use to send, or to ask about; None: it is of use."""
         if boot is not None:
             return (None, "the board restarted meanwhile") if boot != now else None
-        refusal = self._board.refusal(order)
-        return (Outcome.REJECTED, refusal) if refusal else None
+        if refusal := self._board.refusal(order):
+            return Outcome.REJECTED, refusal
+        return (Outcome.EXPIRED, "the gateway fell silent") if self._lease_left(order.id) <= 0 else None
 
     def _as_of_now(self, order: Order, deadline: float, *, any_epoch: bool) -> Order:
         """An order with the time that is left: none for one that must not begin any more."""
-        epoch = self._board.epoch if any_epoch else order.epoch
-        gone = epoch != self._board.epoch or order.id in self._cancelled
-        left = 0.0 if gone else max(0.0, deadline - asyncio.get_running_loop().time())
-        return msgspec.structs.replace(order, ttl_s=left, epoch=epoch)
+        epoch, lease_s = self._board.epoch if any_epoch else order.epoch, self._lease_left(order.id)
+        gone = epoch != self._board.epoch or order.id in self._cancelled or lease_s <= 0
+        left = 0.0 if gone else max(0.0, deadline - _now())
+        lease_ms = 0 if gone or lease_s == math.inf else math.ceil(lease_s * 1000)
+        return msgspec.structs.replace(order, ttl_s=left, epoch=epoch, lease_ms=lease_ms)
+
+    def _lease_left(self, id_: int) -> float:
+        """Seconds of a lease, since the gateway spoke for it last; infinite: it needs none."""
+        return self._vouched.get(id_, math.inf) - _now()
 
     def _patience(self, order: Order, deadline: float, *, sent: bool) -> float:
         """Until when a board that is away is waited for."""
@@ -188,7 +205,7 @@ class Orders:
             return deadline
         if order.id not in self._arrived:
             return deadline + UNCONFIRMED_S
-        return asyncio.get_running_loop().time() + LOST_S
+        return _now() + LOST_S
 
     async def _wait_ready(self, deadline: float) -> bool:
         try:
@@ -206,7 +223,7 @@ class Orders:
         """
         asking = msgspec.structs.replace(order, ttl_s=0.0)
         for each, grace_s in ((order, SILENCE_S), (asking, ANSWER_S)):
-            late = asyncio.get_running_loop().time() + each.ttl_s
+            late = _now() + each.ttl_s
             unacknowledged = (late if order.id in self._arrived else deadline) + LOST_S
             try:
                 async with asyncio.timeout_at(unacknowledged) as timeout:
@@ -250,7 +267,7 @@ class Orders:
         """The board has a command, or the question what became of it: it is not to be silent for long."""
         waiting = self._waiting.get(id_)
         if waiting is not None and id_ not in self._started:
-            now = asyncio.get_running_loop().time()
+            now = _now()
             waiting.until(max(now, waiting.late) + waiting.grace_s)
 
     def _has_started(self, id_: int) -> None:
@@ -259,7 +276,7 @@ class Orders:
         limit_s = self._board.limit_s(order.index) if order else None
         if waiting is None or limit_s is None:
             return
-        now = asyncio.get_running_loop().time()
+        now = _now()
         if waiting.until(now + limit_s + ENDING_S):
             self._started.add(id_)
 
@@ -283,3 +300,7 @@ class Orders:
 def _cancel(device: Device, id_: int) -> None:
     with suppress(LinkError):  # without a session there is a next one, or none
         device.cancel(id_)
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()
