@@ -77,7 +77,7 @@ def save(path: Path, content: object) -> None:
             file.flush()
             os.fsync(file.fileno())
         passing.replace(each)
-        _sync_folder(path.parent)
+        sync_folder(path.parent)
 
 
 def set_aside(path: Path) -> Path:
@@ -91,6 +91,15 @@ def those_set_aside(state: Path) -> Iterator[Path]:
     """All that were set aside in a state folder, and nobody has cleared away."""
     for folder in (state, state / "secrets", state / "link", state / "broker"):
         yield from sorted(folder.glob(f"*{ASIDE}*"))
+
+
+def sync_folder(folder: Path) -> None:
+    """Have it on disk which files are there. Raises OSError."""
+    number = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(number)
+    finally:
+        os.close(number)
 
 
 def _whole(path: Path, kind: type[T]) -> tuple[T | None, str]:
@@ -115,11 +124,3 @@ def _read(path: Path, kind: type[T]) -> T:
     if hashlib.sha256(raw).hexdigest() != sealed.sha256:
         raise msgspec.DecodeError("the checksum does not fit")
     return msgspec.json.decode(raw, type=kind)
-
-
-def _sync_folder(folder: Path) -> None:
-    number = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(number)
-    finally:
-        os.close(number)

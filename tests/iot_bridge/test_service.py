@@ -25,6 +25,7 @@ from boardtalk.modules.iot_bridge.service import client as service_client
 from boardtalk.modules.iot_bridge.service.client import LinkClient, ask
 from boardtalk.modules.iot_bridge.service.orders import RESUME_S
 from boardtalk.sdk import ServiceError
+from tests.campaigns.test_full_disk import full, small_disk
 from tests.iot_bridge.fake_board import BATTERY, BLINK, FORWARD, FakeBoard
 
 E = TypeVar("E", bound=api.Answer)
@@ -424,6 +425,43 @@ async def test_c08_c19_when_nobody_knows_which_boards_were_stopped_all_are_until
     async with await LinkClient.start(state, [rover(board)]) as client:
         await changed(client, api.BoardState.READY)
     assert "all boards count as stopped" in (state / "link.log").read_text()
+
+
+@pytest.mark.privileged
+async def test_c08_c18_a_stop_on_a_full_disk_outlives_link_process_and_board(
+    tmp_path: Path, board: FakeBoard
+) -> None:
+    state = tmp_path / "state"
+    async with FakeBoard("c0ffee02", "arm") as other:
+        boards = [rover(board), api.WantedBoard(name="arm", port=other.port)]
+        with small_disk(state):
+            client = await LinkClient.start(state, boards)
+            await both(client, api.BoardState.READY)
+            with full(state):
+                await stop_door.stop(state, "rover", "alice")
+                await until((state / "link" / "boards.json.behind").exists)
+                os.kill(client.pid, signal.SIGKILL)
+                await client.close()
+                board.restart()
+                async with await LinkClient.start(state, boards) as client:
+                    for latched in await both(client, api.BoardState.LATCHED):
+                        assert "a stop could not be written" in latched.detail
+                    await client.rearm("arm", "alice")
+            async with await LinkClient.start(state, boards) as client:  # there is room again
+                await both(client, api.BoardState.LATCHED)
+                for name in ("rover", "arm"):
+                    await client.rearm(name, "alice")
+            async with await LinkClient.start(state, boards) as client:
+                await both(client, api.BoardState.READY)
+
+
+async def both(client: LinkClient, state: api.BoardState) -> list[api.BoardChanged]:
+    """Two boards, as soon as they are so."""
+    found = {board.name: board for board in client.boards if board.state is state}
+    while len(found) < 2:
+        changed = await event(client, api.BoardChanged, lambda board: board.state is state)
+        found[changed.name] = changed
+    return list(found.values())
 
 
 async def test_rearm_needs_a_board_that_agrees(client: LinkClient, board: FakeBoard, state: Path) -> None:

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 ANY: Final = ""
 """In place of a uid: what counts for all boards of which nothing is known."""
 
+BEHIND: Final = ".behind"
+"""Stands in the name of an empty file beside the other one, while that lacks a stop: a full disk takes it."""
+
 log = logging.getLogger(__name__)
 
 
@@ -35,11 +38,13 @@ class Memory:
     """A small JSON file. Changes count at once and are written soon: stop waits for no disk.
 
     If it is damaged, and its copy too, nobody knows which boards were stopped: then all of them are, until
-    they are re-armed. The damaged files are set aside, and boards have to be adopted again.
+    they are re-armed. The damaged files are set aside, and boards have to be adopted again. Likewise if the
+    disk has refused a stop and the process then ended, but what was known before is still known.
     """
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self._behind = path.with_name(path.name + BEHIND)
         self._boards = self._load()
         self._writing = asyncio.Lock()
 
@@ -67,17 +72,40 @@ class Memory:
             boards, damage = None, f"{self._path}: can't be read ({error.strerror})"
         if damage:
             log.error("%s", damage)
-        if boards is not None or not damage:
+        if boards is None and damage:
+            reason = f"{self._path.name} was damaged ({_utc(time.time())})"
+        elif self._behind.exists():
+            reason = (
+                f"a stop could not be written to {self._path.name} ({_utc(self._behind.stat().st_mtime)})"
+            )
+        else:
             return boards or {}
-        when = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime())
-        reason = f"{self._path.name} was damaged ({when}): nobody knows whether it was stopped"
         log.error("all boards count as stopped until they are re-armed")
-        in_doubt = {ANY: Known(latched=True, reason=reason)}
+        unknown = Known(latched=True, reason=f"{reason}: nobody knows whether it was stopped")
+        in_doubt = {
+            uid: known if known.latched else msgspec.structs.replace(unknown, name=known.name)
+            for uid, known in (boards or {}).items()
+        } | {ANY: unknown}
         self._save(in_doubt)
         return in_doubt
 
     def _save(self, boards: dict[str, Known]) -> None:
         try:
             kept.save(self._path, boards)
+            self._behind.unlink(missing_ok=True)
         except OSError as error:
             log.error("%s: not written (%s)", self._path, error.strerror)
+            if any(known.latched for known in boards.values()):
+                self._fall_behind()
+
+    def _fall_behind(self) -> None:
+        """Note at least that a stop may be missing."""
+        try:
+            self._behind.touch(mode=0o600)
+            kept.sync_folder(self._behind.parent)
+        except OSError as error:
+            log.error("%s: not written either (%s); a restart forgets stops", self._behind, error.strerror)
+
+
+def _utc(seconds: float) -> str:
+    return time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(seconds))
