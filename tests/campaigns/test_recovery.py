@@ -228,7 +228,7 @@ async def confirmed_stop(rig: Rig) -> None:
     async with asyncio.timeout(WAIT_S):
         while True:
             with suppress(ServiceError):
-                if [each.confirmed for each in await stop_door.stop(rig.state, "bot", "alice")] == [True]:
+                if [each.confirmed for each in await stop_door.stop(rig.state, ("bot",), "alice")] == [True]:
                     return
             await asyncio.sleep(0.01)
 

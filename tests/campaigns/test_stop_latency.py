@@ -126,7 +126,7 @@ async def _stop(rig: Rig, desk: Desk, *, at_gateway: bool) -> None:
     if at_gateway:
         desk.send(op="stop", robot="bot")
     else:
-        await stop_door.stop(rig.state, "bot", "alice")
+        await stop_door.stop(rig.state, ("bot",), "alice")
 
 
 def _refused(desk: Desk, names: Sequence[str]) -> bool:

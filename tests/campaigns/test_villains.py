@@ -111,7 +111,7 @@ async def test_c15_stop_and_leases_hold_while_a_module_holds_the_interpreter(
                 if stops:
                     await asyncio.sleep(0.3)
                     began = time.monotonic()
-                    await stop_door.stop(rig.state, "bot", "alice")
+                    await stop_door.stop(rig.state, ("bot",), "alice")
                 async with asyncio.timeout(HELD_S):
                     while not (off := [each for each in board.outputs if each.at > began]):
                         await asyncio.sleep(0.01)

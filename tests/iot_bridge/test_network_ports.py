@@ -124,7 +124,7 @@ async def test_c07_stop_goes_through_the_server(server: Server, state: Path, boa
         await changed(client, api.BoardState.READY)
         moving = asyncio.create_task(command(client, 1, "forward", distance=300, speed=50))
         await asyncio.sleep(0.3)
-        (stopped,) = await stop_door.stop(state, "rover", "alice")
+        (stopped,) = await stop_door.stop(state, ("rover",), "alice")
         assert stopped.confirmed
         await board.until(left=0, right=0)
         assert (await moving).outcome is Outcome.CANCELLED

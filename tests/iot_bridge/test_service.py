@@ -291,11 +291,11 @@ async def test_a_command_that_the_board_never_answers_ends_as_unknown(
 async def test_c07_anybody_may_stop_and_hears_who_confirmed(
     client: LinkClient, board: FakeBoard, state: Path
 ) -> None:
-    (stopped,) = await stop_door.stop(state, "rover", "alice")
+    (stopped,) = await stop_door.stop(state, ("rover",), "alice")
     assert (stopped.board, stopped.confirmed) == ("rover", True)
     assert board.latched
     notice = await event(client, api.StopNotice)
-    assert (notice.by, notice.board) == ("alice", "rover")
+    assert (notice.by, [each.board for each in notice.stopped]) == ("alice", ["rover"])
 
 
 async def test_c07_stop_goes_while_a_full_queue_waits_and_the_gateway_hangs(
@@ -304,7 +304,7 @@ async def test_c07_stop_goes_while_a_full_queue_waits_and_the_gateway_hangs(
     board.hold = True
     for number in range(1, 40):
         client.command(a_command(number, BLINK, ttl_ms=60_000))
-    (stopped,) = await stop_door.stop(state, None, "alice")
+    (stopped,) = await stop_door.stop(state, (), "alice")
     assert stopped.confirmed
 
 
@@ -312,7 +312,7 @@ async def test_c07_an_unconfirmed_stop_is_told_and_goes_on(
     client: LinkClient, board: FakeBoard, state: Path
 ) -> None:
     board.deaf_to_stop = 20
-    (stopped,) = await stop_door.stop(state, None, "alice")
+    (stopped,) = await stop_door.stop(state, (), "alice")
     assert not stopped.confirmed
     await until(lambda: board.latched)
 
@@ -320,7 +320,7 @@ async def test_c07_an_unconfirmed_stop_is_told_and_goes_on(
 async def test_c08_a_stopped_board_takes_queries_but_nothing_that_acts(
     client: LinkClient, board: FakeBoard, state: Path
 ) -> None:
-    await stop_door.stop(state, "rover", "alice")
+    await stop_door.stop(state, ("rover",), "alice")
     for number, index in ((1, FORWARD), (2, BLINK)):
         client.command(a_command(number, index, lease_ms=500))
         result = await event(client, api.Result)
@@ -337,7 +337,7 @@ async def test_c08_a_command_accepted_before_a_stop_dies_even_after_rearming(
     client: LinkClient, board: FakeBoard, state: Path
 ) -> None:
     epoch = (await client._call(api.ListBoards())).boards[0].epoch  # type: ignore[union-attr]
-    await stop_door.stop(state, "rover", "alice")
+    await stop_door.stop(state, ("rover",), "alice")
     await client.rearm("rover", "alice")
     client.command(a_command(1, FORWARD, epoch=epoch, lease_ms=500))
     result = await event(client, api.Result)
@@ -348,7 +348,7 @@ async def test_c08_a_command_accepted_before_a_stop_dies_even_after_rearming(
 async def test_c08_a_reset_of_the_board_does_not_clear_a_stop(
     client: LinkClient, board: FakeBoard, state: Path
 ) -> None:
-    await stop_door.stop(state, "rover", "alice")
+    await stop_door.stop(state, ("rover",), "alice")
     await changed_to(client, api.BoardState.LATCHED)
     board.restart()
     assert not board.latched
@@ -365,7 +365,7 @@ async def test_c08_a_board_that_is_away_is_stopped_as_soon_as_it_is_back(state: 
         await changed(client, api.BoardState.READY)
         board.unplug()
         await event(client, api.BoardChanged, lambda each: each.state is api.BoardState.OFFLINE)
-        (stopped,) = await stop_door.stop(state, "rover", "alice")
+        (stopped,) = await stop_door.stop(state, ("rover",), "alice")
         assert not stopped.confirmed
         client.command(a_command(1, FORWARD, ttl_ms=5000, lease_ms=500))
         assert (await event(client, api.Result)).outcome is Outcome.REJECTED
@@ -378,7 +378,7 @@ async def test_c08_a_board_that_is_away_is_stopped_as_soon_as_it_is_back(state: 
 async def test_c08_a_stop_outlives_the_link_process(state: Path, board: FakeBoard) -> None:
     async with await LinkClient.start(state, [rover(board)]) as client:
         await changed(client, api.BoardState.READY)
-        await stop_door.stop(state, "rover", "alice")
+        await stop_door.stop(state, ("rover",), "alice")
     board.restart()
     async with await LinkClient.start(state, [rover(board)]) as client:
         await changed(client, api.BoardState.LATCHED)
@@ -388,7 +388,7 @@ async def test_c08_a_stop_outlives_the_link_process(state: Path, board: FakeBoar
 async def test_c08_c19_a_stop_outlives_a_damaged_file(state: Path, board: FakeBoard) -> None:
     async with await LinkClient.start(state, [rover(board)]) as first:
         await changed(first, api.BoardState.READY)
-        await stop_door.stop(state, "rover", "alice")
+        await stop_door.stop(state, ("rover",), "alice")
     memory = state / "link" / "boards.json"
     memory.write_bytes(memory.read_bytes()[:-5])
     board.restart()
@@ -403,7 +403,7 @@ async def test_c08_c19_when_nobody_knows_which_boards_were_stopped_all_are_until
 ) -> None:
     async with await LinkClient.start(state, [rover(board)]) as first:
         await changed(first, api.BoardState.READY)
-        await stop_door.stop(state, "rover", "alice")
+        await stop_door.stop(state, ("rover",), "alice")
         await first.rearm("rover", "alice")
     memory = state / "link" / "boards.json"
     for path in (memory, memory.with_name("boards.json.copy")):
@@ -438,7 +438,7 @@ async def test_c08_c18_a_stop_on_a_full_disk_outlives_link_process_and_board(
             client = await LinkClient.start(state, boards)
             await both(client, api.BoardState.READY)
             with full(state):
-                await stop_door.stop(state, "rover", "alice")
+                await stop_door.stop(state, ("rover",), "alice")
                 await until((state / "link" / "boards.json.behind").exists)
                 os.kill(client.pid, signal.SIGKILL)
                 await client.close()
@@ -465,7 +465,7 @@ async def both(client: LinkClient, state: api.BoardState) -> list[api.BoardChang
 
 
 async def test_rearm_needs_a_board_that_agrees(client: LinkClient, board: FakeBoard, state: Path) -> None:
-    await stop_door.stop(state, "rover", "alice")
+    await stop_door.stop(state, ("rover",), "alice")
     board.deny_rearm = True
     with pytest.raises(LinkError, match="did not agree"):
         await client.rearm("rover", "alice")
@@ -484,7 +484,7 @@ async def test_a_board_that_is_not_stopped_needs_no_rearming_not_even_after_a_re
 
 
 async def test_stopping_an_unknown_board_stops_all(client: LinkClient, state: Path) -> None:
-    (stopped,) = await stop_door.stop(state, "nosuch", "alice")
+    (stopped,) = await stop_door.stop(state, ("nosuch",), "alice")
     assert (stopped.board, stopped.confirmed) == ("rover", True)
 
 
@@ -504,7 +504,7 @@ async def test_c09_renewals_are_passed_on_while_a_motion_runs(
     assert renewed() == 0
     client.renew("rover", 1, 500)
     await until(lambda: renewed() == 1)
-    await stop_door.stop(state, "rover", "alice")
+    await stop_door.stop(state, ("rover",), "alice")
     client.renew("rover", 1, 500)
     await client._call(api.ListBoards())
     assert renewed() == 1
