@@ -40,9 +40,9 @@ GATEWAY_TOPICS: Final = Topics(
 """Only the gateway puts anything into an inbox: nothing reaches anybody but through the chain."""
 
 LINK_TOPICS: Final = Topics(
-    publish=("boards/+/rx", "boards/+/state"), subscribe=("boards/+/tx", "boards/+/status")
+    publish=("boards/+/rx", "boards/+/state"), subscribe=("boards/+/tx", "boards/+/status", "chat/+/stop")
 )
-"""Only the process that talks to boards commands them."""
+"""Only the process that talks to boards commands them. It hears stops itself: the gateway may hang."""
 
 
 def user_topics(address: str) -> Topics:

@@ -1,4 +1,4 @@
-"""Stop: recognised before store and chain, and carried straight to the link process.
+"""Stop: carried straight to the link process, before store and chain see anything of it.
 
 Nothing that may be slow or broken stands on this path: no disk, no module, no broker beyond the one
 that brought the word. The door is the link process's socket, the same for the gateway's front-ends
@@ -8,7 +8,6 @@ and for `boardtalk stop` in a process of its own.
 from __future__ import annotations
 
 import asyncio
-import re
 import socket
 from typing import TYPE_CHECKING, Final
 
@@ -18,24 +17,10 @@ from boardtalk.sdk import ServiceError
 from boardtalk.sdk.channel import MAX_LINE_BYTES, Channel
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
-ALL: Final = ""
-"""The target that means every robot."""
 ANSWER_TIMEOUT_S: Final = 2.0
 """Longest wait for the boards' own confirmation; the link process goes on repeating after that."""
-
-_STOP_LINE = re.compile(
-    r"\s*(?:([a-z0-9][a-z0-9_-]{0,31})\s*:)?\s*(?:stop|halt)(\s+all)?\s*[.!]*\s*", re.IGNORECASE
-)
-_WORD = re.compile(r"[^\W_][\w'-]*")
-_STOP_WORDS: Final = frozenset({"stop", "halt"})
-_EVERYBODY: Final = frozenset({"all", "everything", "everybody", "everyone", "robots"})
-_FILLERS: Final = frozenset(
-    "please now it immediately right away at once the robot emergency moving".split()  # noqa: SIM905
-)
-"""What people say around it."""
 
 
 class StopRequest(msgspec.Struct, tag_field="op", tag="stop"):
@@ -63,37 +48,6 @@ class StopAnswer(msgspec.Struct, frozen=True, tag_field="ev", tag="stopped"):
     """What the link process answers."""
 
     stopped: tuple[Stopped, ...]
-
-
-def target(line: str) -> str | None:
-    """Whom a typed line stops: an address, `ALL`, "" for `stop` alone; None: it is no stop word.
-
-    Case and trailing ``!`` don't matter: in an emergency nobody types neatly.
-    """
-    match = _STOP_LINE.fullmatch(line)
-    if match is None:
-        return None
-    address, everything = match.groups()
-    return ALL if everything or not address else address.lower()
-
-
-def meant(text: str, to: str, moves: Callable[[str], bool]) -> str | None:
-    """Whom a text to the robot `to` stops, however it is put: an address or `ALL`; None: it is no stop.
-
-    In doubt it is one: whatever begins with the word, and whatever says no more than that and who,
-    such as ``please stop`` or ``rover, stop!``.
-    """
-    words = _WORD.findall(text.lower())
-    if not _STOP_WORDS.intersection(words):
-        return None
-    others = [word for word in words if word not in _STOP_WORDS | _FILLERS]
-    named = {word for word in others if word in _EVERYBODY or moves(word)}
-    if words[0] not in _STOP_WORDS and named != set(others):
-        return None
-    if not named:
-        return to
-    name = named.pop()
-    return ALL if named or name in _EVERYBODY else name
 
 
 def begin(state: Path, boards: tuple[str, ...], by: str) -> socket.socket:

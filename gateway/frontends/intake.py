@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final, Self
 import structlog
 
 from boardtalk import envelope, stop
-from boardtalk.sdk import SYSTEM, Code, Message, Refused, ServiceError, State, Status
+from boardtalk.sdk import SYSTEM, Code, Message, Refused, ServiceError, State, Status, stopwords
 
 if TYPE_CHECKING:
     import socket
@@ -60,9 +60,9 @@ class Intake:
         """
         if len(payload) <= MAX_STOP_BYTES:
             text = payload.decode("utf-8", "replace")
-            target = stop.target(text)
+            target = stopwords.target(text)
             if target is None and sender not in self._last:
-                target = stop.meant(text, stop.ALL, self._moves)
+                target = stopwords.meant(text, stopwords.ALL, self._moves)
             if target is not None and self._is_stop(target):
                 self._stop_known(sender, target)
                 return
@@ -82,7 +82,7 @@ class Intake:
     def accept(self, message: Message) -> None:
         """Take a message that has been read already."""
         if len(message.body) <= MAX_STOP_BYTES and self._is_stop(message.to):
-            target = stop.meant(message.body, message.to, self._moves)
+            target = stopwords.meant(message.body, message.to, self._moves)
             if target is not None:
                 self._start_stop(message.with_(to=target or SYSTEM))
                 return
@@ -95,28 +95,30 @@ class Intake:
         """Stop if a payload that is no message, or may not be one, is plainly a stop; whether it is."""
         text, to = envelope.gist(payload)
         if not to and payload.lstrip()[:1] != b"{":
-            to = stop.ALL if stop.target(text) is not None else self._last.get(sender, stop.ALL)
+            to = (
+                stopwords.ALL if stopwords.target(text) is not None else self._last.get(sender, stopwords.ALL)
+            )
         if not text or len(text) > MAX_STOP_BYTES or not self._is_stop(to):
             return False
-        target = stop.meant(text, to, self._moves)
+        target = stopwords.meant(text, to, self._moves)
         if target is not None:
             self._stop_known(sender, target, envelope.claimed_id(payload))
         return target is not None
 
     def stop(self, sender: str, payload: bytes) -> None:
         """Take a payload of the stop lane: whatever it says, it stops; a robot in it narrows that down."""
-        target = stop.target(payload.decode("utf-8", "replace"))
+        target = stopwords.target(payload.decode("utf-8", "replace"))
         if target is None and payload.lstrip()[:1] == b"{":
             target = self._named(sender, payload)
-        self._stop_known(sender, target or stop.ALL, envelope.claimed_id(payload))
+        self._stop_known(sender, target or stopwords.ALL, envelope.claimed_id(payload))
 
     def _named(self, sender: str, payload: bytes) -> str:
         """The robot that an envelope of the stop lane is for; `ALL` if it can't be read."""
         try:
             message = envelope.read(payload, sender, None)
         except Refused:
-            return stop.ALL
-        meant = stop.meant(message.body[:MAX_STOP_BYTES], message.to, self._moves)
+            return stopwords.ALL
+        meant = stopwords.meant(message.body[:MAX_STOP_BYTES], message.to, self._moves)
         return message.to if meant is None else meant
 
     def _stop_known(self, sender: str, target: str, message_id: str = "") -> None:

@@ -15,11 +15,10 @@ from prompt_toolkit.input.vt100 import Vt100Input
 from prompt_toolkit.patch_stdout import patch_stdout
 from prompt_toolkit.styles import Style
 
-from boardtalk import stop
 from boardtalk.events import Delivery, Event, Presence, Update
 from boardtalk.frontends import control
 from boardtalk.frontends.client import Denied, GatewayClient, NoGateway
-from boardtalk.sdk import SYSTEM, Contact, Kind, State
+from boardtalk.sdk import SYSTEM, Contact, Kind, State, stopwords
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Iterable
@@ -123,7 +122,7 @@ class Chat:
         return FormattedText([("class:who", self.talking_to), ("", "> ")])
 
     async def _take(self, line: str) -> None:
-        robot = stop.target(line)
+        robot = stopwords.target(line)
         if robot is not None:
             self._client.stop(robot)
         elif line.startswith("/"):

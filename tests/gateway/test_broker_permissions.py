@@ -64,7 +64,8 @@ def test_each_login_has_its_own_topics_and_no_others(users: dict[str, str]) -> N
             rights[name].append(rest)
     assert list(rights) == ["_gateway", "_link", *users]
     assert rights["_link"] == [
-        "write boards/+/rx", "write boards/+/state", "read boards/+/tx", "read boards/+/status"
+        "write boards/+/rx", "write boards/+/state",
+        "read boards/+/tx", "read boards/+/status", "read chat/+/stop",
     ]  # fmt: skip
     for user in users:
         own = [right for right in rights[user] if right.startswith(("write ", "read chat/"))]

@@ -6,26 +6,26 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from boardtalk import stop
+from boardtalk.sdk import stopwords
 
 
 @pytest.mark.parametrize(
     "line", ["stop", "stop all", "STOP", " stop ", "stop!", "Stop all!!!", "rover: stop all", "Halt!"]
 )
 def test_stop_without_a_robot_stops_all(line: str) -> None:
-    assert stop.target(line) == stop.ALL
+    assert stopwords.target(line) == stopwords.ALL
 
 
 @pytest.mark.parametrize("line", ["rover: stop", "rover:stop", "Rover: STOP!", "  rover :  stop"])
 def test_stop_to_a_robot_names_it(line: str) -> None:
-    assert stop.target(line) == "rover"
+    assert stopwords.target(line) == "rover"
 
 
 @pytest.mark.parametrize(
     "line", ["", "stopp", "don't stop", "stop it", "rover: stop 5", "rover: forward 20", "stop:"]
 )
 def test_other_lines_are_no_stop_words(line: str) -> None:
-    assert stop.target(line) is None
+    assert stopwords.target(line) is None
 
 
 ROBOTS = {"rover", "arm"}
@@ -43,21 +43,25 @@ ROBOTS = {"rover", "arm"}
         ("rover, stop it now", "rover"),
         ("stop the arm", "arm"),
         ("STOP ARM PLEASE", "arm"),
-        ("stop all", stop.ALL),
-        ("everything stop", stop.ALL),
-        ("stop rover and arm", stop.ALL),
+        ("stop all", stopwords.ALL),
+        ("everything stop", stopwords.ALL),
+        ("stop rover and arm", stopwords.ALL),
     ],
 )
 def test_said_to_a_robot_a_stop_may_be_put_in_many_ways(text: str, target: str) -> None:
-    assert stop.meant(text, "rover", ROBOTS.__contains__) == target
+    assert stopwords.meant(text, "rover", ROBOTS.__contains__) == target
 
 
 @pytest.mark.parametrize("text", ["", "forward 20", "don't stop", "say stop", "nonstop", "belt stop"])
 def test_other_texts_to_a_robot_stop_nothing(text: str) -> None:
-    assert stop.meant(text, "rover", ROBOTS.__contains__) is None
+    assert stopwords.meant(text, "rover", ROBOTS.__contains__) is None
 
 
 @given(st.text(max_size=80))
 def test_any_text_text_is_looked_at_without_harm(line: str) -> None:
-    target = stop.target(line)
+    target = stopwords.target(line)
     assert target is None or "stop" in line.lower() or "halt" in line.lower()
+
+
+def test_a_long_line_is_no_stop_and_is_not_looked_through() -> None:
+    assert stopwords.target(" " * 1_000_000 + "stop") is None

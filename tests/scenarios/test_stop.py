@@ -95,6 +95,30 @@ def test_c07_stop_works_while_the_gateway_hangs(demo: Gateway, alice: Person) ->
     assert "rearm" in alice.do("forward 1").body, "it is latched: the stop reached the board"
 
 
+@pytest.mark.parametrize(
+    "payload", ["rover: stop", {"to": "rover", "body": "stop"}, "stop", "crew: stop", "no sense at all"]
+)
+def test_c07_stop_over_mqtt_works_while_the_gateway_hangs(
+    demo: Gateway, alice: Person, payload: str | dict[str, str]
+) -> None:
+    motion = alice.begin("forward 500")
+    demo.signal(GATEWAY, signal.SIGSTOP)
+    try:
+        alice.say(payload, topic="stop")
+        latched(demo)
+    finally:
+        demo.signal(GATEWAY, signal.SIGCONT)
+    assert alice.outcome(motion).state != "done"
+    assert alice.do("rearm").state == "done"
+
+
+def latched(demo: Gateway) -> None:
+    """Wait until the link process says so; the gateway is not asked."""
+    deadline = time.monotonic() + 5
+    while demo.board("rover")["state"] != "latched":
+        assert time.monotonic() < deadline
+
+
 SPINNER = """
 from boardtalk.sdk import PASS, Message, Module, Verdict
 
@@ -115,6 +139,8 @@ def test_c15_stop_works_while_a_module_holds_the_gateway(own_demo: Gateway, join
     alice.say("alice: spin")
     with pytest.raises(subprocess.TimeoutExpired):
         own_demo.cli("history", within=3)
+    alice.say("rover: stop", topic="stop")
+    latched(own_demo)
     [stopped] = own_demo.cli("stop", "--json").rows
     assert (stopped["board"], stopped["confirmed"]) == ("rover", True)
     own_demo.kill()

@@ -15,22 +15,19 @@ import msgspec
 from boardtalk.modules.iot_bridge.errors import PortMissing
 from boardtalk.modules.iot_bridge.link.framing import MAX_PIECE_BYTES, stuff, unstuff
 from boardtalk.modules.iot_bridge.service import api
+from boardtalk.modules.iot_bridge.service.upkeep import MQTT, Upkeep
 from boardtalk.modules.iot_bridge.transports.pace import Pace
 from boardtalk.sdk.mqtt import packets
-from boardtalk.sdk.mqtt.connection import Connection, open_connection
-from boardtalk.sdk.mqtt.endpoint import BrokerError, boards_endpoint
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
     from types import TracebackType
 
-MQTT: Final = "mqtt"
-"""What a configuration calls this kind of port."""
+    from boardtalk.sdk.mqtt.connection import Connection
+
 SUBSCRIPTIONS: Final = (("boards/+/status", 1), ("boards/+/tx", 0))
 ONLINE: Final = b"online"
-BACKOFF_S: Final = (0.1, 0.2, 0.5, 1.0)
-"""Pauses between attempts to reach the broker."""
 BAUD: Final = 1_000_000
 """What Wi-Fi and a board are taken to carry."""
 READ_BYTES: Final = 1024
@@ -39,12 +36,11 @@ UNREAD_BYTES: Final = 1 << 15
 MAX_NAMES: Final = 1000
 """Boards that are known by their last will; a broker that anybody may log in at could name any number."""
 AWAY: Final = "no link process: nobody knows how it is"
-NO_BROKER: Final = "there is no broker: write a block `broker { }`"
 
 log = logging.getLogger(__name__)
 
 
-class Broker:
+class Broker(Upkeep):
     """The connection, kept up while `run` runs.
 
     Args:
@@ -52,39 +48,14 @@ class Broker:
     """
 
     def __init__(self, state: Path) -> None:
-        self.reason = NO_BROKER
-        """Why there is no connection."""
+        super().__init__(state, "link", SUBSCRIPTIONS)
         self.connection: Connection | None = None
-        self._state = state
         self._online: dict[str, asyncio.Event] = {}
         """By name, whether a board is logged in."""
         self._ports: dict[str, MqttPort] = {}
         self._shown: dict[str, bytes] = {}
         """What everybody may read of each board."""
         self._packet_id = 0
-
-    async def run(self) -> None:
-        """Stay connected until cancelled."""
-        failures = 0
-        while True:
-            endpoint = boards_endpoint(self._state)
-            if endpoint is None:
-                reason = NO_BROKER
-            else:
-                try:
-                    connection = await open_connection(endpoint, "link", SUBSCRIPTIONS)
-                    failures = 0
-                    await self._serve(connection)
-                except (OSError, TimeoutError, BrokerError) as error:
-                    reason = f"the broker at {endpoint} is not reached: {error or 'no answer'}"
-                except Exception as error:  # boards at other ports go on, whatever a broker says
-                    log.exception("broker")
-                    reason = f"{MQTT}: a fault in the gateway: {error!r}"
-            if reason != self.reason:
-                log.warning("%s", reason)
-            self.reason = reason
-            await asyncio.sleep(BACKOFF_S[min(failures, len(BACKOFF_S) - 1)])
-            failures += 1
 
     def port(self, name: str) -> MqttPort:
         """The transport to a board; unopened, for one use."""

@@ -14,10 +14,10 @@ from boardtalk.modules.iot_bridge.cache import DictionaryCache
 from boardtalk.modules.iot_bridge.errors import LinkError, WrongBoard
 from boardtalk.modules.iot_bridge.service import api
 from boardtalk.modules.iot_bridge.service.board import STOP_ANSWER_S, Board
-from boardtalk.modules.iot_bridge.service.broker import MQTT, Broker
 from boardtalk.modules.iot_bridge.service.memory import Memory
 from boardtalk.modules.iot_bridge.service.slot import Slot
 from boardtalk.modules.iot_bridge.service.tap import Taps
+from boardtalk.modules.iot_bridge.service.upkeep import MQTT
 from boardtalk.modules.iot_bridge.transports import discovery
 from boardtalk.modules.iot_bridge.transports.ports import transport
 from boardtalk.modules.iot_bridge.transports.serial import SerialPort
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from boardtalk.modules.iot_bridge.device import Device
     from boardtalk.modules.iot_bridge.feed import Feed
+    from boardtalk.modules.iot_bridge.service.broker import Broker
 
 AUTO: Final = "auto"
 
@@ -59,6 +60,9 @@ class Fleet:
         self._adopt_all = False
         self._usb: frozenset[discovery.UsbId] = frozenset()
         self._watcher: asyncio.Task[None] | None = None
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._boards
 
     def __getitem__(self, name: str) -> Board:
         """A board by its address. Raises LinkError if there is none."""
@@ -264,9 +268,12 @@ class Fleet:
 
         All are told before the first answer is waited for.
         """
+        return tuple(await asyncio.gather(*(_answer(*each) for each in self.begin_stop(wanted))))
+
+    def begin_stop(self, wanted: tuple[str, ...]) -> list[tuple[str, asyncio.Task[bool] | None]]:
+        """`stop` for who does not wait for the confirmations, of which the tasks tell."""
         names = wanted if wanted and self._boards.keys() >= set(wanted) else tuple(self._boards)
-        stopping = [(each, self._boards[each].stop()) for each in names]
-        return tuple(await asyncio.gather(*(_answer(each, task) for each, task in stopping)))
+        return [(each, self._boards[each].stop()) for each in names]
 
 
 async def _answer(name: str, stopping: asyncio.Task[bool] | None) -> api.BoardStopped:

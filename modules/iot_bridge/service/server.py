@@ -18,6 +18,7 @@ from boardtalk.modules.iot_bridge.frames import Outcome
 from boardtalk.modules.iot_bridge.service import api
 from boardtalk.modules.iot_bridge.service.broker import Broker
 from boardtalk.modules.iot_bridge.service.fleet import Fleet
+from boardtalk.modules.iot_bridge.service.stop_lane import StopLane
 from boardtalk.sdk import ServiceError
 from boardtalk.sdk.channel import MAX_LINE_BYTES, Channel
 
@@ -82,6 +83,8 @@ class Service:
                     self._fleet = Fleet(self._state / "link", self._feed, tasks, self._broker)
                     tasks.create_task(self._pump(), name="events to the gateway")
                     tasks.create_task(self._broker.run(), name="broker")
+                    self._lane = StopLane(self._state, self._fleet)
+                    tasks.create_task(self._lane.run(), name="stops by MQTT")
                     server = await _listen(self._state / api.SOCKET, self._accept)
                     try:
                         log.info("link process %d listens", os.getpid())
@@ -194,6 +197,7 @@ class Service:
             slot.take_back()
 
     async def _stop(self, channel: Connection, request: api.Stop) -> api.Stopped:
+        self._lane.heard(request.by)
         stopped = await self._fleet.stop(request.boards)
         log.info("%s stopped by %s: %s", ", ".join(request.boards) or "all", request.by, stopped)
         if channel is not self._gateway:
