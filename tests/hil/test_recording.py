@@ -23,6 +23,7 @@ from boardtalk.hil.record.entries import (
     read,
 )
 from boardtalk.hil.record.player import play
+from boardtalk.modules.iot_bridge.frames import Outcome
 from boardtalk.modules.iot_bridge.service import api
 from boardtalk.witness import Drew, Passed, Said, public_url
 from tests.scenarios import rig
@@ -143,8 +144,8 @@ def _six_instead_of_five(entry: AnyEntry) -> AnyEntry:
 def test_a_board_that_answered_something_else_is_noticed(entries: list[AnyEntry]) -> None:
     def failed(entry: AnyEntry) -> AnyEntry:
         match entry:
-            case Link(api.Heard(event=api.Result(outcome=api.Outcome.DONE) as result) as heard):
-                event = msgspec.structs.replace(result, outcome=api.Outcome.FAILED, detail="stalled")
+            case Link(api.Heard(event=api.Result(outcome=Outcome.DONE) as result) as heard):
+                event = msgspec.structs.replace(result, outcome=Outcome.FAILED, detail="stalled")
                 return Link(msgspec.structs.replace(heard, event=event))
         return entry
 
