@@ -4,17 +4,33 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 from cyclopts.validators import Number
 from rich.console import Console
 
 from boardtalk.hil.record.capture import Capture
-from boardtalk.hil.record.entries import encode, open_for_writing, read, summary
+from boardtalk.hil.record.entries import (
+    AnyEntry,
+    Gateway,
+    Head,
+    Link,
+    RecordingError,
+    encode,
+    open_for_writing,
+    read,
+    summary,
+    writing,
+)
 from boardtalk.sdk.folders import running_folder
 from boardtalk.sdk.options import StateFolder
+
+if TYPE_CHECKING:
+    from boardtalk.hil.record.compare import Divergence
+    from boardtalk.hil.record.stage import Board
 
 errors = Console(stderr=True, highlight=False)
 
@@ -37,7 +53,7 @@ def record(
         seconds: end after so long.
     """
     with open_for_writing(file) as stream:
-        capture = Capture(state or running_folder(), stream)
+        capture = Capture(state or running_folder(), writing(stream))
         errors.print(f"recording to {file}; Ctrl-C ends it", markup=False)
         with suppress(KeyboardInterrupt, TimeoutError):
             asyncio.run(_run(capture, seconds))
@@ -45,37 +61,98 @@ def record(
     return 0
 
 
-def replay(file: Path, /, *, write: Path | None = None, make_test: Path | None = None) -> int:
+def replay(
+    file: Path,
+    /,
+    *,
+    write: Path | None = None,
+    make_test: Path | None = None,
+    against: str = "",
+    firmware: Path | None = None,
+    robot: str = "",
+    speed: Annotated[float, Parameter(validator=Number(gt=0))] = 1.0,
+    tolerance: Annotated[float, Parameter(validator=Number(gte=0))] = 0.1,
+    yes: Annotated[bool, Parameter(negative="")] = False,
+) -> int:
     """Play a recording to the gateway's code as it is now, and say where it first does something else.
 
     People, boards, times and answers from outside are those of the recording; the clock is virtual, so that
-    an hour takes seconds.
+    an hour takes seconds. With `--against` people say to a board, in real time, what they said to the robot,
+    and what becomes of it is compared.
 
     Example: boardtalk replay night.jsonl.gz
+
+    Example: boardtalk replay night.jsonl.gz --against emulated --firmware robot
 
     Args:
         file: made by `boardtalk record`.
         write: put what happens now into this file, a recording too.
         make_test: write this test of pytest, which plays it, and put a copy of it beside.
+        against: `emulated`, or the port of a real board: /dev/ttyACM0, tcp://HOST:PORT, rfc2217://HOST:PORT.
+        firmware: a folder with the program of the emulated board; default: the rover that comes with it.
+        robot: whose part the board has, if several are in the recording.
+        speed: how much faster pauses pass in which nothing is under way.
+        tolerance: how much measured numbers may differ, as a fraction.
+        yes: the real board may be told what can hurt somebody.
     """
-    from boardtalk.hil.record.compare import divergence  # noqa: PLC0415 - half a gateway; not to record
+    entries = list(read(file))
+    if against:
+        if make_test is not None:
+            raise RecordingError("--make-test makes tests without boards: leave out --against")
+        from boardtalk.hil.record.stage import Board  # noqa: PLC0415 - half a gateway; not to record
+
+        board = Board(port=against, firmware=firmware)
+        return _play_against(
+            entries, board, write, robot=robot, speed=speed, tolerance=tolerance, may_move=yes
+        )
+    if firmware or robot or yes:
+        raise RecordingError("--firmware, --robot and --yes go with --against")
+    from boardtalk.hil.record.compare import divergence  # noqa: PLC0415
     from boardtalk.hil.record.player import play  # noqa: PLC0415
     from boardtalk.hil.record.regression import write_test  # noqa: PLC0415
 
-    entries = list(read(file))
     now = play(entries)
     if make_test is not None:
         write_test(make_test, file)
         errors.print(f"{make_test} plays it from now on", markup=False)
-    if write is not None:
-        with open_for_writing(write) as stream:
-            for entry in now:
-                stream.write(encode(entry))
-    found = divergence(entries, now)
+    _write(write, now)
+    return _tell(divergence(entries, now), f"as recorded: {summary(now)}")
+
+
+def _play_against(entries: list[AnyEntry], board: Board, write: Path | None, **options: Any) -> int:
+    from rich.progress import Progress  # noqa: PLC0415 - not to record
+
+    from boardtalk.cli.common import await_  # noqa: PLC0415
+    from boardtalk.hil.record.against import play_against  # noqa: PLC0415
+
+    last = max((entry.at for entry in entries if isinstance(entry, Gateway | Link)), default=0.0)
+    began = next(entry.clock for entry in entries if isinstance(entry, Head))
+    with Progress(console=errors, transient=True, disable=not errors.is_terminal) as progress:
+        bar = progress.add_task("playing", total=last - began)
+        passed = partial(progress.update, bar)
+        played = await_(
+            play_against(entries, board, passed=lambda seconds: passed(completed=seconds), **options)
+        )
+    _write(write, played.entries)
+    if played.left_out:
+        what = "left out, because modules had changed them or not let them through"
+        errors.print(f"{played.left_out} messages are {what}", markup=False)
+    return _tell(played.divergence, f"as recorded: {played.said} messages to the robot")
+
+
+def _write(path: Path | None, entries: list[AnyEntry]) -> None:
+    if path is None:
+        return
+    with open_for_writing(path) as stream:
+        for entry in entries:
+            stream.write(encode(entry))
+
+
+def _tell(found: Divergence | None, good: str) -> int:
     if found is not None:
         Console(highlight=False, soft_wrap=True).print(f"not as recorded, {found}", markup=False)
         return 1
-    Console(highlight=False).print(f"as recorded: {summary(now)}", markup=False)
+    Console(highlight=False).print(good, markup=False)
     return 0
 
 
