@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 PATIENCE_S: Final = 15.0
 """How much longer than then something may take."""
 POLL_S: Final = 0.01
+THINKS_S: Final = 0.1
+"""Kept free before each step for comparing what has ended."""
 SETTLE_S: Final = 0.2
 """How long after the end of a message all that belongs to it has been recorded."""
 
@@ -86,9 +88,11 @@ class Actors:
                 unsure.append((_clock(), step.say))
             else:
                 gap = step.at - before
-                await asyncio.sleep(gap if self.under_way else gap / self._speed)
+                due = _clock() + (gap if self.under_way else gap / self._speed)
+                await asyncio.sleep(due - _clock() - THINKS_S)
                 if found := self._judge(unsure, meaning):
                     return found
+                await asyncio.sleep(due - _clock())
                 await self._do(step)
             before = step.at
         await asyncio.sleep(SETTLE_S)
@@ -113,7 +117,7 @@ class Actors:
         with suppress(TimeoutError):
             async with asyncio.timeout(step.at - say.at + PATIENCE_S):
                 while True:
-                    if self._now.ended((say.message.sender, self.names[say.key])):
+                    if self._now.has_ended((say.message.sender, self.names[say.key])):
                         break
                     await asyncio.sleep(POLL_S)
         self.under_way.discard(say.key)

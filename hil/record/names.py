@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from boardtalk.hil.record import entries
@@ -31,7 +32,7 @@ class Names:
         match entry:
             case entries.Dictionary(hash_, text):
                 try:
-                    self._dictionaries[hash_] = parse(text.encode())
+                    self._dictionaries[hash_] = _parse(text)
                 except DictionaryError:
                     return
             case Link(api.Heard(event=api.BoardChanged(name=name, dictionary=hash_))) if hash_:
@@ -64,6 +65,12 @@ class Names:
         if known is None:
             raise DictionaryError(f"the dictionary of {board} is not in the recording")
         return known
+
+
+@lru_cache(maxsize=16)
+def _parse(text: str) -> Dictionary:
+    """The same for the same text: how its values are packed is compiled once, which takes a while."""
+    return parse(text.encode())
 
 
 def _words(name: str, values: dict[str, Any], specs: tuple[Value, ...]) -> str:

@@ -80,9 +80,13 @@ class Outcomes:
             case Link(api.Heard(at=at, event=event)):
                 self._heard(at, event)
 
+    def has_ended(self, key: Key) -> bool:
+        """Whether a message has, and its answer has come."""
+        return key in self._ended and key in self._answers
+
     def ended(self, key: Key) -> Outcome | None:
         """How a message ended; None: it has not, or its answer has not come."""
-        if key not in self._ended or key not in self._answers:
+        if not self.has_ended(key):
             return None
         at, status = self._ended[key]
         id_ = self.passed[key].row & ID_MASK if key in self.passed else 0
