@@ -6,7 +6,7 @@ import asyncio
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 from cyclopts import Parameter
 from cyclopts.validators import Number
@@ -32,6 +32,9 @@ if TYPE_CHECKING:
     from boardtalk.hil.record.compare import Divergence
     from boardtalk.hil.record.stage import Board
 
+BEGINS_S: Final = 2.0
+"""A gateway whose link process does not show up for so long is recorded without it."""
+
 errors = Console(stderr=True, highlight=False)
 
 
@@ -54,9 +57,8 @@ def record(
     """
     with open_for_writing(file) as stream:
         capture = Capture(state or running_folder(), writing(stream))
-        errors.print(f"recording to {file}; Ctrl-C ends it", markup=False)
         with suppress(KeyboardInterrupt, TimeoutError):
-            asyncio.run(_run(capture, seconds))
+            asyncio.run(_run(capture, file, seconds))
     errors.print(f"{capture.entries} entries: {file.stat().st_size:,} bytes", markup=False)
     return 0
 
@@ -156,6 +158,12 @@ def _tell(found: Divergence | None, good: str) -> int:
     return 0
 
 
-async def _run(capture: Capture, seconds: float | None) -> None:
+async def _run(capture: Capture, file: Path, seconds: float | None) -> None:
     async with asyncio.timeout(seconds):
-        await capture.run()
+        running = asyncio.create_task(capture.run(), name="recorder")
+        complete = asyncio.create_task(capture.complete.wait(), name="recording")
+        await asyncio.wait({running, complete}, timeout=BEGINS_S, return_when=asyncio.FIRST_COMPLETED)
+        complete.cancel()
+        if not running.done():
+            errors.print(f"recording to {file}; Ctrl-C ends it", markup=False)
+        await running

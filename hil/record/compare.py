@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from itertools import zip_longest
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from boardtalk.events import CallUpdate, Delivery, Presence, Update
 from boardtalk.hil.record.entries import AnyEntry, Gateway, Head, Link
@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from boardtalk.sdk import Message, Status
+
+
+RAGGED_S: Final = 0.1
+"""Of what happens at a recording's very end, gateway and link process may not have told all."""
 
 
 class Fact(NamedTuple):
@@ -52,10 +56,19 @@ def divergence(recorded: Iterable[AnyEntry], now: Iterable[AnyEntry]) -> Diverge
     """The first difference between what was and what is; None: they say the same."""
     then, later = list(recorded), list(now)
     began = next((entry.clock for entry in then if isinstance(entry, Head)), 0.0)
+    ended = max((entry.at for entry in then if isinstance(entry, Gateway | Link)), default=began)
     names = Names(then)
     old, new = _sequences(then, names), _sequences(later, names)
+    for facts in new.values():
+        _cut(facts, ended - RAGGED_S, old)
     found = [each for key in old.keys() | new.keys() if (each := _first(key, old[key], new[key], began))]
     return min(found, default=None)
+
+
+def _cut(facts: list[Fact], ended: float, old: dict[str, list[Fact]]) -> None:
+    """Leave out what is not in the recording because that had ended."""
+    while facts and facts[-1].at > ended and len(facts) > len(old.get(facts[-1].sequence, ())):
+        facts.pop()
 
 
 def _first(where: str, recorded: list[Fact], now: list[Fact], began: float) -> Divergence | None:
@@ -96,8 +109,7 @@ def _told(at: float, event: Any) -> Iterator[Fact]:
             yield Fact(f"inbox of {recipient}, from {message.sender}{answer}", at, _said(message, status))
         case Update(recipient, message_id, to, status):
             detail = f" ({status.detail})" if status.detail else ""
-            said = f"message {message_id} to {to}: {status.state}{detail}"
-            yield Fact(f"statuses for {recipient}, of messages to {to}", at, said)
+            yield Fact(f"statuses for {recipient}, of message {message_id} to {to}", at, status.state + detail)
         case Presence(address, online, state):
             yield Fact(f"presence of {address}", at, f"{'online' if online else 'offline'} {state}".strip())
         case CallUpdate(recipient, _, to, state, reason):
