@@ -102,7 +102,7 @@ class Actors:
         """Leave nothing that moves; if nobody can be reached, its leases end."""
         if self.under_way:
             with suppress(ServiceError):
-                await stopping.stop(self._folder, robot, "replay")
+                await stopping.stop(self._folder, (robot,), "replay")
 
     def _judge(self, unsure: list[tuple[float, Say]], meaning: Meaning) -> Divergence | None:
         """The first divergence of what ended some time ago, which is no longer unsure then."""
@@ -130,7 +130,7 @@ class Actors:
                 self._clients[message.sender].send(message.with_(id=self.names[key]))
             case Stop(_, by):
                 with suppress(ServiceError):
-                    await stopping.stop(self._folder, self._now.robot, by)
+                    await stopping.stop(self._folder, (self._now.robot,), by)
             case Ring(_, call):
                 with suppress(Denied):
                     opened = await self._clients[call.sender].ask(

@@ -109,7 +109,9 @@ def _told(at: float, event: Any) -> Iterator[Fact]:
             yield Fact(f"inbox of {recipient}, from {message.sender}{answer}", at, _said(message, status))
         case Update(recipient, message_id, to, status):
             detail = f" ({status.detail})" if status.detail else ""
-            yield Fact(f"statuses for {recipient}, of message {message_id} to {to}", at, status.state + detail)
+            yield Fact(
+                f"statuses for {recipient}, of message {message_id} to {to}", at, status.state + detail
+            )
         case Presence(address, online, state):
             yield Fact(f"presence of {address}", at, f"{'online' if online else 'offline'} {state}".strip())
         case CallUpdate(recipient, _, to, state, reason):

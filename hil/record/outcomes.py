@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 ID_MASK: Final = 0xFFFF_FFFF
 """A command's id is its message's row, as far as it fits."""
+STOP: Final = "~0"
+"""A stop's name, which is in no ledger."""
 Key = tuple[str, str]
 """A message: who sent it, and by which name statuses come."""
 
@@ -106,7 +108,7 @@ class Outcomes:
     def _told(self, at: float, event: Any) -> None:
         match event:
             case Update(sender, name, to, status) if to == self.robot and status.state.terminal:
-                if (sender, name) not in self._ended and name.startswith("~"):
+                if (sender, name) not in self._ended and name.startswith("~") and name != STOP:
                     self._nameless[sender].append((sender, name))
                 self._ended.setdefault((sender, name), (at, status))
             case Delivery(recipient, message, _, status) if status is not None:
@@ -121,7 +123,7 @@ class Outcomes:
         match event:
             case api.Result(board=self.robot):
                 self._results.setdefault(event.id, event)
-            case api.StopNotice(board=board) if board in (None, self.robot):
+            case api.StopNotice(stopped=stopped) if self.robot in [each.board for each in stopped]:
                 self.stops.append((at, event))
             case api.Report(board=self.robot):
                 self._reported(at, event)

@@ -105,7 +105,7 @@ async def set_back(folder: Path, robot: str, *, latched: bool) -> None:
     if await _state(folder, robot) is wanted:
         return
     if latched:
-        await stopping.stop(folder, robot, DIRECTOR)
+        await stopping.stop(folder, (robot,), DIRECTOR)
         return
     try:
         async with GatewayClient.connect(folder, DIRECTOR) as client, asyncio.timeout(PATIENCE_S):
