@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from boardtalk.hil.firmware import declared
 from boardtalk.hil.record.actors import Actors
-from boardtalk.hil.record.capture import Capture
+from boardtalk.hil.record.capture import captured
 from boardtalk.hil.record.entries import AnyEntry, Head, Link, RecordingError
 from boardtalk.hil.record.meaning import Meaning
 from boardtalk.hil.record.outcomes import Outcomes
@@ -19,12 +18,10 @@ from boardtalk.modules.iot_bridge.service import api
 from boardtalk.modules.iot_bridge.service.client import ask
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
-    from pathlib import Path
+    from collections.abc import Callable
 
     from boardtalk.hil.record.compare import Divergence
 
-LISTENS_S: Final = 10.0
 AFTER_S: Final = 0.5
 """How long it goes on after the last step."""
 
@@ -88,7 +85,7 @@ async def play_against(
         await set_back(folder, robot, latched=_was_latched(entries, robot))
         meaning = Meaning(then, now, head.clock, tolerance)
         began = asyncio.get_running_loop().time()
-        async with _captured(folder, keep), Actors(folder, play.users, now, speed) as actors:
+        async with captured(folder, keep), Actors(folder, play.users, now, speed) as actors:
             try:
                 found = await actors.play(play, meaning, lambda at: passed(at - head.clock))
                 await asyncio.sleep(0 if found else AFTER_S)
@@ -133,17 +130,3 @@ def _require_leave(board: Board, what: list[str]) -> None:
             f"the board at {board.port} would be told: {', '.join(what)}. If that can hurt nobody and "
             "nothing, and somebody is at its switch: --yes"
         )
-
-
-@asynccontextmanager
-async def _captured(folder: Path, keep: Callable[[AnyEntry], None]) -> AsyncIterator[None]:
-    """Record, from now on."""
-    capture = Capture(folder, keep)
-    running = asyncio.create_task(capture.run(), name="recorder")
-    try:
-        async with asyncio.timeout(LISTENS_S):
-            await capture.complete.wait()
-        yield
-    finally:
-        running.cancel()
-        await asyncio.gather(running, return_exceptions=True)

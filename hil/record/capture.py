@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 from boardtalk.frontends import control
@@ -21,11 +22,36 @@ from boardtalk.sdk import ServiceError
 from boardtalk.sdk.channel import Channel
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import AsyncIterator, Callable
     from pathlib import Path
 
+BEGINS_S = 10.0
+"""How long it may take to begin."""
 RETRY_S = 0.2
 """Between attempts to find the link process, which may start again."""
+
+
+@asynccontextmanager
+async def captured(state: Path, keep: Callable[[AnyEntry], object]) -> AsyncIterator[None]:
+    """Record a gateway that has a link process while the context lasts; see `Capture`.
+
+    Raises:
+        ServiceError: there is none.
+    """
+    capture = Capture(state, keep)
+    running = asyncio.create_task(capture.run(), name="recorder")
+    complete = asyncio.create_task(capture.complete.wait(), name="recording")
+    try:
+        await asyncio.wait({running, complete}, timeout=BEGINS_S, return_when=asyncio.FIRST_COMPLETED)
+        if running.done():
+            running.result()
+        if not complete.done():
+            raise ServiceError(f"{state}: gateway or link process does not let itself be recorded")
+        yield
+    finally:
+        running.cancel()
+        complete.cancel()
+        await asyncio.gather(running, complete, return_exceptions=True)
 
 
 class Capture:

@@ -1,4 +1,4 @@
-"""What people said to a robot, said again to a board: the same program does the same, a changed one is told."""
+"""What people said to a robot, said again to a board: a program that does something else is found."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -162,25 +162,25 @@ def test_the_same_program_does_the_same_on_an_emulated_board(recording: Path, tm
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "recorded", "now"),
+    ("edit", "recorded", "now"),
     [
         pytest.param(
-            "return chassis.position()\n\n\n@rover.command",
-            "x, y, heading = chassis.position()\n    return x + 30, y, heading\n\n\n@rover.command",
+            (
+                "return chassis.position()\n\n\n@rover.command",
+                "x, y, heading = chassis.position()\n    return x + 30, y, heading\n\n\n@rover.command",
+            ),
             "forward distance 5 cm, speed 50 %; done: x 5",
             "forward distance 5 cm, speed 50 %; done: x 35",
             id="another answer",
         ),
         pytest.param(
-            "async def forward",
-            "async def ahead",
+            ("async def forward", "async def ahead"),
             "forward distance 5 cm, speed 50 %; done: x 5",
             "rejected: there is no command 'forward'",
             id="a command less",
         ),
         pytest.param(
-            'distance=Arg(int, "cm", 1, 500)',
-            'distance=Arg(int, "cm", 1, 50)',
+            ('distance=Arg(int, "cm", 1, 500)', 'distance=Arg(int, "cm", 1, 50)'),
             "rejected: distance: 900 cm is more than the limit of 500 cm",
             "rejected: distance: 900 cm is more than the limit of 50 cm",
             id="another range",
@@ -188,9 +188,9 @@ def test_the_same_program_does_the_same_on_an_emulated_board(recording: Path, tm
     ],
 )
 def test_what_a_changed_program_does_otherwise_is_told_in_words(
-    recording: Path, rover: Path, old: str, new: str, recorded: str, now: str
+    recording: Path, rover: Path, edit: tuple[str, str], recorded: str, now: str
 ) -> None:
-    changed = change(rover, old, new)
+    changed = change(rover, *edit)
     done = replay(recording, "--against", "emulated", "--firmware", str(changed))
     assert done.code == 1, done.text
     where, then, later = (line.strip() for line in done.out.splitlines())
