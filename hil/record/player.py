@@ -98,9 +98,9 @@ class _Context(ModuleContext):
         super().__init__(*arguments, **more)
         self._draws = draws
 
-    def _saw(self, what: str, value: Any) -> Any:
+    def saw(self, what: str, value: Any) -> Any:
         recorded = self._draws[what]
-        return super()._saw(what, recorded.popleft() if recorded else value)
+        return super().saw(what, recorded.popleft() if recorded else value)
 
     @asynccontextmanager
     async def http(self, url: str, **options: Any) -> AsyncIterator[Any]:
