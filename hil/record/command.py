@@ -99,14 +99,13 @@ def replay(
     """
     entries = list(read(file))
     if against:
-        if make_test is not None:
-            raise RecordingError("--make-test makes tests without boards: leave out --against")
         from boardtalk.hil.record.stage import Board  # noqa: PLC0415 - half a gateway; not to record
 
         board = Board(port=against, firmware=firmware)
-        return _play_against(
-            entries, board, write, robot=robot, speed=speed, tolerance=tolerance, may_move=yes
-        )
+        options = {"robot": robot, "speed": speed, "tolerance": tolerance}
+        if make_test is not None:
+            _make_board_test(make_test, file, board, options)
+        return _play_against(entries, board, write, may_move=yes, **options)
     if firmware or robot or yes:
         raise RecordingError("--firmware, --robot and --yes go with --against")
     from boardtalk.hil.record.compare import divergence  # noqa: PLC0415
@@ -119,6 +118,15 @@ def replay(
         errors.print(f"{make_test} plays it from now on", markup=False)
     _write(write, now)
     return _tell(divergence(entries, now), f"as recorded: {summary(now)}")
+
+
+def _make_board_test(path: Path, recording: Path, board: Board, options: dict[str, Any]) -> None:
+    if board.is_real:
+        raise RecordingError("--make-test makes tests for emulated boards: --against emulated")
+    from boardtalk.hil.record.regression import write_board_test  # noqa: PLC0415 - not to record
+
+    write_board_test(path, recording, board.firmware, **options)
+    errors.print(f"{path} plays it from now on", markup=False)
 
 
 def _play_against(entries: list[AnyEntry], board: Board, write: Path | None, **options: Any) -> int:

@@ -44,7 +44,8 @@ def gateway_conf(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     if "alone" not in request.node.name:
         return ""
     (tmp_path / "dice.py").write_text(textwrap.dedent(DICE))
-    return f"module_folders = {tmp_path}\nmodule dice {{\n  isolate = yes\n}}\nuser bob {{\n}}\nuser carl {{\n}}\n"
+    blocks = "module dice {\n  isolate = yes\n}\nuser bob {\n}\nuser carl {\n}\n"
+    return f"module_folders = {tmp_path}\n{blocks}"
 
 
 def test_what_a_module_in_a_process_alone_saw_of_the_world_is_what_it_sees_again(

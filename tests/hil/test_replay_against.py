@@ -6,6 +6,7 @@ import asyncio
 import shutil
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -223,3 +224,17 @@ def test_what_can_not_be_played_is_refused_by_the_option(
     done = rig.boardtalk("replay", str(recording), *options)
     assert done.code == 2
     assert reason in done.err
+
+
+def test_the_command_makes_a_test_with_an_emulated_board(
+    recording: Path, rover: Path, tmp_path: Path
+) -> None:
+    change(rover, "async def forward", "async def ahead")
+    test = tmp_path / "test_rover.py"
+    done = replay(recording, "--against", "emulated", "--firmware", str(rover), "--make-test", str(test))
+    assert done.code == 1
+    assert 'Path(__file__).parent / "robot"' in test.read_text().replace("'", '"')
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(tmp_path)]
+    ran = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, cwd=tmp_path)
+    assert "1 failed" in ran.stdout, ran.stdout
+    assert "rejected: there is no command 'forward'" in ran.stdout
