@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from boardtalk.hil.plugin.chats import Chat
     from boardtalk.hil.plugin.gateways import Gateway
     from boardtalk.hil.plugin.lines import Line, Pair, TcpLine
-    from boardtalk.hil.plugin.recorder import Recorder
+    from boardtalk.hil.plugin.recorders import Recorder
     from boardtalk.hil.plugin.rig import Rig
     from boardtalk.hil.plugin.story import Story
 
@@ -166,7 +166,7 @@ def recorder(
     _boardtalk_rig: Rig, _boardtalk_story: Story, gateway: Gateway, tmp_path: Path
 ) -> Iterator[Recorder]:
     """Records what happens in the gateway, for `boardtalk replay`."""
-    from boardtalk.hil.plugin.recorder import recording
+    from boardtalk.hil.plugin.recorders import recording
 
     with recording(_boardtalk_rig, gateway, tmp_path) as made:
         _boardtalk_story.recording = made.path

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from boardtalk.hil.plugin.chats import Chat
-from boardtalk.hil.plugin.recorder import Recorder
+from boardtalk.hil.plugin.recorders import Recorder
 from boardtalk.hil.record.entries import Gateway, encode, read
 from boardtalk.hil.record.player import play
 from boardtalk.hil.record.regression import assert_as_recorded
