@@ -56,18 +56,21 @@ class Actors:
         self._stack = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
-        tasks = await self._stack.enter_async_context(asyncio.TaskGroup())
-        for user in self._users:
-            client = await self._stack.enter_async_context(GatewayClient.connect(self._folder, user))
-            self._clients[user] = client
-            listening = tasks.create_task(_listen(client), name=f"{user} listens")
-            self._stack.callback(listening.cancel)
+        try:
+            for user in self._users:
+                client = await self._stack.enter_async_context(GatewayClient.connect(self._folder, user))
+                self._clients[user] = client
+                listening = asyncio.create_task(_listen(client), name=f"{user} listens")
+                self._stack.push_async_callback(_ended, listening)
+        except BaseException:
+            await self._stack.aclose()
+            raise
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await self._stack.__aexit__(kind, error, trace)
+        await self._stack.aclose()
 
     async def play(
         self, script: Script, meaning: Meaning, passed: Callable[[float], object]
@@ -118,9 +121,9 @@ class Actors:
             async with asyncio.timeout(step.at - say.at + PATIENCE_S):
                 while True:
                     if self._now.has_ended((say.message.sender, self.names[say.key])):
-                        break
+                        self.under_way.discard(say.key)
+                        return
                     await asyncio.sleep(POLL_S)
-        self.under_way.discard(say.key)
 
     async def _do(self, step: Step) -> None:
         match step:
@@ -147,6 +150,11 @@ class Actors:
 
 def _clock() -> float:
     return asyncio.get_running_loop().time()
+
+
+async def _ended(listening: asyncio.Task[None]) -> None:
+    listening.cancel()
+    await asyncio.gather(listening, return_exceptions=True)
 
 
 async def _listen(client: GatewayClient) -> None:

@@ -56,7 +56,7 @@ async def play_against(
         robot: whose part it has; "": the only one of the recording, or the one that its program names.
         speed: how much faster pauses pass in which nothing is under way.
         tolerance: of measured numbers, as a fraction.
-        may_move: whether a real one may be told what could hurt somebody.
+        may_move: whether a real one may be told what could hurt somebody, and may be re-armed.
         passed: is told how many seconds of the recording have passed.
 
     Raises:
@@ -82,7 +82,8 @@ async def play_against(
             answer = await ask(folder, api.GetDictionary(board=robot, re=1))
             known = parse(answer.data) if isinstance(answer, api.DictionaryText) else None
             _require_leave(board, moving(play, known))
-        await set_back(folder, robot, latched=_was_latched(entries, robot))
+        else:
+            await set_back(folder, robot, latched=_was_latched(entries, robot))
         meaning = Meaning(then, now, head.clock, tolerance)
         began = asyncio.get_running_loop().time()
         async with captured(folder, keep), Actors(folder, play.users, now, speed) as actors:

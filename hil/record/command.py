@@ -95,7 +95,7 @@ def replay(
         robot: whose part the board has, if several are in the recording.
         speed: how much faster pauses pass in which nothing is under way.
         tolerance: how much measured numbers may differ, as a fraction.
-        yes: the real board may be told what can hurt somebody.
+        yes: the real board may be told what can hurt somebody, and re-armed.
     """
     entries = list(read(file))
     if against:
