@@ -17,7 +17,7 @@ import boardtalk.hil
 from boardtalk.hil.board import EmulatedBoard
 from boardtalk.hil.firmware import example
 from boardtalk.hil.record.compare import divergence
-from boardtalk.hil.record.entries import AnyEntry, Gateway, Link, read
+from boardtalk.hil.record.entries import AnyEntry, Gateway, Link, encode, read
 from boardtalk.hil.record.player import play
 from boardtalk.modules.iot_bridge.service import api
 from boardtalk.witness import Steered, TurnedAway
@@ -135,6 +135,7 @@ def test_what_was_steered_is_steered_again_to_the_byte_and_what_was_turned_away_
     now = play(entries)
     assert divergence(entries, now) is None
     assert set_points(now) == set_points(entries) != []
+    assert [*map(encode, play(entries))] == [*map(encode, now)]
 
 
 def test_another_set_point_is_told_in_words_and_bytes(recording: Path) -> None:
