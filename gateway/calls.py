@@ -12,6 +12,7 @@ import structlog
 
 from boardtalk.events import CallUpdate
 from boardtalk.sdk import CONSUMED, Call, CallState, Code, Refused
+from boardtalk.witness import Called, HungUp, Steered
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -71,7 +72,8 @@ class Calls:
             Refused: nobody has this address, somebody else has a call with it, or a module refuses.
         """
         self._hub.directory.require(to)
-        call = Call(id=secrets.token_hex(6), sender=sender, to=to, control=control)
+        call = Call(id=self._new_id(), sender=sender, to=to, control=control)
+        self._hub.witness.tell(Called, call)
         other = next((line.call.sender for line in self._lines.values() if line.call.to == to), None)
         if other is not None:
             reason = f"{other} controls {to} just now"
@@ -103,6 +105,7 @@ class Calls:
         line = self._lines.get(call_id)
         if line is None or line.holder is not holder or not line.answered_by:
             return
+        self._hub.witness.tell(Steered, call_id, text)
         if len(text) > MAX_SET_POINT_BYTES:
             self.end(call_id, f"a set-point has at most {MAX_SET_POINT_BYTES} characters")
             return
@@ -124,12 +127,20 @@ class Calls:
         """Hang up, as the caller."""
         line = self._lines.get(call_id)
         if line and line.holder is holder:
-            self.end(call_id, f"{line.call.sender} hung up")
+            self._hang_up(line, "hung up")
 
     def leave(self, holder: object) -> None:
         """End the calls of a front-end that is gone."""
         for line in [line for line in self._lines.values() if line.holder is holder]:
-            self.end(line.call.id, f"{line.call.sender} is gone")
+            self._hang_up(line, "is gone")
+
+    def _hang_up(self, line: _Line, how: str) -> None:
+        reason = f"{line.call.sender} {how}"
+        self._hub.witness.tell(HungUp, line.call.id, reason)
+        self.end(line.call.id, reason)
+
+    def _new_id(self) -> str:
+        return secrets.token_hex(6)
 
     async def _answer(self, call: Call) -> str:
         """The module that answers: each may refuse, and one must take it."""

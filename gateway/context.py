@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import asynccontextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 
@@ -11,13 +10,13 @@ import structlog
 from boardtalk.checked import checked, checked_message, checked_row
 from boardtalk.notes import Notes
 from boardtalk.pace import STORED, Pace
-from boardtalk.sdk import Code, Contact, Flag, Message, OutsideError, Refused, Status
-from boardtalk.witness import Drew, public_url
+from boardtalk.sdk import Code, Contact, Flag, Message, Refused, Status
+from boardtalk.witness import Drew
 from boardtalk.work import Work
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import AsyncIterator, Callable, Mapping, MutableMapping
+    from collections.abc import Callable, Mapping, MutableMapping
     from contextlib import AbstractAsyncContextManager
     from pathlib import Path
 
@@ -25,7 +24,7 @@ if TYPE_CHECKING:
     from boardtalk.directory import Directory
     from boardtalk.hub import Hub
     from boardtalk.loader import Instance
-    from boardtalk.sdk import Action, Response, Settings
+    from boardtalk.sdk import Action, Settings
     from boardtalk.users import Audience
 
 T = TypeVar("T")
@@ -79,37 +78,15 @@ class ModuleContext(Work):
         for address in self._hub.directory.owned_by(self.instance):
             self.unregister(address)
 
-    def now(self) -> float:
-        """See the SDK."""
-        return self._saw("now", super().now())
+    @property
+    def watched(self) -> bool:
+        """Whether somebody wants to know what the module sees of the world."""
+        return bool(self._hub.witness)
 
-    def time(self) -> float:
-        """See the SDK."""
-        return self._saw("time", super().time())
-
-    def random(self) -> float:
-        """See the SDK."""
-        return self._saw("random", super().random())
-
-    @asynccontextmanager
-    async def http(self, url: str, **options: Any) -> AsyncIterator[Response]:
-        """See the SDK."""
-        if not self._hub.witness:
-            async with super().http(url, **options) as response:
-                yield response
-            return
-        pieces: list[bytes] = []
-        heard: dict[str, Any] = {"url": public_url(url)}
-        try:
-            async with self._ask(url, options) as response:
-                response.overheard_by(pieces.append)
-                heard |= {"status": response.status, "type": response.headers.get("Content-Type", "")}
-                yield response
-        except OutsideError as error:
-            heard["error"] = str(error)
-            raise
-        finally:
-            self._saw("http", heard | {"body": b"".join(pieces)})
+    def saw(self, what: str, value: T) -> T:
+        """Let who looks on know it; the same value."""
+        self._hub.witness.tell(Drew, self.instance, what, value)
+        return value
 
     def send(self, message: Message, status: Status | None = None) -> None:
         """See the SDK."""
@@ -159,11 +136,6 @@ class ModuleContext(Work):
     def blocks(self, kind: str) -> Mapping[str, Settings]:
         """See the SDK."""
         return self._blocks.get(kind, {})
-
-    def _saw(self, what: str, value: T) -> T:
-        """Let who looks on know what the module saw of the world."""
-        self._hub.witness.tell(Drew, self.instance, what, value)
-        return value
 
 
 def contexts(

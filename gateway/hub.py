@@ -34,7 +34,7 @@ from boardtalk.sessions import Session, Sessions
 from boardtalk.store import Accepted, Conflict, Duplicate, Explanation, NotStored, Step, Store
 from boardtalk.turns import Turns
 from boardtalk.unfinished import Unfinished
-from boardtalk.witness import Came, Passed, Said, Sent, Stopped, Witness
+from boardtalk.witness import Came, Passed, Said, Sent, Stopped, TurnedAway, Witness
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Coroutine, Iterator, Mapping, Sequence
@@ -155,13 +155,14 @@ class Hub:
             Refused: the gateway is full. All other refusals are told to the sender as statuses.
         """
         message = message.with_(accepted=time.monotonic(), row=0)
-        self.witness.tell(Said, message)
         if message.flags & (Flag.TRANSIENT | Flag.PRESENCE):
+            self.witness.tell(Said, message)
             self._enter(message, 0)
             return
         if self._is_behind:
             raise Refused(Code.BUSY, f"the gateway is {self._behind_s:.0f} s behind; try again in a moment")
         self.store.put(message)
+        self.witness.tell(Said, message)
 
     @property
     def _is_behind(self) -> bool:
@@ -173,6 +174,11 @@ class Hub:
         await self.store.room()
         if self._is_behind:
             await asyncio.sleep(0)  # or who tries again and again would never let it catch up
+
+    def turn_away(self, message: Message, refused: Refused) -> None:
+        """Refuse what a front-end can't hand in, or has handed in, in vain."""
+        self.witness.tell(TurnedAway, message, refused.code, refused.reason)
+        self.refuse(message, refused)
 
     def refuse(self, message: Message, refused: Refused) -> None:
         """Tell the sender that his message is refused, in words and as a status."""
@@ -376,7 +382,8 @@ class Hub:
         if original.row:
             self.store.steps(original.row, _steps(original, trail))
         if self.witness:
-            self.witness.tell(Passed, original.sender, original.to, original.row, _passages(trail))
+            name = original.id or f"~{original.row}"
+            self.witness.tell(Passed, original.sender, original.to, original.row, _passages(trail), name)
         if outcome is None:
             kind = self.directory.kind(original.to)
             if original.row and kind is not None and kind.is_people:

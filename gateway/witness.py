@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 import msgspec
 
 from boardtalk.events import Event
-from boardtalk.sdk import Message, Status
+from boardtalk.sdk import Call, Code, Message, Status
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -27,6 +27,15 @@ class Said(msgspec.Struct, frozen=True, tag="said"):
 
     at: float
     message: Message
+
+
+class TurnedAway(msgspec.Struct, frozen=True, tag="turned away"):
+    """What a front-end did not take: it can't be read, comes too fast, or asks for a call in vain."""
+
+    at: float
+    message: Message
+    code: Code
+    reason: str
 
 
 class Stopped(msgspec.Struct, frozen=True, tag="stopped"):
@@ -63,6 +72,31 @@ class Passed(msgspec.Struct, frozen=True, tag="passed"):
     to: str
     row: int
     stages: tuple[Passage, ...]
+    name: str = ""
+    """By which statuses name it."""
+
+
+class Called(msgspec.Struct, frozen=True, tag="called"):
+    """A person wants live control."""
+
+    at: float
+    call: Call
+
+
+class Steered(msgspec.Struct, frozen=True, tag="steered"):
+    """Live values of a call."""
+
+    at: float
+    call: str
+    values: str
+
+
+class HungUp(msgspec.Struct, frozen=True, tag="hung up"):
+    """The caller ended a call, or left."""
+
+    at: float
+    call: str
+    reason: str
 
 
 class Told(msgspec.Struct, frozen=True, tag="told"):
@@ -90,7 +124,7 @@ class Drew(msgspec.Struct, frozen=True, tag="drew"):
     value: Any
 
 
-Seen: TypeAlias = Said | Stopped | Sent | Passed | Told | Came | Drew
+Seen: TypeAlias = Said | TurnedAway | Stopped | Sent | Passed | Called | Steered | HungUp | Told | Came | Drew
 
 
 def public_url(url: str) -> str:

@@ -13,6 +13,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from boardtalk import timers
+from boardtalk.sdk import OutsideError
+from boardtalk.witness import public_url
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
@@ -49,9 +51,38 @@ class Work:
             with suppress(Exception):  # if it was never loaded, there is nothing to close
                 await (await self._client).close()
 
+    @property
+    def watched(self) -> bool:
+        """Whether somebody wants to know what the module sees of the world."""
+        return False
+
+    def saw(self, what: str, value: R) -> R:
+        """Let who looks on know it; the same value."""
+        return value
+
     def http(self, url: str, **options: Any) -> AbstractAsyncContextManager[Response]:
         """See the SDK."""
-        return self._ask(url, options)
+        return self._overheard(url, options)
+
+    @asynccontextmanager
+    async def _overheard(self, url: str, options: Mapping[str, Any]) -> AsyncIterator[Response]:
+        """Ask, and let who looks on know the answer."""
+        if not self.watched:
+            async with self._ask(url, options) as response:
+                yield response
+            return
+        pieces: list[bytes] = []
+        heard: dict[str, Any] = {"url": public_url(url)}
+        try:
+            async with self._ask(url, options) as response:
+                response.overheard_by(pieces.append)
+                heard |= {"status": response.status, "type": response.headers.get("Content-Type", "")}
+                yield response
+        except OutsideError as error:
+            heard["error"] = str(error)
+            raise
+        finally:
+            self.saw("http", heard | {"body": b"".join(pieces)})
 
     def _ask(self, url: str, options: Mapping[str, Any]) -> AbstractAsyncContextManager[Answer]:
         """The first time, the library begins to be loaded, in a thread: that takes a while."""
@@ -90,15 +121,15 @@ class Work:
 
     def now(self) -> float:
         """See the SDK."""
-        return time.monotonic()
+        return self.saw("now", time.monotonic())
 
     def time(self) -> float:
         """See the SDK."""
-        return time.time()
+        return self.saw("time", time.time())
 
     def random(self) -> float:
         """See the SDK."""
-        return random.random()  # noqa: S311 - no secret
+        return self.saw("random", random.random())  # noqa: S311 - no secret
 
     async def _contain(self, work: Coroutine[Any, Any, None]) -> None:
         try:

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 R = TypeVar("R")
 EVENTS = (Delivery, Update, Presence, CallUpdate)
+PARAMETERS = ("to", "body", "id", "refid", "groupid", "type", "flags", "expiry", "to_online", "aid")
+"""Those of a message that its sender sets."""
 ANSWER_TIMEOUT_S = 10.0
 MAX_UNREAD_EVENTS = 10_000
 
@@ -98,6 +100,19 @@ class GatewayClient:
             raise Denied("the message is not UTF-8 text") from error
         self._send(control.Send(envelope.decode()))
         return message_id
+
+    def send(self, message: Message) -> None:
+        """Send a message with the parameters that it has; its sender is the user who is logged in."""
+        given = {name: getattr(message, name) for name in PARAMETERS}
+        self._send(control.Send(msgspec.json.encode(given).decode()))
+
+    def set_point(self, call: str, values: str) -> None:
+        """Live values for a call. Nothing comes back."""
+        self._send(control.SetPoint(call, values))
+
+    def hang_up(self, call: str) -> None:
+        """End a call."""
+        self._send(control.HangUp(call))
 
     def read(self, message: Message) -> None:
         """Say that somebody has read a message, if its sender wants to know."""

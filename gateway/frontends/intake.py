@@ -71,7 +71,7 @@ class Intake:
         except Refused as refused:
             if self.stop_unread(sender, payload):
                 return
-            self._hub.refuse(
+            self._hub.turn_away(
                 Message(sender=sender, to=SYSTEM, body="", id=envelope.claimed_id(payload)), refused
             )
             return
@@ -89,7 +89,7 @@ class Intake:
         try:
             self._hub.accept(message)
         except Refused as refused:
-            self._hub.refuse(message, refused)
+            self._hub.turn_away(message, refused)
 
     def stop_unread(self, sender: str, payload: bytes) -> bool:
         """Stop if a payload that is no message, or may not be one, is plainly a stop; whether it is."""

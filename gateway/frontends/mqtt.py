@@ -185,7 +185,7 @@ class MqttDoor:
             self._refuse(user, refused.reason)
 
     def _refuse(self, user: str, reason: str) -> None:
-        self._hub.refuse(Message(sender=user, to=SYSTEM, body=""), Refused(Code.DENIED, reason))
+        self._hub.turn_away(Message(sender=user, to=SYSTEM, body=""), Refused(Code.DENIED, reason))
 
     async def _publish_events(self) -> None:
         while True:

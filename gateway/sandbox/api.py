@@ -80,11 +80,13 @@ class Description(msgspec.Struct, frozen=True, kw_only=True):
 # Requests: the gateway to the module -----------------------------------------------------------
 
 
-class Request(msgspec.Struct, kw_only=True):
+class Request(msgspec.Struct, kw_only=True, omit_defaults=True):
     """Call a callback of the module: the one that the tag names, with the further fields as arguments."""
 
     re: int = 0
     """Number of the request; the answer carries it."""
+    watched: bool = False
+    """Whether the gateway wants to know what the module sees of the world, from now on."""
 
 
 class Start(Request, tag="on_start"):
@@ -229,7 +231,14 @@ class Logged(msgspec.Struct, kw_only=True, tag=True):
     values: dict[str, Any] = {}
 
 
-AnyAnswer: TypeAlias = Done | Passed | Consumed | Replaced | Completed | Denied | Raised | Logged
+class Saw(msgspec.Struct, kw_only=True, tag=True):
+    """The module saw something of the world: time, a random number, an answer by HTTP. Comes unasked."""
+
+    what: str
+    value: Any
+
+
+AnyAnswer: TypeAlias = Done | Passed | Consumed | Replaced | Completed | Denied | Raised | Logged | Saw
 
 
 # Asks: the module to the gateway ---------------------------------------------------------------

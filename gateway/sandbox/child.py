@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 MAX_TRACE_CHARS: Final = 4000
 MAX_ERROR_CHARS: Final = 1000
 
+OURS: Final = api.Request.__struct_fields__
+"""Of a request: what is not for the module."""
 CALLBACKS: Final = tuple(name for name in vars(Module) if name.startswith("on_"))
 
 
@@ -87,6 +89,8 @@ class Child:
     async def serve(self) -> None:
         """Carry out all requests until the gateway hangs up; then nothing is under way any more."""
         async for request in self._channel:
+            if not isinstance(request, api.Cancel):
+                self._context.watch(watched=request.watched)
             match request:
                 case api.Ping(re=re, verbosity=verbosity):
                     self._context.verbosity = verbosity
@@ -131,7 +135,7 @@ class Child:
         if isinstance(request, api.Configure):
             return self._reconfigured(module_, request.block)
         tag = request.__struct_config__.tag
-        arguments = (getattr(request, field) for field in request.__struct_fields__ if field != "re")
+        arguments = (getattr(request, field) for field in request.__struct_fields__ if field not in OURS)
         return getattr(module_, str(tag))(*arguments)
 
     async def _reconfigured(self, module: Module, block: conf.Block) -> None:

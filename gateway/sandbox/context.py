@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import MutableMapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import msgspec
 
@@ -21,6 +21,11 @@ if TYPE_CHECKING:
 
     from boardtalk.sdk import Action, Connection, Message, Response, Settings, Status
 
+T = TypeVar("T")
+SEEN_BYTES: Final = 500_000
+"""Told of what a module sees between two requests of the gateway; one comes every other second."""
+VALUE_BYTES: Final = 100
+"""What a number counts."""
 _ERRORS: Final = {"KeyError": KeyError, "ValueError": ValueError}
 
 
@@ -109,6 +114,11 @@ class SandboxContext(Work):
         say: sends something that needs no answer.
     """
 
+    watched = False
+    """As the gateway's last request said."""
+    _room = 0
+    """How much may still be told until the next one."""
+
     def __init__(
         self, begin: api.Begin, gateway: Gateway, tasks: asyncio.TaskGroup, say: Callable[[object], None]
     ) -> None:
@@ -119,7 +129,21 @@ class SandboxContext(Work):
         self.log = Log(say)
         self.notes: MutableMapping[str, Any] = Notes(gateway)
         self._gateway = gateway
+        self._say = say
         self._has_network = begin.jail.network
+
+    def saw(self, what: str, value: T) -> T:
+        """Let the gateway know it, if it wants to; the same value."""
+        if self.watched:
+            size = VALUE_BYTES + (len(value["body"]) if isinstance(value, dict) else 0)
+            self._room -= size
+            if self._room >= 0:
+                self._say(api.Saw(what=what, value=value))
+        return value
+
+    def watch(self, *, watched: bool) -> None:
+        """Take from a request of the gateway's whether it wants to know what the module sees."""
+        self.watched, self._room = watched, SEEN_BYTES
 
     def send(self, message: Message, status: Status | None = None) -> None:
         """See the SDK."""

@@ -9,7 +9,7 @@ import socket
 import sys
 import time
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol, cast
 
 import msgspec
 
@@ -33,6 +33,8 @@ LOG_RATE: Final = 100
 """Lines a second that a module may log; the others are counted."""
 ASK_RATE: Final = 2000
 """Asks a second; then the module waits."""
+SEE_RATE: Final = 2000
+"""What a module sees of the world in a second, as far as it is recorded."""
 KEPT: Final = ("PATH", "LANG", "LC_ALL", "TZ", "PYTHONPATH", "SSL_CERT_FILE", "SSL_CERT_DIR")
 """What the process sees of the gateway's environment: there may be secrets in the rest."""
 
@@ -71,6 +73,17 @@ class Quota:
         return 0.0
 
 
+class Onlooker(Protocol):
+    """What the gateway's own contexts have beside those of the SDK."""
+
+    @property
+    def watched(self) -> bool:
+        """Whether somebody wants to know what modules see of the world."""
+
+    def saw(self, what: str, value: Any) -> Any:
+        """Tell it."""
+
+
 class Process:
     """A running process, made by `start`."""
 
@@ -93,6 +106,8 @@ class Process:
         self._stalled = False
         self._logs = Quota(LOG_RATE)
         self._unlogged = 0
+        self._onlooker = cast("Onlooker", context)
+        self._seen = Quota(SEE_RATE)
         self.addresses: set[str] = set()
         """Those that the module answers for."""
         self.calls: set[str] = set()
@@ -185,7 +200,7 @@ class Process:
 
     def _request(self, request: api.AnyRequest) -> tuple[int, asyncio.Future[api.AnyAnswer]]:
         self._number += 1
-        request.re = self._number
+        request.re, request.watched = self._number, self._onlooker.watched
         try:
             self._channel.send(request)
         except ServiceError as error:
@@ -223,6 +238,8 @@ class Process:
             async for answer in self._channel:
                 if isinstance(answer, api.Logged):
                     self._log(answer)
+                elif isinstance(answer, api.Saw):
+                    self._note(answer)
                 elif (waiting := self._waiting.get(answer.re)) and not waiting.done():
                     waiting.set_result(answer)
         except ServiceError as error:
@@ -234,6 +251,10 @@ class Process:
             for waiting in self._waiting.values():
                 if not waiting.done():
                     waiting.set_exception(ProcessEnded())
+
+    def _note(self, saw: api.Saw) -> None:
+        if self._onlooker.watched and not self._seen.take():
+            self._onlooker.saw(saw.what, saw.value)
 
     def _log(self, logged: api.Logged) -> None:
         if self._logs.take():

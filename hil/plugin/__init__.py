@@ -15,11 +15,13 @@ import pytest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
+    from pathlib import Path
 
     from boardtalk.hil.plugin.boards import Board
     from boardtalk.hil.plugin.chats import Chat
     from boardtalk.hil.plugin.gateways import Gateway
     from boardtalk.hil.plugin.lines import Line, Pair, TcpLine
+    from boardtalk.hil.plugin.recorders import Recorder
     from boardtalk.hil.plugin.rig import Rig
     from boardtalk.hil.plugin.story import Story
 
@@ -157,6 +159,18 @@ def gateway(
 def chat(gateway: Gateway) -> Chat:
     """An operator at the gateway."""
     return gateway.chat()
+
+
+@pytest.fixture
+def recorder(
+    _boardtalk_rig: Rig, _boardtalk_story: Story, gateway: Gateway, tmp_path: Path
+) -> Iterator[Recorder]:
+    """Records what happens in the gateway, for `boardtalk replay`."""
+    from boardtalk.hil.plugin.recorders import recording
+
+    with recording(_boardtalk_rig, gateway, tmp_path) as made:
+        _boardtalk_story.recording = made.path
+        yield made
 
 
 @pytest.fixture

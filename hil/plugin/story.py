@@ -6,6 +6,8 @@ import zlib
 from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from boardtalk.hil.plugin.boards import Board
     from boardtalk.hil.plugin.gateways import Gateway
     from boardtalk.hil.plugin.lines import Line
@@ -25,6 +27,7 @@ class Story:
         self.seed = zlib.crc32(test.encode(), run)
         self.board: Board | None = None
         self.gateway: Gateway | None = None
+        self.recording: Path | None = None
         self._run = run
         self._lines: list[Line] = []
 
@@ -41,6 +44,8 @@ class Story:
         for line in self._lines:
             fired = ", ".join(f"{name} {count}" for name, count in line.fired.items() if count) or "none"
             parts.append(f"faults: {fired}; the same again with --seed {self._run}")
+        if self.recording is not None:
+            parts.append(f"recording: {self.recording}; `boardtalk replay` plays it")
         if self.gateway is not None:
             parts += ["chat:", *(f"  {each}" for each in self.gateway.told)]
             parts += ["log:", *(f"  {each}" for each in self.gateway.log.splitlines())]

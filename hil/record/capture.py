@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from typing import TYPE_CHECKING, BinaryIO
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
 
 from boardtalk.frontends import control
 from boardtalk.hil.record.entries import (
@@ -14,8 +15,6 @@ from boardtalk.hil.record.entries import (
     Gateway,
     Head,
     Link,
-    RecordingError,
-    encode,
 )
 from boardtalk.modules.iot_bridge.service import api
 from boardtalk.modules.iot_bridge.service.client import ask
@@ -23,10 +22,36 @@ from boardtalk.sdk import ServiceError
 from boardtalk.sdk.channel import Channel
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
     from pathlib import Path
 
+BEGINS_S = 10.0
+"""How long it may take to begin."""
 RETRY_S = 0.2
 """Between attempts to find the link process, which may start again."""
+
+
+@asynccontextmanager
+async def captured(state: Path, keep: Callable[[AnyEntry], object]) -> AsyncIterator[None]:
+    """Record a gateway that has a link process while the context lasts; see `Capture`.
+
+    Raises:
+        ServiceError: there is none.
+    """
+    capture = Capture(state, keep)
+    running = asyncio.create_task(capture.run(), name="recorder")
+    complete = asyncio.create_task(capture.complete.wait(), name="recording")
+    try:
+        await asyncio.wait({running, complete}, timeout=BEGINS_S, return_when=asyncio.FIRST_COMPLETED)
+        if running.done():
+            running.result()
+        if not complete.done():
+            raise ServiceError(f"{state}: gateway or link process does not let itself be recorded")
+        yield
+    finally:
+        running.cancel()
+        complete.cancel()
+        await asyncio.gather(running, complete, return_exceptions=True)
 
 
 class Capture:
@@ -34,14 +59,16 @@ class Capture:
 
     Args:
         state: the gateway's state folder.
-        file: open for writing.
+        keep: is given each entry.
     """
 
-    def __init__(self, state: Path, file: BinaryIO) -> None:
+    def __init__(self, state: Path, keep: Callable[[AnyEntry], object]) -> None:
         self.entries = 0
         """So many so far."""
+        self.complete = asyncio.Event()
+        """Set when nothing is missed any more: gateway and link process are listened to."""
         self._state = state
-        self._file = file
+        self._keep = keep
         self._dictionaries: set[str] = set()
 
     async def run(self) -> None:
@@ -49,7 +76,7 @@ class Capture:
 
         Raises:
             ServiceError: no gateway runs there.
-            RecordingError: the file can't be written.
+            RecordingError: an entry can't be kept.
         """
         gateway: Channel[control.Reply] = await Channel.connect(self._state / control.SOCKET, control.Reply)
         try:
@@ -82,6 +109,8 @@ class Capture:
             try:
                 channel.send(api.Tap(board=None, re=1))
                 async for answer in channel:
+                    if isinstance(answer, api.Done):
+                        self.complete.set()
                     if isinstance(answer, api.Traffic | api.Asked | api.Heard):
                         self._put(Link(answer))
                         await self._learn(answer)
@@ -104,8 +133,4 @@ class Capture:
 
     def _put(self, entry: AnyEntry) -> None:
         self.entries += 1
-        try:
-            self._file.write(encode(entry))
-        except OSError as error:
-            name = getattr(self._file, "name", "the recording")
-            raise RecordingError(f"{name}: can't be written: {error.strerror or error}") from error
+        self._keep(entry)

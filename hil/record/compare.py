@@ -5,13 +5,11 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from itertools import zip_longest
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from boardtalk.events import CallUpdate, Delivery, Presence, Update
-from boardtalk.hil.record.entries import AnyEntry, Dictionary, Gateway, Head, Link
-from boardtalk.modules.iot_bridge.dictionary import parse
-from boardtalk.modules.iot_bridge.errors import DictionaryError
-from boardtalk.modules.iot_bridge.language.words import show
+from boardtalk.hil.record.entries import AnyEntry, Gateway, Head, Link
+from boardtalk.hil.record.names import Names
 from boardtalk.modules.iot_bridge.service import api
 from boardtalk.sdk import SYSTEM
 from boardtalk.witness import Passed, Sent, Told
@@ -20,6 +18,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from boardtalk.sdk import Message, Status
+
+
+RAGGED_S: Final = 0.1
+"""Of what happens at a recording's very end, gateway and link process may not have told all."""
 
 
 class Fact(NamedTuple):
@@ -54,10 +56,19 @@ def divergence(recorded: Iterable[AnyEntry], now: Iterable[AnyEntry]) -> Diverge
     """The first difference between what was and what is; None: they say the same."""
     then, later = list(recorded), list(now)
     began = next((entry.clock for entry in then if isinstance(entry, Head)), 0.0)
-    names = _Names(then)
+    ended = max((entry.at for entry in then if isinstance(entry, Gateway | Link)), default=began)
+    names = Names(then)
     old, new = _sequences(then, names), _sequences(later, names)
+    for facts in new.values():
+        _cut(facts, ended - RAGGED_S, old)
     found = [each for key in old.keys() | new.keys() if (each := _first(key, old[key], new[key], began))]
     return min(found, default=None)
+
+
+def _cut(facts: list[Fact], ended: float, old: dict[str, list[Fact]]) -> None:
+    """Leave out what is not in the recording because that had ended."""
+    while facts and facts[-1].at > ended and len(facts) > len(old.get(facts[-1].sequence, ())):
+        facts.pop()
 
 
 def _first(where: str, recorded: list[Fact], now: list[Fact], began: float) -> Divergence | None:
@@ -69,7 +80,7 @@ def _first(where: str, recorded: list[Fact], now: list[Fact], began: float) -> D
     return None
 
 
-def _sequences(entries: list[AnyEntry], names: _Names) -> dict[str, list[Fact]]:
+def _sequences(entries: list[AnyEntry], names: Names) -> dict[str, list[Fact]]:
     sequences: dict[str, list[Fact]] = defaultdict(list)
     for entry in entries:
         for fact in _facts(entry, names):
@@ -77,7 +88,7 @@ def _sequences(entries: list[AnyEntry], names: _Names) -> dict[str, list[Fact]]:
     return sequences
 
 
-def _facts(entry: AnyEntry, names: _Names) -> Iterator[Fact]:
+def _facts(entry: AnyEntry, names: Names) -> Iterator[Fact]:
     match entry:
         case Gateway(Passed(at, sender, to, _, stages)):
             words = ", ".join(f"{stage.stage} {stage.verdict}" for stage in stages)
@@ -98,15 +109,16 @@ def _told(at: float, event: Any) -> Iterator[Fact]:
             yield Fact(f"inbox of {recipient}, from {message.sender}{answer}", at, _said(message, status))
         case Update(recipient, message_id, to, status):
             detail = f" ({status.detail})" if status.detail else ""
-            said = f"message {message_id} to {to}: {status.state}{detail}"
-            yield Fact(f"statuses for {recipient}, of messages to {to}", at, said)
+            yield Fact(
+                f"statuses for {recipient}, of message {message_id} to {to}", at, status.state + detail
+            )
         case Presence(address, online, state):
             yield Fact(f"presence of {address}", at, f"{'online' if online else 'offline'} {state}".strip())
         case CallUpdate(recipient, _, to, state, reason):
             yield Fact(f"calls of {recipient}", at, f"{to}: {state} {reason}".strip())
 
 
-def _asked(at: float, request: Any, names: _Names) -> Iterator[Fact]:
+def _asked(at: float, request: Any, names: Names) -> Iterator[Fact]:
     """Renewals are left out: they follow the clock. Stops too: they go past the gateway."""
     match request:
         case api.Command(board=board, index=index, args=args):
@@ -114,7 +126,8 @@ def _asked(at: float, request: Any, names: _Names) -> Iterator[Fact]:
             said = f"{names.command(board, index, args)}; bytes {args.hex(' ')}; {exact}"
             yield Fact(f"board {board}", at, said)
         case api.SetPoint(board=board, index=index, values=values):
-            yield Fact(f"control {index} of {board}", at, f"set-point, bytes {values.hex(' ')}")
+            said = f"{names.set_point(board, index, values)}; bytes {values.hex(' ')}"
+            yield Fact(f"control {index} of {board}", at, said)
         case api.Cancel(board=board) | api.Rearm(board=board):
             yield Fact(f"board {board}", at, type(request).__name__.lower())
 
@@ -133,25 +146,3 @@ def _spot(recorded: str, now: str) -> str:
     return next(
         (f"byte {at} of the arguments: {a} then, {b} now" for at, (a, b) in enumerate(pairs) if a != b), ""
     )
-
-
-class _Names:
-    """What boards call their commands."""
-
-    def __init__(self, entries: Iterable[AnyEntry]) -> None:
-        self._dictionaries: dict[str, str] = {}
-        self._boards: dict[str, str] = {}
-        for entry in entries:
-            match entry:
-                case Dictionary(hash_, text):
-                    self._dictionaries[hash_] = text
-                case Link(api.Heard(event=api.BoardChanged(name=name, dictionary=hash_))) if hash_:
-                    self._boards[name] = hash_
-
-    def command(self, board: str, index: int, args: bytes) -> str:
-        """``forward distance 20 cm``."""
-        try:
-            command = parse(self._dictionaries[self._boards[board]].encode()).commands[index]
-            return f"{command.name} {show(command.args_format.unpack(args), command.args)}".rstrip()
-        except (KeyError, IndexError, DictionaryError):
-            return f"command {index}"

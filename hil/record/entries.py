@@ -20,7 +20,7 @@ from boardtalk.sdk import BoardtalkError
 from boardtalk.witness import Seen
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
 FORMAT: Final = 1
 
@@ -101,6 +101,19 @@ def open_for_writing(path: Path) -> BinaryIO:
         return gzip.open(path, "wb") if path.suffix == ".gz" else path.open("wb")  # type: ignore[return-value]
     except OSError as error:
         raise RecordingError(f"{path}: can't be written: {error.strerror or error}") from error
+
+
+def writing(stream: BinaryIO) -> Callable[[AnyEntry], None]:
+    """Writes entries. Raises RecordingError."""
+
+    def write(entry: AnyEntry) -> None:
+        try:
+            stream.write(encode(entry))
+        except OSError as error:
+            name = getattr(stream, "name", "the recording")
+            raise RecordingError(f"{name}: can't be written: {error.strerror or error}") from error
+
+    return write
 
 
 def read(path: Path) -> Iterator[AnyEntry]:

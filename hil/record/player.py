@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import tempfile
 from collections import defaultdict, deque
-from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -33,12 +33,23 @@ from boardtalk.modules.iot_bridge import bridge
 from boardtalk.sdk import SYSTEM, OutsideError, Refused, Role
 from boardtalk.store.writer import Writer
 from boardtalk.users import Users
-from boardtalk.witness import Came, Drew, Said, Stopped, public_url
+from boardtalk.witness import (
+    Called,
+    Came,
+    Drew,
+    HungUp,
+    Said,
+    Steered,
+    Stopped,
+    TurnedAway,
+    public_url,
+)
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable
 
     from boardtalk.loader import Instance
+    from boardtalk.sdk import Call
     from boardtalk.sessions import Session
     from boardtalk.store.writer import Job
 
@@ -71,6 +82,15 @@ class _Inline(Writer):
         self._connection.close()
 
 
+class _Calls(Calls):
+    """Gives calls the ids that they had."""
+
+    next_id = ""
+
+    def _new_id(self) -> str:
+        return self.next_id
+
+
 class _Context(ModuleContext):
     """Gives a module what it saw then."""
 
@@ -78,9 +98,9 @@ class _Context(ModuleContext):
         super().__init__(*arguments, **more)
         self._draws = draws
 
-    def _saw(self, what: str, value: Any) -> Any:
+    def saw(self, what: str, value: Any) -> Any:
         recorded = self._draws[what]
-        return super()._saw(what, recorded.popleft() if recorded else value)
+        return super().saw(what, recorded.popleft() if recorded else value)
 
     @asynccontextmanager
     async def http(self, url: str, **options: Any) -> AsyncIterator[Any]:
@@ -105,11 +125,11 @@ class _Player:
             stack.enter_context(mock.patch.object(store, "Writer", _Inline))
             stack.enter_context(mock.patch.object(bridge, "LinkClient", self._link))
             await self._start(stack)
-            stack.enter_context(self._hub.witness.watched(lambda seen: self._out.append(Gateway(seen))))
-            for at, act in self._inputs():
-                await asyncio.sleep(at - asyncio.get_running_loop().time())
-                act()
-            await asyncio.sleep(AFTER_S)
+            with self._hub.witness.watched(lambda seen: self._out.append(Gateway(seen))):
+                for at, act in self._inputs():
+                    await asyncio.sleep(at - asyncio.get_running_loop().time())
+                    act()
+                await asyncio.sleep(AFTER_S)
             for leaving, task in self._sessions.values():
                 task.cancel()
                 leaving.close()
@@ -126,7 +146,7 @@ class _Player:
         )
         self._tasks = await stack.enter_async_context(asyncio.TaskGroup())
         self._hub = await stack.enter_async_context(Hub(kept, Directory(users, groups(document))))
-        calls = await stack.enter_async_context(Calls(self._hub))
+        self._calls = calls = await stack.enter_async_context(_Calls(self._hub))
         draws = self._draws()
 
         def context_for(instance: Instance) -> ModuleContext:
@@ -162,6 +182,14 @@ class _Player:
             match entry:
                 case Gateway(Said(_, message)):
                     inputs.append((message.accepted, partial(self._accept, message)))
+                case Gateway(TurnedAway(at, message, code, reason)):
+                    inputs.append((at, partial(self._hub.turn_away, message, Refused(code, reason))))
+                case Gateway(Called(at, call)):
+                    inputs.append((at, partial(self._ring, call)))
+                case Gateway(Steered(at, call_id, values)):
+                    inputs.append((at, partial(self._calls.set_point, self, call_id, values)))
+                case Gateway(HungUp(at, call_id, reason)):
+                    inputs.append((at, partial(self._calls.end, call_id, reason)))
                 case Gateway(Stopped(at, message, text, status)):
                     inputs.append((at, partial(self._hub.stopped, message, text, status)))
                 case Gateway(Came(at, user, True)):
@@ -175,6 +203,14 @@ class _Player:
             self._hub.accept(message)
         except Refused as refused:
             self._hub.refuse(message, refused)
+
+    def _ring(self, call: Call) -> None:
+        self._tasks.create_task(self._open(call), name=f"call of {call.sender}")
+
+    async def _open(self, call: Call) -> None:
+        self._calls.next_id = call.id
+        with suppress(Refused):  # what his front-end told him comes by itself
+            await self._calls.open(self, call.sender, call.to, call.control)
 
     def _come(self, user: str) -> None:
         if user in self._sessions:

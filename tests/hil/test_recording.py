@@ -5,7 +5,6 @@ from __future__ import annotations
 import gzip
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import msgspec
@@ -69,7 +68,6 @@ def recording(tmp_path_factory: pytest.TempPathFactory) -> Path:
         with subprocess.Popen(command, stderr=subprocess.PIPE, env=rig.environment(), text=True) as recorder:
             assert recorder.stderr is not None
             assert "Ctrl-C ends it" in recorder.stderr.readline()
-            time.sleep(1)  # until it listens
             with Person(gateway, "alice", tokens["alice"]) as alice, Person(gateway, "bob", tokens["bob"]):
                 alice.do("forward 0.05 m")
                 alice.do("fowrard 5")
