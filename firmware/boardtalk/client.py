@@ -47,6 +47,7 @@ _REARM = const("<H")
 VERSION = "0.1.0"
 
 _TICK_MS = const(10)
+_ALONE_TICK_MS = const(50)  # while nobody is there: all leases have run out then
 _ANNOUNCE_MS = const(200)  # at most this often
 _UNFINISHED_MS = const(1000)  # a frame that stops for so long will not be finished
 _MAX_NAME_BYTES = const(64)
@@ -185,12 +186,13 @@ class Client:
     async def _clock(self):
         reporter = Reporter(self._dictionary.telemetry, self.link, self.dispatcher)
         while True:
-            await asyncio.sleep_ms(_TICK_MS)
+            tick = _TICK_MS if self.link.connected() else _ALONE_TICK_MS
+            await asyncio.sleep_ms(tick)
             self._read()
             self.dispatcher.tick()
             self.link.flush()
             reporter.tick()
-            self._quiet_ms += _TICK_MS
+            self._quiet_ms += tick
             self._heed_interrupt()
 
     def _heed_interrupt(self):
