@@ -37,9 +37,9 @@ class Reporter:
             try:
                 payload = packed(channel.returns, channel.code())
                 again = now % _AGAIN_MS < _ON_CHANGE_MS  # type: ignore[operator]
-                if channel.limit or payload != last or again:
-                    if not self._link.send_once(_KIND_DGRAM, _TYPE_TELEMETRY | number, payload):
-                        return  # the line is full: soon again, with what is true then
+                wanted = channel.limit or payload != last or again
+                if wanted and not self._link.send_once(_KIND_DGRAM, _TYPE_TELEMETRY | number, payload):
+                    return  # the line is full: soon again, with what is true then
             except Exception as error:
                 self._dispatcher.complain(channel.name, error)
                 payload = last
