@@ -9,6 +9,7 @@ from itertools import count
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Final, Self, cast
 
+from boardtalk.hil.board import BoardError
 from boardtalk.hil.interpreter import flash_files
 from boardtalk.hil.virtual.firmware import MICROPYTHON, Firmware
 from boardtalk.hil.virtual.wire import Line, connect
@@ -68,6 +69,9 @@ class VirtualRobot:
     Args:
         robot: which of the examples.
         line: between it and the gateway.
+
+    Raises:
+        BoardError: there is no such robot.
     """
 
     def __init__(self, robot: str = "rover", line: Line | None = None) -> None:
@@ -77,18 +81,21 @@ class VirtualRobot:
         """What its outputs did, oldest first, with the clock's time."""
         self._port, uart, _ = connect(line or Line(baud=BAUD))
         files = {path.stem: path for path in flash_files(robot).values() if path.is_file()}
+        if "main" not in files:
+            raise BoardError(f"no robot {robot!r} comes with boardtalk")
         self._firmware = Firmware(stream=uart, files=files, given=self._given())
         self._ids = count(1)
-        self._stack = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
         self._firmware.program("main")
         if self._serving is None:
-            raise NotDone("its program ended without `run`")
-        serving = asyncio.create_task(self._serving)
-        self._stack.callback(serving.cancel)
+            raise BoardError("its program ended without `run`")
         cache = cast("DictionaryCache", Dictionaries())
-        self._device = await self._stack.enter_async_context(Device(self._port, cache))
+        async with AsyncExitStack() as stack:
+            serving = asyncio.create_task(self._serving, name="program of a virtual robot")
+            stack.callback(serving.cancel)
+            self._device = await stack.enter_async_context(Device(self._port, cache))
+            self._stack = stack.pop_all()
         return self
 
     async def __aexit__(

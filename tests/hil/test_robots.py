@@ -37,32 +37,6 @@ async def test_the_explorer_sees_what_is_in_front_until_it_turns_away() -> None:
         assert (await peer.do("distance"))["distance"] >= 200
 
 
-async def test_the_explorer_bumps_into_what_its_sensor_passes_by() -> None:
-    async with EmulatedBoard("explorer") as board, Peer(board.port) as peer:
-        await peer.learn()
-        await board.world(obstacles=[[40, 9, 3]])
-        assert not (await peer.do("bumper"))["bumper"]
-        outcome, _ = await peer.result(peer.command("approach", near=20, speed=20))
-        assert outcome is Outcome.FAILED
-        assert (await peer.do("bumper"))["bumper"]
-
-
-async def test_the_noise_of_the_distance_sensor_has_a_seed_and_a_size() -> None:
-    async with EmulatedBoard("explorer") as board, Peer(board.port) as peer:
-        await peer.learn()
-
-        async def readings(seed: int) -> list[float]:
-            await board.world(obstacle_cm=100, noise_cm=5, seed=seed)
-            return [(await peer.do("distance"))["distance"] for _ in range(20)]
-
-        once = await readings(7)
-        assert all(95 <= each <= 105 for each in once)
-        assert max(once) - min(once) > 2
-        assert await readings(8) != once
-        await board.world(noise_cm=0)
-        assert await peer.do("distance") == {"distance": 100}
-
-
 async def test_the_arm_reaches_places() -> None:
     async with EmulatedBoard("arm") as board, Peer(board.port) as peer:
         await peer.learn()

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from boardtalk.hil.board import BoardError
 from boardtalk.hil.virtual.clock import run
 from boardtalk.hil.virtual.robot import NotDone, VirtualRobot
 from boardtalk.hil.virtual.wire import Line
@@ -44,6 +45,45 @@ def test_what_is_in_the_way_fails_the_motion_in_the_robots_words() -> None:
                 await robot.do("forward 20 cm")
 
     run(story())
+
+
+def test_the_explorer_bumps_into_what_its_sensor_passes_by() -> None:
+    async def story() -> None:
+        async with VirtualRobot("explorer") as robot:
+            robot.world(obstacles=[[40, 9, 3]])
+            assert await robot.do("bumper") == {"bumper": False}
+            with pytest.raises(NotDone, match="it did not see"):
+                await robot.do("approach 20")
+            assert await robot.do("bumper") == {"bumper": True}
+
+    run(story())
+
+
+def test_the_noise_of_the_distance_sensor_has_a_seed_and_a_size() -> None:
+    async def story() -> None:
+        async with VirtualRobot("explorer") as robot:
+
+            async def readings(seed: int) -> list[float]:
+                robot.world(obstacle_cm=100, noise_cm=5, seed=seed)
+                return [(await robot.do("distance"))["distance"] for _ in range(20)]
+
+            once = await readings(7)
+            assert all(95 <= each <= 105 for each in once)
+            assert max(once) - min(once) > 2
+            assert await readings(8) != once
+            robot.world(noise_cm=0)
+            assert await robot.do("distance") == {"distance": 100}
+
+    run(story())
+
+
+def test_an_unknown_robot_is_refused() -> None:
+    async def story() -> None:
+        async with VirtualRobot("rovre"):
+            pass
+
+    with pytest.raises(BoardError, match="no robot 'rovre' comes with boardtalk"):
+        run(story())
 
 
 def test_a_stop_is_what_it_is_on_a_board() -> None:

@@ -1,4 +1,4 @@
-"""A rover that looks where it goes: on the rover's chassis, with its distance sensor."""
+"""A rover that looks where it goes: the rover's `chassis.py` belongs beside it, whose sonar it uses."""
 
 import asyncio
 from math import sqrt
