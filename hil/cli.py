@@ -59,7 +59,7 @@ def board(kind: str, /, *paths: Path) -> int:
 
     Args:
         kind: micropython (real MicroPython with a prompt), microbit (in QEMU), or one that waits for a
-            flashing tool: esp32, esp32c3, stm32, uf2 (a folder that is a drive).
+            flashing tool: esp32, esp32c3, esp32c6, esp32s3, esp8266, stm32, uf2 (a folder that is a drive).
         paths: programs for its flash, of micropython and microbit: a folder, or files.
     """
     from boardtalk.cli.common import await_

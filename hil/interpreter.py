@@ -13,6 +13,8 @@ from boardtalk.sdk import BoardtalkError
 
 SIM: Final = Path(__file__).parent / "sim"
 """What takes the place of hardware: a folder for each robot, and what they share."""
+SAME_HARDWARE: Final = {"explorer": "rover"}
+"""Robots that are another one with another program."""
 
 
 class InterpreterError(BoardtalkError):
@@ -84,7 +86,11 @@ def flash_files(robot: str | Path) -> dict[str, Path]:
 def _firmware(robot: str | Path) -> tuple[Path, ...]:
     """Client and library, simulated hardware, the robot's program; of the same name, the last counts."""
     firmware = Path(str(files("boardtalk.firmware").joinpath("boardtalk"))).parent
-    folders = [robot.resolve()] if isinstance(robot, Path) else [firmware / "examples" / robot, SIM / robot]
+    if isinstance(robot, Path):
+        folders = [robot.resolve()]
+    else:
+        hardware = SAME_HARDWARE.get(robot, robot)
+        folders = [firmware / "examples" / hardware, firmware / "examples" / robot, SIM / hardware]
     found = {name: firmware / name for name in ("boardtalk", "umqtt")}
     for folder in (SIM, *folders):
         modules = [*folder.glob("*.py"), *folder.glob("*.mpy"), *folder.glob("boardtalk/")]

@@ -12,6 +12,7 @@ from typing import Final
 from boardtalk.hil.board import BoardError
 from boardtalk.hil.firmware import assemble
 from boardtalk.hil.loaders.esp import EspBoard
+from boardtalk.hil.loaders.esp_chips import CHIPS
 from boardtalk.hil.loaders.stm32 import Stm32Board
 from boardtalk.hil.loaders.uf2 import Uf2Drive
 from boardtalk.hil.micropython.board import MicroPythonBoard
@@ -31,7 +32,7 @@ async def micropython(paths: Sequence[Path]) -> AsyncIterator[str]:
 
 @asynccontextmanager
 async def esp(kind: str, paths: Sequence[Path]) -> AsyncIterator[str]:
-    """A chip of the ESP32 family that waits for esptool."""
+    """An ESP chip that waits for esptool."""
     _take_no_files(kind, paths)
     async with EspBoard(kind) as board:
         yield board.port
@@ -67,8 +68,7 @@ def _take_no_files(kind: str, paths: Sequence[Path]) -> None:
 
 KINDS: Final[dict[str, Factory]] = {
     "micropython": micropython,
-    "esp32": partial(esp, "esp32"),
-    "esp32c3": partial(esp, "esp32c3"),
+    **{name: partial(esp, name) for name in CHIPS},
     "uf2": uf2,
     "stm32": stm32,
     "microbit": microbit,

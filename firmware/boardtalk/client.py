@@ -47,6 +47,7 @@ _REARM = const("<H")
 VERSION = "0.1.0"
 
 _TICK_MS = const(10)
+_ALONE_TICK_MS = const(50)  # while nobody is there: all leases have run out then
 _ANNOUNCE_MS = const(200)  # at most this often
 _UNFINISHED_MS = const(1000)  # a frame that stops for so long will not be finished
 _MAX_NAME_BYTES = const(64)
@@ -68,7 +69,7 @@ class Client:
         self._boot_nonce = hal.nonce()
         self._host_nonce = 0
         self._announced = ticks_ms()
-        self._quiet_ms = 0
+        self._came = ticks_ms()  # the last byte
 
     async def run(self, tasks):
         """Serve the gateway, with the robot's own tasks beside."""
@@ -114,7 +115,7 @@ class Client:
     def _read(self):
         """Read what has come, and do at once what can't wait."""
         if self._line.fill():
-            self._quiet_ms = 0
+            self._came = ticks_ms()
         while (kind := self.link.receive()) is not None:
             if kind == _KIND_HELLO:
                 self._greet()
@@ -185,17 +186,17 @@ class Client:
     async def _clock(self):
         reporter = Reporter(self._dictionary.telemetry, self.link, self.dispatcher)
         while True:
-            await asyncio.sleep_ms(_TICK_MS)
+            await asyncio.sleep_ms(_TICK_MS if self.link.connected() else _ALONE_TICK_MS)
             self._read()
             self.dispatcher.tick()
             self.link.flush()
             reporter.tick()
-            self._quiet_ms += _TICK_MS
             self._heed_interrupt()
 
     def _heed_interrupt(self):
         """Leave on a Ctrl-C outside of a frame, unless it may be left of a damaged one."""
-        if self._quiet_ms >= self._stream.interrupt_ms and self._line.interrupted():
+        quiet = ticks_diff(ticks_ms(), self._came)
+        if quiet >= self._stream.interrupt_ms and self._line.interrupted():
             raise KeyboardInterrupt
-        if self._quiet_ms >= _UNFINISHED_MS:
+        if quiet >= _UNFINISHED_MS:
             self._line.give_up()

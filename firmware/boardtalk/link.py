@@ -58,8 +58,8 @@ class Link(Inbox):
     # Out ----------------------------------------------------------------------------------------
 
     def send_once(self, kind, type_, payload):
-        """Send a frame that may get lost."""
-        self.line.send(kind << _CTL_KIND_SHIFT, 0, type_, payload)
+        """Send a frame that may get lost. False: it is, the line is full."""
+        return self.line.send(kind << _CTL_KIND_SHIFT, 0, type_, payload)
 
     def flush(self):
         """Send what is due."""  # and acknowledge what has come, unless another frame did so

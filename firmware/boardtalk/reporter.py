@@ -26,7 +26,7 @@ class Reporter:
 
     def tick(self):
         """Report the channels whose time has come."""
-        if not self._link.connected():
+        if not self._link.connected() or not self._link.line.drain():
             return
         now = ticks_ms()
         for number, channel in enumerate(self._channels):
@@ -37,8 +37,9 @@ class Reporter:
             try:
                 payload = packed(channel.returns, channel.code())
                 again = now % _AGAIN_MS < _ON_CHANGE_MS  # type: ignore[operator]
-                if channel.limit or payload != last or again:
-                    self._link.send_once(_KIND_DGRAM, _TYPE_TELEMETRY | number, payload)
+                wanted = channel.limit or payload != last or again
+                if wanted and not self._link.send_once(_KIND_DGRAM, _TYPE_TELEMETRY | number, payload):
+                    return  # the line is full: soon again, with what is true then
             except Exception as error:
                 self._dispatcher.complain(channel.name, error)
                 payload = last

@@ -19,6 +19,7 @@ _MAX_ROW_BYTES = const(238)  # what RESULT leaves of a payload
 _FACTS = ("type", "unit", "min", "max", "default", "choices", "help")
 
 _made = 0
+_rows: list = []  # all that were declared, each once: rows that are alike take much memory
 
 Value = namedtuple("Value", ("made",) + _FACTS)  # type: ignore[misc]
 """A declared value. `made` counts up."""
@@ -47,7 +48,10 @@ def ordered(args):
 
     MicroPython forgets the order in which keyword arguments are written.
     """
-    return tuple(sorted(args.items(), key=lambda pair: pair[1].made))
+    row = tuple(sorted(args.items(), key=lambda pair: pair[1].made))
+    if row not in _rows:
+        _rows.append(row)
+    return _rows[_rows.index(row)]
 
 
 def described(name, value):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from boardtalk.hil.loaders import slip
 from boardtalk.hil.loaders.board import LoaderBoard
 from boardtalk.hil.loaders.esp_chips import CHIPS
-from boardtalk.hil.loaders.esp_loader import ROM, STUB, EspFaults, EspLoader, EspParts
+from boardtalk.hil.loaders.esp_loader import PLAIN_ROM, ROM, STUB, EspFaults, EspLoader, EspParts
 from boardtalk.hil.loaders.esp_registers import Registers
 from boardtalk.hil.loaders.events import Events
 from boardtalk.hil.loaders.flash import Flash
@@ -44,7 +44,7 @@ class Esp:
         self._reader.clear()
         self._registers = Registers(self._chip, self._mac, self.flash)
         if loader:
-            self._enter(ROM)
+            self._enter(PLAIN_ROM if self._chip.plain_rom else ROM)
             self.events.note("boot", "loader")
             return self._says(self._chip.loader_boot, "waiting for download")
         self.state = "app"
@@ -90,8 +90,8 @@ class Esp:
         self.events.note("stub")
         return slip.encode(b"OHAI")
 
-    def _says(self, boot: str, *lines: str) -> bytes:
-        return "\r\n".join(("", f"rst:0x1 (POWERON_RESET),{boot}", *lines, "")).encode()
+    def _says(self, *lines: str) -> bytes:
+        return "\r\n".join(("", *lines, "")).encode()
 
 
 class EspBoard(LoaderBoard):

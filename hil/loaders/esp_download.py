@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from boardtalk.hil.loaders.flash import Flash
 
 SECTOR: Final = 4096
+SECTORS_OF_A_BLOCK: Final = 16
 
 INVALID, FAILED, CHECKSUM, INFLATE = 0x05, 0x06, 0x07, 0x0B
 """Why a ROM refuses."""
@@ -22,6 +23,16 @@ class Refused(Exception):
         self.code = code
 
 
+def plain_erase(at: int, size: int) -> int:
+    """Bytes that the ESP8266's ROM erases when it is told a size.
+
+    It erases the sectors up to the next 64 KiB, but does not count them; tools tell it less in return.
+    """
+    told = -(-size // SECTOR)
+    ahead = SECTORS_OF_A_BLOCK - at // SECTOR % SECTORS_OF_A_BLOCK
+    return (told + min(told, ahead)) * SECTOR
+
+
 class Download:
     """One region that is written, in blocks of the tool's size.
 
@@ -30,18 +41,18 @@ class Download:
         at: offset.
         size: bytes, inflated.
         compressed: whether the blocks are a deflated stream.
-        erase: erase all at once, as ROMs do; the stub erases as it goes.
+        erase: bytes to erase at once, as ROMs do; 0: erase as it goes, as the stub does.
     """
 
-    def __init__(self, flash: Flash, at: int, size: int, *, compressed: bool, erase: bool) -> None:
+    def __init__(self, flash: Flash, at: int, size: int, *, compressed: bool, erase: int) -> None:
         self._flash = flash
         self._at = at
         self._end = at + size
         self._inflater = zlib.decompressobj() if compressed else None
         self._next = 0
         self._erased = at - at % SECTOR
-        if erase and size:
-            flash.erase(at, size)
+        if erase:
+            flash.erase(at, erase)
             self._erased = self._end
 
     def block(self, number: int, data: bytes) -> None:

@@ -12,7 +12,15 @@ from enum import IntEnum
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from boardtalk.hil.loaders import slip
-from boardtalk.hil.loaders.esp_download import CHECKSUM, FAILED, INVALID, SECTOR, Download, Refused
+from boardtalk.hil.loaders.esp_download import (
+    CHECKSUM,
+    FAILED,
+    INVALID,
+    SECTOR,
+    Download,
+    Refused,
+    plain_erase,
+)
 from boardtalk.hil.loaders.flash import OutOfFlash
 
 if TYPE_CHECKING:
@@ -60,6 +68,8 @@ NO_OP: Final = 0x00
 BLOCK_HEADER: Final = 16
 """Before the content of a block: its size and number."""
 SLOW_BYTES: Final = 64
+PLAIN: Final = {op for op in Op if op <= Op.READ_REG}
+"""All that the ESP8266's ROM knows."""
 STUB_ONLY: Final = {Op.ERASE_FLASH, Op.ERASE_REGION, Op.READ_FLASH}
 ROM_ONLY: Final = {Op.READ_FLASH_SLOW}
 SECURE: Final = {
@@ -88,10 +98,12 @@ class Dialect(NamedTuple):
     status_bytes: int
     sync_value: int
     """Tools tell the stub by its 0."""
+    known: set[Op]
 
 
-ROM: Final = Dialect("ROM", 4, 0x20120707)
-STUB: Final = Dialect("stub", 2, 0)
+ROM: Final = Dialect("ROM", 4, 0x20120707, set(Op) - STUB_ONLY)
+PLAIN_ROM: Final = Dialect("ROM", 2, 0x20120707, PLAIN)
+STUB: Final = Dialect("stub", 2, 0, set(Op) - ROM_ONLY)
 
 
 @dataclass(slots=True)
@@ -195,7 +207,7 @@ class EspLoader:
             return False
         if op == Op.GET_SECURITY_INFO:
             return self._chip.security_info
-        return op in Op.__members__.values() and op not in (ROM_ONLY if self.dialect is STUB else STUB_ONLY)
+        return op in self.dialect.known
 
     def _unsupported(self, op: int) -> bytes:
         if self.dialect is STUB:
@@ -269,10 +281,12 @@ class EspLoader:
         return self._begin(data, compressed=True)
 
     def _begin(self, data: bytes, *, compressed: bool) -> tuple[int, bytes]:
-        size, _blocks, _block_bytes, at = struct.unpack_from("<IIII", data)
+        size, blocks, block_bytes, at = struct.unpack_from("<IIII", data)
+        erase = 0 if self.dialect is STUB else size
+        if self.dialect is PLAIN_ROM:  # the size that it is told is only that of what it erases
+            erase, size = min(plain_erase(at, size), len(self._flash) - at), blocks * block_bytes
         if size:
             self._events.note("write", f"{size} bytes at {at:#x}")
-        erase = self.dialect is ROM
         self._download = Download(self._flash, at, size, compressed=compressed, erase=erase)
         return 0, b""
 
@@ -285,7 +299,7 @@ class EspLoader:
     def _flash_end(self, data: bytes) -> tuple[int, bytes]:
         (stay,) = struct.unpack("<I", data)
         self._download = None
-        if self.dialect is ROM:
+        if self.dialect is not STUB:
             self.exit = "app"
         elif not stay:
             self.exit = "loader"

@@ -9,7 +9,6 @@ if TYPE_CHECKING:
     from boardtalk.hil.loaders.flash import Flash
 
 MAGIC: Final = 0x40001000
-CRYSTAL_HZ: Final = 40_000_000
 DEFAULT_BAUD: Final = 115200
 
 SPI_START: Final = 1 << 18
@@ -31,19 +30,13 @@ class Registers:
     def __init__(self, chip: EspChip, mac: bytes, flash: Flash) -> None:
         self._chip = chip
         self._flash = flash
-        low, high = chip.mac
-        self._fixed = {
-            MAGIC: chip.magic,
-            low: int.from_bytes(mac[2:]),
-            high: int.from_bytes(mac[:2]),
-            **chip.registers,
-        }
+        self._fixed = {MAGIC: chip.magic, **chip.mac(mac), **chip.registers}
         self._words: dict[int, int] = {}
 
     def read(self, at: int, baud: int) -> int:
         """A word."""
         if at == self._chip.clock_divider:
-            return CRYSTAL_HZ // (baud or DEFAULT_BAUD)
+            return self._chip.clock_hz // (baud or DEFAULT_BAUD)
         return self._words.get(at, self._fixed.get(at, 0))
 
     def write(self, at: int, value: int, mask: int) -> None:

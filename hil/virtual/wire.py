@@ -164,6 +164,7 @@ class Uart:
     """The board's end: a stream as the firmware's `hal.open_stream` makes them."""
 
     interrupt_ms = 50
+    tasks = ()
 
     def __init__(self, line: Line, out: Wire, back: Wire) -> None:
         self._out = out

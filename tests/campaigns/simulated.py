@@ -14,6 +14,7 @@ from typing import Any, cast
 
 from boardtalk.hil.virtual.clock import run
 from boardtalk.hil.virtual.firmware import Firmware
+from boardtalk.hil.virtual.robot import Dictionaries
 from boardtalk.hil.virtual.wire import Line, VirtualPort, Wire, connect
 from boardtalk.modules.iot_bridge.cache import DictionaryCache
 from boardtalk.modules.iot_bridge.device import Device
@@ -27,19 +28,6 @@ PAUSE_S = 0.02
 PATIENCE_S = 60.0
 BOARD_COMMANDS = 500
 """Then it is another board's turn."""
-
-
-class Memory:
-    """Dictionaries; threads have no place on a virtual clock."""
-
-    def __init__(self) -> None:
-        self._texts: dict[bytes, bytes] = {}
-
-    async def get(self, hash_: bytes) -> bytes | None:
-        return self._texts.get(hash_)
-
-    async def put(self, hash_: bytes, text: bytes) -> None:
-        self._texts[hash_] = text
 
 
 @dataclass
@@ -102,7 +90,7 @@ class _Board:
 async def _board(chance: random.Random, count: int, tally: Tally) -> None:
     board = _Board(chance)
     serving = asyncio.create_task(board.client.run([]))
-    memory = cast("DictionaryCache", Memory())
+    memory = cast("DictionaryCache", Dictionaries())
     while len(board.sent) < count:
         try:
             async with Device(VirtualPort(board.line, *board.wires), memory, patience_s=PATIENCE_S) as device:

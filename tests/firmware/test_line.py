@@ -10,6 +10,9 @@ import pytest
 from boardtalk.hil.board import EmulatedBoard
 from boardtalk.hil.faults import Faults
 from boardtalk.hil.line import FaultyLine
+from boardtalk.hil.virtual.clock import run
+from boardtalk.hil.virtual.firmware import Firmware
+from boardtalk.hil.virtual.wire import Line, connect
 from boardtalk.modules.iot_bridge import frames
 from boardtalk.modules.iot_bridge.frames import Kind, Outcome, Type
 from boardtalk.modules.iot_bridge.link.framing import encode
@@ -58,6 +61,21 @@ async def test_a_damaged_frame_full_of_ctrl_c_does_not_interrupt(peer: Peer) -> 
         peer.raw(frame[1:])  # as if the opening delimiter was lost
         peer.raw(frame[:20] + frame[21:])
     assert await peer.do("voltage") == {"voltage": 3.3}
+
+
+def test_nor_does_one_whose_rest_is_late_while_nobody_is_there() -> None:
+    async def story() -> None:
+        _, uart, (down, _) = connect(Line(baud=115_200))
+        serving = asyncio.create_task(Firmware().client(uart).run([]))
+        for ms in range(50):  # at each phase of what the client does by the clock
+            await asyncio.sleep(0.2 + ms / 1000)
+            down.deliver(CTRL_C)
+            await asyncio.sleep(0.045)
+            down.deliver(b"\0")
+        assert not serving.done()
+        serving.cancel()
+
+    run(story())
 
 
 async def test_an_unfinished_frame_does_not_swallow_ctrl_c_for_long(board: EmulatedBoard, peer: Peer) -> None:

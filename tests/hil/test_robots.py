@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,28 @@ from boardtalk.modules.iot_bridge.frames import Outcome, Type
 from tests.firmware.peer import Peer
 
 EXAMPLES = Path(__file__).parents[2] / "firmware" / "examples"
+
+
+async def test_the_rover_runs_into_a_post_and_can_go_back() -> None:
+    async with EmulatedBoard("rover") as board, Peer(board.port) as peer:
+        await peer.learn()
+        await board.world(obstacles=[[40, 0, 10], [0, 60, 5]])
+        outcome, reason = await peer.result(peer.command("forward", distance=60))
+        assert (outcome, reason) == (Outcome.FAILED, b"RuntimeError: something is in the way")
+        assert (await peer.do("position"))["x"] == pytest.approx(22, abs=0.2), "it is round, 8 cm"
+        assert (await peer.do("back", distance=10))["x"] < 15
+
+
+async def test_the_explorer_sees_what_is_in_front_until_it_turns_away() -> None:
+    async with EmulatedBoard("explorer") as board, Peer(board.port) as peer:
+        await peer.learn()
+        assert await peer.do("distance") == {"distance": 400}
+        await board.world(obstacles=[[60, 3, 10], [-20, 0, 5]], room=[-50, -50, 300, 250], noise_cm=0)
+        assert await peer.do("distance") == {"distance": pytest.approx(60 - 91**0.5 - 8, abs=0.1)}
+        near = await peer.do("approach", near=15, speed=50)
+        assert near["distance"] == pytest.approx(15, abs=2)
+        assert 0 < (await peer.do("search", room=200))["heading"] < 180
+        assert (await peer.do("distance"))["distance"] >= 200
 
 
 async def test_the_arm_reaches_places() -> None:
@@ -118,3 +141,22 @@ async def test_the_program_for_a_real_station_reads_its_sensor() -> None:
         sensor.detach()
         outcome, _ = await peer.result(peer.command("climate"))
         assert outcome is Outcome.FAILED
+
+
+async def test_the_program_for_a_real_explorer_measures_echoes(tmp_path: Path) -> None:
+    for file in (EXAMPLES / "rover" / "chassis.py", EXAMPLES / "explorer" / "main.py"):
+        (tmp_path / file.name).write_text(file.read_text())
+    async with MicroPythonBoard(tmp_path) as board, Peer(board.port) as peer:
+        await peer.learn()
+        assert await peer.do("distance") == {"distance": 400}
+        for _ in range(20):  # a busy machine makes echoes late
+            for level in (1, 0):
+                board.pins[11].value = level
+                await asyncio.sleep(0.005)
+            seen = await peer.do("distance")
+            if seen["distance"] < 400:
+                break
+        assert 0 < seen["distance"] < 400
+        board.pins[9].value = 0
+        outcome, reason = await peer.result(peer.command("approach"))
+        assert (outcome, reason[:31]) == (Outcome.FAILED, b"RuntimeError: something is in t")

@@ -5,6 +5,7 @@ Put in the pins and measures of yours. A chassis without encoders can't know how
 
 import sys
 from math import cos, degrees, sin
+from time import sleep_us, ticks_diff, ticks_us
 
 from machine import ADC, PWM, Pin
 from micropython import const
@@ -16,12 +17,14 @@ TRACK = 12  # cm between the wheels
 _PULSE_CM = 0.05  # way of a wheel between two pulses of its encoder
 _PWM_HZ = const(20_000)  # above what people hear
 _FULL = const(65535)  # duty, and reading of an ADC
+_ECHO_US = const(58)  # for each cm, there and back
+_RANGE = 400.0  # cm
 
-# Pins of the motors (forward, backward, encoder), horn, bumper (a switch to ground) and the battery's
-# divider, and the voltage of the battery at which the ADC reads full.
-LEFT, RIGHT, HORN, BUMPER, BATTERY, FULL_VOLTS = {
-    "rp2": ((2, 3, 6), (4, 5, 7), 8, 9, 26, 9.9),  # 3.3 V behind 20k : 10k
-    "esp32": ((25, 26, 32), (27, 14, 33), 13, 4, 36, 10.0),  # 1 V behind 90k : 10k
+# Pins of the motors (forward, backward, encoder), horn, bumper (a switch to ground), sonar (trigger, echo)
+# and the battery's divider, and the voltage of the battery at which the ADC reads full.
+LEFT, RIGHT, HORN, BUMPER, SONAR, BATTERY, FULL_VOLTS = {
+    "rp2": ((2, 3, 6), (4, 5, 7), 8, 9, (10, 11), 26, 9.9),  # 3.3 V behind 20k : 10k
+    "esp32": ((25, 26, 32), (27, 14, 33), 13, 4, (5, 18), 36, 10.0),  # 1 V behind 90k : 10k
 }[sys.platform]
 
 
@@ -52,14 +55,39 @@ class Wheel:
         self.place += self._step
 
 
+class Sonar:
+    """An HC-SR04, whose 5 V need a divider. It waits for no echo: each reading is of the ping before."""
+
+    def __init__(self, trigger, echo):
+        self._trigger = Pin(trigger, Pin.OUT, value=0)
+        self._began = ticks_us()
+        self._width = _ECHO_US * int(_RANGE)
+        Pin(echo, Pin.IN).irq(self._edge, Pin.IRQ_RISING | Pin.IRQ_FALLING)
+
+    def distance(self):
+        """Free way, cm; 400 at most."""
+        self._trigger.value(1)
+        sleep_us(10)
+        self._trigger.value(0)
+        return min(_RANGE, round(self._width / _ECHO_US, 1))
+
+    def _edge(self, pin):
+        now = ticks_us()
+        if pin.value():
+            self._began = now
+        else:
+            self._width = ticks_diff(now, self._began)
+
+
 class Chassis:
-    """Two wheels, a horn, a bumper and a battery."""
+    """Two wheels, a horn, a bumper, a sonar and a battery."""
 
     def __init__(self):
         self._left = Wheel(*LEFT)
         self._right = Wheel(*RIGHT)
         self._horn = Pin(HORN, Pin.OUT, value=0)
         self._bumper = Pin(BUMPER, Pin.IN, Pin.PULL_UP)
+        self._sonar = Sonar(*SONAR)
         self._battery = ADC(Pin(BATTERY))
         self._places = (0, 0)
         self._x = self._y = self._heading = self._rolled = 0.0
@@ -95,6 +123,10 @@ class Chassis:
     def bumper(self):
         """Whether it touches something in front."""
         return not self._bumper.value()
+
+    def distance(self):
+        """Free way in front, cm; 400: as far as it sees."""
+        return self._sonar.distance()
 
     def _move(self):
         """Reckon with what the wheels have done since the last time: look often."""

@@ -97,11 +97,11 @@ async def watch():
     """Tell when the bumper is hit."""
     hit = False
     while True:
-        if chassis.bumper() and not hit:
+        was, hit = hit, chassis.bumper()
+        if hit and not was:
             x, y, heading = chassis.position()
             rover.emit("bumped", x=x, y=y, heading=heading)
-        hit = chassis.bumper()
-        await asyncio.sleep_ms(20)
+        await asyncio.sleep_ms(50)
 
 
 @rover.on_stop

@@ -19,7 +19,7 @@ pins = {}
 
 
 class Pin:
-    IN, OUT, PULL_UP, IRQ_RISING = range(4)
+    IN, OUT, PULL_UP, IRQ_RISING, IRQ_FALLING = range(5)
 
     def __init__(self, number, mode=IN, pull=None, *, value=1):
         self.level = value
