@@ -9,6 +9,7 @@ import msgspec
 import pytest
 
 from boardtalk.hil.bench.peers.__main__ import Pass, rate, work
+from boardtalk.hil.bench.peers.belay import Side, Task, by_gateway, by_link
 from boardtalk.hil.bench.rows import Row
 from boardtalk.modules.filter import Filter
 from boardtalk.sdk import Flag
@@ -78,6 +79,26 @@ async def test_our_side_of_the_comparison_passes_on_and_keeps_back(flags: Flag) 
     task = work()
     assert await rate(Pass, "", task.texts[:50], flags) > 0
     assert await rate(Filter, f"blocked_words = {', '.join(task.blocked)}", task.texts[:50], flags) > 0
+
+
+@pytest.mark.parametrize("side", [by_link, by_gateway])
+async def test_our_side_of_the_comparison_with_belay_adds_on_an_emulated_board(side: Side) -> None:
+    figures = await side(Task(5))
+    assert len(figures.times) == 5
+    assert figures.together_s > 0
+
+
+@pytest.mark.parametrize(("python", "why"), [(sys.executable, "has no Belay"), ("/nowhere", "No such file")])
+def test_without_belay_it_says_what_is_missing(python: str, why: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "boardtalk.hil.bench.peers.belay", python],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert why in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_an_unknown_one_is_refused_with_the_known_ones() -> None:
