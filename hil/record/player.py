@@ -105,11 +105,11 @@ class _Player:
             stack.enter_context(mock.patch.object(store, "Writer", _Inline))
             stack.enter_context(mock.patch.object(bridge, "LinkClient", self._link))
             await self._start(stack)
-            stack.enter_context(self._hub.witness.watched(lambda seen: self._out.append(Gateway(seen))))
-            for at, act in self._inputs():
-                await asyncio.sleep(at - asyncio.get_running_loop().time())
-                act()
-            await asyncio.sleep(AFTER_S)
+            with self._hub.witness.watched(lambda seen: self._out.append(Gateway(seen))):
+                for at, act in self._inputs():
+                    await asyncio.sleep(at - asyncio.get_running_loop().time())
+                    act()
+                await asyncio.sleep(AFTER_S)
             for leaving, task in self._sessions.values():
                 task.cancel()
                 leaving.close()
