@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import msgspec
 import pytest
 
 from boardtalk.hil.bench.peers.__main__ import Pass, rate, work
 from boardtalk.hil.bench.peers.belay import Side, Task, by_gateway, by_link
+from boardtalk.hil.bench.peers.features import FEATURES, tried
 from boardtalk.hil.bench.rows import Row
+from boardtalk.hil.micropython.board import MicroPythonBoard
+from boardtalk.hil.qemu.microbit import missing_packages
 from boardtalk.modules.filter import Filter
 from boardtalk.sdk import Flag
 
@@ -88,10 +92,18 @@ async def test_our_side_of_the_comparison_with_belay_adds_on_an_emulated_board(s
     assert figures.together_s > 0
 
 
-@pytest.mark.parametrize(("python", "why"), [(sys.executable, "has no Belay"), ("/nowhere", "No such file")])
-def test_without_belay_it_says_what_is_missing(python: str, why: str) -> None:
+@pytest.mark.parametrize(
+    ("arguments", "why"),
+    [
+        (["belay", sys.executable], "has no Belay"),
+        (["belay", "/nowhere"], "No such file"),
+        (["features", sys.executable, sys.executable], "has no pytest-embedded"),
+    ],
+)
+def test_without_the_other_side_it_says_what_is_missing(arguments: list[str], why: str) -> None:
+    module, *pythons = arguments
     done = subprocess.run(
-        [sys.executable, "-m", "boardtalk.hil.bench.peers.belay", python],
+        [sys.executable, "-m", f"boardtalk.hil.bench.peers.{module}", *pythons],
         capture_output=True,
         text=True,
         check=False,
@@ -99,6 +111,18 @@ def test_without_belay_it_says_what_is_missing(python: str, why: str) -> None:
     assert done.returncode == 1
     assert why in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(200)
+@pytest.mark.skipif(bool(missing_packages()), reason="QEMU or its firmware is not installed")
+async def test_our_column_of_the_table_beside_other_test_tools_is_true() -> None:
+    async with MicroPythonBoard() as board:
+        told = await tried(sys.executable, "boardtalk", board.port)
+    assert told.keys() == FEATURES.keys()
+    documented = (Path(__file__).parents[2] / "docs" / "hil.md").read_text()
+    for feature, cell in told.items():
+        assert f"| {FEATURES[feature]} | {cell} |" in documented
 
 
 def test_an_unknown_one_is_refused_with_the_known_ones() -> None:
