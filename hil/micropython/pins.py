@@ -79,18 +79,20 @@ class Pin:
     def reading(self, reading: int) -> None:
         self._memory.apply(self.number, max(0, min(FULL, reading)))
 
-    async def until(self, value: int) -> None:
-        """Wait until this level is on the wire.
+    async def until(self, value: int | None = None, *, duty: int | None = None) -> None:
+        """Wait until this level is on the wire, or its pulses have this duty.
 
         Raises:
-            PinError: it is not within 5 s.
+            PinError: that is not so within 5 s.
         """
         try:
             async with asyncio.timeout(TIMEOUT_S):
-                while self.value != value:  # noqa: ASYNC110 - memory tells nobody that it changes
+                # Memory tells nobody that it changes.
+                while value not in (None, self.value) or duty not in (None, self.duty):  # noqa: ASYNC110
                     await asyncio.sleep(POLL_S)
         except TimeoutError:
-            raise PinError(f"pin {self.number} is not {value} within {TIMEOUT_S:g} s") from None
+            wanted = f"{value}" if duty is None else f"at duty {duty}, but at {self.duty},"
+            raise PinError(f"pin {self.number} is not {wanted} within {TIMEOUT_S:g} s") from None
 
     def _interrupt(self, before: int) -> None:
         """Tell the program of an edge, if it wants to know."""

@@ -56,9 +56,9 @@ class Pin:
     def reading(self, reading: int) -> None:
         self._pin.reading = reading
 
-    def until(self, value: int) -> Done:
-        """Wait until this level is on the wire."""
-        return self._rig.run(done(self._pin.until, value))
+    def until(self, value: int | None = None, *, duty: int | None = None) -> Done:
+        """Wait until this level is on the wire, or its pulses have this duty."""
+        return self._rig.run(done(self._pin.until, value, duty=duty))
 
 
 class Pins:

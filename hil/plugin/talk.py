@@ -82,7 +82,11 @@ class Talk:
         await self._hang_up()
 
     async def begin(self, to: str, text: str, within: float) -> str:
-        """Say something and wait until it has begun, or ended; its id."""
+        """Say something and wait until it has begun, or is done already; its id.
+
+        Raises:
+            ChatError: it has not begun in time, or never will.
+        """
         name = await self._say(to, text)
         begun = (State.STARTED, *(state for state in State if state.terminal))
         await self._wait(
@@ -90,6 +94,9 @@ class Talk:
             within,
             lambda: f"{text!r} has not begun; told so far: {self._states(name)}",
         )
+        last = self._of(name)[-1]
+        if State.STARTED.value not in self._states(name) and last.state is not State.DONE:
+            raise ChatError(f"{text!r} has not begun: {last.state.value}: {last.detail}".rstrip(": "))
         return name
 
     async def send(self, to: str, text: str, within: float) -> Answer:

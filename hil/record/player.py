@@ -139,7 +139,8 @@ class _Player:
         """The parts of a gateway, as `boardtalk.app` joins them, without those that carry."""
         gateway = self._head.gateway
         document = _inline(conf.parse(gateway.configuration, "the recorded configuration"))
-        admin = next((user for user, role in gateway.users.items() if role is Role.ADMIN), SYSTEM)
+        admins = [user for user, role in gateway.users.items() if role is Role.ADMIN]
+        admin = (admins or list(gateway.users))[0]  # the configuration may make the person there anything
         users = Users.load(self._folder / "secrets", declared_users(document, admin) | gateway.users)
         kept = await stack.enter_async_context(
             store.Store.open(self._folder / "store.db", first_row=gateway.next_row)

