@@ -215,11 +215,8 @@ def _recorder(stack: ExitStack, path: Path) -> Callable[[Seen], None]:
         raise LinkError(f"{path}: can't be written: {error.strerror or error}") from error
 
     def put(seen: Seen) -> None:
-        check = "" if seen.check is Check.GOOD else f"[{seen.check.value}] "
-        interface = pcapng.FRAMES if seen.kind is not None else pcapng.TEXT
-        packet = pcapng.Packet(seen.at, interface, seen.down, seen.raw, f"{check}{seen.label}: {seen.words}")
         try:
-            writer.put(packet)
+            writer.put(sources.packet(seen))
         except OSError as error:
             raise LinkError(f"{path}: can't be written: {error.strerror or error}") from error
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from boardtalk.modules.iot_bridge.errors import LinkError
 from boardtalk.modules.iot_bridge.service import api
 from boardtalk.modules.iot_bridge.sniff import pcapng
+from boardtalk.modules.iot_bridge.sniff.decoder import Check
 from boardtalk.modules.iot_bridge.transports.ports import transport
 from boardtalk.sdk import ServiceError
 from boardtalk.sdk.channel import Channel
@@ -62,6 +63,13 @@ async def port(path: str, baud: int) -> AsyncIterator[Bytes]:
     async with transport(path, baud) as line:
         while data := await line.read():
             yield Bytes(time.time(), None, data)
+
+
+def packet(seen: Seen) -> pcapng.Packet:
+    """As it is kept in a file."""
+    check = "" if seen.check is Check.GOOD else f"[{seen.check.value}] "
+    interface = pcapng.FRAMES if seen.kind is not None else pcapng.TEXT
+    return pcapng.Packet(seen.at, interface, seen.down, seen.raw, f"{check}{seen.label}: {seen.words}")
 
 
 def file(path: Path, decoder: Decoder) -> Iterator[Seen]:

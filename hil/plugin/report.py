@@ -1,0 +1,73 @@
+"""Puts a failed test's story where people look for it: terminal, junit XML, HTML, a folder of files."""
+
+from __future__ import annotations
+
+import re
+import time
+import zlib
+from typing import TYPE_CHECKING, Final
+
+from boardtalk.modules.iot_bridge.sniff import pcapng, sources
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import pytest
+
+    from boardtalk.hil.plugin.story import Story
+
+NAME: Final = "boardtalk"
+PROPERTY: Final = "boardtalk_report"
+"""In the junit XML: the folder."""
+MAX_NAME: Final = 100
+
+
+def tell(item: pytest.Item, report: pytest.TestReport, story: Story) -> None:
+    """Add the story to a failed test's report.
+
+    Args:
+        item: the test.
+        report: of its failed part.
+        story: what is known of it.
+    """
+    text = story.told()
+    picture = story.drawn()
+    chosen = item.config.option.boardtalk_report
+    if chosen:
+        folder = item.config.invocation_params.dir / chosen / folder_name(item.nodeid)
+        text = f"{_written(folder, text, picture, story)}\n{text}"
+        for properties in (item.user_properties, report.user_properties):
+            properties.append((PROPERTY, str(folder)))
+    add = getattr(report.longrepr, "addsection", None)
+    if add is not None:  # where the error stands; so it is in the junit XML, too
+        add(NAME, text, "-")
+    else:
+        report.sections.append((NAME, text))
+    if getattr(item.config.option, "htmlpath", None):
+        from pytest_html import extras
+
+        made = [*getattr(report, "extras", []), extras.html(f"<div>{picture}</div>")]
+        report.extras = made  # type: ignore[attr-defined]  # pytest-html's
+
+
+def folder_name(test: str) -> str:
+    """A test's id as the name of its folder."""
+    plain = test.replace("::", "--").replace("/", "-")
+    name = re.sub(r"[^\w.-]+", "-", plain)[:MAX_NAME]
+    return name if name == plain else f"{name}-{zlib.crc32(test.encode()):08x}"
+
+
+def _written(folder: Path, text: str, picture: str, story: Story) -> str:
+    """Write the files; what came of it."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "report.txt").write_text(text)
+        (folder / "picture.svg").write_text(picture)
+        with (folder / "frames.pcapng").open("wb") as file:
+            writer = pcapng.Writer(file)
+            wall = time.time() - time.monotonic()
+            for each in story.passed():
+                writer.put(sources.packet(each.seen._replace(at=each.seen.at + wall)))
+    except OSError as error:
+        return f"its files can't be written to {folder}: {error.strerror or error}"
+    return f"files: {folder}: report.txt, picture.svg, frames.pcapng"
