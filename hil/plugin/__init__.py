@@ -169,8 +169,11 @@ def gateway(
 ) -> Iterator[Gateway]:
     """A gateway that has the board, in a temporary folder."""
     from boardtalk.hil.plugin.gateways import running
+    from boardtalk.hil.plugin.traffic import Traffic
 
-    with running(_boardtalk_rig, _boardtalk_story, board, gateway_conf) as made:
+    _boardtalk_story.traffic = traffic = Traffic(_boardtalk_rig.folder())
+    with running(_boardtalk_rig, traffic, board, gateway_conf) as made:
+        _boardtalk_story.gateway = made
         yield made
 
 

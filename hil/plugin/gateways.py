@@ -12,7 +12,6 @@ from boardtalk.hil.gateway import GatewayProcess
 from boardtalk.hil.plugin.chats import Chat
 from boardtalk.hil.plugin.rig import Done, done
 from boardtalk.hil.plugin.talk import Talk
-from boardtalk.hil.plugin.traffic import Traffic
 from boardtalk.sdk import Role
 
 if TYPE_CHECKING:
@@ -22,8 +21,8 @@ if TYPE_CHECKING:
 
     from boardtalk.hil.plugin.boards import Board
     from boardtalk.hil.plugin.rig import Rig
-    from boardtalk.hil.plugin.story import Story
     from boardtalk.hil.plugin.talk import Note
+    from boardtalk.hil.plugin.traffic import Traffic
 
 TESTER: Final = "tester"
 """The user of the fixture `chat`; an operator."""
@@ -130,16 +129,15 @@ class Gateway:
 
 
 @contextmanager
-def running(rig: Rig, story: Story, board: Board, more: str) -> Iterator[Gateway]:
+def running(rig: Rig, traffic: Traffic, board: Board, more: str) -> Iterator[Gateway]:
     """A gateway that knows this board, with `more` in its configuration."""
-    folder = rig.folder()
     uid = f"uid = {board.uid}" if board.uid else ""
     conf = CONF.format(more=more, tester=TESTER, name=board.name, port=board.port, uid=uid)
     with ExitStack() as stack:
-        story.traffic = stack.enter_context(rig.entered(Traffic(folder)))
-        process = stack.enter_context(rig.entered(GatewayProcess(folder, conf)))
+        stack.enter_context(rig.entered(traffic))
+        process = stack.enter_context(rig.entered(GatewayProcess(traffic.folder, conf)))
         rig.wait(partial(process.online, board.name, TESTER))
-        story.gateway = gateway = stack.enter_context(Gateway(rig, process, board))
+        gateway = stack.enter_context(Gateway(rig, process, board))
         if board.kind.port:  # the test before may have left it stopped
             gateway.chat().send(board.name, "rearm")
         yield gateway

@@ -93,7 +93,7 @@ class Story:
             yield from self._outputs(board)
         if self.gateway is not None:
             yield "log:"
-            yield from (f"  {each}" for each in self.gateway.log.splitlines())
+            yield from (f"  {each}" for each in self.gateway.log.split("\n") if each)
 
     def _frames(self, passed: Sequence[Passed]) -> Iterator[str]:
         if not passed:

@@ -43,7 +43,7 @@ class Traffic:
     """
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder
+        self.folder = folder
         self._dictionaries = DictionaryCache(folder / "link" / "dictionaries")
         self._hashes: dict[str, str] = {}
         """Of the boards' dictionaries, by their names."""
@@ -77,7 +77,7 @@ class Traffic:
         while True:
             try:
                 channel: Channel[api.AnyAnswer] = await Channel.connect(
-                    self._folder / api.SOCKET, api.AnyAnswer
+                    self.folder / api.SOCKET, api.AnyAnswer
                 )
             except ServiceError:
                 await asyncio.sleep(RETRY_S)

@@ -57,6 +57,8 @@ class Seen(NamedTuple):
     size: int
     """Bytes on the line."""
     check: Check
+    board: str = ""
+    """Whose line it was, where there are several."""
 
     @property
     def retry(self) -> bool:
