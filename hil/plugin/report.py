@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING, Final
 from boardtalk.modules.iot_bridge.sniff import pcapng, sources
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     import pytest
 
     from boardtalk.hil.plugin.story import Story
+    from boardtalk.hil.plugin.traffic import Passed
 
 NAME: Final = "boardtalk"
 PROPERTY: Final = "boardtalk_report"
@@ -43,7 +45,7 @@ def tell(item: pytest.Item, report: pytest.TestReport, story: Story) -> None:
         add(NAME, text, "-")
     else:
         report.sections.append((NAME, text))
-    if getattr(item.config.option, "htmlpath", None):
+    if picture and getattr(item.config.option, "htmlpath", None):
         from pytest_html import extras
 
         made = [*getattr(report, "extras", []), extras.html(f"<div>{picture}</div>")]
@@ -59,15 +61,22 @@ def folder_name(test: str) -> str:
 
 def _written(folder: Path, text: str, picture: str, story: Story) -> str:
     """Write the files; what came of it."""
+    passed = story.passed()
     try:
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "report.txt").write_text(text)
-        (folder / "picture.svg").write_text(picture)
-        with (folder / "frames.pcapng").open("wb") as file:
-            writer = pcapng.Writer(file)
-            wall = time.time() - time.monotonic()
-            for each in story.passed():
-                writer.put(sources.packet(each.seen._replace(at=each.seen.at + wall)))
+        if picture:
+            (folder / "picture.svg").write_text(picture)
+        if passed:
+            _write_frames(folder / "frames.pcapng", passed)
     except OSError as error:
         return f"its files can't be written to {folder}: {error.strerror or error}"
-    return f"files: {folder}: report.txt, picture.svg, frames.pcapng"
+    return f"files: {folder}: {', '.join(sorted(path.name for path in folder.iterdir()))}"
+
+
+def _write_frames(path: Path, passed: Sequence[Passed]) -> None:
+    wall = time.time() - time.monotonic()
+    with path.open("wb") as file:
+        writer = pcapng.Writer(file)
+        for each in passed:
+            writer.put(sources.packet(each.seen._replace(at=each.seen.at + wall)))

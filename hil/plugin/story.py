@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 L = TypeVar("L", bound="Line")
 
-FRAMES: Final = 30
+FRAMES, CHAT = 30, 100
 """The last ones, in words."""
 SILENT: Final = frozenset({"time", "renew"})
 """Types of frames that come again and again, and tell little."""
@@ -69,12 +69,12 @@ class Story:
         return "\n".join(self._paragraphs(self.passed()))
 
     def drawn(self) -> str:
-        """All of it over time, as SVG."""
+        """All of it over time, as SVG; "" if there is nothing."""
         told = self.gateway.told if self.gateway else []
         passed = self.passed()
         end = time.monotonic() - self._began
         rows = lanes.of_test(self._began, list(told), passed, self._boards)
-        return picture.draw(self._test, rows, lanes.span(rows, end), f"failed at {end:.3f} s")
+        return picture.draw(self._test, rows, lanes.span(rows, end), f"failed at {end:.3f} s") if rows else ""
 
     def _paragraphs(self, passed: Sequence[Passed]) -> Iterator[str]:
         for board in self._boards:
@@ -83,10 +83,10 @@ class Story:
             fired = ", ".join(f"{name} {count}" for name, count in line.fired.items() if count) or "none"
             yield f"faults: {fired}; the same again with --seed {self._run}"
         if self.gateway is not None:
-            yield "chat, seconds since the test began:"
-            yield from (
-                f"  {self._clock(note.at)} {note}".replace("\n", NEXT) for note in list(self.gateway.told)
-            )
+            told = list(self.gateway.told)
+            cut = f", the last {CHAT} of {len(told)}" if len(told) > CHAT else ""
+            yield f"chat, seconds since the test began{cut}:"
+            yield from (f"  {self._clock(note.at)} {note}".replace("\n", NEXT) for note in told[-CHAT:])
         yield from self._frames(passed)
         for board in self._boards:
             yield from self._pins(board)

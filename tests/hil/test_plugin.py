@@ -70,17 +70,22 @@ def test_a_robot_drives_until_it_is_stopped(chat: Chat, board: Board) -> None:
     assert [moment.state for moment in board.outputs if "left" in moment.state]
 
 
-def test_the_world_and_the_board_are_at_the_tests_mercy(chat: Chat, board: Board) -> None:
-    board.world(battery=6.2)
-    assert "6.2" in chat.send("rover", "battery").text
+async def test_the_world_and_the_board_are_at_the_tests_mercy(chat: Chat, board: Board) -> None:
+    await board.world(battery=6.2)
+    assert "6.2" in (await chat.send("rover", "battery")).text
     board.freeze()
-    assert chat.send("rover", "battery").state != "done"
+    sent = asyncio.ensure_future(chat.send("rover", "horn 0.1"))
+    await asyncio.sleep(0.5)
+    assert not sent.done()
     board.thaw()
-    board.reset()
-    board.power_off()
-    assert chat.send("rover", "battery").state != "done"
-    board.power_on()
-    chat.insist("rover", "battery")
+    assert (await sent).state == "done"
+    await board.reset()
+    await board.power_off()
+    sent = asyncio.ensure_future(chat.send("rover", "horn 0.1"))
+    await asyncio.sleep(0.5)
+    await board.power_on()
+    assert (await sent).state != "done"
+    await chat.insist("rover", "battery")
 
 
 def test_what_does_not_come_fails_with_what_came_instead(chat: Chat) -> None:
@@ -128,16 +133,19 @@ def test_another_board_in_the_slot_is_refused(
     assert line.fired["swap"] == 1
 
 
-def test_faults_come_at_times_and_at_bytes(chat: Chat, line: Line) -> None:
+async def test_faults_come_at_times_and_at_bytes(chat: Chat, line: Line) -> None:
     line.at(0.2, line.cut.add, TO_BOARD)
-    until(lambda: line.cut, "it is cut")
+    await asyncio.to_thread(until, lambda: line.cut, "it is cut")
     line.clear()
     passed = line.passed[TO_BOARD]
     line.after(10, line.unplug)
-    chat.send("rover", "battery")
+    sent = asyncio.ensure_future(chat.send("rover", "battery"))
+    await asyncio.to_thread(until, lambda: line.fired["unplug"], "it is unplugged")
+    await asyncio.sleep(0.2)
     assert line.passed[TO_BOARD] == passed + 10, "not one byte more"
-    line.plug()
-    chat.insist("rover", "battery")
+    await line.plug()
+    await sent
+    await chat.insist("rover", "battery")
 
 
 def test_a_frozen_line_holds_what_comes(chat: Chat, line: Line) -> None:
@@ -147,14 +155,19 @@ def test_a_frozen_line_holds_what_comes(chat: Chat, line: Line) -> None:
     assert line.fired["freeze"] == 1
 
 
-def test_the_gateway_reaches_its_board_at_the_right_rate_only(chat: Chat, line: Line) -> None:
+async def test_the_gateway_reaches_its_board_at_the_right_rate_only(chat: Chat, line: Line) -> None:
     line.baud(115_200)
-    assert chat.send("rover", "battery").state == "done"
+    assert (await chat.send("rover", "horn 0.1")).state == "done"
     assert line.fired["pace"]
     assert not line.fired["garbage"]
     line.baud(57_600)
-    assert chat.send("rover", "battery").state != "done"
-    assert line.fired["garbage"]
+    sent = asyncio.ensure_future(chat.send("rover", "horn 0.1"))
+    await asyncio.to_thread(until, lambda: line.fired["garbage"], "it is garbage")
+    await asyncio.sleep(0.5)
+    assert not sent.done()
+    line.baud(115_200)
+    await sent
+    await chat.insist("rover", "horn 0.1")
 
 
 def test_the_gateway_dies_and_comes_back(chat: Chat, gateway: Gateway, board: Board) -> None:
