@@ -7,6 +7,8 @@ from html import escape
 from itertools import groupby
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from boardtalk.modules.iot_bridge.language.words import line
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
@@ -178,6 +180,7 @@ def _placed(lane: Words, span: Span) -> list[tuple[float, str, str, bool, int]]:
     """
     begins = [math.inf] * ROWS
     placed = []
+    points = set()
     for moment, words, colour in reversed(lane.said):
         x = span.x(moment)
         text = _cut(words, MAX_WORDS)
@@ -186,7 +189,9 @@ def _placed(lane: Words, span: Span) -> list[tuple[float, str, str, bool, int]]:
         begin, end = (x - width, x + 8) if on_left else (x - 4, x + width)
         row = next((row for row, taken in enumerate(begins) if end <= taken), None)
         if row is None:
-            placed.append((x, "", colour, on_left, ROWS))
+            if (round(x), colour) not in points:
+                placed.append((x, "", colour, on_left, ROWS))
+            points.add((round(x), colour))
             continue
         begins[row] = begin
         placed.append((x, text, colour, on_left, row))
@@ -223,4 +228,4 @@ def _stroke(x1: float, y1: float, x2: float, y2: float, colour: str, width: floa
 def _text(x: float, y: float, text: str, kind: str = "", *, anchor: str = "", colour: str = "") -> str:
     how = f' class="{kind}"' * bool(kind) + f' text-anchor="{anchor}"' * bool(anchor)
     how += f' style="fill:{colour}"' * bool(colour)
-    return f'<text x="{x:.1f}" y="{y:.1f}"{how}>{escape(text)}</text>'
+    return f'<text x="{x:.1f}" y="{y:.1f}"{how}>{escape(line(text))}</text>'

@@ -32,23 +32,23 @@ def tell(item: pytest.Item, report: pytest.TestReport, story: Story) -> None:
         report: of its failed part.
         story: what is known of it.
     """
-    text = story.told()
-    picture = story.drawn()
+    passed = story.passed()
+    text, picture = story.told(passed), story.drawn(passed)
     chosen = item.config.option.boardtalk_report
     if chosen:
         folder = item.config.invocation_params.dir / chosen / folder_name(item.nodeid)
-        text = f"{_written(folder, text, picture, story)}\n{text}"
+        text = f"{_written(folder, text, picture, passed)}\n{text}"
         for properties in (item.user_properties, report.user_properties):
-            properties.append((PROPERTY, str(folder)))
+            if folder.is_dir() and (PROPERTY, str(folder)) not in properties:
+                properties.append((PROPERTY, str(folder)))
     add = getattr(report.longrepr, "addsection", None)
     if add is not None:  # where the error stands; so it is in the junit XML, too
         add(NAME, text, "-")
     else:
         report.sections.append((NAME, text))
-    if picture and getattr(item.config.option, "htmlpath", None):
-        from pytest_html import extras
-
-        made = [*getattr(report, "extras", []), extras.html(f"<div>{picture}</div>")]
+    pytest_html = item.config.pluginmanager.getplugin("html")
+    if picture and pytest_html is not None and item.config.option.htmlpath:
+        made = [*getattr(report, "extras", []), pytest_html.extras.html(f"<div>{picture}</div>")]
         report.extras = made  # type: ignore[attr-defined]  # pytest-html's
 
 
@@ -59,14 +59,13 @@ def folder_name(test: str) -> str:
     return name if name == plain else f"{name}-{zlib.crc32(test.encode()):08x}"
 
 
-def _written(folder: Path, text: str, picture: str, story: Story) -> str:
+def _written(folder: Path, text: str, picture: str, passed: Sequence[Passed]) -> str:
     """Write the files; what came of it."""
-    passed = story.passed()
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / "report.txt").write_text(text)
+        (folder / "report.txt").write_text(text, encoding="utf-8")
         if picture:
-            (folder / "picture.svg").write_text(picture)
+            (folder / "picture.svg").write_text(picture, encoding="utf-8")
         if passed:
             _write_frames(folder / "frames.pcapng", passed)
     except OSError as error:

@@ -64,14 +64,13 @@ class Story:
         """What went over the lines between gateway and boards."""
         return list(self.traffic.passed()) if self.traffic else []
 
-    def told(self) -> str:
+    def told(self, passed: Sequence[Passed]) -> str:
         """All of it in words."""
-        return "\n".join(self._paragraphs(self.passed()))
+        return "\n".join(self._paragraphs(passed))
 
-    def drawn(self) -> str:
+    def drawn(self, passed: Sequence[Passed]) -> str:
         """All of it over time, as SVG; "" if there is nothing."""
         told = self.gateway.told if self.gateway else []
-        passed = self.passed()
         end = time.monotonic() - self._began
         rows = lanes.of_test(self._began, list(told), passed, self._boards)
         return picture.draw(self._test, rows, lanes.span(rows, end), f"failed at {end:.3f} s") if rows else ""

@@ -14,6 +14,7 @@ from boardtalk.events import Delivery, Update
 from boardtalk.frontends import control
 from boardtalk.frontends.client import GatewayClient
 from boardtalk.hil.plugin.rig import Done, Result
+from boardtalk.modules.iot_bridge.language.words import clean
 from boardtalk.sdk import BoardtalkError, State
 
 if TYPE_CHECKING:
@@ -185,7 +186,7 @@ class Talk:
         return name
 
     def _note(self, sign: str, words: str) -> None:
-        self._told.append(Note(time.monotonic(), self._user, sign, words))
+        self._told.append(Note(time.monotonic(), self._user, sign, clean(words)))
 
     def _of(self, name: str) -> list[Status]:
         return self._statuses[name]

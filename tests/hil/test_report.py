@@ -58,7 +58,13 @@ def test_words_never_hide_each_other_and_the_last_ones_are_all_there() -> None:
         rows.setdefault(each.attrib["y"], []).append((begin, begin + width))
     assert all(before[1] <= after[0] for row in rows.values() for before, after in pairwise(sorted(row)))
     assert {f"> rover: forward {number}" for number in range(491, 500)} <= {each.text for each in shown}
-    assert len(list(root.iter(f"{SVG}circle"))) == 500, "each has its point"
+    assert len(list(root.iter(f"{SVG}circle"))) > 400, "the others have a point"
+    many = drawn(Words("chat", [(number / 10_000, "hi", BLUE) for number in range(100_000)]))
+    assert len(list(many.iter())) < 4 * picture.PLOT
+
+
+def test_a_terminals_control_characters_do_not_spoil_it() -> None:
+    assert "> bob: [2J red" in texts(drawn(Words("chat", [(1, "> bob: \x1b[2J\udcff red", BLUE)])))
 
 
 def test_what_has_no_room_is_named_below() -> None:
