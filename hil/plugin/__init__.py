@@ -38,7 +38,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--board",
         default="emulated",
         metavar="BOARD",
-        help="emulated (default), qemu-microbit, a port such as /dev/ttyACM0, tcp://HOST:PORT "
+        help="emulated (default), qemu-microbit, a port (--board=/dev/ttyACM0), tcp://HOST:PORT "
         "or rfc2217://HOST:PORT",
     )
     group.addoption("--seed", type=int, metavar="NUMBER", help="of the faults on lines; else by chance")
@@ -58,9 +58,10 @@ def pytest_configure(config: pytest.Config) -> None:
     if config.option.seed is None:
         config.option.seed = int.from_bytes(os.urandom(4))
     if config.option.board != EMULATED:
-        from boardtalk.hil.plugin.kinds import kind
+        from boardtalk.hil.plugin.kinds import check, kind
 
         kind(config.option.board)
+        check(config)
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

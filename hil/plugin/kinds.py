@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Final, NamedTuple
 
 import pytest
@@ -60,3 +61,17 @@ def kind(option: str) -> Kind:
         f"--board {option}: there are {EMULATED}, {MICROBIT}, /dev/… (a port), tcp://HOST:PORT "
         "and rfc2217://HOST:PORT"
     )
+
+
+def check(config: pytest.Config) -> None:
+    """Whether pytest has found the project although the board is a path.
+
+    Raises:
+        pytest.UsageError: it takes the folder of the port for that of the tests, and sees no configuration.
+    """
+    board: str = config.option.board
+    if config.inipath is None and board in config.invocation_params.args and Path(board).exists():
+        raise pytest.UsageError(
+            f"--board {board}: write --board={board}; a path that is a word of its own is for pytest the "
+            "place of the tests, and so it finds neither pytest.ini nor firmware"
+        )

@@ -127,7 +127,7 @@ async def test_the_same_tests_run_on_a_real_port_where_workers_take_turns(
     project: Project, port: str
 ) -> None:
     project.write(ROVER + LIMITS)
-    said = await in_a_thread(project.run, "--board", port, "-n", "2")
+    said = await in_a_thread(project.run, f"--board={port}", "-n", "2")
     assert "4 passed, 2 skipped" in said, said
     assert f"{port}: its power can't be cut by a test" in said
     assert f"{port}: it can't be reset by a test" in said
@@ -214,6 +214,11 @@ def test_a_board_that_is_not_installed_is_refused_before_any_test(
     assert "--board qemu-microbit needs: apt install qemu-system-arm" in said
     assert "passed" not in said
     assert "Traceback" not in said
+
+
+def test_a_port_that_hides_the_project_from_pytest_is_refused_with_what_to_write(project: Project) -> None:
+    project.write("def test_it(board):\n    pass\n")
+    assert "write --board=/dev/null" in project.run("--board", "/dev/null")
 
 
 FAILS = """
