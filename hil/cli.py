@@ -45,7 +45,7 @@ def new(folder: Path, /) -> int:
         f"{target}: {made}",
         "next:",
         f"  1. cd {target} && pytest   # needs boardtalk[hil]",
-        "  2. pytest --board /dev/ttyACM0   # the same on the real board",
+        "  2. pytest --board=/dev/ttyACM0   # the same on the real board",
     ):
         console.print(line, markup=False, soft_wrap=True)
     return 0

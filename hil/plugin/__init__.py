@@ -27,8 +27,9 @@ if TYPE_CHECKING:
 
 MARKERS: Final = (
     "board(*files, name, uid, heap): firmware of the fixture `board`: a folder, or files, beside the test",
-    "board_needs(*capabilities): pins, world, power, reset, freeze, line: skip where `--board` lacks one",
+    "board_needs(*capabilities): pins, power and so on, see docs/hil.md: skip where `--board` lacks one",
 )
+EMULATED: Final = "emulated"
 STORY: Final = pytest.StashKey["Story"]()
 
 
@@ -39,18 +40,30 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--board",
         default="emulated",
         metavar="BOARD",
-        help="emulated (default), a port such as /dev/ttyACM0, tcp://HOST:PORT or rfc2217://HOST:PORT",
+        help="emulated (default), qemu-microbit, a port (--board=/dev/ttyACM0), tcp://HOST:PORT "
+        "or rfc2217://HOST:PORT",
     )
     group.addoption("--seed", type=int, metavar="NUMBER", help="of the faults on lines; else by chance")
+    group.addoption(
+        "--boardtalk-report",
+        metavar="DIR",
+        help="for each failed test, put what happened into a folder of its own there: in words, "
+        "as a picture over time, and its frames for Wireshark",
+    )
     parser.addini("boardtalk_firmware", "folder or files that the board runs; else robot/", type="paths")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Markers, and one seed for all workers."""
+    """Markers, one seed for all workers, and whether there is such a board."""
     for marker in MARKERS:
         config.addinivalue_line("markers", marker)
     if config.option.seed is None:
         config.option.seed = int.from_bytes(os.urandom(4))
+    if config.option.board != EMULATED:
+        from boardtalk.hil.plugin.kinds import check, kind
+
+        kind(config.option.board)
+        check(config)
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
@@ -85,7 +98,9 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
     report = yield
     story = item.stash.get(STORY, None)
     if report.failed and story:
-        report.sections.append(("boardtalk", story.told()))
+        from boardtalk.hil.plugin.report import tell
+
+        tell(item, report, story)
     return report
 
 
@@ -111,23 +126,31 @@ def board(request: pytest.FixtureRequest, _boardtalk_rig: Rig, _boardtalk_story:
     """A board that runs the project's firmware; emulated, or the one of `--board`."""
     from boardtalk.hil.plugin import boards, firmware, kinds
     from boardtalk.hil.plugin.lines import Line
+    from boardtalk.hil.qemu import tiny
 
     mark = request.node.get_closest_marker("board")
     options: dict[str, Any] = dict(mark.kwargs) if mark else {}
     kind = kinds.kind(request.config.option.board)
-    paths = firmware.chosen(request, mark.args if mark else ())
+    microbit = kind.name == kinds.MICROBIT
+    paths = firmware.chosen(request, mark.args if mark else (), tiny.TINY if microbit else None)
+    robot = firmware.for_tiny(paths)
+    if microbit and robot is None:
+        pytest.skip(
+            f"{kind.why_not('program')}; {paths[0].name} has no robot.py with a dictionary.json for it"
+        )
     line = None
     if "line" in request.fixturenames:
         if reason := kind.why_not("line"):
             pytest.skip(reason)
         line = _boardtalk_story.add_line(Line(_boardtalk_rig, _boardtalk_story.seed))
-    if kind.port:
+    if microbit and robot:
+        made = boards.microbit(_boardtalk_rig, kind, robot, line=line, name=options.get("name", ""))
+    elif kind.port:
         made = boards.real(_boardtalk_rig, kind, paths, line=line, name=options.get("name", ""))
     else:
         made = boards.emulated(_boardtalk_rig, kind, paths, line=line, **options)
     with made as running:
-        _boardtalk_story.board = running
-        yield running
+        yield _boardtalk_story.add_board(running)
 
 
 @pytest.fixture
@@ -149,8 +172,10 @@ def gateway(
 ) -> Iterator[Gateway]:
     """A gateway that has the board, in a temporary folder."""
     from boardtalk.hil.plugin.gateways import running
+    from boardtalk.hil.plugin.traffic import Traffic
 
-    with running(_boardtalk_rig, board, gateway_conf) as made:
+    _boardtalk_story.traffic = traffic = Traffic(_boardtalk_rig.folder())
+    with running(_boardtalk_rig, traffic, board, gateway_conf) as made:
         _boardtalk_story.gateway = made
         yield made
 
@@ -174,7 +199,9 @@ def recorder(
 
 
 @pytest.fixture
-def make_board(request: pytest.FixtureRequest, _boardtalk_rig: Rig) -> Iterator[Callable[..., Board]]:
+def make_board(
+    request: pytest.FixtureRequest, _boardtalk_rig: Rig, _boardtalk_story: Story
+) -> Iterator[Callable[..., Board]]:
     """Makes further emulated boards: `make_board("robot", uid="…")`; the gateway does not know them."""
     from boardtalk.hil.plugin import boards, firmware, kinds
 
@@ -183,7 +210,8 @@ def make_board(request: pytest.FixtureRequest, _boardtalk_rig: Rig) -> Iterator[
         def make(*files: str, **options: Any) -> Board:
             paths = firmware.chosen(request, files)
             kind = kinds.kind(kinds.EMULATED)
-            return stack.enter_context(boards.emulated(_boardtalk_rig, kind, paths, **options))
+            made = stack.enter_context(boards.emulated(_boardtalk_rig, kind, paths, **options))
+            return _boardtalk_story.add_board(made)
 
         yield make
 

@@ -7,16 +7,20 @@ import time
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import pytest
 
 from boardtalk.hil.board import HEAP
 from boardtalk.hil.firmware import assemble, declared
 from boardtalk.hil.micropython.board import MicroPythonBoard
+from boardtalk.hil.plugin.firmware import DICTIONARY
 from boardtalk.hil.plugin.pins import Pins
 from boardtalk.hil.plugin.rig import Done, Result, done
+from boardtalk.hil.qemu import tiny
+from boardtalk.hil.qemu.microbit import Microbit
 from boardtalk.hil.wires import Extension, TcpWire
+from boardtalk.modules.iot_bridge.dictionary import parse
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -41,6 +45,30 @@ class Moment(Result):
     """Such as `{"left": 50, "right": 50}`."""
 
 
+class Handled(Protocol):
+    """What a hand at the board can do."""
+
+    async def reset(self) -> None:
+        """Press its button."""
+        ...
+
+    async def power_cut(self) -> None:
+        """Take its power."""
+        ...
+
+    async def power_on(self) -> None:
+        """Give it back."""
+        ...
+
+    def freeze(self) -> None:
+        """Hold it."""
+        ...
+
+    def thaw(self) -> None:
+        """Let it go on."""
+        ...
+
+
 class Board:
     """A board that runs the chosen firmware.
 
@@ -54,6 +82,8 @@ class Board:
     """Where it is plugged in."""
     uid: str
     """Its unique id; "" where that is not known."""
+    gone: bool = False
+    """Whether its test is over."""
 
     def __init__(
         self,
@@ -63,11 +93,12 @@ class Board:
         port: str,
         *,
         line: Line | None,
-        emulated: MicroPythonBoard | None = None,
+        emulated: MicroPythonBoard | Microbit | None = None,
     ) -> None:
         self.name = name
         self.port = port
-        self.uid = emulated.uid if emulated else ""
+        self._simulated = emulated if isinstance(emulated, MicroPythonBoard) else None
+        self.uid = self._simulated.uid if self._simulated else ""
         self.kind = kind
         self._rig = rig
         self._line = line
@@ -83,20 +114,32 @@ class Board:
     @property
     def pins(self) -> Pins:
         """Its pins, as they are seen and driven from outside: `board.pins[25].value`."""
-        return Pins(self._rig, self._that_can("pins").pins)
+        return Pins(self._rig, self._simulated_one("pins").pins)
 
     @property
     def outputs(self) -> list[Moment]:
         """What the simulated robot's outputs did, oldest first."""
-        return [Moment(each.at, each.state) for each in self._that_can("world").outputs]
+        self._simulated_one("world")
+        return self.moments
+
+    @property
+    def moments(self) -> list[Moment]:
+        """Likewise, for the report: none where it can't be seen."""
+        outputs = self._simulated.outputs if self._simulated else ()
+        return [Moment(each.at, each.state) for each in list(outputs)]
+
+    @property
+    def shows_pins(self) -> bool:
+        """Whether its pins are to be seen, now."""
+        return self._simulated is not None and not self.gone
 
     def world(self, **senses: Any) -> Done:
         """Change what the simulated robot senses, such as `battery=6.2`."""
-        return self._rig.run(done(self._that_can("world").world, **senses))
+        return self._rig.run(done(self._simulated_one("world").world, **senses))
 
     def until(self, **state: Any) -> Moment:
         """The next output with this state, such as `left=0, right=0`; waits 5 s at most."""
-        return self._rig.run(partial(self._until, self._that_can("world"), state))
+        return self._rig.run(partial(self._until, self._simulated_one("world"), state))
 
     def reset(self) -> Done:
         """Press the reset button."""
@@ -123,8 +166,13 @@ class Board:
         record = await emulated.until(**state)
         return Moment(record.at, record.state)
 
-    def _that_can(self, capability: str) -> MicroPythonBoard:
-        if self._emulated is None or self.kind.why_not(capability):
+    def _simulated_one(self, capability: str) -> MicroPythonBoard:
+        if self._simulated is None:
+            pytest.skip(self.kind.why_not(capability))
+        return self._simulated
+
+    def _that_can(self, capability: str) -> Handled:
+        if self._emulated is None:
             pytest.skip(self.kind.why_not(capability))
         return self._emulated
 
@@ -145,8 +193,24 @@ def emulated(
     made = MicroPythonBoard(robot, uid=uid, heap=heap, line=line, folder=rig.folder())
     if line is not None:
         line.plugged_into(made)
-    with rig.entered(made) as board:
-        yield Board(rig, kind, name or declared(paths), board.port, line=line, emulated=board)
+    with rig.entered(made) as running:
+        board = Board(rig, kind, name or declared(paths), running.port, line=line, emulated=running)
+        try:
+            yield board
+        finally:
+            board.gone = True
+
+
+@contextmanager
+def microbit(rig: Rig, kind: Kind, robot: Path, *, line: Line | None, name: str = "") -> Iterator[Board]:
+    """A micro:bit in QEMU, with the tiny client and this robot."""
+    files = tiny.files(robot)
+    made = Microbit(files, line=line, folder=rig.folder())
+    if line is not None:
+        line.plugged_into(made)
+    declared_name = parse(files[DICTIONARY]).name
+    with rig.entered(made) as running:
+        yield Board(rig, kind, name or declared_name, running.port, line=line, emulated=running)
 
 
 @contextmanager

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
     from boardtalk.hil.plugin.boards import Board
     from boardtalk.hil.plugin.rig import Rig
+    from boardtalk.hil.plugin.talk import Note
+    from boardtalk.hil.plugin.traffic import Traffic
 
 TESTER: Final = "tester"
 """The user of the fixture `chat`; an operator."""
@@ -51,7 +53,7 @@ class Gateway:
 
     def __init__(self, rig: Rig, process: GatewayProcess, board: Board) -> None:
         self.folder = process.folder
-        self.told: list[str] = []
+        self.told: list[Note] = []
         """What users said and were told."""
         self._rig = rig
         self._process = process
@@ -127,12 +129,13 @@ class Gateway:
 
 
 @contextmanager
-def running(rig: Rig, board: Board, more: str) -> Iterator[Gateway]:
+def running(rig: Rig, traffic: Traffic, board: Board, more: str) -> Iterator[Gateway]:
     """A gateway that knows this board, with `more` in its configuration."""
     uid = f"uid = {board.uid}" if board.uid else ""
     conf = CONF.format(more=more, tester=TESTER, name=board.name, port=board.port, uid=uid)
     with ExitStack() as stack:
-        process = stack.enter_context(rig.entered(GatewayProcess(rig.folder(), conf)))
+        stack.enter_context(rig.entered(traffic))
+        process = stack.enter_context(rig.entered(GatewayProcess(traffic.folder, conf)))
         rig.wait(partial(process.online, board.name, TESTER))
         gateway = stack.enter_context(Gateway(rig, process, board))
         if board.kind.port:  # the test before may have left it stopped

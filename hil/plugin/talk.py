@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import re
+import time
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Self, TypeVar
+from typing import TYPE_CHECKING, Final, NamedTuple, Self, TypeVar
 
 from boardtalk import stop as stopping
 from boardtalk.events import Delivery, Update
 from boardtalk.frontends import control
 from boardtalk.frontends.client import GatewayClient
 from boardtalk.hil.plugin.rig import Done, Result
+from boardtalk.modules.iot_bridge.language.words import clean
 from boardtalk.sdk import BoardtalkError, State
 
 if TYPE_CHECKING:
@@ -55,14 +57,28 @@ class Heard(Result):
     text: str
 
 
+class Note(NamedTuple):
+    """A line of the chat, for reports."""
+
+    at: float
+    """Seconds of this machine's monotonic clock."""
+    user: str
+    sign: str
+    """`>` the user said it, `<` was told it; a space: what became of something that was said."""
+    words: str
+
+    def __str__(self) -> str:
+        return f"{self.user} {self.sign} {self.words}"
+
+
 class Talk:
     """A logged-in user of the gateway on a state folder, as an async context manager."""
 
-    def __init__(self, folder: Path, user: str, told: list[str]) -> None:
+    def __init__(self, folder: Path, user: str, told: list[Note]) -> None:
         self._folder = folder
         self._user = user
         self._told = told
-        """Lines for the report, of all users."""
+        """Of all users."""
         self._statuses: dict[str, list[Status]] = {}
         self._answers: dict[str, Message] = {}
         """By the id of what they answer."""
@@ -158,7 +174,7 @@ class Talk:
 
     async def stop(self, robot: str) -> Done:
         """Stop a robot, or all; returns when they have said that their outputs are off."""
-        self._note(f"stop {robot}")
+        self._note(">", f"stop {robot}".rstrip())
         stopped = await stopping.stop(self._folder, (robot,) if robot else (), self._user)
         silent = [each.board for each in stopped if not each.confirmed]
         if silent:
@@ -171,13 +187,13 @@ class Talk:
 
     async def _say(self, to: str, text: str) -> str:
         client = await self._connected()
-        self._note(f"{to}: {text}")
+        self._note(">", f"{to}: {text}")
         name = client.say(to, text)
         self._statuses[name] = []
         return name
 
-    def _note(self, line: str) -> None:
-        self._told.append(f"{self._user} > {line}")
+    def _note(self, sign: str, words: str) -> None:
+        self._told.append(Note(time.monotonic(), self._user, sign, clean(words)))
 
     def _of(self, name: str) -> list[Status]:
         return self._statuses[name]
@@ -214,12 +230,12 @@ class Talk:
         match event:
             case Update(message_id=name, status=status):
                 self._statuses.setdefault(name, []).append(status)
-                self._told.append(f"{self._user}   {status.words}")
+                self._note(" ", status.words)
             case Delivery(message=message):
                 if message.refid:
                     self._answers[message.refid] = message
                 self._heard.append(message)
-                self._told.append(f"{self._user} < {message.sender}: {message.body}")
+                self._note("<", f"{message.sender}: {message.body}")
 
     async def _wait(self, probe: Callable[[], T], within: float, what: Callable[[], str]) -> T:
         """The first true value, tried after each event."""

@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import shutil
+import signal
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Self
 
+from boardtalk.hil.board import BoardError
 from boardtalk.hil.line import FaultyLine
 from boardtalk.hil.port import Port, socket_pair
 from boardtalk.hil.qemu import microbitfs
@@ -36,6 +38,7 @@ class Microbit:
     Args:
         files: what is on its flash, such as `{"main.py": b"…"}`, which it runs when it starts.
         line: its faults, or its speed. The UART takes what it gets, and drops what it can't hold.
+        folder: where its own folder is made; else where temporary files are.
 
     Raises:
         MicrobitMissing: something has to be installed first.
@@ -43,26 +46,32 @@ class Microbit:
     """
 
     def __init__(
-        self, files: Mapping[str, bytes] | None = None, *, line: FaultyLine | PacedLine | None = None
+        self,
+        files: Mapping[str, bytes] | None = None,
+        *,
+        line: FaultyLine | PacedLine | None = None,
+        folder: Path | None = None,
     ) -> None:
         missing = missing_packages()
         if missing:
             raise MicrobitMissing(f"an emulated micro:bit needs: apt install {' '.join(missing)}")
         self._image = microbitfs.image(files or {})
         self._line = line or FaultyLine(0)
+        self._parent = folder
         self._process: asyncio.subprocess.Process | None = None
         self._copying: asyncio.Task[None] | None = None
         self._stack = contextlib.AsyncExitStack()
 
     async def __aenter__(self) -> Self:
         async with contextlib.AsyncExitStack() as stack:
-            folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="boardtalk-microbit-")))
+            own = tempfile.TemporaryDirectory(prefix="boardtalk-microbit-", dir=self._parent)
+            folder = Path(stack.enter_context(own))
             self._flash = folder / "flash"
             self._flash.write_bytes(self._image)
             self._port = Port(folder / "port")
             self._near, self._far = socket_pair(stack)
             stack.push_async_callback(self.unplug)
-            await self.plug()
+            await self.replug()
             self._stack = stack.pop_all()
         return self
 
@@ -81,16 +90,16 @@ class Microbit:
         """Whether it has power."""
         return self._process is not None and self._process.returncode is None
 
-    async def plug(self) -> None:
+    async def replug(self) -> None:
         """Plug it in: it starts."""
         self._port.plug()
         join = self._line.join(self._near.fileno(), self._port.near)
         self._copying = asyncio.create_task(join, name="line of an emulated micro:bit")
-        await self._start()
+        await self.power_on()
 
     async def unplug(self) -> None:
         """Pull the cable: the port vanishes, and it loses its power."""
-        await self._kill()
+        await self.power_cut()
         copying, self._copying = self._copying, None
         if copying is not None:
             copying.cancel()
@@ -99,10 +108,24 @@ class Microbit:
 
     async def reset(self) -> None:
         """Press the reset button: its memory is as new, the port stays."""
-        await self._kill()
-        await self._start()
+        await self.power_cut()
+        await self.power_on()
 
-    async def _kill(self) -> None:
+    def freeze(self) -> None:
+        """Hold its processor."""
+        self._signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Let it go on."""
+        self._signal(signal.SIGCONT)
+
+    def _signal(self, signum: signal.Signals) -> None:
+        if self._process is None or not self.running:
+            raise BoardError("the emulated micro:bit has no power")
+        self._process.send_signal(signum)
+
+    async def power_cut(self) -> None:
+        """Cut its power, at once; the port stays, silent."""
         process, self._process = self._process, None
         if process is None:
             return
@@ -110,8 +133,17 @@ class Microbit:
             process.kill()
         await process.wait()
 
-    async def _start(self) -> None:
-        """Its UART is a socket: of a terminal QEMU would change the settings, behind its user's back."""
+    async def power_on(self) -> None:
+        """Give it power: it starts.
+
+        Its UART is a socket: of a terminal QEMU would change the settings, behind its user's
+        back.
+
+        Raises:
+            BoardError: it has power.
+        """
+        if self.running:
+            raise BoardError("the emulated micro:bit has power already")
         self._process = await asyncio.create_subprocess_exec(
             *leashed(str(shutil.which(QEMU)), "-M", "microbit"),
             *("-device", f"loader,file={FIRMWARE}"),

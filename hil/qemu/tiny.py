@@ -12,6 +12,7 @@ from pathlib import Path
 from string import ascii_lowercase
 from typing import TYPE_CHECKING, Final
 
+from boardtalk.hil.firmware import MAIN
 from boardtalk.modules.iot_bridge.dictionary import digest, parse
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ def files(robot: Path = TINY) -> dict[str, bytes]:
     """What goes on the flash.
 
     Args:
-        robot: a folder with `robot.py` and `dictionary.json`.
+        robot: a folder with `robot.py` and `dictionary.json`; its `main.py` is for other boards.
 
     Raises:
         DictionaryError: the dictionary is not valid.
@@ -34,9 +35,10 @@ def files(robot: Path = TINY) -> dict[str, bytes]:
         json.loads((robot / "dictionary.json").read_text()), separators=(",", ":")
     ).encode()
     parse(dictionary)
-    sources = [*TINY.glob("*.py"), *robot.glob("*.py")]
+    sources = {path.name: path for path in (*TINY.glob("*.py"), *robot.glob("*.py"))}
+    sources[MAIN] = TINY / MAIN
     return {
-        **{path.name: small(path.read_text()).encode() for path in sources},
+        **{name: small(path.read_text()).encode() for name, path in sources.items()},
         "dictionary.json": dictionary,
         "dictionary.py": f"DIGEST = {digest(dictionary)!r}\nSIZE = {len(dictionary)}\n".encode(),
     }

@@ -34,6 +34,7 @@ TOOLS = {
     "mypy",
     "pre-commit",
     "pytest-asyncio",
+    "pytest-html",
     "pytest-timeout",
     "pytest-xdist",
     "ruff",

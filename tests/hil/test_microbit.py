@@ -115,7 +115,7 @@ async def test_unplugged_it_is_dead_and_plugged_in_it_starts() -> None:
         await board.unplug()
         assert not board.running
         assert not Path(port).exists()
-        await board.plug()
+        await board.replug()
         assert board.port == port
         async with prompt(board) as terminal:
             await terminal.until()

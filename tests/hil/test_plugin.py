@@ -134,16 +134,19 @@ def test_another_board_in_the_slot_is_refused(
     assert line.fired["swap"] == 1
 
 
-def test_faults_come_at_times_and_at_bytes(chat: Chat, line: Line) -> None:
+async def test_faults_come_at_times_and_at_bytes(chat: Chat, line: Line) -> None:
     line.at(0.2, line.cut.add, TO_BOARD)
-    until(lambda: line.cut, "it is cut")
+    await asyncio.to_thread(until, lambda: line.cut, "it is cut")
     line.clear()
     passed = line.passed[TO_BOARD]
     line.after(10, line.unplug)
-    chat.send("rover", "battery")
+    sent = asyncio.ensure_future(chat.send("rover", "battery"))
+    await asyncio.to_thread(until, lambda: line.fired["unplug"], "it is unplugged")
+    await asyncio.sleep(0.2)
     assert line.passed[TO_BOARD] == passed + 10, "not one byte more"
-    line.plug()
-    chat.insist("rover", "battery")
+    await line.plug()
+    await sent
+    await chat.insist("rover", "battery")
 
 
 def test_a_frozen_line_holds_what_comes(chat: Chat, line: Line) -> None:
@@ -153,14 +156,17 @@ def test_a_frozen_line_holds_what_comes(chat: Chat, line: Line) -> None:
     assert line.fired["freeze"] == 1
 
 
-def test_the_gateway_reaches_its_board_at_the_right_rate_only(chat: Chat, line: Line) -> None:
+async def test_the_gateway_reaches_its_board_at_the_right_rate_only(chat: Chat, line: Line) -> None:
     line.baud(115_200)
-    assert chat.send("rover", "battery").state == "done"
+    assert (await chat.send("rover", "horn 0.1")).state == "done"
     assert line.fired["pace"]
     assert not line.fired["garbage"]
     line.baud(57_600)
-    assert chat.send("rover", "battery").state != "done"
-    assert line.fired["garbage"]
+    sent = asyncio.ensure_future(chat.send("rover", "horn 0.1"))
+    await asyncio.to_thread(until, lambda: line.fired["garbage"], "it is garbage")
+    await asyncio.sleep(0.5)
+    assert not sent.done()
+    sent.cancel()
 
 
 def test_the_gateway_dies_and_comes_back(chat: Chat, gateway: Gateway, board: Board) -> None:

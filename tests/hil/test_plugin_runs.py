@@ -13,14 +13,22 @@ import tempfile
 import textwrap
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
+from xml.etree import ElementTree as ET
 
 import pytest
 
+from boardtalk import hil
 from boardtalk.hil.board import EmulatedBoard
+from boardtalk.hil.plugin import kinds
+from boardtalk.hil.plugin.story import Story
+from boardtalk.hil.qemu import microbit, tiny
+from boardtalk.modules.iot_bridge.sniff import sources
+from boardtalk.modules.iot_bridge.sniff.decoder import Decoder
 from tests.iot_bridge.servers import Rfc2217Server, tcp_server
 from tests.scenarios.rig import environment, processes, until
 
 OUR_OWN = ("-p", "no:cacheprovider", "-p", "no:asyncio")
+LAMP = Path(hil.__file__).parent / "examples" / "lamp" / "robot"
 pytestmark = pytest.mark.timeout(120)
 
 
@@ -42,9 +50,13 @@ class Project:
         return {**environment(self.temporary), "TMPDIR": str(self.temporary)}
 
     def run(self, *arguments: str) -> str:
+        """Run pytest without other plugins for async tests; what it printed."""
+        return self.pytest("-q", "-rs", *OUR_OWN, *arguments)
+
+    def pytest(self, *arguments: str) -> str:
         """Run pytest; what it printed."""
         done = subprocess.run(
-            self.command(*arguments),
+            [sys.executable, "-m", "pytest", *arguments],
             cwd=self.folder,
             env=self.environment,
             capture_output=True,
@@ -92,6 +104,8 @@ ROVER = """
         assert chat.send("rover", "forward 5").state == "done"
 """
 LIMITS = """
+    import pytest
+
     @pytest.mark.board_needs("power")
     def test_power(chat):
         raise AssertionError
@@ -110,9 +124,11 @@ LIMITS = """
 """
 
 
-async def test_the_same_tests_run_on_a_real_port(project: Project, port: str) -> None:
+async def test_the_same_tests_run_on_a_real_port_where_workers_take_turns(
+    project: Project, port: str
+) -> None:
     project.write(ROVER + LIMITS)
-    said = await in_a_thread(project.run, "--board", port)
+    said = await in_a_thread(project.run, f"--board={port}", "-n", "2")
     assert "4 passed, 2 skipped" in said, said
     assert f"{port}: its power can't be cut by a test" in said
     assert f"{port}: it can't be reset by a test" in said
@@ -120,110 +136,200 @@ async def test_the_same_tests_run_on_a_real_port(project: Project, port: str) ->
 
 
 async def test_they_run_over_a_network_too(project: Project, port: str) -> None:
-    project.write(ROVER + LIMITS)
+    project.write(LIMITS)
     async with tcp_server(port) as number:
         said = await in_a_thread(project.run, "--board", f"tcp://127.0.0.1:{number}")
-    assert "4 passed, 2 skipped" in said, said
+    assert "1 passed, 2 skipped" in said, said
+    project.write(ROVER.partition("    def test_stop")[0] + LIMITS)
     with Rfc2217Server(port).serving() as server:
         said = await in_a_thread(project.run, "--board", f"rfc2217://127.0.0.1:{server.port}")
-    assert "3 passed, 3 skipped" in said, said
+    assert "1 passed, 3 skipped" in said, said
     assert "nothing can be put between it and the gateway" in said
 
 
-async def test_workers_take_turns_at_a_real_port(project: Project, port: str) -> None:
-    project.write(ROVER)
-    said = await in_a_thread(project.run, "--board", port, "-n", "2")
-    assert "3 passed" in said, said
+MICROBIT = """
+    import pytest
+
+    def test_without_firmware_it_runs_ours(board):
+        assert board.name == "tiny"
+
+    @pytest.mark.board(ROBOT)
+    def test_a_robot_beside_another_one(chat, board, line):
+        line.lose(0.05)
+        motion = chat.begin("twin", "drive 5000")
+        chat.stop()
+        assert motion.end().state == "cancelled"
+        chat.send("twin", "rearm")
+        board.reset()
+        assert chat.insist("twin", "add 5 7").text == "sum 12"
+        board.power_off()
+        line.unplug()
+        line.plug()
+        assert chat.insist("twin", "add 5 8").text == "sum 13"
+
+    def test_pins(board):
+        board.pins[3]
+
+    @pytest.mark.board_needs("repl")
+    def test_files(board):
+        raise AssertionError
+
+    @pytest.mark.board("rover")
+    def test_a_program_for_more_memory(board):
+        raise AssertionError
+"""
 
 
-def test_workers_have_a_board_each(project: Project) -> None:
-    project.write(ROVER)
-    assert "3 passed" in project.run("-n", "2")
+@pytest.mark.skipif(bool(microbit.missing_packages()), reason="QEMU or its firmware is not installed")
+def test_a_micro_bit_in_qemu_is_a_board_too(project: Project) -> None:
+    robot = shutil.copytree(tiny.TINY, project.folder / "twin", ignore=shutil.ignore_patterns("[clm]*.py"))
+    dictionary = robot / "dictionary.json"
+    dictionary.write_text(dictionary.read_text().replace('"tiny"', '"twin"'))
+    (robot / "main.py").write_text("from boardtalk import Board\nBoard('twin').run()\n")
+    project.write(MICROBIT.replace("ROBOT", repr(robot.name)))
+    said = project.run("--board", "qemu-microbit")
+    assert "2 passed, 3 skipped" in said, said
+    for reason in ("its pins can't be seen", "there is no prompt", "rover has no robot.py"):
+        assert reason in said, said
     until(project.is_clean, "nothing is left")
 
 
 @pytest.mark.parametrize(
     ("board", "words"),
     [
-        ("qemu-microbit", "can't run the firmware client yet"),
-        ("ttyACM0", "there are emulated, /dev/… (a port)"),
-        ("ftp://example", "there are emulated, /dev/… (a port)"),
+        ("ttyACM0", "there are emulated, qemu-microbit, /dev/… (a port)"),
+        ("ftp://example", "there are emulated"),
     ],
 )
-def test_what_is_no_board_is_refused_in_words(project: Project, board: str, words: str) -> None:
+def test_what_is_no_board_is_refused_in_words(board: str, words: str) -> None:
+    with pytest.raises(pytest.UsageError, match=re.escape(words)):
+        kinds.kind(board)
+
+
+def test_a_board_that_is_not_installed_is_refused_before_any_test(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
     project.write("def test_it(board):\n    pass\n")
-    said = project.run("--board", board)
-    assert words in said
-    assert "1 error" in said
+    monkeypatch.setenv("PATH", str(project.folder))
+    said = project.run("--board", "qemu-microbit")
+    assert "--board qemu-microbit needs: apt install qemu-system-arm" in said
+    assert "passed" not in said
+    assert "Traceback" not in said
+
+
+def test_a_port_that_hides_the_project_from_pytest_is_refused_with_what_to_write(project: Project) -> None:
+    project.write("def test_it(board):\n    pass\n")
+    assert "write --board=/dev/null" in project.run("--board", "/dev/null")
 
 
 FAILS = """
     import pytest
 
-    def test_it(chat, line):
+    def test_a_typing_error(chat, line):
         line.lose(0.2)
-        for _ in range(10):
-            chat.send("rover", "battery")
-        print("random", line.seed)
+        for _ in range(3):
+            chat.send("rover", "forward 1")
         assert chat.send("rover", "fowrard 20").state == "done"
+
+    @pytest.mark.board(LAMP)
+    def test_too_dark(chat, board):
+        chat.send("lamp", "shine 50")
+        assert board.pins[25].duty == 65535
+
+    def test_in_the_end(board, request):
+        request.addfinalizer(lambda: 1 / 0)
 """
 
 
-def test_a_failed_tests_report_tells_what_was_said_and_what_went_wrong_on_the_line(project: Project) -> None:
-    project.write(FAILS)
-    said = project.run("-n", "2")
+def test_a_failed_tests_report_shows_chat_frames_pins_outputs_and_faults(project: Project) -> None:
+    """In the terminal, in junit XML and HTML, in files; workers have a board each."""
+    project.write(FAILS.replace("LAMP", repr(str(LAMP))))
+    said = project.run(
+        "-n", "2", *("--boardtalk-report", "out"), *("--junitxml", "it.xml"), "--html", "it.html"
+    )
+    assert "2 failed, 1 passed, 1 error" in said, said
     for wanted in (
         r"tester > rover: fowrard 20",
         r"tester < rover: .*did you mean forward",
         r"tester   accepted",
         r"tester   rejected",
+        r"← rover DATA .*: RESULT x .* cm.*outcome DONE",
+        r"→ lamp DATA .*: COMMAND shine brightness 50 %",
+        r"  25: pwm, 50 % of 1000 Hz",
         r"faults: .*lose \d+.*; the same again with --seed \d+",
         r"link process \d+ listens",
     ):
         assert re.search(wanted, said), (wanted, said)
-    [seed] = re.findall(r"--seed (\d+)", said)
-    [random] = re.findall(r"random (\d+)", said)
-    assert f"random {random}" in project.run("--seed", seed)
-    assert f"random {random}" not in project.run("--seed", "1")
+    folders = {path.name.partition("--")[2]: path for path in (project.folder / "out").iterdir()}
+    assert {*folders} == {"test_a_typing_error", "test_too_dark", "test_in_the_end"}
+    picture = (folders["test_too_dark"] / "picture.svg").read_text()
+    assert all(
+        f">{word}</text>" in picture for word in ("frames to lamp", "pin 25, duty", "&gt; lamp: shine 50")
+    )
+    assert "fowrard 20" in (folders["test_a_typing_error"] / "report.txt").read_text()
+    seen = list(sources.file(folders["test_a_typing_error"] / "frames.pcapng", Decoder()))
+    assert any("COMMAND" in each.words for each in seen)
+    cases = {case.attrib["name"]: case for case in ET.parse(project.folder / "it.xml").iter("testcase")}  # noqa: S314
+    assert "tester > rover: fowrard 20" in (cases["test_a_typing_error"].findtext("failure") or "")
+    for name, folder in folders.items():
+        assert [each.attrib["value"] for each in cases[name].iter("property")] == [str(folder)]
+    assert [path.name for path in folders["test_in_the_end"].iterdir()] == ["report.txt"], (
+        "all there is to say"
+    )
+    assert (project.folder / "it.html").read_text().count("svg xmlns") == 2
+    until(project.is_clean, "nothing is left")
+
+
+def test_faults_come_again_with_the_seed_that_the_report_tells(project: Project) -> None:
+    """And where the report can't be written, it says so."""
+    project.write("""
+        def test_it(pty_pair):
+            print("random", pty_pair.line.seed)
+            raise AssertionError
+    """)
+    (project.folder / "out").write_text("in the way")
+    said = project.run("--boardtalk-report", "out")
+    [seed] = map(int, re.findall(r"--seed (\d+)", said))
+    [random] = map(int, re.findall(r"random (\d+)", said))
+    test = "test_it.py::test_it"
+    assert Story(seed, test).seed == random
+    assert random not in {Story(seed + 1, test).seed, Story(seed, f"{test}_too").seed}
+    assert re.search(r"its files can't be written to .*/out/test_it.py--test_it: Not a directory", said), said
 
 
 @pytest.mark.parametrize(
-    ("options", "mark"),
+    ("options", "marks"),
     [
-        (("-p", "asyncio", "-o", "asyncio_mode=auto"), ""),
-        (("-p", "asyncio", "-o", "asyncio_mode=strict"), "@pytest.mark.asyncio"),
-        (("-p", "asyncio", "-o", "asyncio_mode=strict"), ""),
-        ((), "@pytest.mark.anyio"),
-        ((), ""),
+        (("-p", "asyncio", "-o", "asyncio_mode=auto"), ("",)),
+        (("-p", "asyncio", "-o", "asyncio_mode=strict"), ("@pytest.mark.asyncio", "")),
+        (OUR_OWN, ("@pytest.mark.anyio", "")),
     ],
-    ids=["asyncio auto", "asyncio strict", "asyncio, but not for this one", "anyio", "none"],
+    ids=["asyncio auto", "asyncio strict, and not for all", "anyio, and none"],
 )
-def test_async_tests_run_with_whichever_plugin(project: Project, options: tuple[str, ...], mark: str) -> None:
-    project.write(f"""
+def test_async_tests_run_with_whichever_plugin(
+    project: Project, options: tuple[str, ...], marks: tuple[str, ...]
+) -> None:
+    code = """
         import pytest
 
         @pytest.fixture
         def anyio_backend():
             return "asyncio"
-
+    """
+    for number, mark in enumerate(marks):
+        code += f"""
         {mark}
-        async def test_it(chat, board):
+        async def test_{number}(board):
             await board.world(battery=7)
-            assert (await chat.send("rover", "battery")).text == "7 V"
-    """)
-    if options:  # our own option to have none comes first
-        shown = subprocess.run(
-            [sys.executable, "-m", "pytest", "-q", *options],
-            cwd=project.folder,
-            env=project.environment,
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        ).stdout
-    else:
-        shown = project.run()
-    assert "1 passed" in shown, shown
+            assert (await board.until(battery=7)).at > 0
+    """
+    code += """
+        async def test_chat(chat):
+            assert (await chat.send("rover", "fly")).state == "rejected"
+    """.replace("async def", f"{marks[0]}\n        async def")
+    project.write(code)
+    done = project.pytest("-q", *options)
+    assert f"{len(marks) + 1} passed" in done, done
 
 
 def test_a_project_without_boards_pays_nothing(project: Project) -> None:
@@ -296,7 +402,7 @@ def test_the_command_begins_a_project_whose_tests_pass(project: Project) -> None
     assert again.returncode == 2
     assert "there is something already" in again.stderr
     project.folder = lamp
-    assert "6 passed" in project.run()
+    assert "6 passed" in project.run("-n", "2")
 
 
 def test_the_command_starts_a_board_and_says_where(project: Project) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import json
 import shutil
 import subprocess
+from collections.abc import AsyncGenerator
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +15,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from boardtalk.frontends import control
+from boardtalk.hil.record import entries
 from boardtalk.modules.iot_bridge import frames
 from boardtalk.modules.iot_bridge.dictionary import digest, parse
 from boardtalk.modules.iot_bridge.errors import LinkError
 from boardtalk.modules.iot_bridge.frames import Kind, Outcome, Type
 from boardtalk.modules.iot_bridge.link import framing
 from boardtalk.modules.iot_bridge.service import api
-from boardtalk.modules.iot_bridge.sniff import pcapng
+from boardtalk.modules.iot_bridge.sniff import command, pcapng, sources
 from boardtalk.modules.iot_bridge.sniff.command import sniff
 from boardtalk.modules.iot_bridge.sniff.decoder import Check, Decoder, Seen
 from boardtalk.modules.iot_bridge.sniff.dissector import lua
@@ -230,6 +234,86 @@ def test_a_raw_capture_becomes_a_pcapng_that_says_the_same(
     again = capsys.readouterr().out
     assert again.count("\n") == 1
     assert "→ URGENT ack 3" in again
+
+
+def recorded(path: Path) -> Path:
+    """From the middle of a session: two boards that nobody greeted, and what one is comes last."""
+    about = control.Recording("0.1.0", "3.11", "", {}, [], {}, 1)
+    described = api.BoardChanged(
+        name="rover",
+        uid="e661",
+        port="",
+        firmware="",
+        state=api.BoardState.READY,
+        epoch=0,
+        dictionary=HASH.hex(),
+    )
+    lines = [
+        api.Traffic(
+            at=51.0, board="rover", down=True, data=wire(Kind.DATA, Type.COMMAND, COMMAND + b"\x14\0\0\0")
+        ),
+        api.Traffic(at=51.5, board="arm", down=False, data=wire(Kind.DATA, Type.STARTED, bytes(4), seed=3)),
+        api.Traffic(at=52.0, board="rover", down=False, data=wire(Kind.DATA, Type.RESULT, result(), seq=2)),
+        api.Traffic(at=52.5, board="rover", down=False, data=b"hello >"),
+    ]
+    all_ = [
+        entries.Head(entries.FORMAT, utc=1000.0, clock=50.0, gateway=about),
+        *map(entries.Link, lines),
+        entries.Link(api.Heard(at=53.0, event=described)),
+        entries.Dictionary(HASH.hex(), TEXT.decode()),
+    ]
+    with entries.open_for_writing(path) as file:
+        for entry in all_:
+            file.write(entries.encode(entry))
+    return path
+
+
+@pytest.mark.parametrize("name", ["night.jsonl", "night.jsonl.gz"])
+def test_a_recording_is_shown_line_by_line_of_its_boards(tmp_path: Path, name: str) -> None:
+    path = recorded(tmp_path / name)
+    command, started, answer, text = sources.file(path, Decoder())
+    assert [each.board for each in (command, started, answer, text)] == ["rover", "arm", "rover", "rover"]
+    assert (command.at, command.down, command.words[:30]) == (1001.0, True, "COMMAND forward distance 20 cm")
+    assert (answer.at, answer.down, answer.check) == (1002.0, False, Check.GOOD)
+    assert "RESULT x 0 cm" in answer.words
+    assert (text.label, text.words) == ("text", "hello >")
+    assert [each.board for each in sources.file(path, Decoder(), "arm")] == ["arm"]
+    with pytest.raises(LinkError, match="line of 'lamp'; there are rover, arm"):
+        sniff(str(path), board="lamp", state=tmp_path)
+
+
+def test_a_recording_that_is_torn_or_damaged_is_shown_up_to_there(tmp_path: Path) -> None:
+    path = recorded(tmp_path / "night.jsonl")
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-20])
+    assert len(list(sources.file(path, Decoder()))) == 4
+    path.write_bytes(whole.replace(b"traffic", b"traffik", 1))
+    with pytest.raises(LinkError, match=r"night.jsonl:2: no entry of a recording"):
+        list(sources.file(path, Decoder()))
+    path.write_bytes(whole.replace(b'"format":1', b'"format":9'))
+    with pytest.raises(LinkError, match="format 9"):
+        list(sources.file(path, Decoder()))
+    zipped = recorded(tmp_path / "torn.jsonl.gz")
+    zipped.write_bytes(zipped.read_bytes()[:-60])
+    assert len(list(sources.file(zipped, Decoder()))) == 4
+
+
+async def test_what_can_not_be_shown_while_the_line_is_silent_ends_it(tmp_path: Path) -> None:
+    async def line() -> AsyncGenerator[sources.Bytes]:
+        yield sources.Bytes(1.0, None, b"no line end >")
+        await asyncio.sleep(30)
+
+    def full(seen: Seen) -> None:
+        raise LinkError("/dev/full: can't be written")
+
+    with pytest.raises(LinkError, match="can't be written"):
+        await command._live(line(), Decoder(), full)
+
+
+def test_a_full_disk_is_told_once(tmp_path: Path) -> None:
+    path = recorded(tmp_path / "night.jsonl")
+    with pytest.raises(LinkError, match="/dev/full: can't be written: No space left"):
+        sniff(str(path), write=Path("/dev/full"), state=tmp_path)
 
 
 def test_a_wrong_filter_is_refused_by_name(tmp_path: Path) -> None:

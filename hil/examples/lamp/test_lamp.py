@@ -1,4 +1,4 @@
-"""What the lamp promises: `pytest` tries it without hardware, `pytest --board /dev/ttyACM0` on a board."""
+"""What the lamp promises: `pytest` tries it without hardware, `pytest --board=/dev/ttyACM0` on a board."""
 
 import pytest
 

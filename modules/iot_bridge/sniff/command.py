@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from contextlib import ExitStack, aclosing, suppress
+from contextlib import ExitStack, aclosing, contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final, NamedTuple
 
 import msgspec
 from cyclopts import Parameter
@@ -25,7 +25,8 @@ from boardtalk.sdk.folders import running_folder
 from boardtalk.sdk.options import AsJson, StateFolder
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterable
+    from collections.abc import AsyncGenerator, Callable, Iterable, Iterator
+    from typing import BinaryIO
 
 STYLES: Final = {
     "URGENT": "bold red",
@@ -57,6 +58,7 @@ def sniff(
     hide: Names = (),
     bytes: Annotated[bool, Parameter(negative="")] = False,  # noqa: A002 - what the option is called
     write: Path | None = None,
+    board: str = "",
     baud: int = 115_200,
     dissector: Annotated[bool, Parameter(negative="")] = False,
     state: StateFolder = None,
@@ -70,11 +72,12 @@ def sniff(
 
     Args:
         source: a board's address; a port that listens to a line (/dev/ttyUSB1, rfc2217://HOST:PORT);
-            or a file: pcapng, or a line's bytes as they were.
+            or a file: of `boardtalk record`, pcapng, or a line's bytes as they were.
         only: show these only: kinds and types of frames (data, stop, command, …), text, noise, damaged.
         hide: don't show these.
         bytes: show the bytes of each frame too.
         write: also put everything into this pcapng file, which Wireshark opens.
+        board: of a file of `boardtalk record` only this board's line.
         baud: bits per second of the port.
         dissector: print the Lua dissector with which Wireshark shows the fields of frames, and end.
     """
@@ -95,23 +98,32 @@ def sniff(
         if write is not None:
             show.append(_recorder(stack, write))
         with suppress(KeyboardInterrupt):
-            _run(source, state or running_folder(), baud, lambda seen: [each(seen) for each in show])
+            _run(
+                _Source(source, state or running_folder(), board, baud),
+                lambda seen: [each(seen) for each in show],
+            )
     screen.end()
     return 0
 
 
-def _run(source: str, state: Path, baud: int, show: Callable[[Seen], Any]) -> None:
-    path = Path(source)
-    cached = state / "link" / "dictionaries"
+class _Source(NamedTuple):
+    name: str
+    state: Path
+    board: str
+    baud: int
+
+
+def _run(source: _Source, show: Callable[[Seen], Any]) -> None:
+    path = Path(source.name)
+    cached = source.state / "link" / "dictionaries"
     decoder = Decoder(find=DictionaryCache(cached).read)
     if path.is_file():
-        for seen in sources.file(path, decoder):
-            show(seen)
+        _each(sources.file(path, decoder, source.board), show)
         return
-    if path.exists() or "://" in source:
-        asyncio.run(_live(sources.port(source, baud), decoder, show))
+    if path.exists() or "://" in source.name:
+        asyncio.run(_live(sources.port(source.name, source.baud), decoder, show))
         return
-    asyncio.run(_board(state, source, show))
+    asyncio.run(_board(source.state, source.name, show))
 
 
 async def _board(state: Path, name: str, show: Callable[[Seen], Any]) -> None:
@@ -126,20 +138,22 @@ async def _dictionary(state: Path, name: str) -> Dictionary | None:
     return None
 
 
-async def _live(pieces: AsyncIterator[sources.Bytes], decoder: Decoder, show: Callable[[Seen], Any]) -> None:
+async def _live(pieces: AsyncGenerator[sources.Bytes], decoder: Decoder, show: Callable[[Seen], Any]) -> None:
     """Show pieces as they come; console text without a line end when the line falls silent."""
-
-    async def quiet() -> None:
-        await asyncio.sleep(QUIET_S)
-        _each(decoder.flush(time.time()), show)
-
-    waiting: asyncio.Task[None] | None = None
-    async with aclosing(pieces):  # type: ignore[type-var]  # they are generators
-        async for at, down, data in pieces:
-            if waiting is not None:
-                waiting.cancel()
-            _each(decoder.feed(at, down, data), show)
-            waiting = asyncio.create_task(quiet(), name="quiet line")
+    async with aclosing(pieces):
+        while True:
+            coming = asyncio.ensure_future(anext(pieces, None))
+            try:
+                done, _ = await asyncio.wait({coming}, timeout=QUIET_S)
+                if not done:
+                    _each(decoder.flush(time.time()), show)
+                piece = await coming
+            finally:
+                coming.cancel()
+                await asyncio.gather(coming, return_exceptions=True)
+            if piece is None:
+                return
+            _each(decoder.feed(*piece), show)
 
 
 def _each(items: Iterable[Seen], show: Callable[[Seen], Any]) -> None:
@@ -177,7 +191,8 @@ class _Screen:
         clock = time.strftime("%H:%M:%S", time.localtime(seen.at)) + f".{int(seen.at * 1e6) % 1_000_000:06}"
         style = "red" if seen.check is Check.BAD else STYLES.get(seen.label.split()[0], "dim")
         line = Text(f"{clock} " if seen.at else "", style="dim")
-        line.append(f"{ARROWS[seen.down]} {seen.label:<{LABEL_CHARS}} {seen.words}", style=style)
+        of = f"{seen.board} " if seen.board else ""
+        line.append(f"{ARROWS[seen.down]} {of}{seen.label:<{LABEL_CHARS}} {seen.words}", style=style)
         if seen.check is not Check.GOOD and seen.kind is not None:
             line.append(f"  [{seen.check.value}]", style="red")
         if self._with_bytes:
@@ -199,6 +214,7 @@ def _names(seen: Seen) -> Iterable[str]:
 def _row(seen: Seen) -> dict[str, object]:
     return {
         "at": seen.at,
+        "board": seen.board,
         "to": {True: "board", False: "gateway", None: ""}[seen.down],
         "frame": seen.label,
         "words": seen.words,
@@ -209,18 +225,27 @@ def _row(seen: Seen) -> dict[str, object]:
 
 def _recorder(stack: ExitStack, path: Path) -> Callable[[Seen], None]:
     """Writes what is seen; the file is whole whenever it ends. Raises LinkError."""
-    try:
-        writer = pcapng.Writer(stack.enter_context(path.open("wb")))
-    except OSError as error:
-        raise LinkError(f"{path}: can't be written: {error.strerror or error}") from error
+    with _written(path):
+        file = path.open("wb")
+        stack.callback(_close, path, file)
+        writer = pcapng.Writer(file)
 
     def put(seen: Seen) -> None:
-        check = "" if seen.check is Check.GOOD else f"[{seen.check.value}] "
-        interface = pcapng.FRAMES if seen.kind is not None else pcapng.TEXT
-        packet = pcapng.Packet(seen.at, interface, seen.down, seen.raw, f"{check}{seen.label}: {seen.words}")
-        try:
-            writer.put(packet)
-        except OSError as error:
-            raise LinkError(f"{path}: can't be written: {error.strerror or error}") from error
+        with _written(path):
+            writer.put(sources.packet(seen))
 
     return put
+
+
+def _close(path: Path, file: BinaryIO) -> None:
+    """What could not be written before is tried again here."""
+    with _written(path):
+        file.close()
+
+
+@contextmanager
+def _written(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise LinkError(f"{path}: can't be written: {error.strerror or error}") from error

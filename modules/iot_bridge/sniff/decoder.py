@@ -12,7 +12,7 @@ from boardtalk.modules.iot_bridge import frames, trace
 from boardtalk.modules.iot_bridge.dictionary import digest, parse
 from boardtalk.modules.iot_bridge.errors import DictionaryError
 from boardtalk.modules.iot_bridge.frames import Kind, Type
-from boardtalk.modules.iot_bridge.language.words import line
+from boardtalk.modules.iot_bridge.language.words import line, unit_suffix
 from boardtalk.modules.iot_bridge.link import framing
 from boardtalk.modules.iot_bridge.sniff.seed import Guess
 
@@ -57,12 +57,29 @@ class Seen(NamedTuple):
     size: int
     """Bytes on the line."""
     check: Check
+    board: str = ""
+    """Whose line it was, where there are several."""
+
+    @property
+    def retry(self) -> bool:
+        """Whether it was sent before."""
+        return self.kind is not None and bool(self.raw[0] & frames.CTL_RETRY)
 
     @property
     def type_name(self) -> str:
         """Of the type, in small letters; "" if there is no such type."""
         base = trace.base_of(self.type)
         return Type(base).name.lower() if base in trace.TYPES else ""
+
+
+class Reading(NamedTuple):
+    """A value of telemetry."""
+
+    name: str
+    """Its channel's too, unless they are the same."""
+    value: Any
+    unit: str
+    """As it follows a number: ` cm`, `°`."""
 
 
 class Decoder:
@@ -111,6 +128,26 @@ class Decoder:
         if text or len(raw) < frames.HEADER_BYTES + frames.CRC_BYTES:
             return self._text(at, down, raw)
         return self._frame(at, down, raw, len(raw))
+
+    def readings(self, seen: Seen) -> tuple[Reading, ...]:
+        """The values of a piece of telemetry; none if it is something else, or can't be read."""
+        channels = self._dictionary.telemetry if self._dictionary else ()
+        index = seen.type - Type.TELEMETRY
+        if seen.kind is None or seen.check is Check.BAD or not 0 <= index < len(channels):
+            return ()
+        channel = channels[index]
+        try:
+            row = channel.format.unpack(frames.Frame.parse(seen.raw[: -frames.CRC_BYTES]).payload)
+        except DictionaryError:
+            return ()
+        return tuple(
+            Reading(
+                channel.name if spec.name in {"value", channel.name} else f"{channel.name} {spec.name}",
+                row[spec.name],
+                unit_suffix(spec),
+            )
+            for spec in channel.values
+        )
 
     def _piece(self, at: float, down: bool | None, piece: bytes) -> Seen:
         if framing.is_text(piece):

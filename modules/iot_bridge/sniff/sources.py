@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from boardtalk.modules.iot_bridge.errors import LinkError
 from boardtalk.modules.iot_bridge.service import api
-from boardtalk.modules.iot_bridge.sniff import pcapng
+from boardtalk.modules.iot_bridge.sniff import pcapng, recording
+from boardtalk.modules.iot_bridge.sniff.decoder import Check
 from boardtalk.modules.iot_bridge.transports.ports import transport
 from boardtalk.sdk import ServiceError
 from boardtalk.sdk.channel import Channel
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncGenerator, Iterator
     from pathlib import Path
 
     from boardtalk.modules.iot_bridge.sniff.decoder import Decoder, Seen
@@ -31,7 +32,7 @@ class Bytes(NamedTuple):
     data: bytes
 
 
-async def board(state: Path, name: str) -> AsyncIterator[Bytes]:
+async def board(state: Path, name: str) -> AsyncGenerator[Bytes]:
     """What the link process moves over a board's line from now on, until it ends.
 
     Raises:
@@ -53,7 +54,7 @@ async def board(state: Path, name: str) -> AsyncIterator[Bytes]:
         channel.close()
 
 
-async def port(path: str, baud: int) -> AsyncIterator[Bytes]:
+async def port(path: str, baud: int) -> AsyncGenerator[Bytes]:
     """What comes in at a port, until it vanishes: one wire, so that nobody tells who speaks.
 
     Raises:
@@ -64,13 +65,28 @@ async def port(path: str, baud: int) -> AsyncIterator[Bytes]:
             yield Bytes(time.time(), None, data)
 
 
-def file(path: Path, decoder: Decoder) -> Iterator[Seen]:
-    """What a file holds: pcapng as written by `--write`, or the bytes of a line as they were.
+def packet(seen: Seen) -> pcapng.Packet:
+    """As it is kept in a file."""
+    check = "" if seen.check is Check.GOOD else f"[{seen.check.value}] "
+    interface = pcapng.FRAMES if seen.kind is not None else pcapng.TEXT
+    return pcapng.Packet(seen.at, interface, seen.down, seen.raw, f"{check}{seen.label}: {seen.words}")
+
+
+def file(path: Path, decoder: Decoder, board: str = "") -> Iterator[Seen]:
+    """What a file holds: a recording, pcapng as written by `--write`, or the bytes of a line as they were.
+
+    Args:
+        path: of the file.
+        decoder: for what does not say itself whose line it was.
+        board: of a recording only this one's line.
 
     Raises:
         LinkError: it can't be read.
     """
     try:
+        if recording.is_recording(path):
+            yield from recording.file(path, board)
+            return
         with path.open("rb") as stream:
             head = stream.read(4)
             stream.seek(0)
