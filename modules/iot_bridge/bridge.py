@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, Literal
 import msgspec
 from msgspec.structs import replace
 
+from boardtalk.boards import usb_ids
 from boardtalk.modules.iot_bridge import live
-from boardtalk.modules.iot_bridge.boards import usb_ids
 from boardtalk.modules.iot_bridge.dictionary import Channel, parse
 from boardtalk.modules.iot_bridge.errors import DictionaryError, LinkError
 from boardtalk.modules.iot_bridge.frames import Outcome
