@@ -25,6 +25,9 @@ UNUSABLE: Final = 2
 INTERRUPTED: Final = 130
 
 ConfFile = Annotated[Path | None, Parameter(name="--conf", help="Configuration file.")]
+MoreBoards = Annotated[
+    tuple[Path, ...], Parameter(name="--boards", help="A folder with more definitions of boards; repeatable.")
+]
 AsUser = Annotated[str | None, Parameter(name="--user", help="Act as this user; default: you.")]
 
 console = Console(highlight=False)

@@ -3,33 +3,22 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
 
 import msgspec
-from cyclopts import Parameter
 from rich.markup import escape
 from rich.table import Table
 
 from boardtalk import boards
-from boardtalk.cli.common import DONE, REFUSED, console, errors, print_json, tables
+from boardtalk.cli.common import DONE, REFUSED, MoreBoards, console, errors, print_json, tables
 from boardtalk.sdk.options import AsJson
 
-Folder = Annotated[
-    tuple[Path, ...], Parameter(name="--boards", help="A folder with more definitions; may be repeated.")
-]
 
-
-def among(more: tuple[Path, ...]) -> list[Path]:
-    """The folders to look in."""
-    return [*boards.folders(), *more]
-
-
-def list_definitions(*, folder: Folder = (), json: AsJson = False) -> int:
+def list_definitions(*, folder: MoreBoards = (), json: AsJson = False) -> int:
     """List the kinds of boards that can be flashed: those that come with boardtalk, and yours.
 
     Example: boardtalk boards list
     """
-    known = boards.definitions(among(folder))
+    known = boards.definitions([*boards.folders(), *folder])
     if json:
         print_json({id_: each.definition for id_, each in known.items()})
         return DONE
@@ -45,7 +34,7 @@ def list_definitions(*, folder: Folder = (), json: AsJson = False) -> int:
     return DONE
 
 
-def show(board: str, /, *, folder: Folder = (), json: AsJson = False) -> int:
+def show(board: str, /, *, folder: MoreBoards = (), json: AsJson = False) -> int:
     """Show a definition, and where it stands: a copy of it in your folder is where to change it.
 
     Example: boardtalk boards show pico
@@ -53,7 +42,7 @@ def show(board: str, /, *, folder: Folder = (), json: AsJson = False) -> int:
     Args:
         board: its id, as `boardtalk boards list` shows it.
     """
-    found = boards.definition(board, among(folder))
+    found = boards.definition(board, [*boards.folders(), *folder])
     if json:
         print_json(found.definition)
         return DONE
@@ -66,7 +55,7 @@ def show(board: str, /, *, folder: Folder = (), json: AsJson = False) -> int:
     return DONE
 
 
-def validate(*files: Path, folder: Folder = (), json: AsJson = False) -> int:
+def validate(*files: Path, folder: MoreBoards = (), json: AsJson = False) -> int:
     """Check definitions: the given files, or all that count.
 
     Exits with 1 if one is wrong. Editors check and complete them too, with docs/board.schema.json.
@@ -77,7 +66,7 @@ def validate(*files: Path, folder: Folder = (), json: AsJson = False) -> int:
         files: files to check.
     """
     wrong = []
-    checked = list(files) or list(boards.paths(among(folder)).values())
+    checked = list(files) or list(boards.paths([*boards.folders(), *folder]).values())
     for path in checked:
         try:
             boards.read(path)

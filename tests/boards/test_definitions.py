@@ -72,7 +72,7 @@ def test_a_board_in_its_loader_is_no_port_to_be_opened_for_a_greeting() -> None:
 @pytest.mark.parametrize(
     ("given", "instead", "says"),
     [
-        ('protocol = "esp"', 'protocol = "esp"\nbauds = 9600', "mine.toml:17: flash.bauds: unknown key 'bauds'"),
+        ('protocol = "esp"', 'protocol = "esp"\nbauds = 1', "mine.toml:17: flash.bauds: unknown key 'bauds'"),
         ("bridge = true", "bridges = true", "mine.toml:10: usb[1].bridges: unknown key 'bridges'; did you"),
         ('mcu = "esp32c3"', 'mcu = "esp32c3"\nzzz = 1', "mine.toml:3: zzz: unknown key 'zzz'; known: name, "),
         ('id = "1a86:7523"', 'id = "1A86"', "mine.toml:9: usb[1].id: Expected `str` matching regex"),

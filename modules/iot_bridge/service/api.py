@@ -168,6 +168,7 @@ class Borrow(Request, tag="borrow"):
     """Close a board's port for another program, as long as this connection lasts. Answered by `Lent`."""
 
     board: str
+    """Its address; or the path of a port, where another board may be, or none."""
     by: str
     """What for, in words."""
 
@@ -297,7 +298,7 @@ class Lent(Answer, tag="lent"):
     """The port is free for who borrowed it."""
 
     port: str
-    """As pyserial takes it: a device or a URL."""
+    """As pyserial takes it: a device or a URL; "": the path that was asked for is no port of ours."""
     baud: int
 
 
