@@ -29,7 +29,7 @@ class Code(StrEnum):
     CANCELLED = "cancelled"
 
 
-RETRIED: Final = frozenset({Code.LINK, Code.VERIFY, Code.NO_LOADER})
+RETRIED: Final = frozenset({Code.LINK, Code.VERIFY})
 """What another attempt may mend."""
 
 

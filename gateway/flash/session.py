@@ -7,7 +7,7 @@ import time
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 from boardtalk.flash import backup, journal, micropython, ports
 from boardtalk.flash.errors import RETRIED, Code, FlashError
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from boardtalk.flash.journal import Journal
     from boardtalk.flash.protocol import Flasher, Segment
 
+AGAIN_S: Final = 0.5
+"""Before another attempt: what was on its way has gone by then."""
 What = Literal["probe", "plan", "write", "verify", "erase", "backup", "restore"]
 
 
@@ -114,16 +116,17 @@ class Session:
             self._step("check", f"{job.firmware.name}, sha256 {job.firmware.sha256}")
         async with ports.ours(job.port, job.state) as port:
             rates = _rates(boards[0])
+            before: FlashError | None = None
             for number, baud in enumerate(rates):
                 try:
                     await self._attempt(boards, port, baud)
                     break
                 except FlashError as error:
-                    # a loader that never answered won't at another rate
-                    hopeless = error.code not in RETRIED or (error.code is Code.NO_LOADER and number == 0)
-                    if hopeless or number == len(rates) - 1 or job.stop.is_set():
-                        raise
+                    if error.code not in RETRIED or number == len(rates) - 1 or job.stop.is_set():
+                        raise _after(before, error) from error
+                    before = error
                     self._step("again", f"at {rates[number + 1]} baud: {error.reason}")
+                    await asyncio.sleep(AGAIN_S)
             await self._wait(port)
 
     def _checked(self) -> list[BoardFile]:
@@ -301,10 +304,17 @@ class Session:
         self._events.put_nowait(Progress(port=self._job.port, step=step, done=done, total=total))
 
 
-def _rates(board: BoardFile) -> tuple[int, int, int]:
-    """Bits per second of the attempts."""
+def _rates(board: BoardFile) -> tuple[int, ...]:
+    """Bits per second of the attempts; a drive has none, and gets one attempt."""
     how = board.definition.flash
-    return how.baud, how.retry_baud, how.retry_baud
+    return (how.baud,) if flasher(board.definition).blind else (how.baud, how.retry_baud, how.retry_baud)
+
+
+def _after(before: FlashError | None, error: FlashError) -> FlashError:
+    """Of two attempts that failed the first one tells why, if afterwards nobody was there any more."""
+    if before is None or error.code is not Code.NO_LOADER:
+        return error
+    return FlashError(before.code, f"{before.reason}; since then no loader answers", error.cure)
 
 
 def _told(found: Found) -> str:
