@@ -247,7 +247,7 @@ def restore(
 
 def _may_be(found: Plugged) -> str:
     if not found.boards:
-        return "unknown: `boardtalk boards validate FILE` checks a definition of yours"
+        return "unknown; `boardtalk boards show esp32` prints a definition to begin yours with"
     names = ", ".join(board.id for board in found.boards)
     return f"{names} (a USB chip of many boards: its loader tells)" if found.bridge else names
 

@@ -8,6 +8,7 @@ this file is the only one that imports it, and is under the GPL itself.
 
 import base64
 import contextlib
+import gc
 import json
 import os
 import sys
@@ -70,6 +71,7 @@ def opened(wanted: dict[str, Any]) -> Any:
         except Exception:
             if rate == wanted["rates"][-1]:
                 raise
+        gc.collect()  # esptool leaves the port open, and locked, in objects that refer to each other
     if esp.secure_download_mode:
         raise RuntimeError("secure download mode: nothing that is written could be verified")
     esp = run_stub(esp)

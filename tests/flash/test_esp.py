@@ -175,12 +175,12 @@ async def test_an_error_of_the_loader_is_tried_again_at_the_lower_rate(bench: Be
 # Broken off, and gone on with ------------------------------------------------------------------------
 
 
-async def broken_off(bench: Bench, image: Path, after: int, *, erase: bool = False) -> int:
+async def broken_off(bench: Bench, image: Path, after: int, *, erase: bool = False, number: int = 0) -> int:
     """Power goes after so many bytes, and comes back; the bytes that the second try had to write."""
-    async with EspBoard("esp32c3", content=b"old" * 50_000) as board:
+    async with EspBoard("esp32c3", mac=number.to_bytes(6), content=b"old" * 50_000) as board:
         board.flash.faults.power_loss_after = after
         told = await bench.do("write", board.port, image, erase=erase)
-        assert board.flash.fired["power loss"] == 1
+        assert board.flash.fired["power loss"] == 1, told.end
         assert (told.end.ok, told.end.code) == (False, Code.LINK)
         assert told.end.cure.endswith("the same command writes what is missing")
         await board.power_on()
@@ -200,11 +200,17 @@ async def test_the_same_command_writes_what_is_missing_and_does_not_erase_again(
 
 @pytest.mark.soak
 @pytest.mark.timeout(900)
-@pytest.mark.parametrize("seed", range(60))
-async def test_at_any_point(bench: Bench, seed: int) -> None:
+@pytest.mark.parametrize("batch", range(6))
+async def test_at_any_point(bench: Bench, batch: int) -> None:
+    """Sixty points, ten boards at a time: tools wait for the dead most of the time."""
     image = bench.image()
-    after = random.Random(1000 + seed).randrange(image.stat().st_size)
-    assert await broken_off(bench, image, after) == image.stat().st_size - after // SEGMENT * SEGMENT
+    size = image.stat().st_size
+    points = {
+        1 + seed: random.Random(1000 + seed).randrange(size) for seed in range(batch * 10, batch * 10 + 10)
+    }
+    runs = (broken_off(bench, image, after, number=number) for number, after in points.items())
+    left = await asyncio.gather(*runs)
+    assert left == [size - after // SEGMENT * SEGMENT for after in points.values()]
 
 
 async def test_ctrl_c_ends_behind_a_piece_and_says_how_it_goes_on(bench: Bench) -> None:
@@ -235,9 +241,9 @@ async def noisy(bench: Bench, seed: int) -> tuple[bool, int]:
     """One write over a line that drops and flips; whether it succeeded, and the faults that fired."""
     image = bench.image(80_000)
     share = random.Random(seed)
-    faults = Faults(drop=share.choice([0, 1e-5, 3e-5]), flip=share.choice([1e-5, 3e-5, 1e-4]))
+    faults = Faults(drop=share.choice([0, 1e-5, 3e-5]), flip=share.choice([3e-5, 1e-4, 2e-4]))
     line = FaultyLine(seed, faults)
-    async with EspBoard("esp32c3", PtyWire(line)) as board:
+    async with EspBoard("esp32c3", PtyWire(line), mac=seed.to_bytes(6)) as board:
         board.faults.silent = bool(seed % 2)
         told = await bench.do("write", board.port, image)
         assert not told.end.ok or content(board, image), f"seed {seed}: corrupted, and nobody noticed"
@@ -250,13 +256,15 @@ async def test_noise_on_the_line_corrupts_nothing_in_silence(bench: Bench) -> No
 
 
 @pytest.mark.soak
-@pytest.mark.timeout(3600)
-async def test_noise_in_a_hundred_runs(bench: Bench) -> None:
-    results = [await noisy(bench, seed) for seed in range(120)]
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("batch", range(14))
+async def test_noise_in_more_than_a_hundred_runs(bench: Bench, batch: int) -> None:
+    """Ten boards at a time. A run without a fault shows nothing, and is not counted."""
+    results = await asyncio.gather(*(noisy(bench, seed) for seed in range(batch * 10, batch * 10 + 10)))
     hit = [ok for ok, fired in results if fired]
-    print(f"{len(hit)} of {len(results)} runs had faults, {sum(f for _, f in results)} in all; "
-          f"{sum(hit)} of these succeeded, the others said so; 0 silent corruptions")  # fmt: skip
-    assert len(hit) >= 100
+    print(f"{len(hit)} of {len(results)} runs had faults, {sum(fired for _, fired in results)} in all; "
+          f"{sum(hit)} of these succeeded all the same, the others said that they failed")  # fmt: skip
+    assert len(hit) >= 8
 
 
 # Many, backups ------------------------------------------------------------------------------------------
