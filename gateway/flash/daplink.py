@@ -49,8 +49,7 @@ class DaplinkFlasher(Flasher):
     async def __aenter__(self) -> Self:
         """See `Flasher`."""
         with ExitStack() as stack:
-            self._folder = await drives.appears(self.port, self.board.bootloader.volume)
-            stack.enter_context(drives.locked(self._folder))
+            self._folder = await drives.claimed(self.port, self.board.bootloader.volume, stack)
             self._stack = stack.pop_all()
         return self
 

@@ -6,7 +6,7 @@ import asyncio
 import fcntl
 import os
 import re
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -14,6 +14,7 @@ from boardtalk.flash.errors import Code, FlashError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
+    from contextlib import ExitStack
 
 MOUNTS: Final = Path("/proc/self/mounts")
 LABELS: Final = Path("/dev/disk/by-label")
@@ -33,17 +34,22 @@ def mounted(volume: str) -> list[Path]:
     return found
 
 
-async def appears(port: str, volume: str) -> Path:
-    """The folder of a board's drive: the port itself, or where the drive is mounted within seconds.
+async def claimed(port: str, volume: str, stack: ExitStack) -> Path:
+    """The folder of a board's drive: the port itself, or where one is mounted within seconds.
+
+    Of several boards it can't be told which drive is whose; each flasher takes one that no other has.
 
     Raises:
         FlashError: there is none.
     """
     if Path(port).is_dir():
+        stack.enter_context(locked(Path(port)))
         return Path(port)
     for _ in range(round(APPEARS_S / LOOK_S)):
-        if found := mounted(volume):
-            return found[0]
+        for folder in mounted(volume):
+            with suppress(FlashError):
+                stack.enter_context(locked(folder))
+                return folder
         await asyncio.sleep(LOOK_S)
     if (LABELS / volume).exists():
         raise FlashError(

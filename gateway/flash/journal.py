@@ -69,9 +69,9 @@ class Journal:
         """The steps of a write of this firmware to this board that did not come to its end; else none."""
         steps: set[str] = set()
         for entry in self.entries():
-            if entry.id != id_ or entry.what != "write":
+            if entry.id != id_:
                 continue
-            if entry.step == DONE or entry.sha256 != sha256:
+            if entry.what != "write" or entry.step == DONE or entry.sha256 != sha256:
                 steps.clear()
             elif entry.step == BEGUN and not steps:
                 steps = {BEGUN}

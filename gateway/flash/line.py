@@ -7,15 +7,16 @@ import fcntl
 import os
 import termios
 from contextlib import suppress
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Final, Self
 
 from boardtalk.flash.errors import Code, FlashError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import TracebackType
 
 _IFLAG, _OFLAG, _CFLAG, _LFLAG, _ISPEED, _OSPEED, _CC = range(7)
-READ_BYTES = 4096
+READ_BYTES: Final = 4096
 
 
 class Line:
@@ -36,6 +37,10 @@ class Line:
     async def __aenter__(self) -> Self:
         """Open it for us alone. Raises FlashError."""
         self._loop = asyncio.get_running_loop()
+        if not hasattr(termios, f"B{self._baud}"):
+            raise FlashError(
+                Code.UNSUPPORTED, f"{self._port}: {self._baud} baud is not a speed that Linux knows"
+            )
         try:
             self._fd = os.open(self._port, os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK | os.O_CLOEXEC)
         except OSError as error:
@@ -111,13 +116,13 @@ class Line:
         with suppress(OSError, termios.error):
             termios.tcflush(self._fd, termios.TCIFLUSH)
 
-    async def _ready(self, add: object, remove: object) -> None:
+    async def _ready(self, add: Callable[..., None], remove: Callable[[int], object]) -> None:
         ready = asyncio.Event()
-        add(self._fd, ready.set)  # type: ignore[operator]
+        add(self._fd, ready.set)
         try:
             await ready.wait()
         finally:
-            remove(self._fd)  # type: ignore[operator]
+            remove(self._fd)
 
     def _set(self) -> None:
         settings = termios.tcgetattr(self._fd)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
@@ -77,7 +77,8 @@ class Session:
         self._firmware = ""
         self._note = ""
         self._mismatch: FlashError | None = None
-        self._begun = False
+        self._changed = False
+        """Something was erased or written."""
 
     async def run(self) -> Ended:
         """Do it; how it ended, whatever happens."""
@@ -159,12 +160,18 @@ class Session:
     async def _attempt(self, boards: Sequence[BoardFile], port: str, baud: int) -> None:
         self._step("loader", f"{baud} baud")
         async with entered(boards[0].definition, port, baud, self._job.stop) as device:
-            self._found = await device.probe()
-            self._board = self._matching(boards)
-            self._segments = self._cut(self._board)
-            device.board = self._board.definition
-            self._step("match", f"{self._board.id}: {_told(self._found)}")
-            await self._steps(device)
+            try:
+                self._found = await device.probe()
+                self._board = self._matching(boards)
+                self._segments = self._cut(self._board)
+                device.board = self._board.definition
+                self._step("match", f"{self._board.id}: {_told(self._found)}")
+                await self._steps(device)
+            except FlashError:
+                if not self._changed:  # its program is whole: let it run
+                    with suppress(FlashError):
+                        await device.reset()
+                raise
             await device.reset()
 
     def _matching(self, boards: Sequence[BoardFile]) -> BoardFile:
@@ -191,6 +198,8 @@ class Session:
             async with aclosing(backup.save(device, size, path)) as progress:
                 async for done in progress:
                     self._progress("backup", done, size)
+                    if job.stop.is_set():
+                        raise FlashError(Code.CANCELLED, f"{job.port}: stopped; nothing was changed")
             self._step("backup", f"{path}")
             self._saved = True
         match job.what:
@@ -201,6 +210,7 @@ class Session:
             case "erase":
                 self._tell(journal.BEGUN)
                 self._step("erase", "all of the flash, with the files on it")
+                self._changed = True
                 await device.erase()
                 self._tell(journal.DONE)
             case "write" | "restore":
@@ -230,13 +240,14 @@ class Session:
         self._tell(journal.BEGUN)
         if job.erase and not self._erased and journal.ERASED not in before:
             self._step("erase", "all of the flash, with the files on it")
+            self._changed = True
             await device.erase()
             self._tell(journal.ERASED)
         self._erased = True
         missing = self._segments if device.blind else [each async for each in self._missing(device)]
         total = sum(len(each.data) for each in missing)
         self._step("write", f"{total} of {self._total} bytes")
-        self._begun = True
+        self._changed = True
         done = 0
         for segment in missing:
             self._stop_here(done, total)
@@ -275,7 +286,7 @@ class Session:
 
     def _with_cure(self, error: FlashError) -> FlashError:
         """What broke off in the middle says how it goes on."""
-        if not self._begun or error.code is Code.CANCELLED:
+        if not self._changed or error.code is Code.CANCELLED:
             return error
         cure = f"{error.cure + '; ' if error.cure else ''}the same command writes what is missing"
         return FlashError(error.code, error.reason, cure)
