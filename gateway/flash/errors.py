@@ -27,6 +27,8 @@ class Code(StrEnum):
     """A backup can't be read or written."""
     UNSUPPORTED = "unsupported"
     CANCELLED = "cancelled"
+    FAULT = "fault"
+    """Ours."""
 
 
 RETRIED: Final = frozenset({Code.LINK, Code.VERIFY})

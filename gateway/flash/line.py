@@ -110,6 +110,14 @@ class Line:
         self._input = data[size:]
         return data[:size]
 
+    async def until(self, text: bytes, within: float) -> bytes:
+        """All that comes up to a text, and it; raises as `read` does."""
+        said = b""
+        async with asyncio.timeout(within):
+            while text not in said:
+                said += await self.read(within)
+        return said
+
     def forget(self) -> None:
         """Drop what has come so far."""
         self._input = b""

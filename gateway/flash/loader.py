@@ -22,7 +22,9 @@ TOUCH_S: Final = 0.1
 RAW_PROMPT: Final = b"\r\x03\x03\x01"
 """Ctrl-C ends what runs, Ctrl-A gives the prompt for programs."""
 BOOTLOADER: Final = b"import machine\nmachine.bootloader()\n\x04"
-PAUSE_S: Final = 0.3
+PROMPTED: Final = b"raw REPL; CTRL-B to exit\r\n>"
+TAKEN: Final = b"OK"
+PROMPT_S: Final = 3.0
 
 
 @asynccontextmanager
@@ -52,7 +54,7 @@ async def _enter(
             break
         if way == "button":  # a person does that, and then begins again
             continue
-        await _go(way, port)
+        await enter(way, port)
         try:
             return await stack.enter_async_context(kind(board, port, baud))
         except FlashError as error:
@@ -62,17 +64,17 @@ async def _enter(
     raise FlashError(failure.code, failure.reason, board.bootloader.hint or failure.cure)
 
 
-async def _go(way: str, port: str) -> None:
-    """Do what a way in takes; control lines are the flasher's own matter."""
+async def enter(way: str, port: str) -> None:
+    """Do what a way in takes, one of `Bootloader.entry`; control lines are the flasher's own matter."""
     if Path(port).is_dir() or "://" in port:
         return
-    with suppress(FlashError):  # it may be in the loader already, without a port
+    with suppress(FlashError, TimeoutError):  # it may be in the loader already, without a port
         if way == "touch1200":
             async with Line(port, TOUCH_BAUD):
                 await asyncio.sleep(TOUCH_S)
         elif way == "machine":
             async with Line(port, 115_200) as line:
                 await line.write(RAW_PROMPT)
-                await asyncio.sleep(PAUSE_S)
+                await line.until(PROMPTED, PROMPT_S)
                 await line.write(BOOTLOADER)
-                await asyncio.sleep(PAUSE_S)
+                await line.until(TAKEN, PROMPT_S)

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 ASK: Final = b"\r\x03\x03\x02"
 """Ctrl-C ends what runs, Ctrl-B says who it is."""
 START_AGAIN: Final = b"\x04"
-BANNER: Final = re.compile(rb"MicroPython (v?[0-9][^\s;]*)[^\r\n]*")
+STARTS: Final = b"soft reboot"
+BANNER: Final = re.compile(rb"(?s)MicroPython (\S+) on .*>>> ")
 ANSWER_S: Final = 1.0
 LOOK_S: Final = 0.2
 
@@ -55,13 +56,15 @@ def _ports(port: str, board: Definition) -> list[str]:
 
 
 async def _ask(port: str, baud: int) -> str:
-    text = b""
+    told = ""
     with suppress(TimeoutError, FlashError):
         async with Line(port, baud) as line:
             await line.write(ASK)
+            text = b""
             async with asyncio.timeout(ANSWER_S):
                 while not (found := BANNER.search(text)):
                     text += await line.read(ANSWER_S)
+            told = f"MicroPython {found[1].decode(errors='replace')}"
             await line.write(START_AGAIN)
-            return f"MicroPython {found[1].decode(errors='replace')}"
-    return ""
+            await line.until(STARTS, ANSWER_S)  # what is not sent when a port is closed is lost
+    return told

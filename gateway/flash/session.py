@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from contextlib import aclosing, suppress
 from dataclasses import dataclass, field
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from boardtalk.flash.journal import Journal
     from boardtalk.flash.protocol import Flasher, Segment
 
+log = logging.getLogger(__name__)
 AGAIN_S: Final = 0.5
 """Before another attempt: what was on its way has gone by then."""
 What = Literal["probe", "plan", "write", "verify", "erase", "backup", "restore"]
@@ -91,8 +93,12 @@ class Session:
             error = self._with_cure(caught)
         except OSError as caught:  # of the journal
             error = FlashError(Code.DISK, f"{self._job.folder}: {caught}")
+        except Exception as caught:  # one that fails stops none of the others
+            log.exception("flashing %s", self._job.port)
+            error = FlashError(Code.FAULT, f"{self._job.port}: a fault in boardtalk: {caught!r}")
         if error is not None and self._found.chip:
-            self._tell(f"failed: {error.code}", error.reason)
+            with suppress(OSError):
+                self._tell(f"failed: {error.code}", error.reason)
         return Ended(
             port=self._job.port,
             ok=error is None,
@@ -115,8 +121,8 @@ class Session:
         boards = self._checked()
         if job.firmware is not None:
             self._step("check", f"{job.firmware.name}, sha256 {job.firmware.sha256}")
+        rates = _rates(boards[0])
         async with ports.ours(job.port, job.state) as port:
-            rates = _rates(boards[0])
             before: FlashError | None = None
             for number, baud in enumerate(rates):
                 try:
@@ -201,6 +207,7 @@ class Session:
                     if job.stop.is_set():
                         raise FlashError(Code.CANCELLED, f"{job.port}: stopped; nothing was changed")
             self._step("backup", f"{path}")
+            self._tell("saved", f"{path}")
             self._saved = True
         match job.what:
             case "plan" if device.blind:

@@ -300,6 +300,17 @@ async def test_a_backup_brings_everything_back(bench: Bench) -> None:
         assert bytes(board.flash) == file.read_bytes()
 
 
+async def test_a_journal_that_can_not_be_written_stops_its_board_only_before_anything_is_touched(
+    bench: Bench,
+) -> None:
+    image = bench.image(20_000)
+    (bench.state / "flash" / "journal.jsonl").mkdir(parents=True)
+    async with EspBoard("esp32c3") as first, EspBoard("esp32c3") as second:
+        told = await bench.all([bench.job("write", board.port, image) for board in (first, second)])
+        assert [each.end.code for each in told] == [Code.DISK, Code.DISK]
+        assert first.flash.written == second.flash.written == 0
+
+
 async def test_a_disk_that_is_full_ends_a_backup_before_anything_is_erased(bench: Bench) -> None:
     """A limit to the size of files, as the command's process has it: the kernel refuses the same call."""
     async with EspBoard("esp32c3", flash_bytes=1 << 20, content=b"precious" * 30_000) as board:
