@@ -26,7 +26,8 @@ INTERRUPTED: Final = 130
 
 ConfFile = Annotated[Path | None, Parameter(name="--conf", help="Configuration file.")]
 MoreBoards = Annotated[
-    tuple[Path, ...], Parameter(name="--boards", help="A folder with more definitions of boards; repeatable.")
+    tuple[Path, ...],
+    Parameter(name="--boards", negative="", help="A folder with more definitions; repeatable."),
 ]
 AsUser = Annotated[str | None, Parameter(name="--user", help="Act as this user; default: you.")]
 

@@ -34,7 +34,9 @@ if TYPE_CHECKING:
 
 Ports = Annotated[
     tuple[str, ...],
-    Parameter(name="--port", help="A serial port, a drive's folder, or a board's address; repeatable."),
+    Parameter(
+        name="--port", negative="", help="A serial port, a drive's folder, or a board's address; repeatable."
+    ),
 ]
 All = Annotated[
     bool,
