@@ -170,6 +170,7 @@ class Session:
                 self._found = await device.probe()
                 self._board = self._matching(boards)
                 self._segments = self._cut(self._board)
+                self._fits()
                 device.board = self._board.definition
                 self._step("match", f"{self._board.id}: {_told(self._found)}")
                 await self._steps(device)
@@ -194,6 +195,17 @@ class Session:
             names = " or ".join(board.id for board in fit)
             raise FlashError(Code.WRONG_CHIP, f"{self._job.port}: is it {names}?", "say so with --board")
         return fit[0]
+
+    def _fits(self) -> None:
+        """Raises FlashError if the chip's flash is too small; loaders that tell its size count from 0."""
+        end = max((each.at + len(each.data) for each in self._segments), default=0)
+        if self._found.flash_bytes and end > self._found.flash_bytes:
+            raise FlashError(
+                Code.BAD_IMAGE,
+                f"{self._job.port}: {end // 1024} kB are wanted, and the flash has "
+                f"{self._found.flash_bytes // 1024} kB; nothing was touched",
+                "download the firmware for a smaller flash",
+            )
 
     async def _steps(self, device: Flasher) -> None:
         job = self._job
@@ -254,10 +266,10 @@ class Session:
         missing = self._segments if device.blind else [each async for each in self._missing(device)]
         total = sum(len(each.data) for each in missing)
         self._step("write", f"{total} of {self._total} bytes")
-        self._changed = True
         done = 0
         for segment in missing:
             self._stop_here(done, total)
+            self._changed = True
             async with aclosing(device.write(segment)) as progress:
                 async for part in progress:
                     self._progress("write", done + part, total)
@@ -275,6 +287,8 @@ class Session:
         self._tell(journal.DONE)
 
     def _stop_here(self, done: int, total: int) -> None:
+        if self._job.stop.is_set() and not self._changed:
+            raise FlashError(Code.CANCELLED, f"{self._job.port}: stopped; nothing was changed")
         if self._job.stop.is_set():
             raise FlashError(
                 Code.CANCELLED,

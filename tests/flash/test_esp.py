@@ -75,6 +75,15 @@ async def test_another_chip_is_seen_before_anything_is_touched(bench: Bench) -> 
         assert bytes(board.flash) == flash
 
 
+async def test_an_image_that_does_not_fit_is_refused_as_a_whole(bench: Bench) -> None:
+    async with EspBoard("esp32c3", flash_bytes=1 << 18) as board:
+        told = await bench.do("write", board.port, bench.image(300_000), erase=True)
+        assert told.end.code is Code.BAD_IMAGE
+        assert "and the flash has 256 kB; nothing was touched" in told.end.reason
+        assert board.flash.written == 0
+        assert board.events.named("erase") == []
+
+
 async def test_the_image_chooses_among_what_a_port_may_be_and_the_probe_has_the_last_word(
     bench: Bench,
 ) -> None:
