@@ -25,6 +25,10 @@ UNUSABLE: Final = 2
 INTERRUPTED: Final = 130
 
 ConfFile = Annotated[Path | None, Parameter(name="--conf", help="Configuration file.")]
+MoreBoards = Annotated[
+    tuple[Path, ...],
+    Parameter(name="--boards", negative="", help="A folder with more definitions; repeatable."),
+]
 AsUser = Annotated[str | None, Parameter(name="--user", help="Act as this user; default: you.")]
 
 console = Console(highlight=False)

@@ -29,11 +29,13 @@ MAX_WIDTH: Final = 1000
 
 boards = App(name="boards", help="Boards: address, uid, port, firmware and state.")
 boards.command("boardtalk.cli.boards:credentials", name="credentials")  # the gateway's: it has the logins
+for _name, _command in (("list", "list_definitions"), ("show", "show"), ("validate", "validate")):
+    boards.command(f"boardtalk.cli.definitions:{_command}", name=_name)
 
 
 @boards.default
 def list_boards(*, state: StateFolder = None, json: AsJson = False) -> int:
-    """List the boards.
+    """List the boards that are connected, and those that are missed.
 
     Example: boardtalk boards
     """

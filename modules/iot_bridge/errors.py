@@ -3,7 +3,6 @@
 ::
 
     BoardtalkError
-    ├─ DefinitionError           a file in `boards` is not a board definition
     └─ LinkError                 something about a board or the way to it
        ├─ PortError              the port itself
        │  ├─ PortMissing         it is not there
@@ -23,10 +22,6 @@
 from __future__ import annotations
 
 from boardtalk.sdk import BoardtalkError
-
-
-class DefinitionError(BoardtalkError):
-    """A file in `boards` is not a board definition."""
 
 
 class LinkError(BoardtalkError):

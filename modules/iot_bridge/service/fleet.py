@@ -144,24 +144,34 @@ class Fleet:
                 slot = Slot(path, partial(SerialPort, path), self, self._cache)
                 self._found[path] = slot, self._tasks.create_task(slot.run(), name=f"port {path}")
 
-    async def lend(self, name: str, to: str) -> tuple[Slot, api.Lent]:
-        """Close a board's port for somebody else, until its `Slot.take_back`.
+    async def lend(self, name: str, to: str) -> tuple[Slot | None, api.Lent]:
+        """Close a port for somebody else, until its `Slot.take_back`.
+
+        Args:
+            name: a board's address, or a port's path: whoever is there, or nobody yet.
+            to: what for, in words.
+
+        Returns:
+            The port's slot; None: that port is not ours.
 
         Raises:
             LinkError: there is no such board, it has no port that could be lent, or that is lent already.
         """
-        board = self[name]
+        port = name if name.startswith("/") else self[name].port
+        real = str(Path(port).resolve()) if port.startswith("/") else port
         slots = [
-            slot for slot, _ in (*self._slots.values(), *self._found.values()) if slot.path == board.port
+            slot
+            for slot, _ in (*self._slots.values(), *self._found.values())
+            if slot.path == port or str(Path(slot.path).resolve()) == real
         ]
-        if not slots or board.port == MQTT:
-            where = "comes by MQTT" if board.port == MQTT else "was at no port yet"
+        if name.startswith("/") and not slots:
+            return None, api.Lent(port="", baud=0)
+        if not slots or port == MQTT:
+            where = "comes by MQTT" if port == MQTT else "was at no port yet"
             raise LinkError(f"{name} {where}: there is no line that could be lent")
         await slots[0].lend(to)
         wanted = self._wanted.get(name)
-        return slots[0], api.Lent(
-            port=board.port, baud=wanted.baud if wanted else api.WantedBoard(name="").baud
-        )
+        return slots[0], api.Lent(port=port, baud=wanted.baud if wanted else api.WantedBoard(name="").baud)
 
     # Who is who ---------------------------------------------------------------------------------
 

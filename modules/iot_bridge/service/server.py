@@ -187,8 +187,9 @@ class Service:
         if channel in self._borrowers:
             raise LinkError("one port at a time")
         slot, lent = await self._fleet.lend(request.board, request.by)
-        self._borrowers[channel] = slot
-        log.info("%s lent to %s", lent.port, request.by)
+        if slot is not None:
+            self._borrowers[channel] = slot
+            log.info("%s lent to %s", lent.port, request.by)
         return lent
 
     def _take_back(self, channel: Connection) -> None:

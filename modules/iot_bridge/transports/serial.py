@@ -16,9 +16,10 @@ from typing import TYPE_CHECKING, Final, Self
 from boardtalk.modules.iot_bridge.errors import PortBusy, PortDenied, PortError, PortMissing
 from boardtalk.modules.iot_bridge.transports import hotplug
 from boardtalk.modules.iot_bridge.transports.pace import Pace
+from boardtalk.sdk.holders import holders
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from types import TracebackType
 
 DEFAULT_BAUD: Final = 115_200
@@ -230,30 +231,9 @@ def _taken(path: str) -> str:
 
 def holder_of(path: str) -> str:
     """Which process has a device, as far as /proc tells this user."""
-    for pid in (*_lockers(path), *_openers(path)):
-        if pid == os.getpid():
-            return "another board of this gateway"
-        with suppress(OSError):
-            command = Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ")
-            return f"process {pid} ({command.decode(errors='replace').strip()[:80]})"
+    for pid, command in holders(path):
+        return "another board of this gateway" if pid == os.getpid() else f"process {pid} ({command})"
     return "another program"
-
-
-def _lockers(path: str) -> Iterator[int]:
-    with suppress(OSError):
-        inode = f":{Path(path).stat().st_ino}"
-        for line in Path("/proc/locks").read_text().splitlines():
-            match line.split():
-                case [_, "FLOCK", _, _, pid, place, *_] if place.endswith(inode):
-                    yield int(pid)
-
-
-def _openers(path: str) -> Iterator[int]:
-    device = str(Path(path).resolve())
-    for process in Path("/proc").glob("[0-9]*"):
-        with suppress(OSError):
-            if any(str(entry.readlink()) == device for entry in (process / "fd").iterdir()):
-                yield int(process.name)
 
 
 def _claim(fd: int, path: str) -> None:

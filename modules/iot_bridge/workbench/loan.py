@@ -66,3 +66,36 @@ async def borrowed(board: str, state: Path, by: str) -> AsyncIterator[Loan]:
                 raise ServiceError(f"the link process does not lend the port: {answer}")
     finally:
         channel.close()
+
+
+@asynccontextmanager
+async def lent(port: str, state: Path, by: str, /) -> AsyncIterator[str | None]:
+    """A port for another program, while the context lasts: the entry `boardtalk.ports`.
+
+    Args:
+        port: its path, or a board's address.
+        state: the gateway's state folder.
+        by: what for.
+
+    Yields:
+        The port's path; None: it is nobody's, or that of no board.
+
+    Raises:
+        LinkError: it is lent already, or can't be.
+    """
+    try:
+        channel: Channel[api.AnyAnswer] = await Channel.connect(state / api.SOCKET, api.AnyAnswer)
+    except ServiceError:
+        yield None
+        return
+    try:
+        channel.send(api.Borrow(board=port, by=by, re=1))
+        match await channel.receive():
+            case api.Lent(port=path):
+                yield path or None
+            case api.Refused(reason=reason):
+                raise LinkError(reason)
+            case answer:
+                raise ServiceError(f"the link process does not lend the port: {answer}")
+    finally:
+        channel.close()

@@ -112,7 +112,7 @@ class Lent(Answer, tag="lent"):
     """The port is free for who borrowed it."""
 
     port: str
-    """As pyserial takes it: a device or a URL."""
+    """As pyserial takes it: a device or a URL; "": the path that was asked for is no port of ours."""
     baud: int
 
 

@@ -137,6 +137,7 @@ class Borrow(Request, tag="borrow"):
     """Close a board's port for another program, as long as this connection lasts. Answered by `Lent`."""
 
     board: str
+    """Its address; or the path of a port, where another board may be, or none."""
     by: str
     """What for, in words."""
 
