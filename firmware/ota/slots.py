@@ -55,9 +55,9 @@ def save(stays, left, good, floor):
     data = pack(_RECORD, number, stays, left, good, floor)
     name = _RECORDS[number & 1]
     try:
-        file = open(name, "r+b")  # in place: with FAT nothing else of the disk changes then
+        file = open(name, "r+b")  # noqa: SIM115 - in place: with FAT nothing else of the disk changes then
     except OSError:
-        file = open(name, "wb")
+        file = open(name, "wb")  # noqa: SIM115 - closed below
     with file:
         file.write(data + pack("<I", crc32(data)))
 
@@ -135,5 +135,5 @@ def _watch():
     _since = ticks_ms()
     try:
         _dog = machine.WDT(timeout=_WATCHDOG_MS)
-    except Exception:  # this board has none, or none that can be set
+    except Exception:  # noqa: S110 - this board has none, or none that can be set
         pass

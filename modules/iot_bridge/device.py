@@ -17,7 +17,7 @@ import asyncio
 import secrets
 from contextlib import AsyncExitStack, suppress
 from itertools import chain, repeat
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
 from boardtalk.modules.iot_bridge import frames
 from boardtalk.modules.iot_bridge.dictionary import MAX_BYTES, Dictionary, digest, parse
@@ -50,7 +50,7 @@ from boardtalk.modules.iot_bridge.news import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
     from types import TracebackType
 
     from boardtalk.modules.iot_bridge.cache import DictionaryCache
@@ -112,7 +112,10 @@ class Device:
         self._results: dict[int, asyncio.Future[Result]] = {}
         self._begun: set[int] = set()
         self._tokens: dict[int, int] = {}
+        self._arriving: dict[int, asyncio.Future[None]] = {}
         self._said = ""
+        self.on_update: Callable[[bytes], None] | None = None
+        """Called with what the board says to the steps of an update: `frames.OtaAnswer` and what follows."""
 
     async def __aenter__(self) -> Self:
         """Open the port, greet the board, learn its dictionary.
@@ -223,6 +226,30 @@ class Device:
         except TimeoutError as error:
             raise LinkError(f"{self.port}: the board did not agree to move again") from error
 
+    async def update(self, step: bytes, data: bytes) -> None:
+        """Send a step of an update, or data for it in frames that are full; returns when the board has all.
+
+        What it answers comes to `on_update`.
+
+        Raises:
+            SessionLost: before it had all.
+            LinkBusy: too much waits for the line.
+        """
+        size = self._session.piece_bytes
+        pieces = [(Type.OTA_DATA, data[at : at + size]) for at in range(0, len(data), size)]
+        for type_, piece in [(Type.OTA, step)] if step else pieces:
+            token = self._session.send(type_, piece)
+        arrived = self._arriving[token] = self._loop.create_future()
+        try:
+            await arrived
+        finally:
+            self._arriving.pop(token, None)
+
+    @property
+    def piece_bytes(self) -> int:
+        """Of data for an update, what goes in one frame."""
+        return self._session.piece_bytes
+
     def on_traffic(self, callback: OnTraffic) -> None:
         """Have this called with all that goes over the line; see `Session.on_traffic`."""
         self._session.on_traffic = callback
@@ -316,6 +343,8 @@ class Device:
             case Text(text):
                 self._said = (self._said + text)[-SAID_CHARS:]
                 self._log(0, text)
+            case Delivered(token) if token in self._arriving:
+                self._arriving.pop(token).set_result(None)
             case Delivered(token, tries, wire, took_s) if token in self._tokens:
                 self._feed.put(Sent(self._tokens.pop(token), tries, wire, took_s))
             case Expired(token) if token in self._tokens:
@@ -345,10 +374,10 @@ class Device:
             case Type.STOPPED | Type.STATE if len(payload) == frames.StateBody.sizeof():
                 body = frames.StateBody.parse(payload)
                 self._on_state(Stopped(body.epoch, body.latched))
-            case Type.TELEMETRY:
-                self._report(Telemetry(index, payload))
-            case Type.EVENT:
-                self._report(BoardEvent(index, payload))
+            case Type.TELEMETRY | Type.EVENT as base:
+                self._report((Telemetry if base == Type.TELEMETRY else BoardEvent)(index, payload))
+            case Type.OTA_ANSWER if self.on_update is not None:
+                self.on_update(payload)
             case Type.DICTIONARY if len(payload) >= DICTIONARY_HEAD_BYTES:
                 with suppress(asyncio.QueueFull):
                     self._pieces.put_nowait(payload)
@@ -409,9 +438,10 @@ class Device:
             if not opening.done():
                 opening.set_exception(error)
                 opening.exception()  # nobody may be waiting
-        for waiting in self._results.values():
-            if not waiting.done():
-                waiting.set_exception(lost)
+        waiting: list[asyncio.Future[Any]] = [*self._results.values(), *self._arriving.values()]
+        for each in waiting:
+            if not each.done():
+                each.set_exception(lost)
 
     async def _hush(self) -> None:
         self._listener.cancel()

@@ -335,7 +335,7 @@ OtaFile = Struct(
 
 OtaSigned = Struct(
     "step" / Int8ul * "CONFIRM or ROLLBACK",
-    "mac" / Bytes(32) * "HMAC-SHA256 with the board's key, of the step (u8) and the nonce (u32) of `OtaStatus`",
+    "mac" / Bytes(32) * "HMAC-SHA256 with the board's key, of step (u8) and nonce (u32) of `OtaStatus`",
 )
 
 OtaAnswer = Struct(

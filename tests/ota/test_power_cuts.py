@@ -50,7 +50,14 @@ def cuts(system: str, first: int) -> dict[str, Any]:
     """What a share of the cuts led to."""
     command = find_interpreter("rover", "256m", fallback=False).command[:-2]
     done = subprocess.run(
-        [*command, Path(__file__).with_name("cuts.py"), system, f"{first}", f"{SHARE}", FIRMWARE / "ota"],
+        [
+            *command,
+            Path(__file__).with_name("board") / "cuts.py",
+            system,
+            f"{first}",
+            f"{SHARE}",
+            FIRMWARE / "ota",
+        ],
         env={**os.environ, "MICROPYPATH": f"{SIM}:{FIRMWARE}:.frozen"},
         capture_output=True,
         text=True,

@@ -170,6 +170,11 @@ class Link:
         """Whether there is a session."""
         return self._seed != NO_SESSION
 
+    @property
+    def piece_bytes(self) -> int:
+        """Longest payload that goes in one frame."""
+        return self._sending.piece_bytes
+
     def open(self, nonce: int, now: float) -> None:
         """Ask the board for a new session, again and again until it answers (`Opened`).
 

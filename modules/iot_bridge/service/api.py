@@ -17,6 +17,9 @@ from boardtalk.modules.iot_bridge.frames import Outcome
 
 SOCKET: Final = "link.sock"
 
+MAX_UPDATE_BYTES: Final = 2048
+"""Data of an update in one request: other messages to the board wait behind it."""
+
 STOPPED_FIRST: Final = "a stop, or a restart of the board, came first"
 """Why a command of an older epoch comes to nothing."""
 
@@ -179,6 +182,26 @@ class Printed(Request, tag="printed"):
     text: str
 
 
+class Update(Request, tag="update"):
+    """Update a board, as long as this connection lasts: what it says to the steps is told as `UpdateTold`.
+
+    Answered by `Updating`. Refused while somebody else does, or while it is away.
+    """
+
+    board: str
+    by: str
+    """What for, in words."""
+
+
+class UpdateStep(Request, tag="update-step"):
+    """A step of the update, or data for it. Answered by `Done` when the board has it."""
+
+    step: bytes = b""
+    """`frames.OtaStep` and the like; empty: there is data."""
+    data: bytes = b""
+    """At most `MAX_UPDATE_BYTES`."""
+
+
 class Adopt(Request, tag="adopt"):
     """Give a waiting board a name, for good. Answered by `Done`."""
 
@@ -203,6 +226,8 @@ AnyRequest = (
     | Tap
     | Borrow
     | Printed
+    | Update
+    | UpdateStep
     | Adopt
     | Shutdown
 )
@@ -299,6 +324,23 @@ class Lent(Answer, tag="lent"):
     port: str
     """As pyserial takes it: a device or a URL."""
     baud: int
+
+
+class Updating(Answer, tag="updating"):
+    """The board can be updated."""
+
+    uid: str
+    latched: bool
+    """Whether it is stopped: it must be, but for asking."""
+    piece_bytes: int
+    """Data in pieces of so many bytes makes full frames."""
+
+
+class UpdateTold(Answer, tag="update-told"):
+    """What the board says to the steps of an update."""
+
+    data: bytes
+    """`frames.OtaAnswer`, and what follows it."""
 
 
 class BoardStopped(msgspec.Struct, frozen=True, kw_only=True):
@@ -436,6 +478,8 @@ AnyAnswer = (
     | Boards
     | DictionaryText
     | Lent
+    | Updating
+    | UpdateTold
     | Stopped
     | StopNotice
     | Progress

@@ -1,8 +1,8 @@
 """Cuts the power of a board at writes and erases of an update: run by MicroPython.
 
 `micropython cuts.py lfs|fat FIRST SHARE FOLDER`: of all cuts, each SHARE-th from number FIRST on. What it
-prints last is one JSON object. The file systems are MicroPython's own, on a block device in memory that loses its power in
-the middle of a block; the code is the firmware's.
+prints last is one JSON object. The file systems are MicroPython's own, on a block device in memory that
+loses its power in the middle of a block; the code is the firmware's.
 """
 
 import asyncio
@@ -16,6 +16,7 @@ from struct import pack, unpack_from
 
 import vfs
 
+FIRMWARE = "slots", "ota_manifest", "ota_slot", "ota"
 BLOCKS = {"lfs": (1024, 96), "fat": (512, 256)}
 """Size and number."""
 KEY = bytes(range(32))
@@ -26,17 +27,17 @@ TEARS = 0.0, 0.015, 0.5, 0.95
 FIRST = {"main.py": "0", "lib/part.py": "0", "same.bin": "s" * 3000}
 OLD = {"main.py": "1", "lib/part.py": "1", "same.bin": "s" * 3000, "gone.py": "1"}
 NEW = {"main.py": "2", "lib/part.py": "2", "same.bin": "s" * 3000, "new/more.bin": "m" * 5000}
-MAIN = "import part\nran.append((%s, part.VERSION))\n"
+MAIN = "import sys\nsys.path.insert(0, sys.path[0] + '/lib')\nimport part\nran.append((%s, part.VERSION))\n"
 
 
 def contents(files):
     found = {}
     for name, text in files.items():
-        if name == "main.py":
-            text = "import sys\nsys.path.insert(0, sys.path[0] + '/lib')\n" + MAIN % text + "#" * 1500 + "\n"
-        elif name.endswith(".py"):
-            text = "VERSION = %s\n" % text
         found[name] = text.encode()
+        if name == "main.py":
+            found[name] = (MAIN % text).encode() + b"#" * 1500 + b"\n"
+        elif name.endswith(".py"):
+            found[name] = b"VERSION = %s\n" % text.encode()
     return found
 
 
@@ -144,13 +145,13 @@ class Loaded:
     def __init__(self, name):
         self.names = {"__name__": name}
         sys.modules[name] = self
-        exec(CODE[name], self.names)
+        exec(CODE[name], self.names)  # noqa: S102 - as an import does
 
     def __getattr__(self, name):
         try:
             return self.names[name]
         except KeyError:
-            raise AttributeError(name)
+            raise AttributeError(name) from None
 
 
 def reset():
@@ -159,10 +160,12 @@ def reset():
 
 def started():
     """The board's loader after a reset, and which release has run: "1" or "2" if it was all of it."""
-    for name in ("slots", "ota", "part"):
+    for name in FIRMWARE + ("part",):
         sys.modules.pop(name, None)
     sys.path[:] = PATH
-    slots = Loaded("slots")
+    for name in FIRMWARE:
+        Loaded(name)
+    slots = sys.modules["slots"]
     ran = []
     try:
         slots.run({"ran": ran})
@@ -203,13 +206,12 @@ class Host:
         for name in names:
             digest = hexlify(sha256(files[name]).digest())
             text += b"file %d %s %s\n" % (len(files[name]), digest, name.encode())
-        text += b"mac %s\n" % hexlify(self.ota._mac((text,)))
+        text += b"mac %s\n" % hexlify(sys.modules["ota_manifest"].mac((text,)))
         await self.ask(pack("<BH", MANIFEST, len(text)))
         self.say(DATA, text)
         missing = []
         for answer in await self.ask(bytes([BEGIN])):
-            for at in range(2, len(answer), 10):
-                missing.append(unpack_from("<HII", answer, at))
+            missing.extend(unpack_from("<HII", answer, at) for at in range(2, len(answer), 10))
         for number, have, crc in missing:
             data = files[names[number]]
             offset = have if crc32(data[:have]) == crc else 0
@@ -224,7 +226,7 @@ class Host:
 
 def updated(files, release):
     """Push the new release; returns the bytes that were sent of its files."""
-    host = Host(Client(), Loaded("ota"))
+    host = Host(Client(), sys.modules["ota"])
     try:
         asyncio.run(host.push(files, release))
     except Reset:
@@ -305,7 +307,7 @@ def main(kind, seed, share):
 def load_code(folder):
     """Slots and updates, to run again and again."""
     code = {}
-    for name in ("slots", "ota"):
+    for name in FIRMWARE:
         with open(folder + "/" + name + ".py") as file:
             source = file.read().replace("_FAREWELL_MS = const(300)", "_FAREWELL_MS = const(1)")
             code[name] = compile(source, name + ".py", "exec")
@@ -313,6 +315,7 @@ def load_code(folder):
 
 
 import machine  # noqa: E402
+
 from boardtalk import hal  # noqa: E402
 
 machine.reset = reset
