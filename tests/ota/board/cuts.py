@@ -160,7 +160,7 @@ def reset():
 
 def started():
     """The board's loader after a reset, and which release has run: "1" or "2" if it was all of it."""
-    for name in FIRMWARE + ("part",):
+    for name in FIRMWARE + ("part",):  # noqa: RUF005 - MicroPython has it so
         sys.modules.pop(name, None)
     sys.path[:] = PATH
     for name in FIRMWARE:
