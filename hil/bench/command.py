@@ -25,6 +25,7 @@ Name = Literal[
     "startup",
     "villains",
     "boards",
+    "ota",
 ]
 MODULES: Final[dict[Name, str]] = {
     "chain": "chain",
@@ -37,6 +38,7 @@ MODULES: Final[dict[Name, str]] = {
     "startup": "startup",
     "villains": "villains",
     "boards": "boards",
+    "ota": "ota",
 }
 
 
@@ -52,8 +54,8 @@ def bench(
 
     Args:
         name: the chain of modules, isolated modules, many conversations at once, the frame codec, a
-            command's round trip, the broker, the link, the start, what bad modules do to others, or
-            emulated boards.
+            command's round trip, the broker, the link, the start, what bad modules do to others,
+            emulated boards, or an update over the link.
     """
     rows: list[Row] = list(import_module(f"boardtalk.hil.bench.{MODULES[name]}").rows())
     if json:

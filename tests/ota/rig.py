@@ -13,12 +13,13 @@ from typing import Any
 from boardtalk.hil.gateway import GatewayProcess
 from boardtalk.hil.micropython.board import MicroPythonBoard
 from boardtalk.modules.iot_bridge.ota.conversation import Conversation, converse
-from boardtalk.modules.iot_bridge.ota.keys import board_key, make_key
+from boardtalk.modules.iot_bridge.ota.install import stage
+from boardtalk.modules.iot_bridge.ota.keys import board_key
+from boardtalk.modules.iot_bridge.ota.release import collect
 from boardtalk.modules.iot_bridge.service import api
 from boardtalk.modules.iot_bridge.service.client import ask
 from boardtalk.sdk import BoardtalkError
 
-FIRMWARE = Path(__file__).parents[2] / "firmware"
 CONF = """\
 log_level = warning
 broker {{
@@ -67,14 +68,12 @@ def program(folder: Path, version: str, *, more: str = "", filler: int = 0) -> P
 
 def flash(folder: Path, state: Path, uid: str = UID) -> Path:
     """What `boardtalk ota install` puts onto a board, with the release 1 in the first slot."""
-    make_key(state)
-    program(folder / "a", "1")
-    (folder / "a.txt").write_text("version 1\n")
-    (folder / "ota.key").write_text(board_key(state, uid).hex())
-    for path in (FIRMWARE / "ota").glob("*.py"):
-        text = path.read_text().replace("_HEALTHY_MS = const(30000)", f"_HEALTHY_MS = const({HEALTHY_MS})")
-        text = text.replace("_WATCHDOG_MS = const(8000)", f"_WATCHDOG_MS = const({WATCHDOG_MS})")
-        (folder / path.name).write_text(text)
+    folder.mkdir()
+    stage(folder, state, uid, collect([program(folder.with_name("first"), "1")], "1"))
+    slots = (folder / "slots.py").read_text()
+    slots = slots.replace("_HEALTHY_MS = const(30000)", f"_HEALTHY_MS = const({HEALTHY_MS})")
+    slots = slots.replace("_WATCHDOG_MS = const(8000)", f"_WATCHDOG_MS = const({WATCHDOG_MS})")
+    (folder / "slots.py").write_text(slots)
     return folder
 
 

@@ -93,13 +93,13 @@ async def test_after_a_kill_of_anybody_it_goes_on_where_it_was(tmp_path: Path) -
     release = program(tmp_path / "new", "2", filler=30_000)
     async with site(tmp_path, line=PacedLine(115_200)) as lamp:
         push = await lamp.start("push", "lamp", release, "--label", "two")
-        await written(lamp, "b/filler.bin", 5000)
+        await written(lamp, push, "b/filler.bin", 5000)
         push.kill()
         await push.communicate()
         push = await lamp.start("push", "lamp", release, "--label", "two")
-        had = await written(lamp, "b/filler.bin", 12_000)
+        had = await written(lamp, push, "b/filler.bin", 12_000)
         kill_link(lamp.state)  # the gateway starts it again
-        await written(lamp, "b/filler.bin", had + 4000)
+        await written(lamp, push, "b/filler.bin", had + 4000)
         await lamp.gateway.kill()
         await lamp.gateway.start()
         said = (await asyncio.wait_for(push.communicate(), 60))[0].decode()
@@ -113,7 +113,7 @@ async def test_stop_is_answered_while_a_release_comes_and_nothing_moves(tmp_path
     release = program(tmp_path / "new", "2", filler=30_000)
     async with site(tmp_path, line=PacedLine(115_200)) as lamp:
         push = await lamp.start("push", "lamp", release, "--label", "two", "--no-wait")
-        await written(lamp, "b/filler.bin", 1)
+        await written(lamp, push, "b/filler.bin", 1)
         for _ in range(5):
             [stopped] = (await lamp.link(api.Stop(board="lamp", by="a test", re=1))).stopped
             assert stopped.confirmed
@@ -127,7 +127,7 @@ async def test_stop_is_answered_while_a_release_comes_and_nothing_moves(tmp_path
         assert "two runs and stays" in said
 
 
-async def written(lamp: Site, name: str, size: int) -> int:
+async def written(lamp: Site, push: asyncio.subprocess.Process, name: str, size: int) -> int:
     """Wait until a file on the board has so many bytes; how many it has."""
     async with asyncio.timeout(20):
         while True:
@@ -137,4 +137,5 @@ async def written(lamp: Site, name: str, size: int) -> int:
                 have = 0
             if have >= size:
                 return have
+            assert push.returncode is None, (await push.communicate())[0].decode()
             await asyncio.sleep(0.1)

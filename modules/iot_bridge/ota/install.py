@@ -27,6 +27,24 @@ for name in ("slots.0", "slots.1", "a.txt", "b.txt"):
 """Of an earlier life, in which another slot may have run."""
 
 
+def stage(folder: Path, state: Path, uid: str, release: Release) -> None:
+    """Lay out what goes onto a board beside the client: loader, key, and a program in the first slot.
+
+    Raises:
+        ServiceError: the gateway's key can't be used.
+    """
+    make_key(state)
+    for name in LOADER:
+        (folder / name).write_bytes(files("boardtalk.firmware").joinpath("ota", name).read_bytes())
+    (folder / "ota.key").touch(mode=0o600)
+    (folder / "ota.key").write_text(board_key(state, uid).hex())
+    (folder / f"{FIRST_SLOT}.txt").write_text(f"version {release.label}\n")
+    for each in release.files:
+        path = folder / FIRST_SLOT / each.path
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(each.data)
+
+
 async def install(state: Path, board: str, uid: str, release: Release) -> tuple[str, bool]:
     """Put loader, key and a program onto a board, and start it. The client is there already.
 
@@ -36,18 +54,9 @@ async def install(state: Path, board: str, uid: str, release: Release) -> tuple[
         LinkError: its port can't be lent, or mpremote fails.
         ServiceError: no gateway runs, or its key can't be used.
     """
-    make_key(state)
     with tempfile.TemporaryDirectory(prefix="boardtalk-ota-") as name:
         folder = Path(name)
-        for file in LOADER:
-            (folder / file).write_bytes(files("boardtalk.firmware").joinpath("ota", file).read_bytes())
-        (folder / "ota.key").touch(mode=0o600)
-        (folder / "ota.key").write_text(board_key(state, uid).hex())
-        (folder / f"{FIRST_SLOT}.txt").write_text(f"version {release.label}\n")
-        for each in release.files:
-            path = folder / FIRST_SLOT / each.path
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(each.data)
+        stage(folder, state, uid, release)
         async with borrowed(board, state, "`boardtalk ota install`") as loan:
             entries = sorted(map(str, folder.iterdir()))
             await mpremote(

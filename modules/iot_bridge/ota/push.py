@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from boardtalk.modules.iot_bridge.dictionary import Dictionary
     from boardtalk.modules.iot_bridge.ota.release import Release
 
+FIRST_S: Final = 3.0
+"""That an earlier `push` was killed, or the board has just restarted, may not be noticed yet."""
 PATIENCE_S: Final = 60.0
 """A transfer ends when for so long nothing has arrived."""
 TRIAL_PATIENCE_S: Final = 120.0
@@ -84,16 +86,19 @@ class Push:
             ServiceError: the gateway was, or there is none.
         """
         loop = asyncio.get_running_loop()
+        self._heard_at = loop.time()
+        patience = FIRST_S
         while True:
             try:
                 async with converse(self._state, self._board, self._by) as talk:
                     self._heard_at = loop.time()
+                    patience = PATIENCE_S
                     await self._transfer(talk)
                     return
             except UpdateRefused:
                 raise
             except (LinkError, ServiceError) as error:
-                if not self._heard_at or loop.time() - self._heard_at > PATIENCE_S:
+                if loop.time() - self._heard_at > patience:
                     raise
                 self._say_once(f"{error}; it goes on when that is over")
             await asyncio.sleep(AGAIN_S)
