@@ -15,7 +15,7 @@ _MAX_PATH = const(64)
 
 
 class Manifest:
-    """Lines of text in a file: board, version, release, `file SIZE DIGEST PATH`, and their HMAC at the end."""
+    """Lines of text in a file: board, version, release, `file SIZE DIGEST PATH`; their HMAC at the end."""
 
     def __init__(self, path):
         self._path = path

@@ -26,7 +26,7 @@ running = 0
 trial = False
 """Whether it is on trial."""
 
-_since = 0
+_since = ticks_ms()
 _dog = None
 
 

@@ -6,7 +6,7 @@ import asyncio
 import subprocess
 import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from boardtalk.modules.iot_bridge.ota.release import collect
 from boardtalk.modules.iot_bridge.service import api
 from boardtalk.modules.iot_bridge.service.client import ask
 from boardtalk.sdk import BoardtalkError
+from tests.iot_bridge.servers import tcp_server
 
 CONF = """\
 log_level = warning
@@ -133,21 +134,37 @@ class Site:
 
 
 @asynccontextmanager
-async def site(folder: Path, port: str = "", **board: Any) -> AsyncIterator[Site]:
-    """A board with release 1, and its gateway; `port` leads to the board otherwise than by its own port."""
+async def site(folder: Path, by: str = "", **board: Any) -> AsyncIterator[Site]:
+    """A board with release 1, and its gateway; they speak `by` its port, "tcp" or "mqtt"."""
     state = folder / "state"
     state.mkdir()
-    settings: dict[str, Any] = {"uid": UID, "heap": HEAP, "flash": "littlefs", **board}
-    async with (
-        MicroPythonBoard(flash(folder / "flash", state), **settings) as emulated,
-        GatewayProcess(state, CONF.format(port=port or emulated.port)) as gateway,
-    ):
+    robot = flash(folder / "flash", state)
+    emulated = MicroPythonBoard(robot, **{"uid": UID, "heap": HEAP, "flash": "littlefs", **board})
+    async with AsyncExitStack() as stack:
+        if by != "mqtt":
+            port = (await stack.enter_async_context(emulated)).port
+        if by == "tcp":
+            port = f"tcp://127.0.0.1:{await stack.enter_async_context(tcp_server(port))}"
+        conf = CONF.format(port=by if by == "mqtt" else port)
+        gateway = await stack.enter_async_context(GatewayProcess(state, conf))
+        if by == "mqtt":
+            (robot / "boardtalk.json").write_text(await credentials(state))
+            await stack.enter_async_context(emulated)
         await gateway.online("lamp", "alice")
         found = Site(emulated, gateway)
         try:
             yield found
         finally:
             await found.end()
+
+
+async def credentials(state: Path) -> str:
+    """What lets the board log in at the gateway's broker."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "boardtalk", "boards", "credentials", "lamp", "--state", str(state)),
+        stdout=asyncio.subprocess.PIPE,
+    )
+    return (await process.communicate())[0].decode()
 
 
 __all__ = ["Conversation", "Site", "flash", "program", "site"]

@@ -8,12 +8,14 @@ from pathlib import Path
 
 import pytest
 
+from boardtalk.hil.gateway import GatewayProcess
 from boardtalk.hil.janitor import kill_link
+from boardtalk.hil.micropython.board import MicroPythonBoard
 from boardtalk.hil.paced import PacedLine
 from boardtalk.modules.iot_bridge.service import api
 from boardtalk.sdk.channel import Channel
 
-from .rig import Site, program, site
+from .rig import CONF, HEAP, UID, Site, program, site
 
 HANG = "\nwhile True:\n    pass\n"
 RAISE = "\n1 / 0\n"
@@ -69,6 +71,32 @@ async def test_a_release_that_does_not_reach_the_gateway_is_taken_back(lamp: Sit
     assert await lamp.runs() == ("1", False)
 
 
+@pytest.mark.parametrize("by", ["tcp", "mqtt"])
+async def test_a_release_goes_by_any_way_that_leads_to_the_board(tmp_path: Path, by: str) -> None:
+    release = program(tmp_path / "new", "2", filler=5000)
+    async with site(tmp_path, by) as lamp:
+        assert "two runs and stays" in await lamp.ota("push", "lamp", release, "--label", "two")
+        [board] = (await lamp.link(api.ListBoards(re=1))).boards
+        assert board.firmware.endswith(", 2")
+
+
+async def test_a_board_is_made_one_that_can_be_updated_by_its_cable(tmp_path: Path) -> None:
+    state = tmp_path / "state"
+    state.mkdir()
+    async with (
+        MicroPythonBoard(program(tmp_path / "robot", "1"), uid=UID, heap=HEAP, flash="littlefs") as board,
+        GatewayProcess(state, CONF.format(port=board.port)) as gateway,
+    ):
+        await gateway.online("lamp", "alice")
+        lamp = Site(board, gateway)
+        said = await lamp.ota("push", "lamp", tmp_path / "robot", rc=1)
+        assert "lamp does not know updates: `boardtalk ota install lamp FOLDER`" in said
+        said = await lamp.ota("install", "lamp", tmp_path / "robot", "--label", "one")
+        assert "lamp runs; from now on `boardtalk ota push` updates it" in said
+        assert await lamp.runs() == ("one", False)
+        assert (state / "secrets" / "ota.key").stat().st_mode & 0o077 == 0
+
+
 async def sent_bytes(lamp: Site, release: Path, version: str) -> int:
     """How many bytes go to the board while it gets another release."""
     (release / "part.py").write_text(f"VERSION = {version!r}\n")
@@ -115,7 +143,7 @@ async def test_stop_is_answered_while_a_release_comes_and_nothing_moves(tmp_path
         push = await lamp.start("push", "lamp", release, "--label", "two", "--no-wait")
         await written(lamp, push, "b/filler.bin", 1)
         for _ in range(5):
-            [stopped] = (await lamp.link(api.Stop(board="lamp", by="a test", re=1))).stopped
+            [stopped] = (await lamp.link(api.Stop(boards=("lamp",), by="a test", re=1))).stopped
             assert stopped.confirmed
             await asyncio.sleep(0.2)
         assert (await lamp.link(api.Rearm(board="lamp", by="a test", re=1))) == api.Done(re=1)

@@ -53,7 +53,7 @@ class Conversation:
 
     async def stop(self, by: str) -> None:
         """Stop the robot, and have it say so. Raises LinkError."""
-        stopped = await self._call(api.Stop(board=self.board, by=by), api.Stopped)
+        stopped = await self._call(api.Stop(boards=(self.board,), by=by), api.Stopped)
         if not all(each.confirmed for each in stopped.stopped):
             raise LinkError(f"{self.board} has not confirmed that it stopped")
         self.latched = True
