@@ -1,7 +1,6 @@
 """What runs on the board: frames in, the robot's code, frames out."""
 
 import asyncio
-import sys
 from binascii import crc32
 from hashlib import sha256
 from struct import pack
@@ -33,8 +32,6 @@ _TYPE_STOP = const(0x06)
 _TYPE_STOPPED = const(0x07)
 _TYPE_REARM = const(0x08)
 _TYPE_STATE = const(0x09)
-_TYPE_OTA = const(0x0C)
-_TYPE_OTA_DATA = const(0x0D)
 _TYPE_SETPOINT = const(0x20)
 _TYPE_COMMAND = const(0x100)
 _TYPE_EVENT = const(0x300)
@@ -72,7 +69,6 @@ class Client:
         self._host_nonce = 0
         self._announced = ticks_ms()
         self._quiet_ms = 0
-        self._slots = sys.modules.get("slots")  # what has started us, where there are updates
 
     async def run(self, tasks):
         """Serve the gateway, with the robot's own tasks beside."""
@@ -145,20 +141,9 @@ class Client:
             link.outbox.add(_TYPE_STATE, dispatcher.state())
         elif type_ == _TYPE_RENEW and (body := link.fields(_RENEW)):
             dispatcher.renew(*body)
-        elif _TYPE_OTA <= type_ <= _TYPE_OTA_DATA and self._slots:
-            self._update()
         elif type_ == _TYPE_DICTIONARY_GET and (body := link.fields(_DICTIONARY_GET)):
             head = pack(_DICTIONARY, *body, self._size)
             link.outbox.add(_TYPE_DICTIONARY, head + self._dictionary.piece(*body, _MAX_PAYLOAD - len(head)))
-
-    def _update(self):
-        """Take a step of an update: what that needs is loaded now."""
-        try:
-            import ota
-
-            ota.obey(self)
-        except Exception as error:  # there is no memory for it
-            self.dispatcher.complain("ota", error)
 
     def _greet(self):
         """Answer the gateway's HELLO; a new nonce begins a session."""
@@ -207,8 +192,6 @@ class Client:
             reporter.tick()
             self._quiet_ms += _TICK_MS
             self._heed_interrupt()
-            if self._slots:
-                self._slots.tick(self.link.connected())
 
     def _heed_interrupt(self):
         """Leave on a Ctrl-C outside of a frame, unless it may be left of a damaged one."""

@@ -77,6 +77,8 @@ def run(names):
     slot = SLOTS[running]
     sys.path.insert(0, slot)
     try:
+        import ota_client  # noqa: F401 - the client that the program gets; perhaps a new one, of the slot
+
         if "main.py" in os.listdir(slot):
             execfile(slot + "/main.py", names)  # noqa: F821 - MicroPython's
         else:

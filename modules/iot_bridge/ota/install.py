@@ -14,7 +14,7 @@ from boardtalk.modules.iot_bridge.workbench.push import mpremote, started_anew
 if TYPE_CHECKING:
     from boardtalk.modules.iot_bridge.ota.release import Release
 
-LOADER: Final = ("main.py", "slots.py", "ota.py", "ota_manifest.py", "ota_slot.py")
+LOADER: Final = ("main.py", "slots.py", "ota_client.py", "ota.py", "ota_manifest.py", "ota_slot.py")
 FIRST_SLOT: Final = "a"
 FORGET: Final = """\
 import os

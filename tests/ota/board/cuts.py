@@ -16,7 +16,7 @@ from struct import pack, unpack_from
 
 import vfs
 
-FIRMWARE = "slots", "ota_manifest", "ota_slot", "ota"
+FIRMWARE = "slots", "ota_client", "ota_manifest", "ota_slot", "ota"
 BLOCKS = {"lfs": (1024, 96), "fat": (512, 256)}
 """Size and number."""
 KEY = bytes(range(32))
