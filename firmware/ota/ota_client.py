@@ -34,4 +34,4 @@ class UpdatableClient(Client):
             self.dispatcher.complain("ota", error)
 
 
-boardtalk.Client = UpdatableClient
+boardtalk.Client = UpdatableClient  # type: ignore[misc]

@@ -58,6 +58,7 @@ async def test_a_release_that_fails_or_hangs_is_tried_three_times_and_taken_back
     assert "good runs and stays" in said
 
 
+@pytest.mark.soak
 async def test_a_release_that_does_not_reach_the_gateway_is_taken_back(lamp: Site, tmp_path: Path) -> None:
     deaf = program(tmp_path / "new", "2")
     (deaf / "main.py").write_text(
@@ -71,7 +72,7 @@ async def test_a_release_that_does_not_reach_the_gateway_is_taken_back(lamp: Sit
     assert await lamp.runs() == ("1", False)
 
 
-@pytest.mark.parametrize("by", ["tcp", "mqtt"])
+@pytest.mark.parametrize("by", ["mqtt", pytest.param("tcp", marks=pytest.mark.soak)])
 async def test_a_release_goes_by_any_way_that_leads_to_the_board(tmp_path: Path, by: str) -> None:
     release = program(tmp_path / "new", "2", filler=5000)
     async with site(tmp_path, by) as lamp:
