@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import msgspec
 from cyclopts import App, Parameter
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn, TransferSpeedColumn
 
-from boardtalk.modules.iot_bridge.errors import LinkError, UpdateRefused
+from boardtalk.modules.iot_bridge.errors import LinkError
 from boardtalk.modules.iot_bridge.frames import Ota
 from boardtalk.modules.iot_bridge.language.words import clean
 from boardtalk.modules.iot_bridge.ota.conversation import converse
@@ -25,12 +25,14 @@ from boardtalk.sdk.folders import running_folder
 from boardtalk.sdk.options import AsJson, StateFolder
 
 if TYPE_CHECKING:
+    from collections.abc import Coroutine
+
     from construct import Container
 
 Files = Annotated[tuple[Path, ...], Parameter(negative="")]
 Label = Annotated[str, Parameter(help="What people call the release; else the beginning of its digest.")]
 
-SLOTS = ("a", "b")
+SLOTS: Final = ("a", "b")
 
 ota = App(name="ota", help="Updates of a robot's program over its own link, and back.")
 out = Console(highlight=False, soft_wrap=True)
@@ -84,10 +86,7 @@ def push(
     release = collect(files, label)
     folder = state or running_folder()
     with Shown() as shown:
-        try:
-            asyncio.run(_push(Push(folder, robot, release, shown), wait=wait))
-        except UpdateRefused as error:
-            errors.print(f"boardtalk: {clean(str(error))}", markup=False)
+        if _failed(_push(Push(folder, robot, release, shown), wait=wait)):
             return 1
     what = "runs and stays" if wait else "is on trial: `boardtalk ota status` tells how it ends"
     out.print(f"{robot}: {release.label} {what}; `rearm` in a chat lets it move", markup=False)
@@ -98,6 +97,16 @@ async def _push(push: Push, *, wait: bool) -> None:
     await push.transfer()
     if wait:
         await push.proof()
+
+
+def _failed(work: Coroutine[Any, Any, None]) -> bool:
+    """Do it. Whether a board has refused, or was not there."""
+    try:
+        asyncio.run(work)
+    except LinkError as error:
+        errors.print(f"boardtalk: {clean(str(error))}", markup=False)
+        return True
+    return False
 
 
 @ota.command
@@ -165,10 +174,7 @@ def rollback(robot: str, /, *, state: StateFolder = None) -> int:
 
 
 def _decide(robot: str, state: Path | None, step: Ota, done: str) -> int:
-    try:
-        asyncio.run(_decided(state or running_folder(), robot, step))
-    except UpdateRefused as error:
-        errors.print(f"boardtalk: {clean(str(error))}", markup=False)
+    if _failed(_decided(state or running_folder(), robot, step)):
         return 1
     out.print(f"{robot}: {done}", markup=False)
     return 0

@@ -59,8 +59,8 @@ class Updates:
         """
         if channel not in self._updates:
             raise LinkError("no update has begun on this connection")
-        if not 0 < len(request.step) + len(request.data) <= api.MAX_UPDATE_BYTES:
-            raise LinkError(f"a step has 1 to {api.MAX_UPDATE_BYTES} bytes")
+        if bool(request.step) == bool(request.data) or len(request.data) > api.MAX_UPDATE_BYTES:
+            raise LinkError(f"one of step and data, and of these up to {api.MAX_UPDATE_BYTES} bytes")
         await self._updates[channel].device.update(request.step, request.data)
         return api.Done()
 
