@@ -333,6 +333,8 @@ OtaFile = Struct(
     "offset" / Int32ul * "of what follows: what the board has of it, or 0",
 )
 
+OtaData = Struct("data" / GreedyBytes * "of the manifest, or of a file")
+
 OtaSigned = Struct(
     "step" / Int8ul * "CONFIRM or ROLLBACK",
     "mac" / Bytes(32) * "HMAC-SHA256 with the board's key, of step (u8) and nonce (u32) of `OtaStatus`",
@@ -371,6 +373,7 @@ FROM_HOST: Final[dict[int, Struct]] = {
     Type.SETPOINT: SetpointHead,
     Type.COMMAND: CommandHead,
     Type.OTA: OtaStep,
+    Type.OTA_DATA: OtaData,
 }
 """What the host's frames carry, by type; the beginning of it where values follow."""
 

@@ -115,13 +115,14 @@ class Site:
         return await ask(self.state, request)
 
     async def runs(self) -> tuple[str, bool]:
-        """Label of the release that runs, and whether it is on trial."""
+        """Label of the release that runs, and whether it is on trial; when no other one is about to start."""
         async with asyncio.timeout(20):
             while True:
                 try:
                     async with self.talk() as talk:
                         status = await talk.status()
-                        return status.versions.split("\n")[status.running], bool(status.trial)
+                        if status.trial or not status.left:
+                            return status.versions.split("\n")[status.running], bool(status.trial)
                 except BoardtalkError:
                     await asyncio.sleep(0.1)
 

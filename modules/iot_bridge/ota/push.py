@@ -98,7 +98,8 @@ class Push:
             except UpdateRefused:
                 raise
             except (LinkError, ServiceError) as error:
-                if loop.time() - self._heard_at > patience:
+                nobody = isinstance(error, ServiceError) and patience == FIRST_S
+                if nobody or loop.time() - self._heard_at > patience:
                     raise
                 self._say_once(f"{error}; it goes on when that is over")
             await asyncio.sleep(AGAIN_S)

@@ -147,7 +147,7 @@ class Service:
                 self._fleet.taps.asked(request)
             if isinstance(request, api.Stop | api.Rearm | api.Attach | api.Borrow | api.UpdateStep):
                 await slots.acquire()
-                task = pending.create_task(self._ask(channel, request), name=f"{request}")
+                task = pending.create_task(self._ask(channel, request), name=type(request).__name__)
                 task.add_done_callback(lambda _: slots.release())
                 continue
             try:
