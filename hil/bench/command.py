@@ -26,6 +26,7 @@ Name = Literal[
     "villains",
     "boards",
     "flashing",
+    "ota",
 ]
 MODULES: Final[dict[Name, str]] = {
     "chain": "chain",
@@ -39,6 +40,7 @@ MODULES: Final[dict[Name, str]] = {
     "villains": "villains",
     "boards": "boards",
     "flashing": "flashing",
+    "ota": "ota",
 }
 
 
@@ -55,7 +57,7 @@ def bench(
     Args:
         name: the chain of modules, isolated modules, many conversations at once, the frame codec, a
             command's round trip, the broker, the link, the start, what bad modules do to others,
-            emulated boards, or flashing.
+            emulated boards, flashing, or an update over the link.
     """
     rows: list[Row] = list(import_module(f"boardtalk.hil.bench.{MODULES[name]}").rows())
     if json:

@@ -32,12 +32,14 @@ if TYPE_CHECKING:
     from enum import IntEnum
 
 ROOT: Final = Path(__file__).resolve().parents[2]
-FIRMWARE: Final = (ROOT / "firmware/boardtalk", ROOT / "firmware/tiny")
+FIRMWARE: Final = (ROOT / "firmware/boardtalk", ROOT / "firmware/ota", ROOT / "firmware/tiny")
 
 ENUMS: Final[dict[str, type[IntEnum]]] = {
     "KIND": Kind,
     "TYPE": Type,
     "OUTCOME": frames.Outcome,
+    "STEP": frames.Ota,
+    "CODE": frames.OtaCode,
     "RESET": frames.ResetCause,
 }
 """By what the firmware puts before their members' names."""

@@ -17,7 +17,7 @@ import asyncio
 import secrets
 from contextlib import AsyncExitStack, suppress
 from itertools import chain, repeat
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
 from boardtalk.modules.iot_bridge import frames, payloads
 from boardtalk.modules.iot_bridge.dictionary import MAX_BYTES, Dictionary, digest, parse
@@ -50,7 +50,7 @@ from boardtalk.modules.iot_bridge.news import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
     from types import TracebackType
 
     from boardtalk.modules.iot_bridge.cache import DictionaryCache
@@ -103,7 +103,10 @@ class Device:
         self._results: dict[int, asyncio.Future[Result]] = {}
         self._begun: set[int] = set()
         self._tokens: dict[int, int] = {}
+        self._arriving: dict[int, asyncio.Future[None]] = {}
         self._said = ""
+        self.on_update: Callable[[bytes], None] | None = None
+        """Called with what the board says to the steps of an update: `frames.OtaAnswer` and what follows."""
 
     async def __aenter__(self) -> Self:
         """Open the port, greet the board, learn its dictionary.
@@ -212,6 +215,30 @@ class Device:
         except TimeoutError as error:
             raise LinkError(f"{self.port}: the board did not agree to move again") from error
 
+    async def update(self, step: bytes, data: bytes) -> None:
+        """Send a step of an update, or data for it in frames that are full; returns when the board has all.
+
+        What it answers comes to `on_update`.
+
+        Raises:
+            SessionLost: before it had all.
+            LinkBusy: too much waits for the line.
+        """
+        size = self._session.piece_bytes
+        pieces = [(Type.OTA_DATA, data[at : at + size]) for at in range(0, len(data), size)]
+        for type_, piece in [(Type.OTA, step)] if step else pieces:
+            token = self._session.send(type_, piece)
+        arrived = self._arriving[token] = self._loop.create_future()
+        try:
+            await arrived
+        finally:
+            self._arriving.pop(token, None)
+
+    @property
+    def piece_bytes(self) -> int:
+        """Of data for an update, what goes in one frame."""
+        return self._session.piece_bytes
+
     def on_traffic(self, callback: OnTraffic) -> None:
         """Have this called with all that goes over the line; see `Session.on_traffic`."""
         self._session.on_traffic = callback
@@ -305,6 +332,8 @@ class Device:
             case Text(text):
                 self._said = (self._said + text)[-SAID_CHARS:]
                 self._log(0, text)
+            case Delivered(token) if token in self._arriving:
+                self._arriving.pop(token).set_result(None)
             case Delivered(token, tries, wire, took_s) if token in self._tokens:
                 self._feed.put(Sent(self._tokens.pop(token), tries, wire, took_s))
             case Expired(token) if token in self._tokens:
@@ -320,17 +349,17 @@ class Device:
         match payloads.read(frame):
             case Result() as result:
                 self._settle(result)
-            case Started(id_):
-                if id_ in self._results and id_ not in self._begun:
-                    self._begun.add(id_)
-                    self._feed.put(Started(id_))
-            case Progress(id_) as progress:
-                if id_ in self._results:
-                    self._report(progress)
+            case Started(id_) if id_ in self._results and id_ not in self._begun:
+                self._begun.add(id_)
+                self._feed.put(Started(id_))
+            case Progress(id_) as progress if id_ in self._results:
+                self._report(progress)
             case Stopped() as state:
                 self._on_state(state)
             case LogLine(level, text):
                 self._log(level, text)
+            case payloads.Updated(told) if self.on_update is not None:
+                self.on_update(told)
             case payloads.Piece() as piece:
                 with suppress(asyncio.QueueFull):
                     self._pieces.put_nowait(piece)
@@ -380,9 +409,10 @@ class Device:
             if not opening.done():
                 opening.set_exception(error)
                 opening.exception()  # nobody may be waiting
-        for waiting in self._results.values():
-            if not waiting.done():
-                waiting.set_exception(lost)
+        waiting: list[asyncio.Future[Any]] = [*self._results.values(), *self._arriving.values()]
+        for each in waiting:
+            if not each.done():
+                each.set_exception(lost)
 
     async def _hush(self) -> None:
         self._listener.cancel()

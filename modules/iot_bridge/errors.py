@@ -14,6 +14,7 @@
        │  ├─ VersionError        no protocol version in common
        │  ├─ WrongBoard          another board than the one expected
        │  └─ SessionLost         the board restarted, fell silent or answers nonsense
+       ├─ UpdateRefused          the board does not take an update, or it did not prove itself
        ├─ LinkBusy               too much waits for the line already
        ├─ TooLong                more than fits into a frame
        └─ DictionaryError        its dictionary makes no sense, or a value does not fit it
@@ -66,6 +67,10 @@ class WrongBoard(SessionError):
 
 class SessionLost(SessionError):
     """The session ended: the board restarted, fell silent, or the port vanished."""
+
+
+class UpdateRefused(LinkError):
+    """A board does not take an update, or the new release did not prove itself."""
 
 
 class LinkBusy(LinkError):

@@ -39,6 +39,8 @@ What both ends keep to:
   again with 0 tells whether it ever came) and arguments.
 - *Leases.* Motion goes on until its `lease`, which each RENEW moves on, and for 2 s at most from when that
   came. A lease in the past changes nothing: what was held up moves nothing.
+- *Updates.* A slot that does not run gets the files of a manifest, starts on trial and stays once it has
+  spoken with the gateway for 30 s; else the slot before it runs again: `docs/ota.md`.
 - *Stop.* Each STOP is answered by STOPPED, also a repeated one, and latches; only REARM with the
   board's current epoch releases. REARM is answered by STATE.
 """
@@ -136,6 +138,12 @@ class Type(IntEnum):
     TIME = 0x000A
     BATCH = 0x000B
     """Host: several messages in one frame (DATA), each as `BatchItem` and its payload."""
+    OTA = 0x000C
+    """Host: a step of an update (DATA), as `OtaStep`, `OtaManifest`, `OtaFile` or `OtaSigned`."""
+    OTA_DATA = 0x000D
+    """Host: what comes next of the manifest, or of the file that `OtaFile` has named (DATA)."""
+    OTA_ANSWER = 0x000E
+    """Board: how a step ended, or what it found (DATA)."""
     STARTED = 0x0010
     """Board: a command began."""
     RESULT = 0x0011
@@ -164,6 +172,37 @@ class Outcome(IntEnum):
     REJECTED = 2
     EXPIRED = 3
     CANCELLED = 4
+
+
+class Ota(IntEnum):
+    """Steps of an update. The robot is stopped for all but STATUS, CONFIRM and ROLLBACK."""
+
+    STATUS = 0
+    """Which slot runs, and in which release; answered by `OtaStatus`."""
+    MANIFEST = 1
+    """The manifest follows as OTA_DATA."""
+    BEGIN = 2
+    """Check the manifest, take unchanged files from the running slot; then tell what is missing."""
+    FILE = 3
+    """A file follows as OTA_DATA. Answered only if it can't be written."""
+    COMMIT = 4
+    """All there: check each file, then start the new release on trial."""
+    CONFIRM = 5
+    """The release on trial is to stay; it stays by itself after 30 s with the gateway."""
+    ROLLBACK = 6
+    """Back to the release before."""
+    HAVE = 7
+    """Board, before its answer to BEGIN: an `OtaHave` for each file that is not complete."""
+
+
+class OtaCode(IntEnum):
+    """How a step of an update ended."""
+
+    DONE = 0
+    REFUSED = 1
+    """The reason follows."""
+    BUSY = 2
+    """With the step before."""
 
 
 class ResetCause(IntEnum):
@@ -281,6 +320,48 @@ SetpointHead = Struct(
 )
 """Followed by the values."""
 
+OtaStep = Struct("step" / Int8ul * "an `Ota`")
+
+OtaManifest = Struct(
+    "step" / Int8ul * "MANIFEST",
+    "size" / Int16ul * "of the manifest, bytes",
+)
+
+OtaFile = Struct(
+    "step" / Int8ul * "FILE",
+    "file" / Int16ul * "in the order of the manifest, from 0",
+    "offset" / Int32ul * "of what follows: what the board has of it, or 0",
+)
+
+OtaData = Struct("data" / GreedyBytes * "of the manifest, or of a file")
+
+OtaSigned = Struct(
+    "step" / Int8ul * "CONFIRM or ROLLBACK",
+    "mac" / Bytes(32) * "HMAC-SHA256 with the board's key, of step (u8) and nonce (u32) of `OtaStatus`",
+)
+
+OtaAnswer = Struct(
+    "step" / Int8ul * "an `Ota`",
+    "code" / Int8ul * "an `OtaCode`",
+)
+"""Followed by the reason in UTF-8 if REFUSED, `OtaStatus` or several `OtaHave`."""
+
+OtaStatus = Struct(
+    "running" / Int8ul * "the slot that runs: 0 or 1",
+    "trial" / Flag * "whether it is on trial",
+    "left" / Int8ul * "boots that the trial has left",
+    "good" / Int8ul * "bit n set: slot n holds a release that was confirmed",
+    "floor" / Int32ul * "the newest release that ever began; an update must be newer",
+    "nonce" / Int32ul * "random, new at each start",
+    "versions" / GreedyString("utf8") * "of slot 0, a line feed, of slot 1; empty if not known",
+)
+
+OtaHave = Struct(
+    "file" / Int16ul * "in the order of the manifest, from 0",
+    "size" / Int32ul * "bytes that the board has of it",
+    "crc" / Int32ul * "CRC-32 of them",
+)
+
 FROM_HOST: Final[dict[int, Struct]] = {
     Type.HELLO: HelloHost,
     Type.DICTIONARY_GET: DictionaryGet,
@@ -291,6 +372,8 @@ FROM_HOST: Final[dict[int, Struct]] = {
     Type.BATCH: BatchItem,
     Type.SETPOINT: SetpointHead,
     Type.COMMAND: CommandHead,
+    Type.OTA: OtaStep,
+    Type.OTA_DATA: OtaData,
 }
 """What the host's frames carry, by type; the beginning of it where values follow."""
 
@@ -303,6 +386,7 @@ FROM_BOARD: Final[dict[int, Struct]] = {
     Type.STARTED: Started,
     Type.RESULT: ResultHead,
     Type.PROGRESS: Progress,
+    Type.OTA_ANSWER: OtaAnswer,
 }
 """Likewise the board's. TELEMETRY and EVENT carry values only."""
 

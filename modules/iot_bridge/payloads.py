@@ -40,7 +40,16 @@ class Piece(NamedTuple):
     data: bytes
 
 
-Meaning: TypeAlias = Started | Progress | Result | Telemetry | BoardEvent | LogLine | Stopped | Piece
+class Updated(NamedTuple):
+    """An answer to a step of an update."""
+
+    told: bytes
+    """`frames.OtaAnswer`, and what follows it."""
+
+
+Meaning: TypeAlias = (
+    Started | Progress | Result | Telemetry | BoardEvent | LogLine | Stopped | Piece | Updated
+)
 
 
 def command(id_: int, epoch: int, deadline: int, lease: int, args: bytes) -> bytes:
@@ -79,6 +88,8 @@ def read(frame: Frame) -> Meaning | None:
             return Telemetry(index, payload)
         case Type.EVENT:
             return BoardEvent(index, payload)
+        case Type.OTA_ANSWER:
+            return Updated(payload)
         case Type.DICTIONARY if len(payload) >= _DICTIONARY_HEAD_BYTES:
             piece = frames.Dictionary.parse(payload)
             return Piece(piece.total, piece.offset, piece.data)

@@ -21,6 +21,7 @@ ON_BOARDS = (
     "hil/examples/lamp/robot",
     "hil/bench/echo",
     "tests/firmware/cases",
+    "tests/ota/board",
     "tests/firmware/robots",
 )
 """What runs in MicroPython imports MicroPython's modules."""

@@ -11,12 +11,13 @@ from hypothesis import strategies as st
 
 from boardtalk.modules.iot_bridge import frames
 from boardtalk.modules.iot_bridge.errors import LinkBusy, SessionLost, VersionError
-from boardtalk.modules.iot_bridge.frames import Kind, Type
+from boardtalk.modules.iot_bridge.frames import MAX_PAYLOAD, Kind, Type
 from boardtalk.modules.iot_bridge.link import arq as link_module
 from boardtalk.modules.iot_bridge.link.arq import Link
 from boardtalk.modules.iot_bridge.link.events import Delivered, Ended, Event, Expired, Opened, Timed
 from boardtalk.modules.iot_bridge.link.framing import Deframer, Frame, Text
 from boardtalk.modules.iot_bridge.link.hello import Hello, parse_hello
+from boardtalk.modules.iot_bridge.link.window import Item, SendWindow
 from tests.iot_bridge.peer import HELLO, BoardLink, Faults, VirtualLine, hello_payload, messages
 
 QUIET = Faults(random.Random(0))
@@ -95,7 +96,7 @@ def test_everything_arrives_in_order_exactly_once(seed: int, window: int) -> Non
 def test_a_lost_frame_costs_one_repetition_and_no_timeout() -> None:
     line = an_open_line()
     host = line.ends[0]
-    line.ends[0]._sending.round_trip.learn(0.005)
+    line.ends[0]._sending.round_trip.learn(0.005, 45)
     host.send(Type.EVENT, b"lost on the way")
     assert host.to_send(line.now)
     host.send(Type.EVENT, b"overtakes it")
@@ -540,3 +541,39 @@ def test_console_text_comes_as_an_event() -> None:
     assert line.ends[0].receive(b"\0Traceback\n\0", line.now) == [Text("Traceback\n")]
     assert line.ends[0].receive(b">>> ", line.now) == []
     assert line.ends[0].receive(b"", line.now + 1) == [Text(">>> ")]
+
+
+def after_small_frames() -> SendWindow:
+    """Small frames were answered within 5 ms; now four large ones are in flight, sent at 1.0 s."""
+    window = SendWindow(16, 1024, MAX_PAYLOAD, 0)
+    for number in range(8):
+        window.queue.append(Item(number + 1, Type.NONE, b"", None))
+        assert window.take(number / 10)
+        window.acknowledge(number + 1, 0, number / 10 + 0.005)
+    window.queue.extend(Item(10 + number, Type.NONE, bytes(MAX_PAYLOAD), None) for number in range(4))
+    for _ in range(4):
+        assert window.take(1.0)
+    assert window.take(1.0) is None
+    return window
+
+
+def test_a_large_frame_is_given_the_time_that_it_takes_on_a_line_of_unknown_speed() -> None:
+    window = after_small_frames()
+    for number in range(4):
+        at = 1.0 + 0.024 * (number + 1)  # 115,200 baud
+        assert window.take(at - 0.001) is None, "nothing is repeated that is on its way"
+        window.acknowledge(9 + number, 0, at)
+
+
+def test_the_late_answer_to_a_frame_that_was_repeated_says_nothing_of_those_behind_it() -> None:
+    window = after_small_frames()
+    late = window.due()
+    assert late is not None
+    repeated = window.take(late)
+    assert repeated is not None
+    assert repeated.tries == 2
+    window.acknowledge(9, 0, late + 0.002)
+    assert window.take(late + 0.002) is None
+    due = window.due()
+    assert due is not None
+    assert due - 1.0 > 1.5 * (late + 0.002 - 1.0), "and it is known now how long an answer takes"

@@ -113,6 +113,11 @@ class Link:
         """The board's."""
         return self._heartbeat.clock
 
+    @property
+    def piece_bytes(self) -> int:
+        """Longest payload that goes in one frame."""
+        return self._sending.piece_bytes
+
     def open(self, nonce: int, now: float) -> None:
         """Ask the board for a new session, again and again until it answers (`Opened`).
 

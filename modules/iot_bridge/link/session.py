@@ -79,6 +79,11 @@ class Session:
         """What happened on the line."""
         return self._link.counters
 
+    @property
+    def piece_bytes(self) -> int:
+        """Longest payload that goes in one frame."""
+        return self._link.piece_bytes
+
     def read_clock(self) -> Reading | None:
         """What the board's clock shows now."""
         return self._link.clock.read(self._loop.time())

@@ -20,8 +20,14 @@ RTO_MAX_S: Final = 5.0
 """Bounds of the time after which a frame is repeated: Klipper's."""
 RTO_START_S: Final = 0.2
 """Before anything was measured."""
+ONCE_MORE: Final = 2
+"""How often a frame was sent that was repeated once."""
 RTO_AGAIN_S: Final = 0.005
 """Lower bound for a frame known to have been lost once: the line waits for it."""
+
+LONGER: Final = 4.0
+"""The most that a large frame is given more time than those that were measured: on a slow line small ones
+are answered long before one that is large has even gone, and repeating it then would only fill the line."""
 
 MASK: Final = 0xFF
 _BATCH_ITEM: Final = Struct("<HB")
@@ -92,13 +98,20 @@ class RoundTrip:
         """Before this there is none, as a rule."""
         self._smoothed = 0.0
         self._deviation = 0.0
+        self._size = 0.0
 
-    def learn(self, seconds: float) -> None:
-        """Take one more measurement."""
+    def share(self, size: int) -> float:
+        """How many times as long it may take for a frame of so many bytes, on a line of unknown speed."""
+        return max(1.0, min(size / self._size, LONGER)) if self._size else 1.0
+
+    def learn(self, seconds: float, size: int) -> None:
+        """Take one more measurement: of a frame of so many bytes."""
         if not self._smoothed:
             self._smoothed = seconds
             self._deviation = seconds / 2
+            self._size = size
         else:
+            self._size += (size - self._size) / 8
             error = seconds - self._smoothed
             self._smoothed += error / 8
             self._deviation += (abs(error) - self._deviation) / 4
@@ -144,9 +157,10 @@ class SendWindow:
             if item.arrived or not (index < count or (index > count and sack >> (index - count - 1) & 1)):
                 continue
             item.arrived = True
-            if (newest is None or item.order > newest.order) and (
-                item.tries == 1 or self._answerable(item, now)
-            ):
+            answerable = item.tries == 1 or self._answerable(item, now)
+            if item.tries == ONCE_MORE and not answerable:  # it was late, and not lost
+                self.round_trip.learn(now - item.first_at, item.size)
+            if answerable and (newest is None or item.order > newest.order):
                 newest = item
         if newest is not None:
             self._arrived(newest, now)
@@ -207,11 +221,11 @@ class SendWindow:
 
     def _answerable(self, item: Item, now: float) -> bool:
         """Whether the peer can have answered its last transmission."""
-        return now - item.sent_at >= self.round_trip.soonest
+        return now - item.sent_at >= self.round_trip.soonest * self.round_trip.share(item.size)
 
     def _arrived(self, newest: Item, now: float) -> None:
         if newest.tries == 1:  # of a repeated one it is unknown which was answered (Karn)
-            self.round_trip.learn(now - newest.sent_at)
+            self.round_trip.learn(now - newest.sent_at, newest.size)
         for item in self._flight:
             if not item.arrived and item.order < newest.order:
                 item.lost = True
@@ -266,7 +280,8 @@ class SendWindow:
 
     def _overdue_at(self, item: Item) -> float:
         least = RTO_MIN_S if item.tries <= item.timeouts + 1 else RTO_AGAIN_S
-        patience = max(self.round_trip.timeout, least) * (1 << item.timeouts)
+        share = self.round_trip.share(item.size)
+        patience = max(self.round_trip.timeout, least) * share * (1 << item.timeouts)
         return item.sent_at + min(patience, RTO_MAX_S)
 
     def _oldest(self) -> Item | None:

@@ -19,6 +19,7 @@ from boardtalk.modules.iot_bridge.service import api
 from boardtalk.modules.iot_bridge.service.broker import Broker
 from boardtalk.modules.iot_bridge.service.fleet import Fleet
 from boardtalk.modules.iot_bridge.service.stop_lane import StopLane
+from boardtalk.modules.iot_bridge.service.updates import Updates
 from boardtalk.sdk import ServiceError
 from boardtalk.sdk.channel import MAX_LINE_BYTES, Channel
 
@@ -63,6 +64,7 @@ class Service:
         """By board and id of the command."""
         self._borrowers: dict[Connection, Slot] = {}
         """Who uses a port that is ours otherwise."""
+        self._updates = Updates()
         self._connections = 0
         self._news = asyncio.Event()
         self._ending = False
@@ -136,6 +138,7 @@ class Service:
             self._connections -= 1
             self._fleet.taps.remove(channel)
             self._take_back(channel)
+            self._updates.end(channel)
             self._detach(channel)
             channel.close()
 
@@ -145,9 +148,9 @@ class Service:
         async for request in channel:
             if channel is self._gateway or isinstance(request, api.Stop):
                 self._fleet.taps.asked(request)
-            if isinstance(request, api.Stop | api.Rearm | api.Attach | api.Borrow):
+            if isinstance(request, api.Stop | api.Rearm | api.Attach | api.Borrow | api.UpdateStep):
                 await slots.acquire()
-                task = pending.create_task(self._ask(channel, request), name=f"{request}")
+                task = pending.create_task(self._ask(channel, request), name=type(request).__name__)
                 task.add_done_callback(lambda _: slots.release())
                 continue
             try:
@@ -158,7 +161,9 @@ class Service:
                 self._reply(channel, request, answer)
 
     async def _ask(
-        self, channel: Connection, request: api.Stop | api.Rearm | api.Attach | api.Borrow
+        self,
+        channel: Connection,
+        request: api.Stop | api.Rearm | api.Attach | api.Borrow | api.UpdateStep,
     ) -> None:
         answer: api.AnyAnswer
         try:
@@ -173,6 +178,8 @@ class Service:
                     answer = await self._attach(channel, request)
                 case api.Borrow():
                     answer = await self._lend(channel, request)
+                case api.UpdateStep():
+                    answer = await self._updates.step(channel, request)
         except LinkError as error:
             answer = api.Refused(reason=str(error))
         self._reply(channel, request, answer)
@@ -217,6 +224,8 @@ class Service:
                 return api.Boards(boards=self._fleet.describe(clocks=True) + self._fleet.unmet())
             case api.GetDictionary(board=name):
                 return api.DictionaryText(data=self._fleet[name].dictionary_text)
+            case api.Update(board=name, by=by):
+                return self._updates.begin(channel, self._fleet[name], by)
             case api.Tap(board=name):
                 self._tap(channel, name)
             case api.Printed(board=name, text=text):

@@ -78,8 +78,8 @@ def push(
 async def _push(board: str, files: tuple[Path, ...], state: Path) -> int:
     began = time.monotonic()
     async with borrowed(board, state, "`boardtalk push`") as loan:
-        await _mpremote("connect", loan.port, "resume", "cp", "-r", *map(str, files), ":")
-        text, runs = await _started_anew(loan.port)
+        await mpremote("connect", loan.port, "resume", "cp", "-r", *map(str, files), ":")
+        text, runs = await started_anew(loan.port)
         loan.printed(board, text)
     out.print(clean(text), markup=False, style="dim", end="")
     copied = f"{len(files)} files" if len(files) > 1 else str(files[0])
@@ -88,7 +88,7 @@ async def _push(board: str, files: tuple[Path, ...], state: Path) -> int:
     return 0 if runs else 1
 
 
-async def _mpremote(*arguments: str) -> None:
+async def mpremote(*arguments: str) -> None:
     """Run it. Raises LinkError with the last line that it said."""
     process = await asyncio.create_subprocess_exec(
         *MPREMOTE, *arguments, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
@@ -99,7 +99,7 @@ async def _mpremote(*arguments: str) -> None:
         raise LinkError(lines[-1] if lines else "mpremote failed")
 
 
-async def _started_anew(port: str) -> tuple[str, bool]:
+async def started_anew(port: str) -> tuple[str, bool]:
     """Start the board's program again; what it prints, and whether it runs then or has ended in the prompt.
 
     A soft reset: USB stays up, so that not a word is lost.

@@ -39,6 +39,8 @@ from boardtalk.modules.iot_bridge.service.api.answers import (
     StopNotice,
     Stopped,
     Traffic,
+    UpdateTold,
+    Updating,
 )
 from boardtalk.modules.iot_bridge.service.api.requests import (
     Adopt,
@@ -56,12 +58,18 @@ from boardtalk.modules.iot_bridge.service.api.requests import (
     Shutdown,
     Stop,
     Tap,
+    Update,
+    UpdateStep,
     WantedBoard,
 )
 
 SOCKET: Final = "link.sock"
 
+MAX_UPDATE_BYTES: Final = 2048
+"""Data of an update in one request: other messages to the board wait behind it."""
+
 __all__ = [
+    "MAX_UPDATE_BYTES",
     "SOCKET",
     "STOPPED_FIRST",
     "Adopt",
@@ -106,5 +114,9 @@ __all__ = [
     "Stopped",
     "Tap",
     "Traffic",
+    "Update",
+    "UpdateStep",
+    "UpdateTold",
+    "Updating",
     "WantedBoard",
 ]

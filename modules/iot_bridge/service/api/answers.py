@@ -116,6 +116,23 @@ class Lent(Answer, tag="lent"):
     baud: int
 
 
+class Updating(Answer, tag="updating"):
+    """The board can be updated."""
+
+    uid: str
+    latched: bool
+    """Whether it is stopped: it must be, but for asking."""
+    piece_bytes: int
+    """Data in pieces of so many bytes makes full frames."""
+
+
+class UpdateTold(Answer, tag="update-told"):
+    """What the board says to the steps of an update."""
+
+    data: bytes
+    """`frames.OtaAnswer`, and what follows it."""
+
+
 class BoardStopped(msgspec.Struct, frozen=True, kw_only=True):
     """How one board took a stop."""
 
@@ -251,6 +268,8 @@ AnyAnswer = (
     | Boards
     | DictionaryText
     | Lent
+    | Updating
+    | UpdateTold
     | Stopped
     | StopNotice
     | Progress

@@ -149,6 +149,26 @@ class Printed(Request, tag="printed"):
     text: str
 
 
+class Update(Request, tag="update"):
+    """Update a board, as long as this connection lasts: what it says to the steps is told as `UpdateTold`.
+
+    Answered by `Updating`. Refused while somebody else does, or while it is away.
+    """
+
+    board: str
+    by: str
+    """What for, in words."""
+
+
+class UpdateStep(Request, tag="update-step"):
+    """A step of the update, or data for it. Answered by `Done` when the board has it."""
+
+    step: bytes = b""
+    """`frames.OtaStep` and the like; empty: there is data."""
+    data: bytes = b""
+    """At most `MAX_UPDATE_BYTES`."""
+
+
 class Adopt(Request, tag="adopt"):
     """Give a waiting board a name, for good. Answered by `Done`."""
 
@@ -173,6 +193,8 @@ AnyRequest = (
     | Tap
     | Borrow
     | Printed
+    | Update
+    | UpdateStep
     | Adopt
     | Shutdown
 )

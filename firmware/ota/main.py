@@ -1,0 +1,5 @@
+"""Starts the robot's program out of the slot whose turn it is. Not replaced over the air."""
+
+import slots
+
+slots.run(globals())
