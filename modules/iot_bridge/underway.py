@@ -148,7 +148,10 @@ class UnderWay:
         """
         command = running.request
         while robot.running.get(command.id) is running and running.link is link:
-            link.renew(robot.name, command.id, command.lease_ms)
+            try:
+                link.renew(robot.name, command.id, command.lease_ms)
+            except ServiceError:  # the link process has just gone
+                return
             await asyncio.sleep(command.lease_ms / 1000 / RENEWALS_PER_LEASE)
 
     # Back ---------------------------------------------------------------------------------------

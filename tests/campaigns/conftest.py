@@ -7,10 +7,12 @@ from pathlib import Path
 import pytest
 
 BESIDE = {
+    "test_broker.py",
     "test_delivery.py",
     "test_endurance.py",
     "test_epochs.py",
     "test_expiry.py",
+    "test_files.py",
     "test_finite.py",
     "test_holder.py",
 }

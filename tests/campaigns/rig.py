@@ -81,8 +81,12 @@ class Desk:
     async def __aenter__(self) -> Self:
         self._reader, self._writer = await asyncio.open_unix_connection(self._path)
         self._listener = asyncio.create_task(self._listen(), name=f"desk of {self._user}")
-        self.send(op="login", user=self._user)
-        await self.wait(lambda: self._replies, "welcome")
+        try:
+            self.send(op="login", user=self._user)
+            await self.wait(lambda: self._replies, "welcome")
+        except BaseException:  # the gateway was killed meanwhile
+            await self.__aexit__(None, None, None)
+            raise
         return self
 
     async def __aexit__(

@@ -302,7 +302,7 @@ SERVE = """
         pytest.param(("fdatasync:EIO", "pwrite64:ENOSPC"), 6, id="short"),
         pytest.param(
             ("fdatasync:EIO", "fdatasync:ENOSPC", "pwrite64:ENOSPC", "pwrite64:EIO"),
-            200,
+            100,
             id="long",
             marks=[pytest.mark.soak, pytest.mark.timeout(7200)],
         ),

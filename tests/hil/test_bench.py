@@ -26,23 +26,32 @@ LONG = [pytest.mark.soak, pytest.mark.timeout(400)]
 @pytest.mark.parametrize(
     ("name", "figures"),
     [
-        ("chain", {"chain, 1 modules", "chain, 5 modules", "chain, 10 modules", "chain, memory growth"}),
+        pytest.param(
+            "chain",
+            {"chain, 1 modules", "chain, 5 modules", "chain, 10 modules", "chain, memory growth"},
+            marks=LONG,
+        ),
         pytest.param(
             "isolated",
             {"isolated hop, one after the other, p99", "isolated, 20 modules, 100 conversations"},
             marks=LONG,
         ),
-        (
+        pytest.param(
             "conversations",
             {
                 "conversations, throughput",
                 "conversations, in the module at once",
                 "conversations, out of order",
             },
+            marks=LONG,
         ),
         ("codec", {"encode 8 B, hand / interpreted", "encode and decode 128 B, hand / compiled"}),
         ("command", {"bare echo on a pty, p50", "board hop alone, p50", "through the broker, p99"}),
-        ("broker", {"MQTT door, QoS 1 in and out", "MQTT door, lost", "MQTT door, doubled"}),
+        pytest.param(
+            "broker",
+            {"MQTT door, QoS 1 in and out", "MQTT door, lost", "MQTT door, doubled"},
+            marks=LONG,
+        ),
         pytest.param(
             "link",
             {
