@@ -14,7 +14,6 @@ outlive sessions is in :mod:`~boardtalk.modules.iot_bridge.service.board`.
 from __future__ import annotations
 
 import asyncio
-import secrets
 from contextlib import AsyncExitStack, suppress
 from itertools import chain, repeat
 from typing import TYPE_CHECKING, Any, Final, Self
@@ -33,6 +32,7 @@ from boardtalk.modules.iot_bridge.frames import Outcome, Type
 from boardtalk.modules.iot_bridge.limiter import Limiter
 from boardtalk.modules.iot_bridge.link.events import Delivered, Event, Expired, Opened, Timed
 from boardtalk.modules.iot_bridge.link.framing import Frame, Text
+from boardtalk.modules.iot_bridge.link.hello import draw_nonce
 from boardtalk.modules.iot_bridge.link.session import Session
 from boardtalk.modules.iot_bridge.news import (
     BoardEvent,
@@ -269,7 +269,7 @@ class Device:
     # Opening ------------------------------------------------------------------------------------
 
     async def _greet(self) -> None:
-        self._session.greet(secrets.randbits(32) or 1)
+        self._session.greet(draw_nonce())
         try:
             async with asyncio.timeout(self._patience_s):
                 self.hello = await self._opened

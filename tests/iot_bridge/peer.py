@@ -12,9 +12,10 @@ from dataclasses import dataclass, field
 from itertools import count
 
 from boardtalk.modules.iot_bridge import frames
+from boardtalk.modules.iot_bridge.frames import Kind, Type
 from boardtalk.modules.iot_bridge.link.arq import Link
 from boardtalk.modules.iot_bridge.link.events import Event, Opened
-from boardtalk.modules.iot_bridge.link.framing import Frame
+from boardtalk.modules.iot_bridge.link.framing import Frame, encode
 from boardtalk.modules.iot_bridge.link.hello import Hello
 
 FRAME = re.compile(rb"\0[^\0]+\0")
@@ -50,7 +51,8 @@ class BoardLink(Link):
         self._say_hello(0, now)
 
     def _say_hello(self, nonce: int, now: float) -> None:
-        self._pending_hello = hello_payload(self.hello, nonce)
+        body = hello_payload(self.hello, nonce)
+        self._greeting = encode(Kind.HELLO, Type.HELLO, body, seq=0, ack=0, retry=False, seed=0)
         self._hello_at = now
 
     def _hello(self, now: float) -> bytes:

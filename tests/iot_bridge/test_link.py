@@ -16,7 +16,7 @@ from boardtalk.modules.iot_bridge.link import arq as link_module
 from boardtalk.modules.iot_bridge.link.arq import Link
 from boardtalk.modules.iot_bridge.link.events import Delivered, Ended, Event, Expired, Opened, Timed
 from boardtalk.modules.iot_bridge.link.framing import Deframer, Frame, Text
-from boardtalk.modules.iot_bridge.link.hello import Hello, parse_hello
+from boardtalk.modules.iot_bridge.link.hello import Hello, draw_nonce, parse_hello
 from boardtalk.modules.iot_bridge.link.window import Item, SendWindow
 from tests.iot_bridge.peer import HELLO, BoardLink, Faults, VirtualLine, hello_payload, messages
 
@@ -577,3 +577,12 @@ def test_the_late_answer_to_a_frame_that_was_repeated_says_nothing_of_those_behi
     due = window.due()
     assert due is not None
     assert due - 1.0 > 1.5 * (late + 0.002 - 1.0), "and it is known now how long an answer takes"
+
+
+def test_a_greeting_interrupts_no_board_that_has_not_started_its_program_yet() -> None:
+    for _ in range(500):
+        host = Link()
+        host.open(draw_nonce(), now=0.0)
+        sent = host.to_send(0.0)
+        assert sent
+        assert b"\x03" not in sent

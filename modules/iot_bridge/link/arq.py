@@ -26,7 +26,7 @@ from boardtalk.modules.iot_bridge.link.events import (
 )
 from boardtalk.modules.iot_bridge.link.framing import NO_SESSION, Deframer, Frame, Text, encode
 from boardtalk.modules.iot_bridge.link.heartbeat import Heartbeat
-from boardtalk.modules.iot_bridge.link.hello import parse_hello
+from boardtalk.modules.iot_bridge.link.hello import greeting, parse_hello
 from boardtalk.modules.iot_bridge.link.window import MASK, RTO_MIN_S, Item, ReceiveWindow, SendWindow
 
 if TYPE_CHECKING:
@@ -98,7 +98,7 @@ class Link:
         self._deframer = Deframer()
         self._nonce = 0
         self._token = 0
-        self._pending_hello = b""
+        self._greeting = b""
         self._hellos = 0
         self._quiet_at: float | None = None
         self._begin(NO_SESSION, 1, MAX_PAYLOAD, 0.0)
@@ -127,9 +127,7 @@ class Link:
         """
         self._begin(NO_SESSION, 1, MAX_PAYLOAD, now)
         self._nonce = nonce
-        self._pending_hello = frames.HelloHost.build(
-            {"oldest": frames.VERSION, "newest": frames.VERSION, "nonce": nonce}
-        )
+        self._greeting = greeting(nonce)
         self._hello_at = now
         self._hellos = 0
 
@@ -378,7 +376,7 @@ class Link:
         pause = HELLO_FAST_S if self._hellos < HELLO_FAST else HELLO_SLOW_S
         self._hello_at = now + pause
         self.counters.sent += 1
-        return encode(Kind.HELLO, Type.HELLO, self._pending_hello, seq=0, ack=0, retry=False, seed=0)
+        return self._greeting
 
     def _data(self, item: Item) -> bytes:
         again = item.tries > 1

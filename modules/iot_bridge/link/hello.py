@@ -1,16 +1,28 @@
-"""HELLO as plain data: who a board is and what it can take."""
+"""HELLO: what asks a board for a session, and as plain data what the board is and can take."""
 
 from __future__ import annotations
 
 import re
+import secrets
 from dataclasses import dataclass
 from typing import Final
 
 from construct import ConstructError
 
-from boardtalk.modules.iot_bridge.frames import BUFFER_BYTES, VERSION, WINDOW, HelloBoard, ResetCause
+from boardtalk.modules.iot_bridge.frames import (
+    BUFFER_BYTES,
+    VERSION,
+    WINDOW,
+    HelloBoard,
+    HelloHost,
+    Kind,
+    ResetCause,
+    Type,
+)
+from boardtalk.modules.iot_bridge.link.framing import encode
 from boardtalk.modules.iot_bridge.news import printable
 
+CTRL_C: Final = b"\x03"
 _UID: Final = re.compile(r"[0-9a-f]{2,64}")
 
 
@@ -66,3 +78,21 @@ def parse_hello(payload: bytes) -> Hello | None:
         window=max(1, min(fields.window, WINDOW)),
         buffer=fields.buffer,
     )
+
+
+def greeting(nonce: int) -> bytes:
+    """The frame that asks a board for a session."""
+    body = HelloHost.build({"oldest": VERSION, "newest": VERSION, "nonce": nonce})
+    return encode(Kind.HELLO, Type.HELLO, body, seq=0, ack=0, retry=False, seed=0)
+
+
+def draw_nonce() -> int:
+    """One for a session: random, 32 bits, not 0.
+
+    There is no Ctrl-C in its greeting: until the client runs, a console takes that byte for one, and
+    the board would stay at its prompt instead of starting its program.
+    """
+    while True:
+        nonce = secrets.randbits(32)
+        if nonce and CTRL_C not in greeting(nonce):
+            return nonce
