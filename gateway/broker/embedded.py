@@ -69,10 +69,7 @@ class NatsServer(Hosted):
 
     def __init__(self, settings: LocalBroker, state: Path, logins: Iterable[Login]) -> None:
         super().__init__(settings, state, logins)
-        self._own_port = free_port(OWN_HOST)
-        """Of its own protocol, which it does not do without."""
         self._password = secrets.token_urlsafe(TOKEN_BYTES)
-        self._watch = Watch(self._own_port, WATCH_LOGIN, self._password)
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -83,6 +80,12 @@ class NatsServer(Hosted):
     async def listeners(self) -> frozenset[str]:
         """See the protocol."""
         return await self._watch.listeners()
+
+    def _draw_ports(self) -> None:
+        super()._draw_ports()
+        self._own_port = free_port(OWN_HOST)
+        """Of its own protocol, which it does not do without."""
+        self._watch = Watch(self._own_port, WATCH_LOGIN, self._password)
 
     def _command(self) -> Sequence[str]:
         return find(), "--config", str(self._secrets / "nats-server.conf")

@@ -10,7 +10,7 @@ import msgspec
 
 from boardtalk.broker.base import GATEWAY_LOGIN, LINK_LOGIN, Login, private_folder
 from boardtalk.broker.permissions import Grant, grants
-from boardtalk.broker.supervisor import Supervisor, free_port
+from boardtalk.broker.supervisor import PortTaken, Supervisor, free_port
 from boardtalk.sdk.mqtt.endpoint import Endpoint
 
 if TYPE_CHECKING:
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 TOKEN_BYTES: Final = 24
 """192 bit for the gateway's own logins, new at each start."""
+DRAWS: Final = 5
+"""Tries with other ports, where any free one will do."""
 _WILDCARDS: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - where to find what listens everywhere
 
 
@@ -40,18 +42,16 @@ class Hosted(ABC):
 
     def __init__(self, settings: LocalBroker, state: Path, logins: Iterable[Login]) -> None:
         host = _WILDCARDS.get(settings.host, settings.host)
-        self.endpoint = Endpoint(
-            host, settings.port or free_port(host), GATEWAY_LOGIN, secrets.token_urlsafe(TOKEN_BYTES)
-        )
+        self.endpoint = Endpoint(host, settings.port, GATEWAY_LOGIN, secrets.token_urlsafe(TOKEN_BYTES))
+        """Where it takes MQTT; a port that is free to choose is known when the broker runs."""
         self.boards_endpoint = msgspec.structs.replace(
             self.endpoint, user=LINK_LOGIN, password=secrets.token_urlsafe(TOKEN_BYTES)
         )
         self.websocket_port = settings.websocket_port
         """For MQTT over WebSocket; None: there is none."""
-        if self.websocket_port == 0:
-            self.websocket_port = free_port(host)
         self.listen_host = settings.host
         """As configured, perhaps a wildcard."""
+        self._settings = settings
         self._state = state
         self._logins = tuple(logins)
         self._supervisor: Supervisor | None = None
@@ -65,10 +65,17 @@ class Hosted(ABC):
         command = self._command()
         private_folder(self._secrets)
         private_folder(self._store)
-        self._write(self._grants(self._logins))
-        ports = [self.endpoint.port, *([self.websocket_port] if self.websocket_port else [])]
-        supervisor = Supervisor(command, self.endpoint, ports, self._store, self._greeting())
-        self._supervisor = await supervisor.__aenter__()
+        for draws_left in reversed(range(DRAWS)):
+            self._draw_ports()
+            self._write(self._grants(self._logins))
+            ports = [self.endpoint.port, *([self.websocket_port] if self.websocket_port else [])]
+            supervisor = Supervisor(command, self.endpoint, ports, self._store, self._greeting())
+            try:
+                self._supervisor = await supervisor.__aenter__()
+                break
+            except PortTaken:  # a port that was free a moment ago
+                if not draws_left:
+                    raise
         return self
 
     async def __aexit__(
@@ -98,6 +105,14 @@ class Hosted(ABC):
     async def listeners(self) -> frozenset[str] | None:
         """See the protocol."""
         return None
+
+    def _draw_ports(self) -> None:
+        """Choose a port wherever any free one will do."""
+        port = self._settings.port or free_port(self.endpoint.host)
+        self.endpoint = msgspec.structs.replace(self.endpoint, port=port)
+        self.boards_endpoint = msgspec.structs.replace(self.boards_endpoint, port=port)
+        if self._settings.websocket_port == 0:
+            self.websocket_port = free_port(self.endpoint.host)
 
     def _grants(self, logins: Iterable[Login]) -> list[Grant]:
         return grants(self.endpoint.password, self.boards_endpoint.password, logins)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import os
 import shutil
 import signal
 import socket
@@ -37,7 +39,14 @@ MAX_BACKOFF_S: Final = 2.0
 TAIL_BYTES: Final = 2000
 """Last words of the process that an error text may quote."""
 
+_TAKEN: Final = os.strerror(errno.EADDRINUSE).lower()
+"""Part of a broker's last words when it can't listen."""
+
 log = structlog.get_logger()
+
+
+class PortTaken(BrokerError):
+    """Somebody else listens where the broker is to."""
 
 
 class Supervisor:
@@ -132,6 +141,8 @@ class Supervisor:
             check_free(self._endpoint.host, port)
         try:
             await self._start_once(patience_s)
+        except PortTaken:  # which says nothing of its data
+            raise
         except BrokerError as error:
             if not self._set_store_aside():
                 raise
@@ -175,9 +186,9 @@ class Supervisor:
         with suppress(ProcessLookupError):
             process.kill()  # it has nothing to finish
         await self._end()
-        raise BrokerError(
-            f"{self.name} does not start on {self._endpoint}: {self._words() or 'it says nothing'}"
-        )
+        words = self._words() or "it says nothing"
+        kind = PortTaken if _TAKEN in words.lower() else BrokerError
+        raise kind(f"{self.name} does not start on {self._endpoint}: {words}")
 
     async def _listen(self, process: asyncio.subprocess.Process) -> None:
         """Keep the last words of a process."""
@@ -218,14 +229,16 @@ def check_free(host: str, port: int) -> None:
     """See that nobody else listens there.
 
     Raises:
-        BrokerError: somebody does, or the address is not ours.
+        PortTaken: somebody does.
+        BrokerError: the address is not ours.
     """
     with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((host, port))
         except OSError as error:
-            raise BrokerError(
+            kind = PortTaken if error.errno == errno.EADDRINUSE else BrokerError
+            raise kind(
                 f"can't listen on {host}:{port} ({error.strerror}); set another `port` in the block "
                 f"`broker`, or, to use the broker that runs there, `url = mqtt://{host}:{port}`"
             ) from error

@@ -16,6 +16,7 @@ import pytest
 
 from boardtalk import broker
 from boardtalk.broker import BrokerError, Endpoint, embedded, mosquitto, supervisor
+from boardtalk.broker import hosted as hosted_broker
 from boardtalk.broker.client import Publisher, Subscriber
 from boardtalk.broker.supervisor import Supervisor
 from boardtalk.conf.blocks import EmbeddedBroker, MosquittoBroker
@@ -99,6 +100,23 @@ async def test_a_port_that_is_taken_is_named(kind: str, tmp_path: Path) -> None:
         with pytest.raises(BrokerError, match=rf"{port}.*set another `port`.*url = mqtt://127.0.0.1:{port}"):
             async with broker.create(BLOCKS[kind](port=port), tmp_path, ()):
                 pass
+
+
+async def test_a_port_that_was_free_a_moment_ago_is_another_one_s_and_its_data_stay(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = tmp_path / "broker" / kind
+    store.mkdir(parents=True)
+    (store / "old").touch()
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        drawn = [other.getsockname()[1]] * 4
+        monkeypatch.setattr(supervisor, "check_free", lambda *_: None)  # somebody comes right after it
+        for where in (hosted_broker, embedded):
+            monkeypatch.setattr(where, "free_port", lambda _: drawn.pop() if drawn else free_port())
+        async with broker.create(BLOCKS[kind](port=0), tmp_path, ()) as running:
+            assert not drawn
+            assert running.endpoint.port == running.boards_endpoint.port != other.getsockname()[1]
+    assert (store / "old").exists()
 
 
 @pytest.mark.parametrize("place", ["broker", "secrets"])
