@@ -39,7 +39,7 @@ _HELLO_HOST = const("<BBI")
 _HELLO_BOARD = const("<BII8sBIHBBBH")
 _DICTIONARY_GET = const("<H")
 _DICTIONARY = const("<HH")
-_RENEW = const("<II")
+_RENEW = const("<IH")
 _STOP = const("<H")
 _REARM = const("<H")
 # end

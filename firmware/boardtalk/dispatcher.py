@@ -90,7 +90,7 @@ class Dispatcher:
         self._close(job)
 
     def renew(self, id_, lease):
-        """Let a motion go on until `lease`; 0: end the command."""
+        """Let a motion go on until `lease`, as RENEW has it; 0: end the command."""
         for job in self._jobs:
             if job.id == id_:
                 if lease:

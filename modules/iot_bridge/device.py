@@ -67,6 +67,9 @@ REARM_TIMEOUT_S: Final = 1.0
 STOP_FAST_S: Final = (0.02, 0.02, 0.02)
 STOP_SLOW_S: Final = 0.1
 """Pauses between the repetitions of STOP until it is confirmed."""
+PROMPT: Final = ">>> "
+START_AGAIN: Final = b"\x03\x04"
+"""To MicroPython's prompt: Ctrl-C, so that the line is empty, and Ctrl-D, a soft reset."""
 SAID_CHARS: Final = 200
 """Of what a board printed instead of saying hello: for the person who looks for the reason."""
 
@@ -79,6 +82,7 @@ class Device:
         cache: where dictionaries are kept by hash.
         uid: the board expected; "" = any.
         patience_s: how long it is greeted before `NoHello`.
+        restart: it is at its prompt and shall start its program first.
     """
 
     hello: Hello
@@ -92,12 +96,15 @@ class Device:
         cache: DictionaryCache,
         uid: str = "",
         patience_s: float = HELLO_TIMEOUT_S,
+        *,
+        restart: bool = False,
     ) -> None:
         self.port = transport.name
         self._session = Session(transport)
         self._cache = cache
         self._uid = uid
         self._patience_s = patience_s
+        self._restart = restart
         self._feed: Feed[News] = Feed()
         self._limiter = Limiter()
         self._results: dict[int, asyncio.Future[Result]] = {}
@@ -235,9 +242,19 @@ class Device:
             self._arriving.pop(token, None)
 
     @property
+    def line_bytes(self) -> int:
+        """See `Session.line_bytes`."""
+        return self._session.line_bytes
+
+    @property
     def piece_bytes(self) -> int:
         """Of data for an update, what goes in one frame."""
         return self._session.piece_bytes
+
+    @property
+    def at_prompt(self) -> bool:
+        """Whether MicroPython's prompt is the last that came: the program has ended, or did not start."""
+        return self._said.rpartition("\n")[2].startswith(PROMPT)
 
     def on_traffic(self, callback: OnTraffic) -> None:
         """Have this called with all that goes over the line; see `Session.on_traffic`."""
@@ -269,6 +286,8 @@ class Device:
     # Opening ------------------------------------------------------------------------------------
 
     async def _greet(self) -> None:
+        if self._restart:
+            self._session.write_to_console(START_AGAIN)
         self._session.greet(draw_nonce())
         try:
             async with asyncio.timeout(self._patience_s):
@@ -328,6 +347,7 @@ class Device:
     def _on_event(self, event: Event) -> None:
         match event:
             case Frame():
+                self._said = ""
                 self._on_frame(event)
             case Text(text):
                 self._said = (self._said + text)[-SAID_CHARS:]

@@ -193,6 +193,11 @@ class Packing:
         self._format: Construct[Any, Any] | Compiled = row.compile() if values else row
         self._strict: Construct[Any, Any] | Compiled = self._format if self._fixed else whole
 
+    @property
+    def size(self) -> int:
+        """Bytes of a row, but for what is in its texts."""
+        return self._size or 0
+
     def pack(self, row: dict[str, Any]) -> bytes:
         """Bytes of a row; choices as their words.
 

@@ -38,7 +38,9 @@ What both ends keep to:
   before anything else is looked at. Only then come epoch, latch, `deadline` (past: EXPIRED, so that asking
   again with 0 tells whether it ever came) and arguments.
 - *Leases.* Motion goes on until its `lease`, which each RENEW moves on, and for 2 s at most from when that
-  came. A lease in the past changes nothing: what was held up moves nothing.
+  came. A lease in the past changes nothing: what was held up moves nothing. A RENEW has its lease short, in
+  units of 16 ms, which come round every 17 minutes (`RENEW_MASK`): the motion that it could move on by
+  mistake then has long ended, and a line of 9600 baud is not under way with it for over 20 ms.
 - *Updates.* A slot that does not run gets the files of a manifest, starts on trial and stays once it has
   spoken with the gateway for 30 s; else the slot before it runs again: `docs/ota.md`.
 - *Stop.* Each STOP is answered by STOPPED, also a repeated one, and latches; only REARM with the
@@ -82,6 +84,9 @@ it goes on while a lost frame is repeated."""
 BUFFER_BYTES: Final = 1024
 """What a board holds of frames that it can't hand on yet; so much may be in flight to it."""
 CLOCK_MASK: Final = 0x3FFFFFFF
+RENEW_SHIFT: Final = 4
+RENEW_MASK: Final = 0xFFFFF
+RENEW_HALF: Final = 0x80000
 """Of the board's clock: milliseconds modulo 2³⁰, which MicroPython has without allocating on 32 bits too."""
 MAX_COMMANDS: Final = 50
 """Commands under way per board; more are refused as busy. The board remembers as many ids that it has
@@ -288,7 +293,7 @@ BatchItem = Struct(
 
 Renew = Struct(
     "id" / Int32ul * "of the running command",
-    "lease" / Int32ul * "by the board's clock; 0 = cancel it, whatever its class",
+    "lease" / Int16ul * "by the board's clock, in units of 16 ms; 0 = cancel it, whatever its class",
 )
 
 Stop = Struct("epoch" / Int16ul * "new, higher than the board's")

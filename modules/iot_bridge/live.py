@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from boardtalk.modules.iot_bridge.language.arguments import read_arguments
+from boardtalk.modules.iot_bridge.payloads import set_point_bytes
 from boardtalk.modules.iot_bridge.service.api import BoardState
 from boardtalk.sdk import Code, Refused, ServiceError
 from boardtalk.sdk.hints import nearest
@@ -112,4 +113,20 @@ def take(robot: Robot, name: str) -> Live:
         hint = f"did you mean {near}?" if near else f"there is: {', '.join(names)}"
         raise Refused(Code.FAILED, f"{robot.name} has no live control {chosen[:40]!r}; {hint}")
     index = names.index(chosen)
+    _require_fast_line(robot, controls[index])
     return Live(robot.name, index, controls[index])
+
+
+def _require_fast_line(robot: Robot, control: Control) -> None:
+    """A stop may have to wait for the set-point that is under way: no longer than for any other frame.
+
+    Raises:
+        Refused: it would.
+    """
+    size, most = set_point_bytes(control.args_format.size), robot.board.line_bytes
+    if most and size > most:
+        raise Refused(
+            Code.FAILED,
+            f"the line of {robot.name} is too slow for live {control.name}: a stop would wait for a set-point of "
+            f"{size} bytes, and {most} are the most at this speed; use commands, or a higher `baud`",
+        )

@@ -58,8 +58,15 @@ def command(id_: int, epoch: int, deadline: int, lease: int, args: bytes) -> byt
 
 
 def renew(id_: int, lease: int) -> bytes:
-    """Let a motion go on until `lease` by the board's clock; 0: end it."""
-    return bytes(_RENEW.build({"id": id_, "lease": lease}))
+    """Let a motion go on until `lease` by the board's clock, or up to 16 ms less; 0: end it."""
+    units = (lease & frames.RENEW_MASK) >> frames.RENEW_SHIFT
+    last = frames.RENEW_MASK >> frames.RENEW_SHIFT
+    return bytes(_RENEW.build({"id": id_, "lease": units or (last if lease else 0)}))
+
+
+def set_point_bytes(values: int) -> int:
+    """Size of the frame of a set-point with so many bytes of values."""
+    return frames.OVERHEAD_BYTES + frames.SetpointHead.sizeof() + values
 
 
 def set_point(epoch: int, lease: int, values: bytes) -> bytes:

@@ -11,7 +11,7 @@ from itertools import count
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
-from boardtalk.modules.iot_bridge import frames
+from boardtalk.modules.iot_bridge import frames, payloads
 from boardtalk.modules.iot_bridge.dictionary import Command, Dictionary, parse
 from boardtalk.modules.iot_bridge.frames import Kind, Outcome, Type
 from boardtalk.modules.iot_bridge.link.arq import Link
@@ -121,10 +121,10 @@ class Peer:
         self.send(Type.REARM, frames.Rearm.build({"epoch": epoch}))
 
     def renew(self, id_: int, lease_ms: int) -> None:
-        self.datagram(Type.RENEW, frames.Renew.build({"id": id_, "lease": self.at(lease_ms)}))
+        self.datagram(Type.RENEW, payloads.renew(id_, self.at(lease_ms)))
 
     def cancel(self, id_: int) -> None:
-        self.send(Type.RENEW, frames.Renew.build({"id": id_, "lease": 0}))
+        self.send(Type.RENEW, payloads.renew(id_, 0))
 
     def setpoint(self, index: int, epoch: int, lease_ms: int, payload: bytes) -> None:
         head = frames.SetpointHead.build({"epoch": epoch, "lease": self.at(lease_ms)})

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from boardtalk.hil.board import EmulatedBoard
-from boardtalk.modules.iot_bridge import frames
+from boardtalk.modules.iot_bridge import frames, payloads
 from boardtalk.modules.iot_bridge.cache import DictionaryCache
 from boardtalk.modules.iot_bridge.device import Device
 from boardtalk.modules.iot_bridge.errors import NoHello
@@ -134,7 +134,7 @@ async def test_c09_a_renewal_that_was_held_up_prolongs_nothing_and_ends_nothing(
     id_ = await move(peer, lease_ms=400)
     await asyncio.sleep(0.2)
     began = time.monotonic()
-    held_up = frames.Renew.build({"id": id_, "lease": peer.at(-100)})
+    held_up = payloads.renew(id_, peer.at(-100))
     while not board.outputs[-1].state.get("stopped"):
         peer.datagram(Type.RENEW, held_up)
         await asyncio.sleep(0.05)

@@ -135,10 +135,10 @@ class FakeBoard:
         self._results[id_] = frames.ResultHead.build({"id": id_, "outcome": outcome}) + data
         self.send(Type.RESULT, self._results[id_] or b"")
 
-    def left_ms(self, deadline: int) -> int:
+    def left_ms(self, deadline: int, mask: int = frames.CLOCK_MASK) -> int:
         """How long it is until then by the board's clock, which is the loop's; 0: it is past."""
-        left = (deadline - int(self.loop.time() * 1000)) & frames.CLOCK_MASK
-        return left if deadline and left <= frames.CLOCK_MASK >> 1 else 0
+        left = (deadline - int(self.loop.time() * 1000)) & mask
+        return left if deadline and left <= mask >> 1 else 0
 
     def pump(self) -> None:
         if self.deaf or self._master < 0:

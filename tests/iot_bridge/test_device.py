@@ -169,7 +169,8 @@ async def test_renewals_and_set_points_arrive(device: Device, board: FakeBoard) 
     await device.command(Order(id=1, index=BLINK, ttl_s=1))
     sent = {frame.type: frame for frame in board.asked}
     renewed = frames.Renew.parse(sent[Type.RENEW].payload)
-    assert (renewed.id, board.left_ms(renewed.lease)) == (7, pytest.approx(500, abs=250))
+    left = board.left_ms(renewed.lease << frames.RENEW_SHIFT, frames.RENEW_MASK)
+    assert (renewed.id, left) == (7, pytest.approx(500, abs=250))
     assert sent[Type.SETPOINT].payload.endswith(b"\0\0\x80\x3f")
     assert sent[Type.SETPOINT].kind is Kind.DGRAM
 

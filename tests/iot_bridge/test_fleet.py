@@ -11,6 +11,8 @@ import pytest
 from serial.tools import list_ports
 from serial.tools.list_ports_common import ListPortInfo
 
+from boardtalk.hil.firmware import example
+from boardtalk.hil.micropython.board import MicroPythonBoard
 from boardtalk.modules.iot_bridge.feed import Feed
 from boardtalk.modules.iot_bridge.service import api
 from boardtalk.modules.iot_bridge.service.broker import Broker
@@ -20,6 +22,13 @@ from tests.iot_bridge.fake_board import FakeBoard
 
 PICO = (0x2E8A, 0x0005)
 ROVER = api.WantedBoard(name="rover")
+INTERRUPTED = b"""\
+import os
+if "interrupt" in os.listdir():
+    os.remove("interrupt")
+    raise KeyboardInterrupt
+"""
+"""What a 0x03 does that is in a frame of a session which the board's reset has ended."""
 
 
 class Ended(Exception):
@@ -158,3 +167,21 @@ async def test_c12_boards_in_each_others_ports_are_refused_with_the_names_that_t
             assert "board bb02 (crane) is there instead of aa01" in told["truck"]
             assert "board aa01 (truck) is there instead of bb02" in told["crane"]
             assert not one.executed + two.executed
+
+
+async def test_a_board_that_ends_at_its_prompt_after_a_reset_is_started_again(tmp_path: Path) -> None:
+    async with MicroPythonBoard(example("rover")) as board:
+        async with fleet(tmp_path, api.WantedBoard(name="rover", port=board.port)) as boards:
+
+            def start() -> int:
+                """The nonce of the board's start; 0: it is not there."""
+                (rover,) = boards.describe()
+                return rover.boot if rover.state == api.BoardState.READY else 0
+
+            await until(lambda: start() != 0)
+            before = start()
+            board.files.write("main.py", INTERRUPTED + board.files.read("main.py"))
+            board.files.write("interrupt", b"")
+            await board.reset()
+            await until(lambda: start() not in {0, before})
+        assert "interrupt" not in board.files.names()

@@ -80,6 +80,11 @@ class Session:
         return self._link.counters
 
     @property
+    def line_bytes(self) -> int:
+        """Longest frame that does not hold up the line for too long; 0: any."""
+        return self._transport.frame_bytes
+
+    @property
     def piece_bytes(self) -> int:
         """Longest payload that goes in one frame."""
         return self._link.piece_bytes
@@ -117,6 +122,10 @@ class Session:
         self._link.send_urgent(type_, payload)
         self._write(self._link.to_send(self._loop.time(), room=1))
         self._pump()
+
+    def write_to_console(self, data: bytes) -> None:
+        """Write what is no frame; before a session only."""
+        self._write(data)
 
     def withdraw(self) -> None:
         """Let everything expire that was sent to begin until some time."""

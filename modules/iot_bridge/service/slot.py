@@ -79,6 +79,8 @@ class Slot:
         self._failures = 0
         self._unanswered = 0
         self._said = ""
+        self._at_prompt = False
+        """The board's program ended, and nobody had the port since."""
         self._ours = asyncio.Event()
         """The port is not lent."""
         self._ours.set()
@@ -117,6 +119,7 @@ class Slot:
         except BaseException:
             self.take_back()
             raise
+        self._at_prompt = False  # who has the port now may leave it so
         self._report(LinkError(f"{self.path}: lent to {to}"))
 
     def take_back(self) -> None:
@@ -138,13 +141,21 @@ class Slot:
     async def _session(self) -> None:
         patience = PATIENCE_S[min(self._unanswered, len(PATIENCE_S) - 1)]
         port = self._transport()
-        async with Device(port, self._cache, patience_s=patience) as device:
+        restart, self._at_prompt = self._at_prompt, False
+        if restart:
+            log.warning("%s: the board is at its prompt; its program is started again", self.path)
+        async with Device(port, self._cache, patience_s=patience, restart=restart) as device:
             board = self._fleet.find(device, self._board, self._uid)
             hello = device.hello
             log.info("%s: %s, board %s, %s", self.path, board.name, hello.uid, hello.firmware)
             self._failures = self._unanswered = 0
             self._said = ""
-            await board.serve(device)
+            try:
+                await board.serve(device)
+            finally:
+                # A Ctrl-C in a frame ends what has not yet become the client: a board that starts after a
+                # reset, in the middle of a session, may stay there.
+                self._at_prompt = device.at_prompt
 
     async def _rest(self, pause: float) -> None:
         """Wait; no longer when something else is in the port: it may be the right board."""

@@ -80,6 +80,7 @@ class Standing:
             detail=self._why_latched() if self.device else self.detail,
             declared=met.hello.name if met else "",
             boot=met.hello.boot if met else 0,
+            line_bytes=met.line_bytes if met else 0,
         )
 
     def require_met(self) -> Device:

@@ -82,6 +82,8 @@ class BoardChanged(Answer, tag="board"):
     """The name that it gave itself."""
     boot: int = 0
     """Its nonce of the last start that we know of; 0: it was never met."""
+    line_bytes: int = 0
+    """Longest frame that does not hold up its line for too long: a stop may wait for it; 0: any."""
     clock: Clock | None = None
     """Only when boards are listed, and there is a session."""
     lost: Lost | None = None
