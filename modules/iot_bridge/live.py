@@ -127,6 +127,6 @@ def _require_fast_line(robot: Robot, control: Control) -> None:
     if most and size > most:
         raise Refused(
             Code.FAILED,
-            f"the line of {robot.name} is too slow for live {control.name}: a stop would wait for a set-point of "
-            f"{size} bytes, and {most} are the most at this speed; use commands, or a higher `baud`",
+            f"the line of {robot.name} is too slow for live {control.name}: set-points of "
+            f"{size} bytes would hold up a stop, and {most} are the most; use commands, or a higher `baud`",
         )

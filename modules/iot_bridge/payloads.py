@@ -66,7 +66,7 @@ def renew(id_: int, lease: int) -> bytes:
 
 def set_point_bytes(values: int) -> int:
     """Size of the frame of a set-point with so many bytes of values."""
-    return frames.OVERHEAD_BYTES + frames.SetpointHead.sizeof() + values
+    return frames.OVERHEAD_BYTES + int(frames.SetpointHead.sizeof()) + values
 
 
 def set_point(epoch: int, lease: int, values: bytes) -> bytes:
