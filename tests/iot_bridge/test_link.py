@@ -518,7 +518,7 @@ def test_valid_frames_that_lie_never_raise(lies: list[Frame]) -> None:
         host.receive(data, line.now)
         while host.to_send(line.now):
             pass
-    assert len(host._receiving._early) < 32
+    assert len(host._acks._window._early) < 32
 
 
 @given(st.binary(max_size=120))

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 from boardtalk.modules.iot_bridge import frames
 from boardtalk.modules.iot_bridge.errors import LinkBusy, SessionLost, TooLong, VersionError
 from boardtalk.modules.iot_bridge.frames import MAX_PAYLOAD, OVERHEAD_BYTES, Kind, Type
+from boardtalk.modules.iot_bridge.link.acks import Acks
 from boardtalk.modules.iot_bridge.link.events import (
     Counters,
     Delivered,
@@ -27,7 +28,7 @@ from boardtalk.modules.iot_bridge.link.events import (
 from boardtalk.modules.iot_bridge.link.framing import NO_SESSION, Deframer, Frame, Text, encode
 from boardtalk.modules.iot_bridge.link.heartbeat import Heartbeat
 from boardtalk.modules.iot_bridge.link.hello import greeting, parse_hello
-from boardtalk.modules.iot_bridge.link.window import MASK, RTO_MIN_S, Item, ReceiveWindow, SendWindow
+from boardtalk.modules.iot_bridge.link.window import MASK, Item, SendWindow
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -54,10 +55,6 @@ HELLO_FAST_S: Final = 0.1
 HELLO_SLOW_S: Final = 0.5
 HELLO_FAST: Final = 10
 """The first ten HELLOs follow each other fast; a board that boots takes a second or two."""
-ACK_DELAY_S: Final = 0.005
-"""How long an acknowledgement waits for a frame to ride on."""
-ACK_FRAMES: Final = 2
-"""… or for a second frame."""
 GIVE_UP_TIMEOUTS: Final = 8
 """Of one frame, each twice as long as the one before: seconds, from a board that is else alive."""
 QUIET_S: Final = 0.1
@@ -74,7 +71,7 @@ class Link:
     # Of the session: made anew by `_begin`.
     _seed: int
     _sending: SendWindow
-    _receiving: ReceiveWindow
+    _acks: Acks
     _wire: bytes
     """Frames that have arrived, of a message that has not yet."""
     _datagrams: deque[tuple[Kind, int, bytes, int]]
@@ -84,11 +81,6 @@ class Link:
     """Number of the peer's next one."""
     _urgent: deque[tuple[Kind, int, bytes]]
     _hello_at: float | None
-    _unacknowledged: int
-    _ack_at: float | None
-    _nak: bool
-    _nak_for: int
-    _nak_at: float
 
     def __init__(self, frame_bytes: int = 0) -> None:
         self.counters = Counters()
@@ -192,7 +184,7 @@ class Link:
 
     def deadline(self) -> float | None:
         """When `receive` and `to_send` must be called at the latest, even if nothing comes."""
-        times = (self._hello_at, self._ack_at, self._heartbeat.due, self._quiet_at)
+        times = (self._hello_at, self._acks.at, self._heartbeat.due, self._quiet_at)
         waiting = [item.expires for item in self._sending.queue]
         return min((at for at in (*times, *waiting, self._sending.due()) if at is not None), default=None)
 
@@ -245,20 +237,14 @@ class Link:
                 self._wire = b""
 
     def _on_data(self, frame: Frame, now: float) -> list[Frame]:
-        ready = self._receiving.accept(frame)
-        if not ready and not self._receiving.gap:
+        ready = self._acks.accept(frame, now)
+        if not ready and not self._acks.gap:
             self.counters.repeated += 1
-        self._unacknowledged += len(ready)
-        self._nak = self._nak or self._receiving.gap
-        if self._unacknowledged >= ACK_FRAMES or not ready:
-            self._ack_at = now
-        elif self._ack_at is None:
-            self._ack_at = now + ACK_DELAY_S
         return ready
 
     def _on_bad(self) -> None:
         self.counters.bad += 1
-        self._nak = self.is_open
+        self._acks.refusing = self.is_open
 
     def _count_lost(self, number: int) -> None:
         gap = (number - self._report) & MASK
@@ -314,17 +300,12 @@ class Link:
     def _begin(self, seed: int, window: int, credit: int, now: float) -> None:
         self._seed = self._deframer.seed = seed
         self._sending = SendWindow(window, credit, self._piece_bytes, self._batch_bytes)
-        self._receiving = ReceiveWindow()
+        self._acks = Acks(now)
         self._wire = b""
         self._datagrams = deque(maxlen=DATAGRAMS)
         self._datagram = self._report = 0
         self._urgent = deque(maxlen=DATAGRAMS)
         self._hello_at = None
-        self._unacknowledged = 0
-        self._ack_at = None
-        self._nak = False
-        self._nak_for = -1
-        self._nak_at = now
         self._heartbeat.begin(None)
 
     def _end(self, error: SessionError) -> Ended:
@@ -357,8 +338,8 @@ class Link:
             return b""
         if self._urgent:
             return self._once(*self._urgent.popleft())
-        if self._nak:
-            return self._ask_again(now)
+        if self._acks.refusing:
+            return self._refuse(now)
         item = self._sending.take(now)
         if item is not None:
             return self._data(item)
@@ -367,7 +348,7 @@ class Link:
         due = self._heartbeat.due
         if due is not None and due <= now:
             return self._encode(Kind.TIME, Type.TIME, self._heartbeat.ask(now))
-        if self._ack_at is not None and self._ack_at <= now:
+        if self._acks.at is not None and self._acks.at <= now:
             return self._acknowledge(Kind.ACK)
         return b""
 
@@ -387,19 +368,13 @@ class Link:
     def _once(self, kind: Kind, type_: int, payload: bytes, number: int = 0) -> bytes:
         return self._encode(kind, type_, payload, number)
 
-    def _ask_again(self, now: float) -> bytes:
-        """A NAK; if one has just asked for the same frame, an ACK with the news."""
-        self._nak = False
-        expected = self._receiving.expected
-        if self._nak_for == expected and now - self._nak_at < RTO_MIN_S:
-            return self._acknowledge(Kind.ACK)
-        self._nak_for, self._nak_at = expected, now
-        self.counters.naks += 1
-        return self._acknowledge(Kind.NAK)
+    def _refuse(self, now: float) -> bytes:
+        kind = self._acks.refuse(now)
+        self.counters.naks += kind is Kind.NAK
+        return self._acknowledge(kind)
 
     def _acknowledge(self, kind: Kind) -> bytes:
-        body = self._receiving.sack().to_bytes(4, "little") + b"\xff\xff"
-        return self._encode(kind, Type.NONE, body)
+        return self._encode(kind, Type.NONE, self._acks.body)
 
     def _encode(
         self,
@@ -412,9 +387,8 @@ class Link:
         more: bool = False,
     ) -> bytes:
         self.counters.sent += 1
-        self._unacknowledged = 0
-        self._ack_at = None
-        ack = self._receiving.expected
+        ack = self._acks.expected
+        self._acks.sent()
         return encode(kind, type_, payload, seq=seq, ack=ack, retry=again, seed=self._seed, more=more)
 
 
