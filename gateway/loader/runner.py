@@ -17,7 +17,7 @@ import structlog
 
 from boardtalk.chain import Stage, exited
 from boardtalk.health import Condition, Report
-from boardtalk.sdk import PASS, BoardtalkError, Module, ModuleError
+from boardtalk.sdk import CONSUMED, PASS, BoardtalkError, Code, Module, ModuleError, State, Status
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from typing import TypeAlias
 
     from boardtalk.loader.plan import Instance
-    from boardtalk.sdk import Context, Settings
+    from boardtalk.sdk import Context, Message, Settings
 
     ContextFor: TypeAlias = Callable[[Instance], AbstractAsyncContextManager[Context]]
 
@@ -33,6 +33,9 @@ START_S: Final = 10.0
 """A module that takes longer to start, or to take new settings, has failed to."""
 CLEANUP_S: Final = 5.0
 """A module that takes longer to clean up is left as it is: the others and their robots wait."""
+UNKNOWN: Final = Status(
+    code=Code.FAILED, state=State.UNKNOWN, detail="its module was replaced before it was answered"
+)
 VERDICTS: Final = ("consumed", "replaced", "refused", "rested")
 """What a `Health` counts, as a `Report` calls it."""
 
@@ -254,13 +257,18 @@ class Runner:
         stage.hold()
         await stage.idle()
         self._failed[name] = _Failed(instance, "it is being replaced", stage)
+        unfinished = _unfinished(running)
         await _clean_up(self._running.pop(name))
         try:
             self._running[name] = await self._started(instance, stage)
         except ModuleError as error:
-            return await self._restored(running, instance, str(error))
-        del self._failed[name]
-        return Change(name, What.RESTARTED, _differences(running.instance, instance))
+            change = await self._restored(running, instance, str(error))
+        else:
+            del self._failed[name]
+            change = Change(name, What.RESTARTED, _differences(running.instance, instance))
+        if name in self._running:
+            _hand_on(unfinished, self._running[name])
+        return change
 
     async def _restored(self, old: _Running, instance: Instance, reason: str) -> Change:
         try:
@@ -271,6 +279,26 @@ class Runner:
             return Change(instance.name, What.FAILED, f"{reason}; and with its old settings: {error}")
         del self._failed[instance.name]
         return Change(instance.name, What.KEPT, reason)
+
+
+def _unfinished(running: _Running) -> list[Message]:
+    try:
+        return list(running.module.unfinished())
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - a module's failure is its own
+        _tell("module does not know what it has under way", running.instance, _words(error), error)
+        return []
+
+
+def _hand_on(unfinished: Sequence[Message], running: _Running) -> None:
+    """Give an instance what the one before had under way. Each message comes to an end."""
+    for message in unfinished:
+        try:
+            taken = running.module.on_unfinished(message) is CONSUMED
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - a module's failure is its own
+            _tell("module fails at what was under way", running.instance, _words(error), error)
+            taken = False
+        if not taken:
+            running.module.context.report(message, UNKNOWN)
 
 
 async def _clean_up(running: _Running) -> None:

@@ -13,7 +13,7 @@ from boardtalk.sdk.outside import Timeouts
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Awaitable, Callable, Coroutine, Mapping, MutableMapping
+    from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, MutableMapping
     from contextlib import AbstractAsyncContextManager
 
     from boardtalk.sdk.calls import Call, CallState
@@ -323,13 +323,22 @@ class Module:
         return PASS
 
     def on_unfinished(self, message: Message) -> Verdict:
-        """A message that the gateway before had not brought to an end: it was ended, or killed.
+        """A message that had not come to an end when the gateway before ended or was killed.
 
         All modules are asked once, after `on_start`, about each such message that was not for people; those
-        in processes of their own are not. Return `CONSUMED` to find out, and `Context.report`, what became of
+        in processes of their own are not. An instance that takes another one's place is asked about what that
+        one had under way (`unfinished`). Return `CONSUMED` to find out, and `Context.report`, what became of
         it; do not carry it out, it may be too late. If nobody does, its sender is told that this is unknown.
         """
         return PASS
+
+    def unfinished(self) -> Iterable[Message]:
+        """Those that this instance took and has not reported the end of.
+
+        Asked for before `on_cleanup` when another instance takes its place, with new settings or code: that
+        one gets them by `on_unfinished`.
+        """
+        return ()
 
     def on_message_status(self, message: Message, status: Status) -> Awaitable[None] | None:
         """What became of a message that this module sent with an `id`.

@@ -136,6 +136,10 @@ class IotBridge(Module):
         self._under_way.catch_up(robot)
         return CONSUMED
 
+    def unfinished(self) -> list[Message]:
+        """The commands under way."""
+        return self._under_way.messages()
+
     def on_complete(self, to: str, line: str) -> list[Completion]:
         """Completion from the board's dictionary, and our own words."""
         robot = self._roster.robots.get(to)

@@ -197,6 +197,12 @@ class UnderWay:
 
     # Over restarts --------------------------------------------------------------------------------
 
+    def messages(self) -> list[Message]:
+        """Of those that have no end yet."""
+        return [
+            running.message for robot in self._roster.robots.values() for running in robot.running.values()
+        ]
+
     def recall(self, message: Message) -> Running | None:
         """A command that the gateway before had under way; None: it was none, as far as is known."""
         return self._journal.recall(message, message.row & ID_MASK)

@@ -15,7 +15,17 @@ from boardtalk import conf
 from boardtalk.chain import Chain
 from boardtalk.health import Condition
 from boardtalk.loader import Instance, Runner, Source, What, runner
-from boardtalk.sdk import PASS, Message, Module, ModuleError, Refused, Settings, Verdict
+from boardtalk.sdk import (
+    CONSUMED,
+    PASS,
+    Message,
+    Module,
+    ModuleError,
+    Refused,
+    Settings,
+    Status,
+    Verdict,
+)
 
 HELLO = Message(sender="alice", to="bob", body="hello")
 
@@ -129,6 +139,23 @@ class Quitter(Diary):
             sys.exit(3)
 
 
+class Debtor(Diary):
+    """Owes ends, and knows of one what became of it."""
+
+    name = "debtor"
+    kept = HELLO.with_(id="kept")
+    lost = HELLO.with_(id="lost")
+    worse = HELLO.with_(id="worse")
+
+    def unfinished(self) -> list[Message]:
+        return [self.kept, self.worse, self.lost]
+
+    def on_unfinished(self, message: Message) -> Verdict:
+        if message is self.worse:
+            raise OSError("no idea")
+        return CONSUMED if message is self.kept else PASS
+
+
 class Boards(Diary):
     name = "boards"
     blocks = {"thing": Diary.Config}  # noqa: RUF012 - as in any module
@@ -136,7 +163,7 @@ class Boards(Diary):
 
 MODULES = {
     each.name: each
-    for each in (Diary, Pliable, Lame, Sloppy, Slow, Sleeper, Stubborn, Thinker, Quitter, Boards)
+    for each in (Diary, Pliable, Lame, Sloppy, Slow, Sleeper, Stubborn, Thinker, Quitter, Boards, Debtor)
 }
 
 
@@ -162,7 +189,10 @@ def instances(text: str) -> list[Instance]:
 
 @asynccontextmanager
 async def context(instance: Instance) -> AsyncIterator[Any]:
-    yield SimpleNamespace(instance=instance.name)
+    def report(message: Message, status: Status) -> None:
+        Diary.said.append(f"{message.id}: {status.state}, {status.detail}")
+
+    yield SimpleNamespace(instance=instance.name, report=report)
 
 
 def fresh() -> Runner:
@@ -280,6 +310,17 @@ async def test_a_module_that_can_t_is_started_anew(said: list[str]) -> None:
         assert await change(runner, "module diary { word = b }") == {"diary": What.RESTARTED}
         assert said == ["cleanup diary", "start diary"]
         assert await through(runner) == "hellob"
+
+
+@pytest.mark.parametrize(("word", "what"), [("b", What.RESTARTED), ("bad", What.KEPT)])
+async def test_c05_what_a_replaced_instance_has_under_way_comes_to_an_end(
+    word: str, what: What, said: list[str]
+) -> None:
+    async with await running("module debtor { word = a }") as runner:
+        said.clear()
+        assert await change(runner, f"module debtor {{ word = {word} }}") == {"debtor": what}
+        unknown = "unknown, its module was replaced before it was answered"
+        assert said[-2:] == [f"worse: {unknown}", f"lost: {unknown}"]
 
 
 @pytest.mark.parametrize("name", ["diary", "pliable"])

@@ -7,7 +7,7 @@ import signal
 
 import pytest
 
-from .people import VOLTS, Join, Person, odometer
+from .people import TERMINAL, VOLTS, Join, Person, odometer
 from .rig import BOARD, BROKER, LINK, Gateway, until
 
 BACK_S = 5.0
@@ -46,6 +46,19 @@ def test_c12_a_killed_link_process_comes_back_and_motion_does_not(own_demo: Gate
     assert own_demo.process(LINK).pid != killed.pid
     alice.do("rearm")
     assert odometer(alice) - before < 400
+
+
+def test_c05_a_command_under_way_ends_when_its_module_is_replaced_by_a_reload(
+    own_demo: Gateway, join: Join
+) -> None:
+    alice = join(own_demo, "alice")
+    motion = alice.begin("forward 500")
+    folder = own_demo.state / "conf.d"
+    folder.mkdir(exist_ok=True)
+    (folder / "crane.conf").write_text("board crane {\n    port = /dev/null\n}\n")
+    assert "iot_bridge: restarted" in own_demo.cli("reload").text
+    assert alice.outcome(motion).state in TERMINAL - {"done"}
+    alice.insist("forward 1")
 
 
 @pytest.mark.timeout(120)
