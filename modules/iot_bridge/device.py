@@ -30,7 +30,7 @@ from boardtalk.modules.iot_bridge.errors import (
 from boardtalk.modules.iot_bridge.feed import Feed
 from boardtalk.modules.iot_bridge.frames import Outcome, Type
 from boardtalk.modules.iot_bridge.limiter import Limiter
-from boardtalk.modules.iot_bridge.link.events import Delivered, Event, Expired, Opened, Timed
+from boardtalk.modules.iot_bridge.link.events import Delivered, Ended, Event, Expired, Opened, Timed
 from boardtalk.modules.iot_bridge.link.framing import Frame, Text
 from boardtalk.modules.iot_bridge.link.hello import draw_nonce
 from boardtalk.modules.iot_bridge.link.session import Session
@@ -50,12 +50,12 @@ from boardtalk.modules.iot_bridge.news import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Callable, Iterable
     from types import TracebackType
 
     from boardtalk.modules.iot_bridge.cache import DictionaryCache
     from boardtalk.modules.iot_bridge.link.clock import Reading
-    from boardtalk.modules.iot_bridge.link.events import Counters
+    from boardtalk.modules.iot_bridge.link.events import Counters, Undelivered
     from boardtalk.modules.iot_bridge.link.hello import Hello
     from boardtalk.modules.iot_bridge.link.session import OnTraffic
     from boardtalk.modules.iot_bridge.transports import Transport
@@ -111,6 +111,8 @@ class Device:
         self._begun: set[int] = set()
         self._tokens: dict[int, int] = {}
         self._arriving: dict[int, asyncio.Future[None]] = {}
+        self._lost: tuple[Undelivered, ...] = ()
+        """What was not acknowledged when the session ended."""
         self._said = ""
         self.on_update: Callable[[bytes], None] | None = None
         """Called with what the board says to the steps of an update: `frames.OtaAnswer` and what follows."""
@@ -174,6 +176,10 @@ class Device:
         finally:
             self._results.pop(order.id, None)
             self._begun.discard(order.id)
+
+    def undelivered(self, id_: int) -> Undelivered | None:
+        """A command as it was on the line, if the board has not acknowledged it."""
+        return next((each for each in self._undelivered() if self._tokens.get(each.token) == id_), None)
 
     def renew(self, id_: int, lease_ms: int) -> None:
         """The lease of a running motion, again."""
@@ -362,8 +368,13 @@ class Device:
             case Opened(hello) if not self._opened.done():
                 self._state = Stopped(hello.epoch, hello.latched)
                 self._opened.set_result(hello)
+            case Ended(undelivered=undelivered):
+                self._lost = undelivered
             case Timed():
                 self._timed.set_result(None)
+
+    def _undelivered(self) -> Iterable[Undelivered]:
+        return self._lost or self._session.undelivered()
 
     def _on_frame(self, frame: Frame) -> None:
         match payloads.read(frame):

@@ -11,6 +11,7 @@ from boardtalk.modules.iot_bridge.errors import DictionaryError
 from boardtalk.modules.iot_bridge.frames import Kind, Outcome, Type
 from boardtalk.modules.iot_bridge.language.words import clean, line, show
 from boardtalk.modules.iot_bridge.link.framing import unstuff
+from boardtalk.modules.iot_bridge.service.api import Stage
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -46,7 +47,9 @@ def describe(sent: Progress, command: Command) -> str:
         numbers += ", with others"
     told = f"DATA {numbers}: COMMAND {command.name} {values}".rstrip() + f" ({_fields(head)})"
     times = "once" if sent.tries == 1 else f"{sent.tries} times"
-    return f"{sent.frame.hex(' ')} = {told}; sent {times}, acknowledged after {sent.ms:.1f} ms"
+    known = sent.stage is not Stage.UNACKNOWLEDGED
+    answered = f"acknowledged after {sent.ms:.1f} ms" if known else "not acknowledged"
+    return f"{sent.frame.hex(' ')} = {told}; sent {times}, {answered}"
 
 
 def _commands(type_: int, payload: bytes) -> list[bytes]:

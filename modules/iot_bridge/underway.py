@@ -164,6 +164,8 @@ class UnderWay:
         command = self._roster.robots[event.board].declared(running)
         if event.frame and command:
             self._context.explain(running.message, "frame", describe(event, command))
+        if event.stage is api.Stage.UNACKNOWLEDGED:
+            return
         status = PROGRESS[event.stage]
         if event.percent is not None:
             if not running.is_news(self._context.now()):

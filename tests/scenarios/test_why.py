@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
+import signal
 
 from .people import Join, Person
-from .rig import Gateway
+from .rig import BOARD, Gateway
 
 
 def test_a_command_is_followed_from_its_author_to_its_result(demo: Gateway, alice: Person) -> None:
@@ -63,3 +64,17 @@ def test_a_viewer_learns_nothing_of_others_messages(demo: Gateway, alice: Person
 def test_ids_for_it_are_in_the_history(demo: Gateway, alice: Person) -> None:
     alice.do("battery", name="why-4")
     assert "why-4 alice → rover: battery" in demo.cli("history", "--ids", "--user", "alice").out
+
+
+def test_a_command_that_the_board_never_acknowledged_is_shown_as_it_was_sent(
+    demo: Gateway, alice: Person
+) -> None:
+    demo.signal(BOARD, signal.SIGSTOP)
+    try:
+        alice.say({"to": "rover", "body": "battery", "id": "why-5", "expiry": 1})
+        assert alice.outcome("why-5").state in {"unknown", "expired"}
+    finally:
+        demo.signal(BOARD, signal.SIGCONT)
+    told = demo.cli("why", "why-5", "--user", "alice").out
+    assert re.search(r"iot_bridge: frame: 00 .* COMMAND battery .*; sent \d+ times, not acknowledged", told)
+    alice.insist("battery")

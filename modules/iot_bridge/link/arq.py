@@ -24,6 +24,7 @@ from boardtalk.modules.iot_bridge.link.events import (
     Expired,
     Opened,
     Timed,
+    Undelivered,
 )
 from boardtalk.modules.iot_bridge.link.framing import NO_SESSION, Deframer, Frame, Text, encode
 from boardtalk.modules.iot_bridge.link.heartbeat import Heartbeat
@@ -170,6 +171,17 @@ class Link:
         """Let everything expire that was to `send` until some time: a stop came."""
         self._sending.withdraw(now)
 
+    def undelivered(self) -> Iterator[Undelivered]:
+        """What was sent and is not acknowledged."""
+        wire = self._wire
+        for item in self._sending.in_flight():
+            wire += item.wire
+            for part in item.parts or (item,):
+                if part.token:
+                    yield Undelivered(part.token, item.tries, wire)
+            if not item.more:
+                wire = b""
+
     def to_send(self, now: float, room: int = WRITE_BYTES) -> bytes:
         """The next bytes for the line: small frames together, b"" if there is nothing to say.
 
@@ -309,8 +321,9 @@ class Link:
         self._heartbeat.begin(None)
 
     def _end(self, error: SessionError) -> Ended:
+        undelivered = tuple(self.undelivered())
         self._begin(NO_SESSION, 1, MAX_PAYLOAD, 0.0)
-        return Ended(error)
+        return Ended(error, undelivered)
 
     # The passing of time --------------------------------------------------------------------------
 

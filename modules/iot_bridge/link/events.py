@@ -40,10 +40,19 @@ class Expired(NamedTuple):
     token: int
 
 
+class Undelivered(NamedTuple):
+    """The frame that `send` returned this token for was on the line, and the peer has not acknowledged it."""
+
+    token: int
+    tries: int
+    wire: bytes
+
+
 class Ended(NamedTuple):
     """The session, or the attempt to open one, is over."""
 
     error: SessionError
+    undelivered: tuple[Undelivered, ...] = ()
 
 
 Event: TypeAlias = Frame | Text | Opened | Timed | Delivered | Expired | Ended

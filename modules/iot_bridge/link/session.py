@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Final, Protocol, Self
 from boardtalk.modules.iot_bridge.errors import LinkError, PortLost, SessionLost
 from boardtalk.modules.iot_bridge.feed import Feed
 from boardtalk.modules.iot_bridge.link.arq import Link
-from boardtalk.modules.iot_bridge.link.events import Counters, Ended, Event
+from boardtalk.modules.iot_bridge.link.events import Counters, Ended, Event, Undelivered
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Iterable
     from types import TracebackType
 
     from boardtalk.modules.iot_bridge.link.clock import Reading
@@ -109,6 +109,10 @@ class Session:
         token = self._link.send(type_, payload, expires)
         self._pump()
         return token
+
+    def undelivered(self) -> Iterable[Undelivered]:
+        """What was sent and is not acknowledged."""
+        return self._link.undelivered()
 
     def send_datagram(self, type_: int, payload: bytes) -> None:
         """Send once; nothing happens if there is no session."""

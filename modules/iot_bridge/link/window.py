@@ -197,6 +197,10 @@ class SendWindow:
             item.lost = False
         return item
 
+    def in_flight(self) -> Iterator[Item]:
+        """Those sent and not acknowledged, in their order."""
+        return iter(self._flight)
+
     def due(self) -> float | None:
         """When the oldest frame in flight is overdue."""
         item = self._oldest()

@@ -236,6 +236,7 @@ class Orders:
                 return Result(order.id, Outcome.REJECTED, str(error).encode())
             finally:
                 del self._waiting[order.id]
+                self._tell_unacknowledged(device, order)
         return None
 
     # Back ---------------------------------------------------------------------------------------
@@ -279,6 +280,14 @@ class Orders:
         now = _now()
         if waiting.until(now + limit_s + ENDING_S):
             self._started.add(id_)
+
+    def _tell_unacknowledged(self, device: Device, order: Order) -> None:
+        """Show a command that was sent, for who asks why nothing came of it."""
+        undelivered = device.undelivered(order.id)
+        if undelivered is not None:
+            tries, frame, stage = undelivered.tries, undelivered.wire, api.Stage.UNACKNOWLEDGED
+            board = self._board.name
+            self._feed.put(api.Progress(board=board, id=order.id, stage=stage, frame=frame, tries=tries))
 
     def _on_result(self, order: Order, result: Result | None) -> None:
         if result is None:

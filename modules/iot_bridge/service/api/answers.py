@@ -162,6 +162,8 @@ class StopNotice(Answer, tag="stop"):
 class Stage(StrEnum):
     """How far a command has come."""
 
+    UNACKNOWLEDGED = "unacknowledged"
+    """It was on the line, and nobody knows whether the board has it."""
     SENT = "sent"
     """The board has it."""
     STARTED = "started"
@@ -176,10 +178,10 @@ class Progress(Answer, tag="progress"):
     percent: int | None = None
     """How far it is, if it has started and says so."""
     frame: bytes = b""
-    """SENT: what was on the line; likewise the next two."""
+    """SENT, UNACKNOWLEDGED: what was on the line; likewise the next one."""
     tries: int = 0
     ms: float = 0.0
-    """Until it was acknowledged."""
+    """SENT: until it was acknowledged."""
 
 
 class Result(Answer, tag="result"):
