@@ -15,13 +15,13 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import AsyncExitStack, suppress
+from functools import partial
 from itertools import chain, repeat
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from boardtalk.modules.iot_bridge import frames, payloads
-from boardtalk.modules.iot_bridge.dictionary import MAX_BYTES, Dictionary, digest, parse
+from boardtalk.modules.iot_bridge.dictionary import Dictionary, parse
 from boardtalk.modules.iot_bridge.errors import (
-    DictionaryError,
     LinkError,
     NoHello,
     SessionLost,
@@ -29,6 +29,7 @@ from boardtalk.modules.iot_bridge.errors import (
 )
 from boardtalk.modules.iot_bridge.feed import Feed
 from boardtalk.modules.iot_bridge.frames import Outcome, Type
+from boardtalk.modules.iot_bridge.learning import Learning
 from boardtalk.modules.iot_bridge.limiter import Limiter
 from boardtalk.modules.iot_bridge.link.events import Delivered, Ended, Event, Expired, Opened, Timed
 from boardtalk.modules.iot_bridge.link.framing import Frame, Text
@@ -62,7 +63,6 @@ if TYPE_CHECKING:
 
 HELLO_TIMEOUT_S: Final = 5.0
 """A board that resets when its port is opened boots within this."""
-DICTIONARY_TIMEOUT_S: Final = 10.0
 REARM_TIMEOUT_S: Final = 1.0
 STOP_FAST_S: Final = (0.02, 0.02, 0.02)
 STOP_SLOW_S: Final = 0.1
@@ -101,7 +101,8 @@ class Device:
     ) -> None:
         self.port = transport.name
         self._session = Session(transport)
-        self._cache = cache
+        ask = partial(self._session.send, Type.DICTIONARY_GET)
+        self._learning = Learning(self.port, cache, ask)
         self._uid = uid
         self._patience_s = patience_s
         self._restart = restart
@@ -131,14 +132,14 @@ class Device:
         self._loop = asyncio.get_running_loop()
         self._opened: asyncio.Future[Hello] = self._loop.create_future()
         self._timed: asyncio.Future[None] = self._loop.create_future()
-        self._pieces: asyncio.Queue[payloads.Piece] = asyncio.Queue(1)
         self._state_news = asyncio.Event()
         async with AsyncExitStack() as stack:
             await stack.enter_async_context(self._session)
             self._listener = self._loop.create_task(self._listen(), name=f"listen {self.port}")
             stack.push_async_callback(self._hush)
             await self._greet()
-            await self._learn()
+            self.dictionary_text = await self._learning.text(self.hello.dictionary)
+            self.dictionary = parse(self.dictionary_text)
             self._stack = stack.pop_all()
         return self
 
@@ -311,36 +312,6 @@ class Device:
                 f"{self._uid}; it is left alone"
             )
 
-    async def _learn(self) -> None:
-        """Get the dictionary from the cache, or from the board."""
-        wanted = self.hello.dictionary
-        text = await self._cache.get(wanted)
-        if text is None:
-            try:
-                async with asyncio.timeout(DICTIONARY_TIMEOUT_S):
-                    text = await self._fetch()
-            except TimeoutError as error:
-                raise DictionaryError(f"{self.port}: the board does not tell what it can do") from error
-            if digest(text) != wanted:
-                raise DictionaryError(f"{self.port}: the board's dictionary does not have its hash")
-            await self._cache.put(wanted, text)
-        self.dictionary, self.dictionary_text = parse(text), text
-
-    async def _fetch(self) -> bytes:
-        text = bytearray()
-        while True:
-            request = frames.DictionaryGet.build({"offset": len(text)})
-            self._session.send(Type.DICTIONARY_GET, request)
-            piece = await self._pieces.get()
-            if piece.total > MAX_BYTES:
-                raise DictionaryError(
-                    f"{self.port}: a dictionary of {piece.total} bytes; {MAX_BYTES} are allowed"
-                )
-            if piece.offset == len(text):
-                text += piece.data
-            if len(text) >= piece.total or not piece.data:
-                return bytes(text)
-
     # What comes -----------------------------------------------------------------------------------
 
     async def _listen(self) -> None:
@@ -392,8 +363,7 @@ class Device:
             case payloads.Updated(told) if self.on_update is not None:
                 self.on_update(told)
             case payloads.Piece() as piece:
-                with suppress(asyncio.QueueFull):
-                    self._pieces.put_nowait(piece)
+                self._learning.take(piece)
             case Telemetry() | BoardEvent() as report:
                 self._report(report)
 
