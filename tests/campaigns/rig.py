@@ -93,7 +93,7 @@ class Desk:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.cut()
-        await asyncio.gather(self._listener, return_exceptions=True)
+        await self._listener
 
     def cut(self) -> None:
         """Close the connection, without a word."""
@@ -159,12 +159,15 @@ class Desk:
             raise AssertionError(f"not within {within} s: {what}; {last}; {self._replies[-2:]}") from None
 
     async def _listen(self) -> None:
-        with suppress(ConnectionError):
+        try:
             async for line in self._reader:
                 if line.endswith(b"\n"):
                     self._take(json.loads(line))
-        self.open = False
-        self._came.set()
+        except ConnectionError:
+            pass
+        finally:
+            self.open = False
+            self._came.set()
 
     def _take(self, event: Json) -> None:
         match event["type"]:

@@ -184,15 +184,16 @@ async def campaign(folder: Path, kills: int, resets: int, faults: Faults) -> Non
         await rig.ready()
         sender = Sender(rig, chance)
         saboteur = Saboteur(rig, chance, sender)
-        sending = asyncio.create_task(sender.run())
-        for share, boots in ((kills // 2, resets), (kills - kills // 2, 0)):
-            await saboteur.run(share, boots)
-        async with rig.desk() as desk:
-            await insist(desk, "bot", "ping")
-        sender.wanted = False
-        back = time.monotonic()
-        async with asyncio.timeout(60):
-            await sending
+        async with asyncio.TaskGroup() as tasks:
+            sending = tasks.create_task(sender.run())
+            for share, boots in ((kills // 2, resets), (kills - kills // 2, 0)):
+                await saboteur.run(share, boots)
+            async with rig.desk() as desk:
+                await insist(desk, "bot", "ping")
+            sender.wanted = False
+            back = time.monotonic()
+            async with asyncio.timeout(60):
+                await sending
         took = time.monotonic() - back
         restarted = restarts(saboteur, rig)
         ends = judge(sender, rig, restarted)
