@@ -205,9 +205,11 @@ class FakeBoard:
             type_ = Type.RESULT if known else Type.STARTED
             self.link.send(type_, known or frames.Started.build({"id": head.id}))
             return
-        moves = DICTIONARY["commands"][index]["class"] != "query"  # type: ignore[index]
-        if head.epoch < self.epoch or (self.latched and moves):
+        class_ = DICTIONARY["commands"][index]["class"]  # type: ignore[index]
+        if head.epoch < self.epoch or (self.latched and class_ != "query"):
             self._end(head.id, Outcome.REJECTED, b"stopped: rearm first")
+        elif class_ == "motion" and not head.lease:
+            self._end(head.id, Outcome.REJECTED, b"motion needs a lease")
         elif not self.left_ms(head.deadline):
             self._end(head.id, Outcome.EXPIRED, b"it came too late")
         else:

@@ -800,8 +800,10 @@ async def test_c04_what_never_came_is_expired_or_with_time_left_begins_now(
     async with next_:
         next_.command(a_command(1, BLINK, ttl_ms=0, boot=boot))
         next_.command(a_command(2, BLINK, boot=boot))
-        results = [await event(next_, api.Result) for _ in range(2)]
-    assert {each.id: each.outcome for each in results} == {1: Outcome.EXPIRED, 2: Outcome.DONE}
+        next_.command(a_command(3, FORWARD, ttl_ms=0, boot=boot))
+        results = [await event(next_, api.Result) for _ in range(3)]
+    ends = {each.id: each.outcome for each in results}
+    assert ends == {1: Outcome.EXPIRED, 2: Outcome.DONE, 3: Outcome.EXPIRED}, "not for want of a lease"
     assert board.executed == [2]
 
 
