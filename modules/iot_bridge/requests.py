@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from boardtalk.modules.iot_bridge.speech import Speech
     from boardtalk.modules.iot_bridge.underway import UnderWay
 
-STOP_WORDS: Final = frozenset({"stop", "halt"})
+STOP_WORDS: Final = ("stop", "halt")
 NOT_STOPPED: Final = "\nNOTHING WAS STOPPED: type `stop` alone"
 """Said of a text with such a word that was no stop: its author may believe it was."""
 
@@ -46,7 +46,7 @@ class Requests:
         try:
             self._take(robot, message)
         except (commands.CommandError, DictionaryError) as error:
-            wanted_stop = not STOP_WORDS.isdisjoint(message.body.lower().split())
+            wanted_stop = any(word in message.body.lower() for word in STOP_WORDS)
             text = f"{error}{NOT_STOPPED if wanted_stop else ''}"
             self._speech.end(message, (Code.FAILED, State.REJECTED), text)
         except Refused as refused:
