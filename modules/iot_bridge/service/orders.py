@@ -299,7 +299,7 @@ class Orders:
         elif result.outcome is Outcome.EXPIRED and order.epoch < self._board.epoch:
             self._tell_result(order.id, Outcome.REJECTED, detail=api.STOPPED_FIRST)
         elif result.outcome is Outcome.REJECTED and not order.ttl_s:
-            # Asked with no time left, and perhaps no lease any more: why else it would not begin is no matter.
+            # Asked with no time left, perhaps no lease any more: why else it would not begin is no matter.
             self._tell_result(order.id, Outcome.EXPIRED, detail="it did not begin in time")
         else:
             self._tell_result(order.id, result.outcome, detail=result.reason)
