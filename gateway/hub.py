@@ -15,6 +15,7 @@ from boardtalk import witness
 from boardtalk.chain import Chain, Outcome, Passage
 from boardtalk.events import Delivery, Event, Presence, Update
 from boardtalk.handover import Handover
+from boardtalk.pulse import Pulse
 from boardtalk.quota import Quota
 from boardtalk.receipts import Receipts
 from boardtalk.sdk import (
@@ -79,6 +80,7 @@ class Hub:
         self._receipts = Receipts(store, directory, self.tell)
         self._handover = Handover(store, self._sessions, self)
         self._waiting: dict[tuple[str, str], deque[tuple[Message, int, Status | None]]] = {}
+        self._pulse = Pulse()
         self._behind_s = 0.0
         """How long the last message had to wait for the disk and for its turn."""
         self._module_sent: OrderedDict[tuple[str, str], str] = OrderedDict()
@@ -112,6 +114,8 @@ class Hub:
         go_on, self._go_on = self._go_on, []
         for message in go_on:
             self._enter(message.with_(accepted=time.monotonic()), 0)
+        if self._early is not None:  # until now nobody could say anything
+            self._spawn(self._pulse.run(), "pulse")
         early, self._early = self._early or [], None
         for instance, message, status in early:
             self._enter(message, chain.behind(instance), status)
@@ -154,7 +158,7 @@ class Hub:
         Raises:
             Refused: the gateway is full. All other refusals are told to the sender as statuses.
         """
-        message = message.with_(accepted=time.monotonic(), row=0)
+        message = message.with_(accepted=time.monotonic() - self._pulse.age_s(), row=0)
         if message.flags & (Flag.TRANSIENT | Flag.PRESENCE):
             self.witness.tell(Said, message)
             self._enter(message, 0)
@@ -299,7 +303,7 @@ class Hub:
             turns = Turns()
             for item in batch:
                 await turns.over()
-                self._behind_s = time.monotonic() - item.message.accepted
+                self._behind_s = time.monotonic() - item.message.accepted - self._pulse.age_s()
                 match item:
                     case Accepted(message):
                         self.tell(message, ACCEPTED)

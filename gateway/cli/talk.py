@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -26,10 +27,13 @@ from boardtalk.cli.common import (
 )
 from boardtalk.events import Delivery, Update
 from boardtalk.frontends import control
-from boardtalk.frontends.client import Denied, GatewayClient
+from boardtalk.frontends.client import Denied, GatewayClient, NoGateway
 from boardtalk.sdk import Code, State, Status
 from boardtalk.sdk.folders import running_folder
 from boardtalk.sdk.options import AsJson, StateFolder
+
+RECORD_S = 1.0
+"""Longest that a stop waits for the gateway to note it."""
 
 
 def chat(
@@ -125,14 +129,24 @@ def stop(robot: str = "", /, *, user: AsUser = None, state: StateFolder = None, 
     Args:
         robot: the robot's address; without it, all stop.
     """
-    stopped = await_(stopping.stop(state or running_folder(), (robot,) if robot else (), user or me()))
+    folder, who = state or running_folder(), user or me()
+    stopped = await_(stopping.stop(folder, (robot,) if robot else (), who))
     if robot and robot not in (each.board for each in stopped):
         errors.print(f"there is no robot {robot!r}: all were stopped", markup=False)
     if json:
         print_json(stopped)
     else:
         console.print(stopping.describe(stopped))
+    await_(_record_stop(folder, who, robot))
     return DONE if all(each.confirmed for each in stopped) else REFUSED
+
+
+async def _record_stop(folder: Path, user: str, robot: str) -> None:
+    """Let the gateway know, for the audit, unless it hangs; it stops once more, which does no harm."""
+    with suppress(NoGateway, Denied, TimeoutError):
+        async with asyncio.timeout(RECORD_S), GatewayClient.connect(folder, user) as client:
+            client.stop(robot)
+            await client.ask(control.Contacts(), control.ContactList)  # it has begun by then
 
 
 def history(

@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from boardtalk.hub import Hub
     from boardtalk.stop import Stopped
 
-MAX_STOP_BYTES: Final = 64
-"""A longer payload is no stop word: spares the ordinary message the look."""
 MAX_STOPS: Final = 100
 """Stops whose answers are waited for at once; of more, only the stop itself is passed on."""
 
@@ -58,7 +56,7 @@ class Intake:
 
         Never raises: refusals go to `sender`.
         """
-        if len(payload) <= MAX_STOP_BYTES:
+        if len(payload) <= stopwords.MAX_LINE_CHARS:
             text = payload.decode("utf-8", "replace")
             target = stopwords.target(text)
             if target is None and sender not in self._last:
@@ -81,7 +79,7 @@ class Intake:
 
     def accept(self, message: Message) -> None:
         """Take a message that has been read already."""
-        if len(message.body) <= MAX_STOP_BYTES and self._is_stop(message.to):
+        if len(message.body) <= stopwords.MAX_LINE_CHARS and self._is_stop(message.to):
             target = stopwords.meant(message.body, message.to, self._moves)
             if target is not None:
                 self._start_stop(message.with_(to=target or SYSTEM))
@@ -98,7 +96,7 @@ class Intake:
             to = (
                 stopwords.ALL if stopwords.target(text) is not None else self._last.get(sender, stopwords.ALL)
             )
-        if not text or len(text) > MAX_STOP_BYTES or not self._is_stop(to):
+        if not text or len(text) > stopwords.MAX_LINE_CHARS or not self._is_stop(to):
             return False
         target = stopwords.meant(text, to, self._moves)
         if target is not None:
@@ -118,7 +116,7 @@ class Intake:
             message = envelope.read(payload, sender, None)
         except Refused:
             return stopwords.ALL
-        meant = stopwords.meant(message.body[:MAX_STOP_BYTES], message.to, self._moves)
+        meant = stopwords.meant(message.body[: stopwords.MAX_LINE_CHARS], message.to, self._moves)
         return message.to if meant is None else meant
 
     def _stop_known(self, sender: str, target: str, message_id: str = "") -> None:

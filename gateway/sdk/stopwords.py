@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ _STOP_LINE = re.compile(
     r"\s*(?:([a-z0-9][a-z0-9_-]{0,31})\s*:)?\s*(?:stop|halt)(\s+all)?\s*[.!]*\s*", re.IGNORECASE
 )
 _WORD = re.compile(r"[^\W_][\w'-]*")
-_STOP_WORDS: Final = frozenset({"stop", "halt"})
+_STOP_WORD = re.compile(r"stop+|halt+")
 _EVERYBODY: Final = frozenset({"all", "everything", "everybody", "everyone", "robots"})
 _FILLERS: Final = frozenset(
     "please now it immediately right away at once the robot emergency moving".split()  # noqa: SIM905
@@ -30,7 +31,7 @@ def target(line: str) -> str | None:
 
     Case and trailing ``!`` don't matter: in an emergency nobody types neatly.
     """
-    match = _STOP_LINE.fullmatch(line) if len(line) <= MAX_LINE_CHARS else None
+    match = _STOP_LINE.fullmatch(_plain(line)) if len(line) <= MAX_LINE_CHARS else None
     if match is None:
         return None
     address, everything = match.groups()
@@ -43,14 +44,23 @@ def meant(text: str, to: str, moves: Callable[[str], bool]) -> str | None:
     In doubt it is one: whatever begins with the word, and whatever says no more than that and who,
     such as ``please stop`` or ``rover, stop!``.
     """
-    words = _WORD.findall(text.lower())
-    if not _STOP_WORDS.intersection(words):
+    words = _WORD.findall(_plain(text).lower())
+    stops = {word for word in words if _STOP_WORD.fullmatch(word)}
+    if not stops:
         return None
-    others = [word for word in words if word not in _STOP_WORDS | _FILLERS]
+    others = [word for word in words if word not in stops | _FILLERS]
     named = {word for word in others if word in _EVERYBODY or moves(word)}
-    if words[0] not in _STOP_WORDS and named != set(others):
+    if words[0] not in stops and named != set(others):
         return None
     if not named:
         return to
     name = named.pop()
     return ALL if named or name in _EVERYBODY else name
+
+
+def _plain(text: str) -> str:
+    """A text as people read it: letters of full width as plain ones, and nothing that is not seen."""
+    if text.isascii():
+        return text
+    seen = unicodedata.normalize("NFKC", text)
+    return "".join(each for each in seen if unicodedata.category(each) != "Cf")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 from boardtalk.modules.iot_bridge.errors import DictionaryError, LinkError
 from boardtalk.modules.iot_bridge.language import commands
 from boardtalk.modules.iot_bridge.robots import TAKEN_S, Robot
+from boardtalk.modules.iot_bridge.underway import DEFAULT_TTL_S
 from boardtalk.sdk import Code, Context, Message, Refused, ServiceError, State
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from boardtalk.modules.iot_bridge.speech import Speech
     from boardtalk.modules.iot_bridge.underway import UnderWay
 
-STOP_WORDS: Final = frozenset({"stop", "halt"})
+STOP_WORDS: Final = ("stop", "halt")
 NOT_STOPPED: Final = "\nNOTHING WAS STOPPED: type `stop` alone"
 """Said of a text with such a word that was no stop: its author may believe it was."""
 
@@ -46,7 +47,7 @@ class Requests:
         try:
             self._take(robot, message)
         except (commands.CommandError, DictionaryError) as error:
-            wanted_stop = not STOP_WORDS.isdisjoint(message.body.lower().split())
+            wanted_stop = any(word in message.body.lower() for word in STOP_WORDS)
             text = f"{error}{NOT_STOPPED if wanted_stop else ''}"
             self._speech.end(message, (Code.FAILED, State.REJECTED), text)
         except Refused as refused:
@@ -69,7 +70,9 @@ class Requests:
             case ["rearm"]:
                 robot.require_newer(message)
                 self._allow(message, "rearm")
-                robot.require_hold(message.sender, self._context.now())
+                now = self._context.now()
+                _require_fresh(message, now)
+                robot.require_hold(message.sender, now)
                 self._context.spawn(self._rearm(robot, message), f"rearm {robot.name}")
             case ["take", "over"]:
                 robot.require_newer(message)
@@ -137,3 +140,13 @@ class Requests:
             text = f"{robot.name} has not confirmed that it stopped"
             self._speech.end(message, (Code.FAILED, State.FAILED), text)
         self._speech.tell(robot.name, f"stopped and taken over by {user}", but=user)
+
+
+def _require_fresh(message: Message, now: float) -> None:
+    """See that a message did not wait for long: who stopped what was stopped already must not be overruled.
+
+    Raises:
+        Refused: it did.
+    """
+    if now - message.accepted > DEFAULT_TTL_S["motion"]:
+        raise Refused(Code.EXPIRED, "too late: say it again, if it may move")

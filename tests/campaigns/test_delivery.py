@@ -33,8 +33,6 @@ TTL_S = 10.0
 """Of an action."""
 GRACE_S = 2.0
 """Promised: so much later every command has an end (C5)."""
-READY_S = 5.0
-"""Promised after kill -9 (C14)."""
 NOTICED_S = 0.3
 """A board that has started says so; if that is lost on the line, again within this."""
 KILLED = ("the gateway", "the link process", "both of them")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import unicodedata
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -10,8 +12,12 @@ from boardtalk.sdk import stopwords
 
 
 @pytest.mark.parametrize(
-    "line", ["stop", "stop all", "STOP", " stop ", "stop!", "Stop all!!!", "rover: stop all", "Halt!"]
-)
+    "line",
+    [
+        "stop", "stop all", "STOP", " stop ", "stop!", "Stop all!!!", "rover: stop all", "Halt!",
+        "\uff53\uff54\uff4f\uff50", "st\u00adop", "\ufeffstop\u200b", "stop" + "!" * 200,
+    ],
+)  # fmt: skip
 def test_stop_without_a_robot_stops_all(line: str) -> None:
     assert stopwords.target(line) == stopwords.ALL
 
@@ -39,6 +45,9 @@ ROBOTS = {"rover", "arm"}
         ("stop 5", "rover"),
         ("please stop!", "rover"),
         ("Halt!!", "rover"),
+        ("stopppp", "rover"),
+        ("\uff33\uff54\uff4f\uff50\uff01", "rover"),
+        ("STOP " * 50, "rover"),
         ("rover stop", "rover"),
         ("rover, stop it now", "rover"),
         ("stop the arm", "arm"),
@@ -60,7 +69,8 @@ def test_other_texts_to_a_robot_stop_nothing(text: str) -> None:
 @given(st.text(max_size=80))
 def test_any_text_text_is_looked_at_without_harm(line: str) -> None:
     target = stopwords.target(line)
-    assert target is None or "stop" in line.lower() or "halt" in line.lower()
+    folded = unicodedata.normalize("NFKC", line).lower()
+    assert target is None or "stop" in folded or "halt" in folded
 
 
 def test_a_long_line_is_no_stop_and_is_not_looked_through() -> None:

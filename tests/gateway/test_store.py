@@ -162,29 +162,27 @@ async def test_ids_may_be_used_again_after_a_day(tmp_path: Path, monkeypatch: py
     assert isinstance(result, Accepted)
 
 
+SAID = st.tuples(st.sampled_from(["", "1", "2"]), st.sampled_from("ab"), st.sampled_from(["x", "y"]))
+
+
 @settings(max_examples=25, deadline=None)
-@given(
-    steps=st.lists(
-        st.tuples(st.sampled_from(["", "1", "2"]), st.sampled_from("ab"), st.sampled_from(["x", "y"])),
-        max_size=12,
-    )
-)
-def test_each_id_is_accepted_once_whatever_the_order(
-    steps: list[tuple[str, str, str]], tmp_path_factory: pytest.TempPathFactory
+@given(lives=st.lists(st.lists(SAID, min_size=1, max_size=8), max_size=3))
+def test_c03_each_id_is_accepted_once_whatever_the_order_and_over_restarts(
+    lives: list[list[tuple[str, str, str]]], tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     async def play() -> None:
-        seen: dict[tuple[str, str], str] = {}
-        async with opened(tmp_path_factory.mktemp("store")) as store:
-            messages = [say(body, mid, sender) for mid, sender, body in steps]
-            results = await put(store, *messages) if messages else []
-            for message, result in zip(messages, results, strict=True):
-                key = (message.sender, message.id)
-                if not message.id or key not in seen:
-                    expected: type = Accepted
-                    seen[key] = message.body
-                else:
-                    expected = Duplicate if seen[key] == message.body else Conflict
-                assert type(result) is expected
+        folder, seen = tmp_path_factory.mktemp("store"), dict[tuple[str, str], str]()
+        for steps in lives:
+            async with opened(folder) as store:
+                messages = [say(body, mid, sender) for mid, sender, body in steps]
+                for message, result in zip(messages, await put(store, *messages), strict=True):
+                    key = (message.sender, message.id)
+                    if not message.id or key not in seen:
+                        expected: type = Accepted
+                        seen[key] = message.body
+                    else:
+                        expected = Duplicate if seen[key] == message.body else Conflict
+                    assert type(result) is expected
 
     asyncio.run(play())
 

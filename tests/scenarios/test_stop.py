@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import re
 import signal
+import sqlite3
 import subprocess
 import time
 from collections.abc import Callable
+from contextlib import closing
 
 import pytest
 
 from .people import Join, Person, odometer
-from .rig import GATEWAY, Gateway
+from .rig import GATEWAY, Gateway, local_user
 
 Stop = Callable[[Gateway, Person], object]
 
@@ -54,6 +56,15 @@ def test_stop_tells_what_it_did(demo: Gateway, alice: Person) -> None:
     assert demo.cli("stop", "rover").code == 0, "stopping what is stopped is no error"
 
 
+def test_who_stopped_by_command_stands_in_the_audit(demo: Gateway, alice: Person) -> None:
+    assert demo.cli("stop", "rover").code == 0
+    assert alice.do("rearm").state == "done"
+    assert alice.do("forward 1").state == "done", "the stop that is noted does not come later"
+    with closing(sqlite3.connect(demo.state / "store.db")) as store:
+        [*_, last] = store.execute("SELECT who, what, target FROM audit")
+    assert last == (local_user(), "stop", "rover")
+
+
 def test_a_stopped_rover_still_answers_queries(demo: Gateway, alice: Person) -> None:
     demo.cli("stop", "rover")
     assert alice.do("battery").state == "done"
@@ -92,7 +103,7 @@ def test_c07_stop_works_while_the_gateway_hangs(demo: Gateway, alice: Person) ->
         demo.signal(GATEWAY, signal.SIGCONT)
     assert stopped.code == 0
     assert alice.outcome(motion).state != "done"
-    assert "rearm" in alice.do("forward 1").body, "it is latched: the stop reached the board"
+    latched(demo)
 
 
 @pytest.mark.parametrize(
@@ -109,7 +120,7 @@ def test_c07_stop_over_mqtt_works_while_the_gateway_hangs(
     finally:
         demo.signal(GATEWAY, signal.SIGCONT)
     assert alice.outcome(motion).state != "done"
-    assert alice.do("rearm").state == "done"
+    alice.insist("rearm")
 
 
 def latched(demo: Gateway) -> None:
@@ -153,5 +164,31 @@ def test_c09_motion_ends_by_itself_when_the_gateway_freezes(demo: Gateway, alice
     time.sleep(2)  # the length of the fault: three leases, less than the motion
     demo.signal(GATEWAY, signal.SIGCONT)
     assert alice.outcome(motion).state != "done"
-    alice.do("rearm")
+    alice.insist("rearm")
     assert odometer(alice) - before < 400
+
+
+def test_c04_what_was_said_while_the_gateway_hung_moves_nothing_afterwards(
+    demo: Gateway, alice: Person
+) -> None:
+    before = odometer(alice)
+    demo.signal(GATEWAY, signal.SIGSTOP)
+    alice.say({"to": "rover", "body": "forward 50", "id": "late"})
+    time.sleep(2)  # the length of the fault: twice as long as a motion may wait
+    demo.signal(GATEWAY, signal.SIGCONT)
+    assert alice.outcome("late").state == "expired"
+    alice.insist("forward 1")
+    assert odometer(alice) - before < 10
+
+
+def test_c08_who_allowed_motion_before_a_stop_overrules_no_stop_when_the_gateway_hung(
+    demo: Gateway, alice: Person
+) -> None:
+    assert demo.cli("stop", "rover").code == 0
+    demo.signal(GATEWAY, signal.SIGSTOP)
+    alice.say({"to": "rover", "body": "rearm", "id": "early"})
+    time.sleep(1.5)  # the length of the fault
+    assert demo.cli("stop", "rover").code == 0
+    demo.signal(GATEWAY, signal.SIGCONT)
+    assert alice.outcome("early").state == "expired"
+    latched(demo)

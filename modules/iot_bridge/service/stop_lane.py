@@ -13,7 +13,7 @@ import msgspec
 
 from boardtalk.modules.iot_bridge.service.upkeep import Upkeep
 from boardtalk.sdk.mqtt.packets import Publish
-from boardtalk.sdk.stopwords import ALL, meant, target
+from boardtalk.sdk.stopwords import ALL, MAX_LINE_CHARS, meant, target
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,7 +26,6 @@ STOPS: Final = (("chat/+/stop", 0),)
 GRACE_S: Final = 0.05
 """So long a stop to a name that no board has is left to the gateway, which may know a group of that name.
 Then all boards stop: in doubt, stop."""
-MAX_WORDS_CHARS: Final = 64
 
 log = logging.getLogger(__name__)
 
@@ -90,5 +89,5 @@ def whom(payload: bytes, is_board: Callable[[str], bool]) -> str:
         message = msgspec.json.decode(payload, type=_Envelope)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return ALL
-    name = meant(message.body[:MAX_WORDS_CHARS], message.to, is_board)
+    name = meant(message.body[:MAX_LINE_CHARS], message.to, is_board)
     return message.to if name is None else name
