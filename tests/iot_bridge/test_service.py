@@ -345,6 +345,16 @@ async def test_c08_a_command_accepted_before_a_stop_dies_even_after_rearming(
     assert board.executed == []
 
 
+async def test_c08_when_no_epoch_is_left_a_stopped_board_stays_stopped(state: Path, board: FakeBoard) -> None:
+    board.epoch = 0xFFFF  # after so many stops, or it lies
+    async with await LinkClient.start(state, [rover(board)]) as client:
+        await changed(client, api.BoardState.READY)
+        await stop_door.stop(state, ("rover",), "alice")
+        with pytest.raises(LinkError, match=r"65535 times.*started anew"):
+            await client.rearm("rover", "alice")
+        assert board.latched
+
+
 async def test_c08_a_reset_of_the_board_does_not_clear_a_stop(
     client: LinkClient, board: FakeBoard, state: Path
 ) -> None:

@@ -29,7 +29,7 @@ from boardtalk.modules.iot_bridge.service import api
 from boardtalk.modules.iot_bridge.service.helm import Helm
 from boardtalk.modules.iot_bridge.service.memory import Known
 from boardtalk.modules.iot_bridge.service.orders import Orders
-from boardtalk.modules.iot_bridge.service.standing import Standing
+from boardtalk.modules.iot_bridge.service.standing import MAX_EPOCH, Standing
 
 if TYPE_CHECKING:
     from boardtalk.modules.iot_bridge.device import Device
@@ -165,7 +165,7 @@ class Board(Standing):
         """Let it move again.
 
         Raises:
-            LinkError: it is away, has not confirmed the stop, or does not agree.
+            LinkError: it is away, has not confirmed the stop, does not agree, or no epoch is left.
         """
         if self.device is None:
             raise LinkError(f"{self.name} is offline: {self.detail}")
@@ -174,6 +174,12 @@ class Board(Standing):
         if not self.latched:
             return  # after a restart the board may not even know the epoch that it would have to agree to
         epoch = self.epoch
+        if epoch >= MAX_EPOCH:
+            # There is no higher one: what was said before this stop could not be told from what comes after.
+            raise LinkError(
+                f"{self.name} was stopped or restarted {MAX_EPOCH} times: it moves again once both board and "
+                "gateway were started anew"
+            )
         self._rearming = True
         try:
             await self.device.rearm(epoch)
