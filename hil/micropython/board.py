@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final, Literal, get_args
 import boardtalk
 from boardtalk.hil.board import HEAP, POWER_ON, BoardError, EmulatedBoard, Launch
 from boardtalk.hil.interpreter import SIM, InterpreterError, flash_files
-from boardtalk.hil.micropython.bus import Bus
+from boardtalk.hil.micropython.bus import I2cBus, SpiBus
 from boardtalk.hil.micropython.flash import FolderFlash, LittleFsFlash
 from boardtalk.hil.micropython.pins import POLL_S, Pins
 from boardtalk.hil.micropython.registers import Registers
@@ -99,9 +99,14 @@ class MicroPythonBoard(EmulatedBoard):
         return self._pins
 
     @property
-    def i2c(self) -> Bus:
+    def i2c(self) -> I2cBus:
         """The devices on its I2C bus."""
-        return self._bus
+        return self._i2c
+
+    @property
+    def spi(self) -> SpiBus:
+        """The devices on its SPI bus."""
+        return self._spi
 
     @property
     def uarts(self) -> list[str]:
@@ -170,7 +175,7 @@ class MicroPythonBoard(EmulatedBoard):
         self._events = [self._descriptor(end) for end in os.pipe()]
         os.set_blocking(self._events[1], False)
         self._pins = Pins(self._memory, self._events[1])
-        self._bus = Bus(self._memory)
+        self._i2c, self._spi = I2cBus(self._memory), SpiBus(self._memory)
         self._uarts = [Port(self._folder / f"uart{number}") for number in range(UARTS)]
         for port in self._uarts:
             port.plug()
@@ -195,6 +200,7 @@ class MicroPythonBoard(EmulatedBoard):
                 "MICROPYPATH": f"{SIM / 'rom'}:.frozen",
                 "BOARDTALK_FLASH": str(self._flash.volume),
                 "BOARDTALK_PLATFORM": self._platform,
+                "TZ": "UTC",  # boards know no other
             },
             (self._shared, *self._events, *(port.near for port in self._uarts)),
         )

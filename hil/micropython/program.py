@@ -108,7 +108,8 @@ class Program:
         now = time.monotonic()
         if caught and now - self._interrupted > _SAME_INTERRUPT_S:
             self._interrupted = now
-            os.kill(self.pid, signal.SIGINT)
+            # to its main thread: that of interrupts would take it for its own, and end
+            ctypes.CDLL(None).tgkill(self.pid, self.pid, signal.SIGINT)
         os.kill(self.pid, signal.SIGCONT)
         return bool(caught)
 

@@ -40,7 +40,16 @@ _RECORD: Final = struct.Struct("<QHHI")
 """Microseconds of the monotonic clock, pin, kind, value."""
 _RECORDS_AT: Final = 65536
 _CAPACITY: Final = 65536
-SIZE: Final = _RECORDS_AT + _CAPACITY * _RECORD.size
+_AHEAD_AT: Final = 16
+"""Seconds by which the clock is ahead of this machine's."""
+_SELECTED_AT: Final = _RECORDS_AT + _CAPACITY * _RECORD.size
+"""Devices on the SPI bus, by their pins: whether it is there, how many bytes since it was selected
+last, what it says, and what it has heard."""
+_SELECTED_BYTES: Final = 8192
+_SHIFTED_AT, _SAYS_AT, _HEARD_AT = 2, 64, 4096
+SHIFTED_MOST: Final = 4000
+"""Bytes that a device on the SPI bus says and hears while it is selected."""
+SIZE: Final = _SELECTED_AT + PINS * _SELECTED_BYTES
 
 
 class PinState(NamedTuple):
@@ -85,6 +94,7 @@ class Registers:
     def power_on(self) -> None:
         """Put all pins into the state of a reset; what was an output is off from now on."""
         self.program = 0
+        struct.pack_into("<q", self._memory, _AHEAD_AT, 0)
         for number in range(PINS):
             was = self.pin(number)
             if was.mode == OUT and was.output:
@@ -155,6 +165,23 @@ class Registers:
     def attach(self, address: int, *, there: bool) -> None:
         """Put a device on the I2C bus, or take it off."""
         self._memory[_DEVICES_AT + address] = there
+
+    def select(self, pin: int, *, there: bool) -> None:
+        """Put a device on the SPI bus that this pin selects, or take it off; it has heard nothing."""
+        at = _SELECTED_AT + pin * _SELECTED_BYTES
+        self._memory[at] = there
+        struct.pack_into("<H", self._memory, at + _SHIFTED_AT, 0)
+
+    def say(self, pin: int, data: bytes) -> None:
+        """What a device on the SPI bus says from its selection on; 0xFF follows."""
+        at = _SELECTED_AT + pin * _SELECTED_BYTES + _SAYS_AT
+        self._memory[at : at + SHIFTED_MOST] = data.ljust(SHIFTED_MOST, b"\xff")
+
+    def heard(self, pin: int) -> bytes:
+        """What a device on the SPI bus was sent when it was selected last."""
+        at = _SELECTED_AT + pin * _SELECTED_BYTES
+        (count,) = struct.unpack_from("<H", self._memory, at + _SHIFTED_AT)
+        return self._memory[at + _HEARD_AT : at + _HEARD_AT + count]
 
     def _record(self, pin: int, kind: int, value: int) -> None:
         count, *rest = _HEAD.unpack_from(self._memory)

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
+    from boardtalk.hil.micropython.bus import I2cBus, SpiBus
     from boardtalk.hil.plugin.kinds import Kind
     from boardtalk.hil.plugin.lines import Line
     from boardtalk.hil.plugin.rig import Rig
@@ -115,6 +116,21 @@ class Board:
     def pins(self) -> Pins:
         """Its pins, as they are seen and driven from outside: `board.pins[25].value`."""
         return Pins(self._rig, self._simulated_one("pins").pins)
+
+    @property
+    def i2c(self) -> I2cBus:
+        """Its I2C bus: `board.i2c.attach(0x76)` puts a device of 256 registers there."""
+        return self._simulated_one("pins").i2c
+
+    @property
+    def spi(self) -> SpiBus:
+        """Its SPI bus: `board.spi.attach(17)` puts a device there that pin 17 selects."""
+        return self._simulated_one("pins").spi
+
+    @property
+    def uarts(self) -> list[str]:
+        """The ports that lead to its UARTs, by number, for pyserial and the like."""
+        return self._simulated_one("pins").uarts
 
     @property
     def outputs(self) -> list[Moment]:

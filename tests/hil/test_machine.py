@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncIterator, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from boardtalk.hil.board import BoardError
 from boardtalk.hil.micropython.board import MicroPythonBoard
+from boardtalk.hil.micropython.bus import BusError
 from boardtalk.hil.micropython.pins import PinError
 from boardtalk.hil.micropython.registers import CHANGED_DUTY, CHANGED_FREQUENCY, VALUE
 from boardtalk.hil.micropython.supervisor import HARD, SOFT, WATCHDOG
@@ -118,6 +120,17 @@ def test_an_edge_interrupts_whatever_the_program_does(
     assert typist.says("len(seen)") == "20"
 
 
+def test_ctrl_c_is_for_the_program_and_its_timers_go_on(board: MicroPythonBoard, typist: Typist) -> None:
+    type_lines(typist, "ticks = []\nt = Timer(-1)\nt.init(period=3, callback=lambda t: ticks.append(1))")
+    for _ in range(10):
+        typist.type(b"time.sleep(60)\r")
+        time.sleep(0.08)  # two in quick succession are one
+        typist.type(CTRL_C)
+        assert b"thread" not in typist.until(b"KeyboardInterrupt") + typist.until(PROMPT)
+    type_lines(typist, "count = len(ticks)\ntime.sleep(0.1)")
+    assert int(typist.says("len(ticks) - count")) > 5
+
+
 def test_only_the_wanted_edges_interrupt(board: MicroPythonBoard, typist: Typist) -> None:
     board.pins[9].value = 1
     type_lines(
@@ -168,6 +181,49 @@ def test_devices_on_the_bus_are_registers(board: MicroPythonBoard, typist: Typis
     assert sensor[0xF4] == 0x27
     sensor.detach()
     assert "OSError: [Errno 5] EIO" in typist.says("bus.readfrom(0x76, 1)")
+
+
+def test_a_device_on_the_spi_bus_hears_and_says_while_its_pin_selects_it(
+    board: MicroPythonBoard, typist: Typist
+) -> None:
+    type_lines(
+        typist, "from machine import SPI\ncs = Pin(17, Pin.OUT, value=1)\nspi = SPI(0, baudrate=1_000_000)"
+    )
+    flash = board.spi.attach(17)
+    flash.says(b"\0\xef\x40\x18")
+    assert typist.says("cs(0); spi.write(b'\\x9f'); spi.read(4)") == "b'\\xef@\\x18\\xff'"
+    assert flash.heard == b"\x9f\0\0\0\0"
+    assert typist.says(
+        "both = bytearray(2); cs(1); cs(0); spi.write_readinto(b'\\x01\\x02', both); both"
+    ) == ("bytearray(b'\\x00\\xef')")
+    assert flash.heard == b"\x01\x02"
+    assert typist.says("cs(1); spi.write(b'to nobody'); spi.read(1, 7)") == "b'\\xff'"
+    assert flash.heard == b"\x01\x02"
+    flash.detach()
+    assert typist.says("cs(0); spi.read(1)") == "b'\\xff'"
+    assert typist.says("spi.write(bytes(5000))") == ""
+    with pytest.raises(BusError, match="no pin 64"):
+        board.spi.attach(64)
+    with pytest.raises(BusError, match="4000 bytes at most, not 4001"):
+        flash.says(bytes(4001))
+
+
+def test_the_clock_can_be_set_and_a_soft_reset_leaves_it(board: MicroPythonBoard, typist: Typist) -> None:
+    type_lines(typist, "from machine import RTC\nrtc = RTC()")
+    now = datetime.now(UTC)
+    assert typist.says("rtc.datetime()[:3]") == f"({now.year}, {now.month}, {now.day})"
+    typist.says("rtc.datetime((2031, 4, 5, 0, 6, 7, 8, 0))")
+    assert typist.says("rtc.datetime()[:6]") == "(2031, 4, 5, 5, 6, 7)"
+    typist.type(CTRL_D)
+    typist.until(b"soft reboot")
+    typist.until(PROMPT)
+    typist.says("import machine")
+    assert typist.says("machine.RTC().datetime()[0]") == "2031"
+    typist.type(b"machine.reset()\r")
+    typist.until(b"MicroPython")
+    typist.until(PROMPT)
+    typist.says("import machine")
+    assert typist.says("machine.RTC().datetime()[0]") == f"{now.year}"
 
 
 def test_a_uart_is_a_port_of_its_own(board: MicroPythonBoard, typist: Typist) -> None:

@@ -82,6 +82,9 @@ class Pin(PinBase):
         return "Pin(%d)" % self.number
 
     def _drive(self, level):
+        if not level:  # whatever it selects begins anew
+            shifted = wires.SELECTED + self.number * wires.SELECTED_BYTES + wires.SHIFTED
+            registers[shifted] = registers[shifted + 1] = 0
         registers[self._at + wires.OUTPUT] = level
 
     def _level(self):

@@ -40,12 +40,21 @@ DEVICE_REGISTERS = const(4096)
 
 GET_FILENO = const(10)  # MP_STREAM_GET_FILENO
 
+CLOCK_AHEAD = const(16)  # i64 seconds by which the clock is ahead of this machine's
+
+SELECTED = const(65536 * 17)  # devices on the SPI bus, by their pins: u8 whether it is there, …
+SELECTED_BYTES = const(8192)
+SHIFTED = const(2)  # … u16 bytes since it was selected last, what it says, what it has heard
+SHIFTED_MOST = const(4000)
+SAYS = const(64)
+HEARD = const(4096)
+
 _PIN = const(64)
 _PIN_BYTES = const(16)
 _RECORDS = const(65536)
 _RECORD_BYTES = const(16)
 _CAPACITY = const(65536)
-_SIZE = const(65536 + 65536 * 16)
+_SIZE = const(65536 * 17 + 64 * 8192)
 
 _control, RAW, _address, EVENTS, POKE, *UARTS = map(int, os.getenv("BOARDTALK_WIRES").split(","))
 _control = open(_control, "wb", 0)
@@ -82,6 +91,12 @@ def at(pin):
     if not 0 <= pin < PINS:
         raise ValueError("invalid pin")
     return _PIN + pin * _PIN_BYTES
+
+
+def is_low(pin):
+    """Whether a pin is an output that is low."""
+    state = _PIN + pin * _PIN_BYTES
+    return registers[state + MODE] == OUT and not registers[state + OUTPUT]
 
 
 def record(pin, kind, value):
