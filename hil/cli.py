@@ -53,14 +53,17 @@ def new(folder: Path, /) -> int:
 
 @hil.command
 def board(kind: str, /, *paths: Path) -> int:
-    """Start one emulated board, say where it is, and wait until Ctrl-C.
+    """Start one emulated board, say where it is, and wait.
+
+    Ctrl-C or SIGTERM ends it, and leaves nothing behind.
 
     Example: boardtalk hil board micropython robot
 
     Args:
         kind: micropython (real MicroPython with a prompt), microbit (in QEMU), or one that waits for a
             flashing tool: esp32, esp32c3, esp32c6, esp32s3, esp8266, stm32, uf2 (a folder that is a drive).
-        paths: programs for its flash, of micropython and microbit: a folder, or files.
+        paths: programs for its flash, of micropython and microbit: a folder, or files. For micropython also
+            a robot that comes with boardtalk: rover, explorer, arm, station.
     """
     from boardtalk.cli.common import await_
 
@@ -68,14 +71,17 @@ def board(kind: str, /, *paths: Path) -> int:
 
 
 async def _board(kind: str, paths: tuple[Path, ...]) -> int:
+    from boardtalk.hil.firmware import find
     from boardtalk.hil.kinds import KINDS
 
     if kind not in KINDS:
         raise HilError(f"there is no board {kind!r}; there are {', '.join(KINDS)}")
+    found = []
     for path in paths:
-        if not path.exists():
+        if (there := find(path, [Path()])) is None:
             raise HilError(f"{path}: there is no such file")
-    async with KINDS[kind](paths) as where:
+        found.append(there)
+    async with KINDS[kind](found) as where:
         print(f"ready {where}", flush=True)
         await asyncio.Event().wait()  # until Ctrl-C
     return 0

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
-from boardtalk.hil.firmware import MAIN, example
+from boardtalk.hil.firmware import MAIN, example, find
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -53,7 +53,6 @@ def for_tiny(paths: Sequence[Path]) -> Path | None:
 
 
 def _found(name: Path, folders: Sequence[Path]) -> Path:
-    for path in (*(folder / name for folder in folders), example(str(name))):
-        if path.exists():
-            return path.resolve()
+    if found := find(name, folders):
+        return found
     raise pytest.UsageError(f"there is no firmware {name} in {folders[0]}")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from boardtalk.hil.plugin.rig import Done
 from boardtalk.hil.record.capture import captured
-from boardtalk.hil.record.entries import open_for_writing, writing
+from boardtalk.hil.record.entries import writing
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -30,7 +30,11 @@ class Recorder:
         self._stack = stack
 
     def end(self) -> Done:
-        """Record no more; the file is whole then."""
+        """Record no more; the file is whole then.
+
+        Raises:
+            RecordingError: it can't be written, such as on a full disk.
+        """
         self._stack.close()
         return Done()
 
@@ -46,6 +50,6 @@ def recording(rig: Rig, gateway: Gateway, folder: Path) -> Iterator[Recorder]:
 
 @asynccontextmanager
 async def _written(state: Path, path: Path) -> AsyncIterator[None]:
-    with open_for_writing(path) as stream:
-        async with captured(state, writing(stream)):
+    with writing(path) as write:
+        async with captured(state, write):
             yield

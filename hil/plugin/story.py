@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 import zlib
+from itertools import groupby, pairwise
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from boardtalk.hil.plugin import lanes, picture
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from boardtalk.hil.plugin.gateways import Gateway
     from boardtalk.hil.plugin.lines import Line
     from boardtalk.hil.plugin.pins import Pin
+    from boardtalk.hil.plugin.talk import Note
     from boardtalk.hil.plugin.traffic import Passed, Traffic
 
 L = TypeVar("L", bound="Line")
@@ -86,10 +88,10 @@ class Story:
         if self.recording is not None:
             yield f"recording: {self.recording}; `boardtalk replay` plays it"
         if self.gateway is not None:
-            told = list(self.gateway.told)
-            cut = f", the last {CHAT} of {len(told)}" if len(told) > CHAT else ""
+            chat = list(self._chat(list(self.gateway.told)))
+            cut = f", the last {CHAT} of {len(chat)}" if len(chat) > CHAT else ""
             yield f"chat, seconds since the test began{cut}:"
-            yield from (f"  {self._clock(note.at)} {note}".replace("\n", NEXT) for note in told[-CHAT:])
+            yield from chat[-CHAT:]
         yield from self._frames(passed)
         for board in self._boards:
             yield from self._pins(board)
@@ -97,6 +99,14 @@ class Story:
         if self.gateway is not None:
             yield "log:"
             yield from (f"  {each}" for each in self.gateway.log.split("\n") if each)
+
+    def _chat(self, told: list[Note]) -> Iterator[str]:
+        """What was said, each with what became of it; the same again and again is told once."""
+        for _, turns in groupby(_turns(told), lambda turn: [str(note) for note in turn]):
+            first, *again = turns
+            yield from (f"  {self._clock(note.at)} {note}".replace("\n", NEXT) for note in first)
+            if again:
+                yield f"  {self._clock(again[-1][-1].at)} … and so {len(again)} more times"
 
     def _frames(self, passed: Sequence[Passed]) -> Iterator[str]:
         if not passed:
@@ -128,6 +138,13 @@ class Story:
 
     def _clock(self, at: float) -> str:
         return f"{at - self._began:7.3f}"
+
+
+def _turns(told: list[Note]) -> Iterator[list[Note]]:
+    """From what somebody said to what somebody said next."""
+    begins = [index for index, note in enumerate(told) if note.sign == ">"]
+    for begin, end in pairwise([*({0} - {*begins}), *begins, len(told)]):
+        yield told[begin:end]
 
 
 def _state(pin: Pin) -> str:

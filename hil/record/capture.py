@@ -15,6 +15,7 @@ from boardtalk.hil.record.entries import (
     Gateway,
     Head,
     Link,
+    RecordingError,
 )
 from boardtalk.modules.iot_bridge.service import api
 from boardtalk.modules.iot_bridge.service.client import ask
@@ -37,6 +38,7 @@ async def captured(state: Path, keep: Callable[[AnyEntry], object]) -> AsyncIter
 
     Raises:
         ServiceError: there is none.
+        RecordingError: an entry could not be kept; that is told at the end.
     """
     capture = Capture(state, keep)
     running = asyncio.create_task(capture.run(), name="recorder")
@@ -51,7 +53,9 @@ async def captured(state: Path, keep: Callable[[AnyEntry], object]) -> AsyncIter
     finally:
         running.cancel()
         complete.cancel()
-        await asyncio.gather(running, complete, return_exceptions=True)
+        ended, _ = await asyncio.gather(running, complete, return_exceptions=True)
+    if isinstance(ended, RecordingError):
+        raise ended
 
 
 class Capture:
@@ -85,16 +89,25 @@ class Capture:
             if not isinstance(head, control.Recording):
                 raise ServiceError(f"the gateway does not let itself be recorded: {head}")
             self._put(Head(FORMAT, time.time(), time.monotonic(), head))
-            link = asyncio.create_task(self._listen_to_link(), name="record link.sock")
+            listening = {
+                asyncio.create_task(self._listen_to_gateway(gateway), name="record control.sock"),
+                asyncio.create_task(self._listen_to_link(), name="record link.sock"),
+            }
             try:
-                async for reply in gateway:
-                    if isinstance(reply, control.Observed):
-                        self._put(Gateway(reply.seen))
+                done, _ = await asyncio.wait(listening, return_when=asyncio.FIRST_COMPLETED)
+                for task in done:
+                    task.result()
             finally:
-                link.cancel()
-                await asyncio.gather(link, return_exceptions=True)
+                for task in listening:
+                    task.cancel()
+                await asyncio.gather(*listening, return_exceptions=True)
         finally:
             gateway.close()
+
+    async def _listen_to_gateway(self, gateway: Channel[control.Reply]) -> None:
+        async for reply in gateway:
+            if isinstance(reply, control.Observed):
+                self._put(Gateway(reply.seen))
 
     async def _listen_to_link(self) -> None:
         """Over all link processes that there are, one after the other."""

@@ -19,8 +19,6 @@ from boardtalk.hil.record.entries import (
     Head,
     Link,
     RecordingError,
-    encode,
-    open_for_writing,
     read,
     summary,
     writing,
@@ -55,8 +53,8 @@ def record(
         file: a new one; compressed if its name ends in .gz.
         seconds: end after so long.
     """
-    with open_for_writing(file) as stream:
-        capture = Capture(state or running_folder(), writing(stream))
+    with writing(file) as write:
+        capture = Capture(state or running_folder(), write)
         with suppress(KeyboardInterrupt, TimeoutError):
             asyncio.run(_run(capture, file, seconds))
     errors.print(f"{capture.entries} entries: {file.stat().st_size:,} bytes", markup=False)
@@ -97,7 +95,7 @@ def replay(
         tolerance: how much measured numbers may differ, as a fraction.
         yes: the real board may be told what can hurt somebody, and re-armed.
     """
-    entries = list(read(file))
+    entries = list(read(file, lambda why: errors.print(why, markup=False, soft_wrap=True)))
     if against:
         from boardtalk.hil.record.stage import Board  # noqa: PLC0415 - half a gateway; not to record
 
@@ -145,17 +143,21 @@ def _play_against(entries: list[AnyEntry], board: Board, write: Path | None, **o
         )
     _write(write, played.entries)
     if played.left_out:
-        what = "left out, because modules had changed them or not let them through"
-        errors.print(f"{played.left_out} messages are {what}", markup=False)
-    return _tell(played.divergence, f"as recorded: {played.said} messages to the robot")
+        why = "because modules had changed them or not let them through"
+        errors.print(f"{_said(played.left_out)} left out, {why}", markup=False)
+    return _tell(played.divergence, f"as recorded: {_said(played.said)} to the robot")
+
+
+def _said(count: int) -> str:
+    return "1 message" if count == 1 else f"{count} messages"
 
 
 def _write(path: Path | None, entries: list[AnyEntry]) -> None:
     if path is None:
         return
-    with open_for_writing(path) as stream:
+    with writing(path) as write:
         for entry in entries:
-            stream.write(encode(entry))
+            write(entry)
 
 
 def _tell(found: Divergence | None, good: str) -> int:

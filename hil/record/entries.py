@@ -1,14 +1,17 @@
 """The format of a recording: JSON lines, one entry each, gzip if the file's name ends in `.gz`.
 
-The first entry is a `Head`. Times are seconds of the recording machine's monotonic clock, which gateway and
-link process share; entries stand in the order of their arrival. There are no secrets in it: tokens and
-passwords never pass where it listens, and are left out of the configuration and of URLs.
+The first entry is a `Head`, the last one an `End`: without it the recording is incomplete. Times are seconds
+of the recording machine's monotonic clock, which gateway and link process share; entries stand in the order
+of their arrival. There are no secrets in it: tokens and passwords never pass where it listens, and are left
+out of the configuration and of URLs.
 """
 
 from __future__ import annotations
 
 import gzip
+import zlib
 from collections import Counter
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Final
 
@@ -73,13 +76,17 @@ class Link(Entry, frozen=True, tag="link"):
         return self.event.at
 
 
-AnyEntry = Head | Dictionary | Gateway | Link
+class End(Entry, frozen=True, tag="end"):
+    """The recorder has written all that it wanted to."""
 
+
+AnyEntry = Head | Dictionary | Gateway | Link
+"""What there is between the two."""
 
 _encoder = msgspec.json.Encoder()
 
 
-def encode(entry: AnyEntry) -> bytes:
+def encode(entry: AnyEntry | End) -> bytes:
     """Its line."""
     return _encoder.encode(entry) + b"\n"
 
@@ -91,51 +98,84 @@ def summary(entries: Iterable[AnyEntry]) -> str:
         if isinstance(entry, Gateway | Link):
             what = entry.seen if isinstance(entry, Gateway) else entry.event
             counts[type(what).__name__] += 1
-    said = counts["Said"] + counts["Sent"]
-    return f"{said} messages, {counts['Asked']} requests to boards, {counts['Traffic']} pieces of traffic"
+    told = {
+        "message": counts["Said"] + counts["Sent"],
+        "request to boards": counts["Asked"],
+        "piece of traffic": counts["Traffic"],
+    }
+    return ", ".join(_counted(count, thing) for thing, count in told.items() if count) or "nothing happened"
 
 
-def open_for_writing(path: Path) -> BinaryIO:
-    """A new file. Raises RecordingError."""
-    try:
-        return gzip.open(path, "wb") if path.suffix == ".gz" else path.open("wb")  # type: ignore[return-value]
-    except OSError as error:
-        raise RecordingError(f"{path}: can't be written: {error.strerror or error}") from error
+@contextmanager
+def writing(path: Path) -> Iterator[Callable[[AnyEntry], None]]:
+    """Write entries to a new file while the context lasts; it ends as a whole one unless there is an error.
 
+    Raises:
+        RecordingError: it can't be written, such as on a full disk; what is there by then can be read.
+    """
 
-def writing(stream: BinaryIO) -> Callable[[AnyEntry], None]:
-    """Writes entries. Raises RecordingError."""
-
-    def write(entry: AnyEntry) -> None:
+    def write(entry: AnyEntry | End) -> None:
         try:
             stream.write(encode(entry))
         except OSError as error:
-            name = getattr(stream, "name", "the recording")
-            raise RecordingError(f"{name}: can't be written: {error.strerror or error}") from error
+            raise _unwritable(path, error) from error
 
-    return write
+    try:
+        with _opened(path, "wb") as stream:
+            yield write
+            write(End())
+    except OSError as error:
+        raise _unwritable(path, error) from error
 
 
-def read(path: Path) -> Iterator[AnyEntry]:
-    """The entries of a file, as they stand there. A last line that is torn is left out.
+def refuse(why: str) -> None:
+    """Take no recording that is incomplete. Raises RecordingError."""
+    raise RecordingError(why)
+
+
+def read(path: Path, incomplete: Callable[[str], object] = refuse) -> Iterator[AnyEntry]:
+    """The entries of a file, as they stand there, up to where it is torn or damaged.
+
+    Args:
+        path: of the file.
+        incomplete: is told in words if the recording has no end, where it ends, and why.
 
     Raises:
-        RecordingError: it is none, of a format that is not known, or damaged; the text names the line.
+        RecordingError: it is none, of a format that is not known, or incomplete and that is refused.
     """
-    decoder = msgspec.json.Decoder(AnyEntry)
+    decoder = msgspec.json.Decoder(AnyEntry | End)
     number = 0
+    why = "the recorder was killed, or its disk was full"
     try:
-        with gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb") as file:
+        with _opened(path, "rb") as file:
             for number, line in enumerate(file, start=1):
                 if not line.endswith(b"\n"):
-                    return
+                    break
                 entry = decoder.decode(line)
+                if isinstance(entry, End):
+                    return
                 if number == 1 and not (isinstance(entry, Head) and entry.format == FORMAT):
                     raise RecordingError(f"{path}: no recording of format {FORMAT}")
                 yield entry
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise RecordingError(f"{path}:{number}: no entry of a recording: {error}") from error
     except EOFError:
-        return  # gzip: the recorder was killed
+        pass  # gzip that is torn
+    except (msgspec.DecodeError, UnicodeDecodeError, zlib.error, gzip.BadGzipFile) as error:
+        if number <= 1:
+            raise RecordingError(f"{path}:1: no entry of a recording: {error}") from error
+        why = f"it is damaged there: {error}"
     except OSError as error:
         raise RecordingError(f"{path}: can't be read: {error.strerror or error}") from error
+    incomplete(f"{path}:{number}: the recording ends here, and is incomplete: {why}")
+
+
+def _opened(path: Path, mode: str) -> BinaryIO:
+    return gzip.open(path, mode) if path.suffix == ".gz" else path.open(mode)  # type: ignore[return-value]
+
+
+def _unwritable(path: Path, error: OSError) -> RecordingError:
+    return RecordingError(f"{path}: can't be written: {error.strerror or error}; the recording is incomplete")
+
+
+def _counted(count: int, thing: str) -> str:
+    first, _, rest = thing.partition(" ")
+    return f"{count} {first}{'' if count == 1 else 's'} {rest}".rstrip()

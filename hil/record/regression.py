@@ -6,11 +6,10 @@ import asyncio
 import json
 import os
 import re
-import shutil
 from typing import TYPE_CHECKING, Any, Final
 
 from boardtalk.hil.record.compare import divergence
-from boardtalk.hil.record.entries import RecordingError, read
+from boardtalk.hil.record.entries import RecordingError, read, writing
 from boardtalk.hil.record.player import play
 
 if TYPE_CHECKING:
@@ -92,7 +91,9 @@ def _write(path: Path, recording: Path, check: str, what: str, more: str = "") -
     beside = path.with_name(recording.name)
     try:
         if not (beside.exists() and beside.samefile(recording)):
-            shutil.copyfile(recording, beside)
+            with writing(beside) as write:  # whole, even if the other one is not
+                for entry in read(recording, lambda _: None):
+                    write(entry)
         text = TEST.format(recording=recording.name, name=name, check=check, what=what, more=more)
         path.write_text(text)
     except OSError as error:

@@ -29,6 +29,8 @@ from tests.scenarios.rig import environment, processes, until
 
 OUR_OWN = ("-p", "no:cacheprovider", "-p", "no:asyncio")
 LAMP = Path(hil.__file__).parent / "examples" / "lamp" / "robot"
+ROBOTS = Path(__file__).parents[1] / "firmware" / "robots"
+EXAMPLES = Path(__file__).parents[2] / "firmware" / "examples"
 pytestmark = pytest.mark.timeout(120)
 
 
@@ -405,21 +407,31 @@ def test_the_command_begins_a_project_whose_tests_pass(project: Project) -> None
     assert "6 passed" in project.run("-n", "2")
 
 
-def test_the_command_starts_a_board_and_says_where(project: Project) -> None:
-    robot = shutil.copytree(
-        Path(__file__).parents[1] / "firmware" / "robots" / "ledger", project.folder / "r"
-    )
+@pytest.mark.parametrize(
+    ("arguments", "ends", "flash"),
+    [
+        (["micropython", str(ROBOTS / "ledger")], signal.SIGINT, {"main.py"}),
+        (["micropython", str(EXAMPLES / "explorer")], signal.SIGTERM, {"main.py", "chassis.py", "arena.py"}),
+        (["micropython", "explorer"], signal.SIGTERM, {"main.py", "chassis.py", "arena.py"}),
+        (["stm32"], signal.SIGTERM, set()),
+        (["uf2"], signal.SIGTERM, set()),
+    ],
+)
+def test_the_command_starts_a_board_says_where_and_ends_with_nothing_left(
+    arguments: list[str], ends: signal.Signals, flash: set[str], project: Project
+) -> None:
     with subprocess.Popen(
-        [sys.executable, "-m", "boardtalk", "hil", "board", "micropython", str(robot)],
+        [sys.executable, "-m", "boardtalk", "hil", "board", *arguments],
         env=project.environment,
         stdout=subprocess.PIPE,
         text=True,
     ) as run:
         assert run.stdout is not None
-        word, port = run.stdout.readline().split()
+        word, where = run.stdout.readline().split()
         assert word == "ready"
-        assert os.isatty(os.open(port, os.O_RDWR | os.O_NOCTTY))
-        run.send_signal(signal.SIGINT)
+        assert Path(where).is_dir() or os.isatty(os.open(where, os.O_RDWR | os.O_NOCTTY))
+        assert all((Path(where).parent / "flash" / name).exists() for name in flash)
+        run.send_signal(ends)
         assert run.wait(20) == 130
     assert project.is_clean()
 

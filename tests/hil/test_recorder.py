@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from boardtalk.hil.plugin import gateways as plugin
 from boardtalk.hil.plugin.chats import Chat
 from boardtalk.hil.plugin.recorders import Recorder
-from boardtalk.hil.record.entries import Gateway, encode, read
+from boardtalk.hil.record.entries import Gateway, RecordingError, encode, read
 from boardtalk.hil.record.player import play
 from boardtalk.hil.record.regression import assert_as_recorded
 from boardtalk.witness import Drew, Said
@@ -48,6 +49,12 @@ def gateway_conf(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     return f"module_folders = {tmp_path}\n{blocks}"
 
 
+@pytest.fixture
+def full_disk(tmp_path: Path) -> None:
+    """Where the recorder writes, nothing is left."""
+    (tmp_path / "recording.jsonl").symlink_to("/dev/full")
+
+
 def test_what_a_module_in_a_process_alone_saw_of_the_world_is_what_it_sees_again(
     chat: Chat, recorder: Recorder
 ) -> None:
@@ -80,6 +87,19 @@ def test_what_a_test_does_is_recorded_until_it_ends_that(chat: Chat, recorder: R
     seen = [entry.seen for entry in read(recorder.path) if isinstance(entry, Gateway)]
     assert [each.message.body for each in seen if isinstance(each, Said)] == ["forward 5"]
     assert_as_recorded(recorder.path)
+
+
+def test_a_full_disk_is_told_and_the_gateway_goes_on(
+    full_disk: None, gateway: plugin.Gateway, chat: Chat, recorder: Recorder
+) -> None:
+    for _ in range(30):
+        assert chat.send("rover", "battery").state == "done"
+    with pytest.raises(RecordingError, match=r"recording.jsonl: can't be written: No space left on device"):
+        recorder.end()
+    done = boardtalk("record", "/dev/full", "--seconds", "1", state=gateway.folder)
+    assert done.code == 2
+    assert "/dev/full: can't be written: No space left on device; the recording is incomplete" in done.text
+    assert chat.send("rover", "battery").state == "done"
 
 
 async def test_an_async_test_awaits_its_end(chat: Chat, recorder: Recorder) -> None:

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import gzip
+import re
+import signal
 import subprocess
 import sys
+import time
+import zlib
 from pathlib import Path
 
 import msgspec
@@ -14,17 +18,21 @@ from boardtalk.hil.record.command import replay
 from boardtalk.hil.record.compare import divergence
 from boardtalk.hil.record.entries import (
     AnyEntry,
+    Dictionary,
     Gateway,
     Head,
     Link,
     RecordingError,
     encode,
     read,
+    summary,
+    writing,
 )
 from boardtalk.hil.record.player import play
+from boardtalk.hil.record.regression import assert_as_recorded
 from boardtalk.modules.iot_bridge.frames import Outcome
 from boardtalk.modules.iot_bridge.service import api
-from boardtalk.sdk import Role
+from boardtalk.sdk import Message, Role
 from boardtalk.witness import Came, Drew, Passed, Said, public_url
 from tests.scenarios import rig
 from tests.scenarios.people import Person
@@ -44,7 +52,8 @@ class Dice(Module):
         self.context.send(Message(sender=message.to, to=message.sender, body=body))
         return CONSUMED
 '''
-SECONDS = 8
+AFTER_S = 2.5
+"""How long it goes on after the last word: until people are seen to be gone."""
 
 
 @pytest.fixture(scope="module")
@@ -57,15 +66,7 @@ def recording(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (gateway.state / "conf.d" / "filter.conf").write_text("module filter {\n blocked_words = fool\n}\n")
         assert gateway.cli("reload").code == 0
         tokens = {name: gateway.token(name) for name in ("alice", "bob")}
-        command = [
-            *rig.PROGRAM,
-            "record",
-            str(path),
-            "--state",
-            str(gateway.state),
-            "--seconds",
-            f"{SECONDS}",
-        ]
+        command = [*rig.PROGRAM, "record", str(path), "--state", str(gateway.state)]
         with subprocess.Popen(command, stderr=subprocess.PIPE, env=rig.environment(), text=True) as recorder:
             assert recorder.stderr is not None
             assert "Ctrl-C ends it" in recorder.stderr.readline()
@@ -78,7 +79,9 @@ def recording(tmp_path_factory: pytest.TempPathFactory) -> Path:
                 alice.say("bob: you fool")
                 alice.do("stop")
                 alice.do("rearm")
-            assert recorder.wait(SECONDS + 20) == 0
+            time.sleep(AFTER_S)
+            recorder.send_signal(signal.SIGINT)
+            assert recorder.wait(20) == 0
         recorded = b"".join(map(encode, read(path))).decode()
         assert not [token for token in tokens.values() if token in recorded]
     return path
@@ -185,11 +188,71 @@ def test_logins_and_queries_of_urls_are_left_out() -> None:
     assert public_url("http://example.org/a@b") == "http://example.org/a@b"
 
 
-def test_what_was_torn_is_read_to_the_tear(recording: Path, tmp_path: Path) -> None:
+def test_what_was_torn_is_read_to_the_tear_and_that_is_told(recording: Path, tmp_path: Path) -> None:
     text = gzip.decompress(recording.read_bytes())
     torn = tmp_path / "torn.jsonl"
     torn.write_bytes(text[: len(text) // 2])
-    assert len(list(read(torn))) == text[: len(text) // 2].count(b"\n")
+    told: list[str] = []
+    found = list(read(torn, told.append))
+    assert len(found) == text[: len(text) // 2].count(b"\n")
+    [why] = told
+    assert why.startswith(
+        f"{torn}:{len(found) + 1}: the recording ends here, and is incomplete: the recorder"
+    )
+    with pytest.raises(RecordingError, match="is incomplete"):
+        list(read(torn))
+
+
+def test_a_damaged_recording_is_read_and_played_to_the_damage(
+    recording: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = gzip.decompress(recording.read_bytes())
+    damaged = tmp_path / "damaged.jsonl.gz"
+    (tmp_path / "made").mkdir()
+    packer = zlib.compressobj(wbits=31)
+    packed = packer.compress(text[: len(text) // 2]) + packer.flush(zlib.Z_FULL_FLUSH)
+    damaged.write_bytes(packed + b"\x07")  # no block begins so
+    assert replay(damaged, make_test=tmp_path / "made" / "test_it.py") == 0
+    out = capsys.readouterr()
+    assert "as recorded: " in out.out
+    assert_as_recorded(tmp_path / "made" / damaged.name)
+    assert re.search(
+        r"damaged.jsonl.gz:\d+: the recording ends here, and is incomplete: it is damaged", out.err
+    )
+    damaged.write_bytes(packed[:10] + b"\x07")
+    with pytest.raises(RecordingError, match=r"damaged.jsonl.gz:1: no entry of a recording"):
+        replay(damaged)
+
+
+@pytest.mark.parametrize("name", ["full.jsonl", "full.jsonl.gz"])
+def test_a_full_disk_is_told_by_name_and_the_recording_is_incomplete(tmp_path: Path, name: str) -> None:
+    full = tmp_path / name
+    full.symlink_to("/dev/full")
+    told = f"{name}: can't be written: No space left .* is incomplete"
+    with pytest.raises(RecordingError, match=told), writing(full) as write:
+        for _ in range(1000):
+            write(Dictionary("", "x" * 1000))
+
+
+def test_a_whole_recording_says_nothing_of_its_end(recording: Path) -> None:
+    told: list[str] = []
+    assert len(list(read(recording, told.append))) > 10
+    assert told == []
+
+
+@pytest.mark.parametrize(
+    ("entries", "words"),
+    [
+        ([], "nothing happened"),
+        ([Gateway(Said(1.0, Message(sender="ann", to="bob", body="hi")))], "1 message"),
+        (
+            [Link(api.Traffic(at=1.0, board="r", down=True, data=b"")) for _ in range(2)],
+            "2 pieces of traffic",
+        ),
+    ],
+)
+def test_what_there_is_is_said_in_numbers(entries: list[AnyEntry], words: str) -> None:
+    assert summary(entries) == words
 
 
 def test_no_recording_is_refused_by_name_and_line(tmp_path: Path) -> None:

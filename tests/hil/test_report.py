@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import re
+import time
 from itertools import pairwise
+from types import SimpleNamespace
+from typing import cast
 from xml.etree import ElementTree as ET
 
 import pytest
 
 from boardtalk.hil.plugin import lanes, picture
+from boardtalk.hil.plugin.gateways import Gateway
 from boardtalk.hil.plugin.picture import BLUE, ORANGE, RED, Curve, Lane, Marks, Span, Words
 from boardtalk.hil.plugin.report import folder_name
+from boardtalk.hil.plugin.story import Story
 from boardtalk.hil.plugin.talk import Note
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -98,6 +103,29 @@ def test_the_chat_says_who_speaks_and_which_is_a_stop() -> None:
         (1.5, "> stop rover", RED),
         (2.5, "< rover: stopped now", ORANGE),
     ]
+
+
+def test_what_was_said_again_and_again_in_vain_is_told_once() -> None:
+    story = Story(1, "test_it.py::test_it")
+    began = time.monotonic()
+    told = [Note(began, "bob", "<", "hi")]
+    for attempt in range(47):
+        told += [
+            Note(began + attempt, "tester", ">", "rover: battery"),
+            Note(began + attempt, "tester", " ", "failed: it does not answer"),
+        ]
+    told.append(Note(began + 50, "tester", ">", "rover: forward 5"))
+    story.gateway = cast(Gateway, SimpleNamespace(told=told, log=""))
+    _, *lines = story.told([]).splitlines()
+    assert [line[10:] for line in lines] == [
+        "bob < hi",
+        "tester > rover: battery",
+        "tester   failed: it does not answer",
+        "… and so 46 more times",
+        "tester > rover: forward 5",
+        "",
+    ]
+    assert lines[3].startswith("   46.")
 
 
 def test_each_test_has_a_folder_of_its_own() -> None:

@@ -208,6 +208,9 @@ USAGE = "usage: forward DISTANCE(1 to 500 cm) [SPEED(1 to 100 %, 50)]\nexample: 
         ("forward 20 distance=30", f"distance is given twice\n{USAGE}"),
         ("forward speed=1 20 speed=2", f"'20' follows a named argument: name it too\n{USAGE}"),
         ("forward 20 sped=3", f"forward has no argument 'sped'; did you mean speed?\n{USAGE}"),
+        ("forward 20 speed 40", f"write speed=40\n{USAGE}"),
+        ("forward 20 cm Speed 40 %", f"write speed=40\n{USAGE}"),
+        ("forward distance 20", f"write distance=20\n{USAGE}"),
         ("forward 20 colour=red", f"forward has no argument 'colour'\n{USAGE}"),
     ],
 )

@@ -262,9 +262,9 @@ def recorded(path: Path) -> Path:
         entries.Link(api.Heard(at=53.0, event=described)),
         entries.Dictionary(HASH.hex(), TEXT.decode()),
     ]
-    with entries.open_for_writing(path) as file:
+    with entries.writing(path) as write:
         for entry in all_:
-            file.write(entries.encode(entry))
+            write(entry)
     return path
 
 

@@ -80,9 +80,14 @@ def assign(command: Command | Control, text: str) -> Iterator[Given]:
             alone = not words and start == word.value_start
             yield Given(spec, word.text if alone else text[start:], named)
             return
+        if spec.type in NUMERIC and not word.name:
+            _refuse_apart(command, word, words)
         following = None if named else next(iter(missing.values()), None)
         if words and not word.quoted and _is_unit(spec, word.text, words[0], following):
-            yield Given(spec, f"{word.text} {words.popleft().text}", named)
+            unit = words.popleft()
+            if units.convert(1, unit.text, spec.unit) is None:
+                _refuse_apart(command, unit, words)
+            yield Given(spec, f"{word.text} {unit.text}", named)
         else:
             yield Given(spec, word.text, named)
 
@@ -131,6 +136,13 @@ def _next(command: Command | Control, missing: dict[str, Value], text: str, *, n
     if named:
         raise _misuse(command, f"{said(text)} follows a named argument: name it too")
     return next(iter(missing.values()))
+
+
+def _refuse_apart(command: Command | Control, word: _Word, words: deque[_Word]) -> None:
+    """Refuse `speed 40` where a number, or its unit, is due: `speed=40` is meant."""
+    name = fold(word.text).lower()
+    if words and not word.quoted and any(name == spec.name for spec in command.args):
+        raise _misuse(command, f"write {name}={words[0].text}")
 
 
 def _default(command: Command | Control, spec: Value) -> Any:
