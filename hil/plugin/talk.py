@@ -126,16 +126,17 @@ class Talk:
 
     async def insist(self, to: str, text: str, within: float) -> Answer:
         """Say something, anew each time, until it is done."""
-        answer = None
+        last = "it has not ended"
         try:
             async with asyncio.timeout(within):
                 while True:
                     answer = await self.send(to, text, within)
                     if answer.state == State.DONE.value:
                         return answer
+                    last = f"{answer.state}: {answer.reason or answer.text}"
                     await asyncio.sleep(AGAIN_S)
         except TimeoutError:
-            raise ChatError(f"{text!r} was not done within {within:g} s; at last: {answer}") from None
+            raise ChatError(f"{text!r} was not done within {within:g} s; at last: {last}") from None
 
     async def answer(self, name: str, within: float) -> Answer:
         """How a message to a robot ended."""

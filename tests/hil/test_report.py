@@ -121,7 +121,7 @@ def test_what_was_said_again_and_again_in_vain_is_told_once() -> None:
         "bob < hi",
         "tester > rover: battery",
         "tester   failed: it does not answer",
-        "… and so 46 more times",
+        "… and so again, 46 times",
         "tester > rover: forward 5",
         "",
     ]
