@@ -80,11 +80,14 @@ def test_the_world_and_the_board_are_at_the_tests_mercy(chat: Chat, board: Board
     board.world(battery=6.2)
     assert "6.2" in chat.send("rover", "battery").text
     board.freeze()
-    assert chat.send("rover", "battery").state != "done"
+    with pytest.raises(ChatError, match="the message has not ended"):
+        chat.send("rover", "battery", timeout=0.5)
     board.thaw()
+    chat.hears("battery|V")
     board.reset()
     board.power_off()
-    assert chat.send("rover", "battery").state != "done"
+    with pytest.raises(ChatError, match="the message has not ended"):
+        chat.send("rover", "battery", timeout=0.5)
     board.power_on()
     chat.insist("rover", "battery")
 
