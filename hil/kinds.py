@@ -16,6 +16,7 @@ from boardtalk.hil.loaders.esp_chips import CHIPS
 from boardtalk.hil.loaders.stm32 import Stm32Board
 from boardtalk.hil.loaders.uf2 import Uf2Drive
 from boardtalk.hil.micropython.board import MicroPythonBoard
+from boardtalk.hil.qemu import tiny
 from boardtalk.hil.qemu.microbit import Microbit
 
 Factory = Callable[[Sequence[Path]], AbstractAsyncContextManager[str]]
@@ -57,8 +58,20 @@ async def stm32(paths: Sequence[Path]) -> AsyncIterator[str]:
 @asynccontextmanager
 async def microbit(paths: Sequence[Path]) -> AsyncIterator[str]:
     """A micro:bit in QEMU, with these programs on its flash; without any it is at its prompt."""
-    async with Microbit({path.name: path.read_bytes() for path in paths}) as board:
+    async with Microbit(microbit_files(paths)) as board:
         yield board.port
+
+
+def microbit_files(paths: Sequence[Path]) -> dict[str, bytes]:
+    """What goes on its flash, which has no folders; a robot for the tiny client comes with that."""
+    files: dict[str, bytes] = {}
+    for path in paths:
+        if (path / "dictionary.json").is_file():
+            files |= tiny.files(path)
+            continue
+        inside = sorted(path.iterdir()) if path.is_dir() else [path]
+        files |= {each.name: each.read_bytes() for each in inside if each.is_file()}
+    return files
 
 
 def _take_no_files(kind: str, paths: Sequence[Path]) -> None:

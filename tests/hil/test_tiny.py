@@ -11,6 +11,7 @@ import pytest
 import serial
 
 from boardtalk.hil.faults import Faults
+from boardtalk.hil.kinds import microbit_files
 from boardtalk.hil.line import FaultyLine
 from boardtalk.hil.paced import PacedLine
 from boardtalk.hil.qemu import microbit, tiny
@@ -34,6 +35,17 @@ async def session(line: FaultyLine | PacedLine | None = None) -> AsyncIterator[P
     async with Microbit(tiny.files(), line=line) as board, Peer(board.port) as peer:
         await peer.learn()
         yield peer
+
+
+def test_the_command_takes_a_robot_for_it_a_folder_or_files(tmp_path: Path) -> None:
+    (tmp_path / "main.py").write_text("print('here')\n")
+    (tmp_path / "more").mkdir()
+    assert microbit_files([tiny.TINY]) == tiny.files()
+    assert (
+        microbit_files([tmp_path])
+        == microbit_files([tmp_path / "main.py"])
+        == {"main.py": b"print('here')\n"}
+    )
 
 
 async def test_it_says_who_it_is_and_what_it_can_take() -> None:
