@@ -12,6 +12,7 @@ from cyclopts import Parameter
 from cyclopts.validators import Number
 from rich.console import Console
 
+from boardtalk.cli.common import await_
 from boardtalk.hil.record.capture import Capture
 from boardtalk.hil.record.entries import (
     AnyEntry,
@@ -45,7 +46,7 @@ def record(
 ) -> int:
     """Record what happens in a running gateway: chat, verdicts of modules, frames, what boards answer.
 
-    Ctrl-C ends it. Secrets are left out; what people say is in it.
+    Ctrl-C or SIGTERM ends it. Secrets are left out; what people say is in it.
 
     Example: boardtalk record night.jsonl.gz
 
@@ -55,8 +56,8 @@ def record(
     """
     with writing(file) as write:
         capture = Capture(state or running_folder(), write)
-        with suppress(KeyboardInterrupt, TimeoutError):
-            asyncio.run(_run(capture, file, seconds))
+        with suppress(KeyboardInterrupt, asyncio.CancelledError, TimeoutError):
+            await_(_run(capture, file, seconds))
     errors.print(f"{capture.entries} entries: {file.stat().st_size:,} bytes", markup=False)
     return 0
 
@@ -130,7 +131,6 @@ def _make_board_test(path: Path, recording: Path, board: Board, options: dict[st
 def _play_against(entries: list[AnyEntry], board: Board, write: Path | None, **options: Any) -> int:
     from rich.progress import Progress  # noqa: PLC0415 - not to record
 
-    from boardtalk.cli.common import await_  # noqa: PLC0415
     from boardtalk.hil.record.against import play_against  # noqa: PLC0415
 
     last = max((entry.at for entry in entries if isinstance(entry, Gateway | Link)), default=0.0)

@@ -9,6 +9,7 @@ out of the configuration and of URLs.
 from __future__ import annotations
 
 import gzip
+import time
 import zlib
 from collections import Counter
 from contextlib import contextmanager
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
 FORMAT: Final = 1
+FLUSH_S: Final = 5.0
+"""What is older than that is in the file, should the recorder be killed."""
 
 
 class RecordingError(BoardtalkError):
@@ -113,10 +116,15 @@ def writing(path: Path) -> Iterator[Callable[[AnyEntry], None]]:
     Raises:
         RecordingError: it can't be written, such as on a full disk; what is there by then can be read.
     """
+    flushed = time.monotonic()
 
     def write(entry: AnyEntry | End) -> None:
+        nonlocal flushed
         try:
             stream.write(encode(entry))
+            if time.monotonic() - flushed > FLUSH_S:
+                stream.flush()
+                flushed = time.monotonic()
         except OSError as error:
             raise _unwritable(path, error) from error
 
@@ -144,7 +152,7 @@ def read(path: Path, incomplete: Callable[[str], object] = refuse) -> Iterator[A
         RecordingError: it is none, of a format that is not known, or incomplete and that is refused.
     """
     decoder = msgspec.json.Decoder(AnyEntry | End)
-    number = 0
+    number, begun = 0, False
     why = "the recorder was killed, or its disk was full"
     try:
         with _opened(path, "rb") as file:
@@ -152,19 +160,22 @@ def read(path: Path, incomplete: Callable[[str], object] = refuse) -> Iterator[A
                 if not line.endswith(b"\n"):
                     break
                 entry = decoder.decode(line)
-                if isinstance(entry, End):
-                    return
                 if number == 1 and not (isinstance(entry, Head) and entry.format == FORMAT):
                     raise RecordingError(f"{path}: no recording of format {FORMAT}")
+                if isinstance(entry, End):
+                    return
+                begun = True
                 yield entry
     except EOFError:
         pass  # gzip that is torn
     except (msgspec.DecodeError, UnicodeDecodeError, zlib.error, gzip.BadGzipFile) as error:
-        if number <= 1:
+        if not begun:
             raise RecordingError(f"{path}:1: no entry of a recording: {error}") from error
         why = f"it is damaged there: {error}"
     except OSError as error:
         raise RecordingError(f"{path}: can't be read: {error.strerror or error}") from error
+    if not begun:
+        raise RecordingError(f"{path}: there is nothing in it: {why}")
     incomplete(f"{path}:{number}: the recording ends here, and is incomplete: {why}")
 
 

@@ -80,7 +80,7 @@ def recording(tmp_path_factory: pytest.TempPathFactory) -> Path:
                 alice.do("stop")
                 alice.do("rearm")
             time.sleep(AFTER_S)
-            recorder.send_signal(signal.SIGINT)
+            recorder.send_signal(signal.SIGTERM)
             assert recorder.wait(20) == 0
         recorded = b"".join(map(encode, read(path))).decode()
         assert not [token for token in tokens.values() if token in recorded]
@@ -258,6 +258,9 @@ def test_what_there_is_is_said_in_numbers(entries: list[AnyEntry], words: str) -
 def test_no_recording_is_refused_by_name_and_line(tmp_path: Path) -> None:
     wrong = tmp_path / "wrong.jsonl"
     wrong.write_text("what?\n")
+    (tmp_path / "empty.jsonl").touch()
+    with pytest.raises(RecordingError, match=r"empty.jsonl: there is nothing in it: the recorder was killed"):
+        list(read(tmp_path / "empty.jsonl"))
     with pytest.raises(RecordingError, match=r"wrong.jsonl:1: no entry of a recording"):
         list(read(wrong))
     with pytest.raises(RecordingError, match=r"missing.jsonl: can't be read: No such file"):
