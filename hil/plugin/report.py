@@ -41,6 +41,8 @@ def tell(item: pytest.Item, report: pytest.TestReport, story: Story) -> None:
         for properties in (item.user_properties, report.user_properties):
             if folder.is_dir() and (PROPERTY, str(folder)) not in properties:
                 properties.append((PROPERTY, str(folder)))
+    if not text:
+        return
     add = getattr(report.longrepr, "addsection", None)
     if add is not None:  # where the error stands; so it is in the junit XML, too
         add(NAME, text, "-")

@@ -334,6 +334,19 @@ def test_async_tests_run_with_whichever_plugin(
     assert f"{len(marks) + 1} passed" in done, done
 
 
+def test_a_test_whose_board_never_was_has_no_report_of_it(project: Project) -> None:
+    project.write("""
+        import pytest
+
+        @pytest.mark.board("nobody")
+        def test_it(board):
+            pass
+    """)
+    said = project.run()
+    assert "there is no firmware nobody in" in said
+    assert "- boardtalk -" not in said
+
+
 def test_a_project_without_boards_pays_nothing(project: Project) -> None:
     project.write("""
         import sys
