@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import fcntl
 import inspect
-import os
 import random
-import struct
-from collections import Counter, deque
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
+from boardtalk.hil.ends import UnderWay, possible, rate_of, read, write
 from boardtalk.hil.faults import Faults, Spoiler
 from boardtalk.sdk import BoardtalkError
 
@@ -29,10 +27,6 @@ BITS_PER_BYTE: Final = 10
 
 TO_GATEWAY: Final = "to the gateway"
 TO_BOARD: Final = "to the board"
-
-_TCGETS2: Final = 0x802C542A
-_OSPEED_AT: Final = 40
-_TERMIOS2_BYTES: Final = 44
 
 
 class LineError(BoardtalkError):
@@ -260,15 +254,15 @@ class FaultyLine:
     async def _copy(self, source: int, sink: int, direction: str) -> None:
         loop = asyncio.get_running_loop()
         spoiler = self.spoiler()
-        way = _UnderWay()
+        way = UnderWay()
         while True:
             await self._thawed.wait()
             if way.bytes < (FIFO_BYTES if self._baud else HELD_BYTES):
-                await _possible(source, loop.add_reader, loop.remove_reader, way.due)
+                await possible(source, loop.add_reader, loop.remove_reader, way.due)
                 if self._merge_s:
                     self.fired["merge"] += 1
                     await asyncio.sleep(self._merge_s)
-                data = _read(source, FIFO_BYTES if self._baud else CHUNK_BYTES)
+                data = read(source, FIFO_BYTES if self._baud else CHUNK_BYTES)
                 if data == b"":
                     return
                 if data:
@@ -279,7 +273,7 @@ class FaultyLine:
             while way.due <= loop.time():
                 await self._arrive(way.take(), source, sink, direction, spoiler)
 
-    def _put(self, way: _UnderWay, data: bytes, now: float) -> None:
+    def _put(self, way: UnderWay, data: bytes, now: float) -> None:
         self.fired["delay"] += self._delay_s > 0
         if not self._baud:
             way.put(data, now, 0.0, self._delay_s)
@@ -319,87 +313,7 @@ class FaultyLine:
         while data:
             size = self._random.randrange(1, len(data) + 1) if self._split else len(data)
             self.fired["split"] += size < len(data)
-            await _write(sink, data[:size])
+            await write(sink, data[:size])
             data = data[size:]
             if self._split:
                 await asyncio.sleep(0)
-
-
-class _UnderWay:
-    """What is on the line in one direction, on an absolute clock: no rounding adds up."""
-
-    def __init__(self) -> None:
-        self.bytes = 0
-        self._pieces: deque[tuple[float, bytes]] = deque()
-        self._free = self._last = 0.0
-
-    @property
-    def due(self) -> float:
-        """When the next piece arrives."""
-        return self._pieces[0][0] if self._pieces else float("inf")
-
-    def put(self, piece: bytes, now: float, takes: float, delay: float) -> None:
-        """Send: it `takes` its time, as soon as the line is free, and arrives with a delay."""
-        self._free = max(self._free, now) + takes
-        self._last = max(self._last, self._free + delay)
-        self._pieces.append((self._last, piece))
-        self.bytes += len(piece)
-
-    def take(self) -> bytes:
-        """What has arrived."""
-        piece = self._pieces.popleft()[1]
-        self.bytes -= len(piece)
-        return piece
-
-
-def rate_of(descriptor: int) -> int:
-    """Bits per second that are set at an end of a line; 0: it has none, such as a socket.
-
-    The master of a pseudo-terminal tells what was set at its other end.
-    """
-    try:
-        settings = fcntl.ioctl(descriptor, _TCGETS2, bytes(_TERMIOS2_BYTES))
-    except OSError:
-        return 0
-    return int(struct.unpack_from("=I", settings, _OSPEED_AT)[0])
-
-
-def _read(source: int, size: int) -> bytes | None:
-    """What has come; b"": the end is gone, None: nothing."""
-    try:
-        return os.read(source, size)
-    except BlockingIOError:
-        return None
-    except OSError:
-        return b""
-
-
-async def _write(sink: int, data: bytes) -> None:
-    loop = asyncio.get_running_loop()
-    while data:
-        await _possible(sink, loop.add_writer, loop.remove_writer)
-        try:
-            data = data[os.write(sink, data) :]
-        except BlockingIOError:
-            continue
-
-
-async def _possible(
-    descriptor: int,
-    watch: Callable[..., None],
-    unwatch: Callable[[int], bool],
-    until: float = float("inf"),
-) -> None:
-    """Wait until reading or writing is possible, or until a time."""
-    ready = asyncio.Event()
-    watch(descriptor, ready.set)
-    try:
-        if until == float("inf"):
-            await ready.wait()
-            return
-        async with asyncio.timeout_at(until):
-            await ready.wait()
-    except TimeoutError:
-        return
-    finally:
-        unwatch(descriptor)

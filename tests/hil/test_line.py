@@ -15,8 +15,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from boardtalk.hil.ends import UnderWay
 from boardtalk.hil.faults import Faults, Spoiler
-from boardtalk.hil.line import TO_BOARD, FaultyLine, _UnderWay
+from boardtalk.hil.line import TO_BOARD, FaultyLine
 from boardtalk.modules.iot_bridge.frames import Kind
 from boardtalk.modules.iot_bridge.link.framing import encode
 
@@ -132,7 +133,7 @@ async def test_a_slow_line_takes_its_time() -> None:
 
 
 def test_a_lines_clock_is_absolute_and_keeps_the_order() -> None:
-    way, byte_s = _UnderWay(), 10 / 115_200
+    way, byte_s = UnderWay(), 10 / 115_200
     for _ in range(1000):
         way.put(b"x", now=0.0, takes=byte_s, delay=0.5)
     assert way.due == pytest.approx(byte_s + 0.5)
