@@ -36,14 +36,19 @@ async def answers(port: str, board: Definition, within: float) -> str:
     Returns:
         Such as `MicroPython v1.27.0`; "" if nobody answers.
     """
+    return (await found_at(port, board, within))[1]
+
+
+async def found_at(port: str, board: Definition, within: float) -> tuple[str, str]:
+    """`answers`, and at which port."""
     with suppress(TimeoutError):
         async with asyncio.timeout(within):
             while True:
                 for each in _ports(port, board):
                     if found := await _ask(each, board.link.baud):
-                        return found
+                        return each, found
                 await asyncio.sleep(LOOK_S)
-    return ""
+    return "", ""
 
 
 def _ports(port: str, board: Definition) -> list[str]:
