@@ -105,6 +105,6 @@ async def named(state: Path, name: str, uid: str) -> str:
                 await asyncio.sleep(LOOK_S)
     except TimeoutError:
         return (
-            "the gateway did not meet it: it looks at ports with the USB ids of known boards, and at those in "
+            "the gateway did not meet it: it looks at ports with USB ids of known boards, and at those in "
             f"the configuration, `board {name} {{ port = … }}`; then {later}"
         )

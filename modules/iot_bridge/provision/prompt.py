@@ -1,6 +1,6 @@
 """A board's prompt, by mpremote: code that it runs, and files for it.
 
-What is in the files is in memory only, and neither on this machine's disk nor in an argument: some are secrets.
+What is in the files is in memory only, on no disk of this machine and in no argument: some are secrets.
 """
 
 from __future__ import annotations
