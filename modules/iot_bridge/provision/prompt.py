@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 SILENT_S: Final = 20.0
 """A board without power says nothing, and mpremote would wait for ever."""
-SLOWEST: Final = 500
+SLOWEST: Final = 2000
 """Bytes a second that a line carries at least."""
 COPIED: Final = "cp "
 """mpremote says so before each file."""
@@ -34,13 +34,11 @@ class Prompt:
     Args:
         port: as mpremote takes it.
         stop: set when nobody wants it any more.
-        silent_s: how long a board may say nothing.
     """
 
-    def __init__(self, port: str, stop: asyncio.Event, silent_s: float = SILENT_S) -> None:
+    def __init__(self, port: str, stop: asyncio.Event) -> None:
         self._port = port
         self._stop = stop
-        self._silent_s = silent_s
 
     async def run(self, code: str, *, anew: bool = False) -> list[Any]:
         """Run code on the board; what it told.
@@ -97,7 +95,7 @@ class Prompt:
         assert process.stdout is not None  # noqa: S101 - asked for
         last = ""
         try:
-            while line := await self._line(process.stdout, self._silent_s + patience):
+            while line := await self._line(process.stdout, SILENT_S + patience):
                 if line.startswith(MARK):
                     yield json.loads(line.removeprefix(MARK))
                 elif line.startswith(COPIED):
@@ -124,7 +122,11 @@ class Prompt:
                 raise ProvisionError(
                     "cancelled", f"{self._port}: stopped", "the same command goes on from here"
                 )
-            raise ProvisionError("link", f"{self._port}: the board has fallen silent", "has it power?")
+            raise ProvisionError(
+                "link",
+                f"{self._port}: the board has fallen silent",
+                "has it power? then the same command goes on from here",
+            )
         finally:
             for task in (stopped, reading):
                 task.cancel()
