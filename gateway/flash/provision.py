@@ -110,7 +110,7 @@ class Provision:
     async def _port(self) -> str:
         """Where MicroPython answers; a drive is none. Raises FlashError."""
         first = self._job.first
-        if first is None:
+        if first is None or "://" in first.port:
             return self._order.port
         wait = first.wait_s
         port, _ = await micropython.found_at(first.port, self._board(first), wait) if wait > 0 else ("", "")

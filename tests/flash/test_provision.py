@@ -293,7 +293,7 @@ async def test_without_a_compiler_sources_go_on_if_they_fit(monkeypatch: pytest.
     assert await compiler.compiled({"a.py": b"1\n"}, 5) == {}, "no bytecode for another version"
     board = layout.Found(
         name="micropython", version=(1, 27, 0), bytecode=5, platform="rp2", uid="c0ffee", wide=False,
-        memory=40_000, room=(4096, 200), loader=False, program=False, umqtt=True,
+        memory=40_000, room=(4096, 200), loader=False, program=False, settings=False, umqtt=True,
     )  # fmt: skip
     made = layout.Layout()
     await layout.client(made, board, network=False)

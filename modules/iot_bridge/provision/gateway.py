@@ -71,14 +71,14 @@ async def joined(state: Path, name: str, uid: str) -> api.BoardChanged:
         async with asyncio.timeout(JOINED_S):
             while True:
                 for each in await boards(state) or ():
-                    if each.name == name and each.uid == uid and each.state in THERE:
+                    if each.uid == uid and each.state in THERE and name in {"", each.name}:
                         return each
                     last = each.detail if each.name == name else last
                 await asyncio.sleep(LOOK_S)
     except TimeoutError as error:
         raise ProvisionError(
             "no-hello",
-            f"{name} does not come by the broker{': ' + last if last else ''}",
+            f"{name or uid} does not come by the broker{': ' + last if last else ''}",
             "all is on the board, which says at its prompt what is wrong: name and password of the Wi-Fi, "
             "or the broker's --host; then the same command",
         ) from error

@@ -43,6 +43,8 @@ class Found:
     """It has the loader, which is its main.py then."""
     program: bool
     """It has a main.py."""
+    settings: bool
+    """It has a boardtalk.json: it comes by a broker."""
     umqtt: bool
 
 
@@ -71,6 +73,11 @@ class Layout:
         return sha256(
             "".join(path + sha256(self.files[path]).hexdigest() for path in open_).encode()
         ).hexdigest()
+
+    def main_last(self) -> None:
+        """The program's beginning is put there when the rest is."""
+        if main := self.files.pop(MAIN, None):
+            self.files[MAIN] = main
 
     def put(self, folder: str, files: dict[str, bytes]) -> None:
         """Files for a folder."""
@@ -125,6 +132,3 @@ def robot(layout: Layout, release: Release, loader: dict[str, bytes]) -> None:
         layout.put("", files)
         # MicroPython takes a .py before the .mpy of the same name
         layout.forgotten += [f"/{name.removesuffix('.mpy')}.py" for name in files if name.endswith(".mpy")]
-    main = layout.files.pop(MAIN, None)
-    if main is not None:
-        layout.files[MAIN] = main  # last: it begins when the rest is there

@@ -20,7 +20,7 @@ from boardtalk.sdk.provision import ProvisionError
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Mapping, Sequence
 
-SILENT_S: Final = 20.0
+SILENT_S: Final = 15.0
 """A board without power says nothing, and mpremote would wait for ever."""
 SLOWEST: Final = 2000
 """Bytes a second that a line carries at least."""
@@ -39,6 +39,7 @@ class Prompt:
     def __init__(self, port: str, stop: asyncio.Event) -> None:
         self._port = port
         self._stop = stop
+        self._met = False
 
     async def run(self, code: str, *, anew: bool = False) -> list[Any]:
         """Run code on the board; what it told.
@@ -97,6 +98,7 @@ class Prompt:
         try:
             while line := await self._line(process.stdout, SILENT_S + patience):
                 if line.startswith(MARK):
+                    self._met = True
                     yield json.loads(line.removeprefix(MARK))
                 elif line.startswith(COPIED):
                     yield line.strip().rpartition(" :")[2]
@@ -122,25 +124,31 @@ class Prompt:
                 raise ProvisionError(
                     "cancelled", f"{self._port}: stopped", "the same command goes on from here"
                 )
-            raise ProvisionError(
-                "link",
-                f"{self._port}: the board has fallen silent",
-                "has it power? then the same command goes on from here",
-            )
+            raise self._silent()
         finally:
             for task in (stopped, reading):
                 task.cancel()
             await asyncio.gather(stopped, reading, return_exceptions=True)
 
+    def _silent(self) -> ProvisionError:
+        """Nobody is there, or nobody any more."""
+        if self._met:
+            return ProvisionError(
+                "link",
+                f"{self._port}: the board has fallen silent",
+                "has it power? then the same command goes on from here",
+            )
+        return ProvisionError(
+            "no-loader",
+            f"{self._port}: no MicroPython answers there",
+            "`boardtalk flash write` puts it on; if it is there: press the board's reset button",
+        )
+
     def _failed(self, said: str) -> ProvisionError:
         """What mpremote's last line means."""
         said = clean(said.removeprefix("mpremote: "))
         if "raw repl" in said:
-            return ProvisionError(
-                "no-loader",
-                f"{self._port}: no MicroPython answers there",
-                "`boardtalk flash write` puts it on; one that runs: press its reset button",
-            )
+            return self._silent()
         if "in use" in said or "failed to access" in said:
             return ProvisionError("port-busy", f"{self._port}: another program has it", "end that first")
         return ProvisionError("link", f"{self._port}: {said or 'mpremote failed'}")

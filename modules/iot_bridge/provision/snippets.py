@@ -45,6 +45,7 @@ print({MARK!r} + json.dumps({{
     "room": room(),
     "loader": there("/slots.py"),
     "program": there("/main.py"),
+    "settings": there("/boardtalk.json"),
     "umqtt": has("umqtt.simple"),
 }}))
 """

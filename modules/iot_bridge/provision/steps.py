@@ -51,7 +51,8 @@ class Provisioner:
         try:
             board = msgspec.convert(told, layout.Found)
             await _check(order, board)
-            wanted = await _layout(order, board, release)
+            network = order.login is not None or board.settings or _brings_settings(release)
+            wanted = await _layout(order, board, release, network=network)
             copied = 0
             async with aclosing(_put(prompt, board, wanted)) as stages:
                 async for stage in stages:
@@ -77,20 +78,31 @@ class Provisioner:
                 f"{order.port}: its program has ended: {said}",
                 "mend it, then the same command",
             )
-        if order.login is None and runs:
+        if runs and not network:
             yield Stage(step="hello")
             made = await _met(order, made)
         yield made
 
     async def welcome(self, order: Order, board: Provisioned) -> Provisioned:
         """Have the gateway know it."""
-        if order.login is not None and not board.note:
-            there = await gateway.joined(order.state, order.name, board.uid)
-            program = f"{there.declared} {there.firmware}".strip()
-            return msgspec.structs.replace(board, program=program, dictionary=there.dictionary)
         if board.note:
             return board
-        return msgspec.structs.replace(board, note=await gateway.named(order.state, order.name, board.uid))
+        if board.program:
+            note = await gateway.named(order.state, order.name, board.uid)
+            return msgspec.structs.replace(board, note=note)
+        if await gateway.boards(order.state) is None:
+            return msgspec.structs.replace(
+                board, note="no gateway runs that it could come to: `boardtalk run`"
+            )
+        there = await gateway.joined(order.state, order.name, board.uid)
+        return msgspec.structs.replace(
+            board, program=f"{there.declared} {there.firmware}".strip(), dictionary=there.dictionary
+        )
+
+
+def _brings_settings(release: Release | None) -> bool:
+    """Whether the robot's files make it come by a broker."""
+    return release is not None and any(f"/{each.path}" == layout.SETTINGS for each in release.files)
 
 
 async def _check(order: Order, board: layout.Found) -> None:
@@ -117,18 +129,21 @@ async def _check(order: Order, board: layout.Found) -> None:
         gateway.check(known or (), order.name, board.uid, network=network)
 
 
-async def _layout(order: Order, board: layout.Found, release: Release | None) -> layout.Layout:
+async def _layout(
+    order: Order, board: layout.Found, release: Release | None, *, network: bool
+) -> layout.Layout:
     """All that shall be on it. Raises ProvisionError, ServiceError."""
     wanted = layout.Layout()
-    await layout.client(wanted, board, network=order.login is not None)
+    await layout.client(wanted, board, network=network)
+    if release is not None:
+        layout.robot(wanted, release, sources("ota") if order.loader or board.loader else {})
     make_key(order.state)
     wanted.files[layout.KEY] = board_key(order.state, board.uid).hex().encode()
     if order.login is not None:
         wanted.files[layout.SETTINGS] = await order.login()
         if order.authority:
             wanted.files[layout.AUTHORITY] = order.authority
-    if release is not None:
-        layout.robot(wanted, release, sources("ota") if order.loader or board.loader else {})
+    wanted.main_last()
     return wanted
 
 
