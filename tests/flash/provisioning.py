@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import subprocess
 import sys
 from collections.abc import AsyncIterator
@@ -72,8 +73,6 @@ async def provision(order: Order, **more: object) -> Told:
 
 async def started(*words: str | Path, **environment: str) -> asyncio.subprocess.Process:
     """`boardtalk`, begun."""
-    import os
-
     return await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "boardtalk", *map(str, words)),
         stdin=subprocess.DEVNULL,

@@ -3,22 +3,30 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import fcntl
 import json
 import os
+import pty
 import random
 import signal
+import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from boardtalk.flash import journal, micropython
 from boardtalk.flash.errors import Code
+from boardtalk.flash.events import Ended
+from boardtalk.flash.provision import ClientJob, Provision
+from boardtalk.flash.session import Job
 from boardtalk.hil.gateway import GatewayProcess
 from boardtalk.hil.loaders.uf2 import CHIPS, Uf2Drive
 from boardtalk.hil.micropython.board import MicroPythonBoard
 from boardtalk.modules.iot_bridge.ota.keys import board_key
 from boardtalk.modules.iot_bridge.provision import compiler, layout, prompt
+from boardtalk.modules.iot_bridge.provision.prompt import Prompt
 from boardtalk.sdk.provision import Order, ProvisionError
 from tests.flash.bench import Bench
 from tests.flash.provisioning import (
@@ -114,20 +122,17 @@ async def test_firmware_client_and_program_by_one_command(
 
         monkeypatch.setattr(micropython.list_ports, "comports", lambda: [Port])
         first = bench.job("write", str(drive.folder), image, "pico", wait_s=5.0)
-        job = order(bench, board, robot, platform="rp2")
-        told = await provision_after(job, first)
+        told = await after(first, order(bench, board, robot, platform="rp2"))
         assert told.program.startswith("lamp ")
         assert (told.board, told.firmware) == ("pico", "MicroPython v1.29.0")
         assert right(board, robot)
 
 
-async def provision_after(job: Order, first: object) -> object:
-    from boardtalk.flash.provision import ClientJob, Provision
-
-    made = ClientJob(job, first)  # type: ignore[arg-type]
-    result = await Provision(made, asyncio.Queue()).run()
-    assert result.ok, result
-    return result
+async def after(first: Job, second: Order) -> Ended:
+    """Do both."""
+    told = await Provision(ClientJob(second, first), asyncio.Queue()).run()
+    assert told.ok, told
+    return told
 
 
 # Whatever breaks off --------------------------------------------------------------------------------
@@ -299,8 +304,6 @@ async def test_without_a_compiler_sources_go_on_if_they_fit(monkeypatch: pytest.
     await layout.client(made, board, network=False)
     assert "/boardtalk/client.py" in made.files
     assert "sources" in made.said
-    from dataclasses import replace
-
     with pytest.raises(ProvisionError, match=r"35 kB free, 36 kB are needed.*boardtalk\[mpy\]"):
         await layout.client(made, replace(board, memory=36_000), network=False)
 
@@ -329,6 +332,9 @@ async def test_a_loader_that_is_there_stays_and_the_program_goes_into_its_slot(
         stray.write_text("")
         said = await boardtalk("push", board.port, stray, rc=2)
         assert "the loader on the board has that name" in said
+        await Prompt(board.port, asyncio.Event()).run("import slots\nslots.begin_trial(9)\n")
+        said = await boardtalk("push", board.port, robot / "part.py", rc=2)
+        assert "a release is on trial there" in said
 
 
 # By the broker --------------------------------------------------------------------------------------
@@ -365,6 +371,27 @@ async def test_a_board_by_the_broker_and_its_secrets_are_nowhere_to_be_seen(
             assert not any(secret in path.read_text() for secret in secrets), path
         said = await boardtalk(*words, rc=2)
         assert "the password of workshop can't be asked for" in said
+
+
+async def test_the_password_is_asked_for_and_not_shown(bench: Bench) -> None:
+    master, slave = pty.openpty()
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "boardtalk", "flash", "client", "--port", "/dev/ttyNONE", "--name", "lamp"),
+        *("--mqtt", "--wifi", "workshop", "--state", bench.state),
+        stdin=slave, stdout=slave, stderr=slave, start_new_session=True,
+    )  # fmt: skip
+    os.close(slave)
+    shown = b""
+    with contextlib.suppress(OSError):  # Linux's way to say that nobody has the other end any more
+        while data := await asyncio.to_thread(os.read, master, 1000):
+            shown += data
+            if data.endswith(b"not shown): "):
+                os.write(master, SECRET.encode() + b"\n")
+    os.close(master)
+    assert await process.wait() == 1
+    assert b"Password of the Wi-Fi workshop" in shown
+    assert b"port-missing" in shown
+    assert SECRET.encode() not in shown
 
 
 def arguments() -> set[bytes]:
