@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from getpass import getpass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
@@ -116,7 +116,9 @@ def orders(
 def jobs(first: Sequence[Job], client: Client, stop: asyncio.Event) -> list[ClientJob]:
     """Jobs of which a client is the second part."""
     made = orders([job.port for job in first], client, first[0].state, stop, [job.boards for job in first])
-    return [ClientJob(order, job) for order, job in zip(made, first, strict=True)]
+    return [
+        ClientJob(order, replace(job, wait_s=0), job.wait_s) for order, job in zip(made, first, strict=True)
+    ]
 
 
 def _platform(boards: Sequence[BoardFile]) -> str:

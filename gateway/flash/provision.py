@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
 from contextlib import aclosing, suppress
@@ -19,8 +20,6 @@ from boardtalk.sdk.errors import BoardtalkError
 from boardtalk.sdk.provision import GROUP, Order, Provisioned, ProvisionError, Stage
 
 if TYPE_CHECKING:
-    import asyncio
-
     from boardtalk.boards import Definition
     from boardtalk.flash.events import AnyEvent
     from boardtalk.sdk.provision import Installer
@@ -38,6 +37,8 @@ class ClientJob:
     order: Order
     first: Job | None = None
     """What is done before: its firmware."""
+    wait_s: float = 0.0
+    """Then: how long to wait for MicroPython."""
 
     @property
     def port(self) -> str:
@@ -103,19 +104,27 @@ class Provision:
                     else:
                         board = each
                         self._on_board(each)
-        self._step("welcome")
+        self._step("welcome", "until the gateway knows it")
         self._on_board(await installer.welcome(order, board))
         self._note(journal.DONE, self._ended.program)
 
     async def _port(self) -> str:
         """Where MicroPython answers; a drive is none. Raises FlashError."""
-        first = self._job.first
+        first, wait = self._job.first, self._job.wait_s
         if first is None or "://" in first.port:
             return self._order.port
-        wait = first.wait_s
-        port, _ = await micropython.found_at(first.port, self._board(first), wait) if wait > 0 else ("", "")
-        if port or "/" not in first.port:
-            return port or first.port  # a board's address: the gateway knows where it is
+        board = self._board(first)
+        self._step("wait", "for MicroPython")
+        with suppress(TimeoutError):
+            async with asyncio.timeout(wait):
+                while True:
+                    known = micropython.candidates(first.port, board) if "/" in first.port else [first.port]
+                    for each in known:
+                        with suppress(FlashError):  # a gateway looks at a port that is new, too
+                            async with ports.ours(each, self._order.state) as port:
+                                if await micropython.ask(port, board.link.baud):
+                                    return each
+                    await asyncio.sleep(micropython.LOOK_S)
         raise FlashError(
             Code.NO_LOADER,
             f"{first.port}: the firmware is on it, but MicroPython did not answer within {wait:g} s",

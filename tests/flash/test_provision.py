@@ -121,7 +121,7 @@ async def test_firmware_client_and_program_by_one_command(
             device, vid, pid = board.port, 0x2E8A, 5
 
         monkeypatch.setattr(micropython.list_ports, "comports", lambda: [Port])
-        first = bench.job("write", str(drive.folder), image, "pico", wait_s=5.0)
+        first = bench.job("write", str(drive.folder), image, "pico")
         told = await after(first, order(bench, board, robot, platform="rp2"))
         assert told.program.startswith("lamp ")
         assert (told.board, told.firmware) == ("pico", "MicroPython v1.29.0")
@@ -130,7 +130,7 @@ async def test_firmware_client_and_program_by_one_command(
 
 async def after(first: Job, second: Order) -> Ended:
     """Do both."""
-    told = await Provision(ClientJob(second, first), asyncio.Queue()).run()
+    told = await Provision(ClientJob(second, first, 5.0), asyncio.Queue()).run()
     assert told.ok, told
     return told
 

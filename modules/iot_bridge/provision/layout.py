@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from hashlib import sha256
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Annotated, Final
+
+from msgspec import Meta
 
 from boardtalk.modules.iot_bridge.ota.install import FIRST_SLOT
 from boardtalk.modules.iot_bridge.provision.compiler import CURE, SOURCE_WORDS, compiled, sources
@@ -32,7 +34,7 @@ class Found:
     version: tuple[int, ...]
     bytecode: int
     platform: str
-    uid: str
+    uid: Annotated[str, Meta(pattern=r"^[0-9a-f]{2,64}\Z")]
     wide: bool
     """Its machine words have 64 bits."""
     memory: int
@@ -132,3 +134,4 @@ def robot(layout: Layout, release: Release, loader: dict[str, bytes]) -> None:
         layout.put("", files)
         # MicroPython takes a .py before the .mpy of the same name
         layout.forgotten += [f"/{name.removesuffix('.mpy')}.py" for name in files if name.endswith(".mpy")]
+        layout.forgotten = [path for path in layout.forgotten if path not in layout.files]

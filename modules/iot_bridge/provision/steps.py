@@ -155,7 +155,7 @@ async def _put(prompt: Prompt, board: layout.Found, wanted: layout.Layout) -> As
     staged = {
         f"{snippets.STAGING}/{number}": path
         for number, path in enumerate(files)
-        if there[path] != right[path]
+        if there.get(path) != right[path]
     }
     size = sum(len(files[path]) for path in staged.values())
     _fits(board, [len(files[path]) for path in staged.values()])
@@ -206,10 +206,15 @@ def _same(made: dict[str, str], right: dict[str, str], paths: Iterable[str]) -> 
 
 
 async def _met(order: Order, made: Provisioned) -> Provisioned:
-    """Who says HELLO at its port. Raises LinkError, ProvisionError."""
+    """Who says HELLO at its port. Raises ProvisionError."""
     cache = DictionaryCache(order.state / "dictionaries")
-    async with Device(transport(order.port, BAUD), cache, uid=made.uid, patience_s=HELLO_S) as device:
-        hello = device.hello
-        return msgspec.structs.replace(
-            made, program=f"{hello.name} {hello.firmware}".strip(), dictionary=hello.dictionary.hex()
-        )
+    line = transport(order.port, BAUD)
+    try:
+        async with Device(line, cache, uid=made.uid, patience_s=HELLO_S) as device:
+            hello = device.hello
+    except LinkError as error:
+        raise ProvisionError(
+            "no-hello", str(error), "all is on the board: does its main.py end with the `run()` of a Board?"
+        ) from error
+    program = f"{hello.name} {hello.firmware}".strip()
+    return msgspec.structs.replace(made, program=program, dictionary=hello.dictionary.hex())
