@@ -42,6 +42,9 @@ from tests.flash.provisioning import (
 from tests.flash.test_drives import uf2
 from tests.hil.flashing import payload
 
+IMPATIENT_S = 5.0
+"""After which a board counts as without power, where it will be: else all of these tests wait for 15 s."""
+
 
 @pytest.fixture
 def robot(tmp_path: Path) -> Path:
@@ -142,7 +145,9 @@ async def cut_and_go_on(bench: Bench, robot: Path, after: int) -> None:
     """Cut the power after so many bytes of flash; then the same order."""
     async with empty() as board:
         board.power_cut_after(after)
-        told = await provision(order(bench, board, robot))
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(prompt, "SILENT_S", IMPATIENT_S)
+            told = await provision(order(bench, board, robot))
         assert not board.running, "the power was not cut"
         assert told.end.code in {Code.LINK, Code.NO_LOADER, Code.PROGRAM, Code.VERIFY}, told.end
         assert "the same command" in told.end.cure or "MicroPython" in told.end.reason
@@ -160,15 +165,7 @@ async def flash_bytes(bench: Bench, robot: Path) -> int:
         return board.flash_written - before
 
 
-@pytest.fixture
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A board without power is given up soon."""
-    monkeypatch.setattr(prompt, "SILENT_S", 2.0)
-
-
-async def test_a_power_cut_leaves_a_board_that_the_same_command_finishes(
-    bench: Bench, robot: Path, impatient: None
-) -> None:
+async def test_a_power_cut_leaves_a_board_that_the_same_command_finishes(bench: Bench, robot: Path) -> None:
     seed = 20_26
     whole = await flash_bytes(bench, robot)
     after = random.Random(seed).randrange(1000, whole - 1000)
@@ -178,7 +175,7 @@ async def test_a_power_cut_leaves_a_board_that_the_same_command_finishes(
 
 @pytest.mark.soak
 @pytest.mark.timeout(1800)
-async def test_power_cuts_all_along(bench: Bench, robot: Path, impatient: None) -> None:
+async def test_power_cuts_all_along(bench: Bench, robot: Path) -> None:
     whole = await flash_bytes(bench, robot)
     points = list(range(500, whole, whole // 50))
     for after in points:
