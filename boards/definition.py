@@ -74,7 +74,7 @@ class Image(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     file: str = ""
     """Beside the definition, unless absolute."""
     url: str = ""
-    """Where people download it."""
+    """Where it is downloaded, once, if its file is not here: ``https://…`` or ``http://…``."""
     size: Annotated[int, Meta(ge=0)] = 0
     """Bytes; 0: not checked."""
     offset: Annotated[int, Meta(ge=0)] | None = None

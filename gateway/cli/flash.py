@@ -13,13 +13,16 @@ from rich.markup import escape
 from rich.table import Table
 
 from boardtalk import boards as definitions
+from boardtalk.cli import flash_client
 from boardtalk.cli.common import DONE, INTERRUPTED, REFUSED, MoreBoards, await_, errors, print_json, tables
+from boardtalk.cli.flash_client import NONE, Client
 from boardtalk.cli.flash_view import View, summary
 from boardtalk.flash import firmware as files
 from boardtalk.flash import fleet
 from boardtalk.flash.detect import plugged
 from boardtalk.flash.errors import Code, FlashError
 from boardtalk.flash.events import Ended
+from boardtalk.flash.provision import ClientJob
 from boardtalk.flash.session import Job
 from boardtalk.sdk.folders import running_folder
 from boardtalk.sdk.options import AsJson, StateFolder
@@ -128,6 +131,8 @@ def write(
     erase: Annotated[bool, Parameter(negative="")] = False,
     backup: Annotated[bool, Parameter(negative="")] = False,
     wait: float = 5.0,
+    client: Annotated[bool, Parameter(negative="")] = False,
+    its: Client = NONE,
     jobs: Jobs = 0,
     folder: MoreBoards = (),
     state: StateFolder = None,
@@ -143,7 +148,10 @@ def write(
         erase: erase all of the flash before, the board's files too.
         backup: save all of the flash before.
         wait: seconds for MicroPython to answer afterwards; 0: it is not asked.
+        client: then put boardtalk's client on it too, as `flash client` does.
     """
+    if its.named and not client:
+        raise FlashError(Code.UNSUPPORTED, f"{its.named[0]} goes with --client")
     known = definitions.definitions([*definitions.folders(), *folder])
     return _do(
         "write",
@@ -153,10 +161,35 @@ def write(
         erase=erase,
         backup=backup,
         wait=wait,
+        client=its if client else None,
         jobs=jobs,
         state=state,
         json=json,
     )
+
+
+@flash.command(name="client")
+def put_client(
+    *,
+    port: Ports,
+    board: Board = "",
+    its: Client = NONE,
+    jobs: Jobs = 0,
+    folder: MoreBoards = (),
+    state: StateFolder = None,
+    json: AsJson = False,
+) -> int:
+    """Put boardtalk's client and the robot's program on a board that runs MicroPython, and start it.
+
+    Files that it has already are not copied again. Whatever breaks off, the same command goes on.
+
+    Example: boardtalk flash client --port /dev/ttyACM0 --robot robot/ --name rover
+    """
+    kind = [definitions.definition(board, [*definitions.folders(), *folder])] if board else []
+    stop = asyncio.Event()
+    orders = flash_client.orders(port, its, state or running_folder(), stop, [kind] * len(port))
+    work = [ClientJob(order) for order in orders]
+    return await_(_run(work, stop, jobs or fleet.default_jobs(), json=json))
 
 
 @flash.command
@@ -311,6 +344,7 @@ def _do(
     backup: bool = False,
     file: Path | None = None,
     wait: float = 0.0,
+    client: Client | None = None,
     jobs: int = 0,
 ) -> int:
     stop = asyncio.Event()
@@ -331,14 +365,15 @@ def _do(
         )
         for port, kinds in chosen
     ]
-    return await_(_run(work, stop, jobs or fleet.default_jobs(), json=json))
+    all_of_it = work if client is None else flash_client.jobs(work, client, stop)
+    return await_(_run(all_of_it, stop, jobs or fleet.default_jobs(), json=json))
 
 
 def _firmware(image: Path | None, kinds: Sequence[BoardFile], sha256: str) -> Firmware:
     return files.from_file(image, kinds[0], sha256) if image else files.pinned(kinds[0])
 
 
-async def _run(work: Sequence[Job], stop: asyncio.Event, at_once: int, *, json: bool) -> int:
+async def _run(work: Sequence[Job | ClientJob], stop: asyncio.Event, at_once: int, *, json: bool) -> int:
     """Do the jobs and show them; the exit code."""
     loop = asyncio.get_running_loop()
     task = asyncio.current_task()

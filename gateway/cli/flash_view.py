@@ -82,7 +82,7 @@ class View:
 def summary(ended: Sequence[Ended]) -> Table:
     """What became of each, and what to do next."""
     table = Table(box=None)
-    for heading in ("port", "board", "id", "result", "written", "time", "firmware", ""):
+    for heading in ("port", "board", "id", "result", "written", "time", "firmware", "program", ""):
         table.add_column(heading, no_wrap=True, overflow="ignore")
     for each in ended:
         table.add_row(
@@ -90,6 +90,6 @@ def summary(ended: Sequence[Ended]) -> Table:
             "[green]done[/]" if each.ok else f"[red]{each.code}[/]",
             f"{each.written / 1024:.0f} of {each.total / 1024:.0f} kB" if each.total else "",
             f"{each.seconds:.1f} s",
-            *map(escape, (each.firmware, each.cure or each.note)),
+            *map(escape, (each.firmware, each.program, each.cure or each.note)),
         )
     return table

@@ -17,7 +17,8 @@ class Step(Event, frozen=True, tag="step"):
     """A step begins."""
 
     step: str
-    """`check`, `loader`, `match`, `plan`, `backup`, `erase`, `write`, `verify`, `reset`, `wait`, `again`."""
+    """`check`, `loader`, `match`, `plan`, `backup`, `erase`, `write`, `verify`, `reset`, `wait`, `again`;
+    of a client: `ask`, `plan`, `copy`, `install`, `start`, `hello`, `welcome`."""
     detail: str = ""
 
 
@@ -43,6 +44,10 @@ class Ended(Event, frozen=True, tag="ended"):
     seconds: float = 0.0
     firmware: str = ""
     """What answers now; "": nobody was asked, or did."""
+    program: str = ""
+    """What its HELLO says, of a board that got a client."""
+    dictionary: str = ""
+    """Hash of what that can do."""
     code: Code | None = None
     reason: str = ""
     cure: str = ""

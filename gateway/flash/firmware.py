@@ -6,6 +6,7 @@ import hashlib
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from boardtalk.flash import download
 from boardtalk.flash.errors import Code, FlashError
 
 if TYPE_CHECKING:
@@ -48,10 +49,10 @@ def from_file(path: Path, board: BoardFile, sha256: str = "") -> Firmware:
 
 
 def pinned(board: BoardFile) -> Firmware:
-    """The first image of the definition.
+    """The first image of the definition: its file, else what was downloaded before, else a download.
 
     Raises:
-        FlashError: it has none, its file is not here, or is another one.
+        FlashError: it has none, can't be had, or is another one.
     """
     if not board.definition.image:
         raise FlashError(
@@ -61,10 +62,14 @@ def pinned(board: BoardFile) -> Firmware:
         )
     image = board.definition.image[0]
     path = board.path.parent / image.file if image.file else None
-    if path is None or not path.is_file():
+    if path is not None and path.is_file():
+        made = from_file(path, board, image.sha256)
+    elif image.url:
+        path = download.cached(image)
+        made = from_file(path, board, image.sha256)
+    else:
         where = f"{path}: not here" if path else f"{board.id}: its image {image.version} has no file"
-        raise FlashError(Code.BAD_IMAGE, where, f"download it from {image.url or board.definition.url}")
-    made = from_file(path, board, image.sha256)
+        raise FlashError(Code.BAD_IMAGE, where, f"download it from {board.definition.url}, then --image FILE")
     if image.size and len(made.data) != image.size:
         raise FlashError(Code.BAD_IMAGE, f"{path}: {len(made.data)} bytes instead of {image.size}")
     return made._replace(version=image.version, offset=image.offset)

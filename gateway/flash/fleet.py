@@ -7,6 +7,7 @@ import os
 from typing import TYPE_CHECKING
 
 from boardtalk.flash.events import Ended
+from boardtalk.flash.provision import ClientJob, Provision
 from boardtalk.flash.session import Session
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ def default_jobs() -> int:
     return 2 * (os.cpu_count() or 1)
 
 
-async def run(jobs: Sequence[Job], at_once: int) -> AsyncGenerator[AnyEvent, None]:
+async def run(jobs: Sequence[Job | ClientJob], at_once: int) -> AsyncGenerator[AnyEvent, None]:
     """Do them all; each ends with an `Ended` of its own.
 
     Args:
@@ -31,9 +32,10 @@ async def run(jobs: Sequence[Job], at_once: int) -> AsyncGenerator[AnyEvent, Non
     events: asyncio.Queue[AnyEvent] = asyncio.Queue()
     slots = asyncio.Semaphore(at_once)
 
-    async def one(job: Job) -> None:
+    async def one(job: Job | ClientJob) -> None:
+        work = Provision(job, events) if isinstance(job, ClientJob) else Session(job, events)
         async with slots:
-            events.put_nowait(await Session(job, events).run())
+            events.put_nowait(await work.run())
 
     left = len(jobs)
     async with asyncio.TaskGroup() as tasks:

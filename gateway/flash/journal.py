@@ -65,13 +65,13 @@ class Journal:
             except msgspec.DecodeError:
                 continue
 
-    def unfinished(self, id_: str, sha256: str) -> set[str]:
+    def unfinished(self, id_: str, sha256: str, what: str = "write") -> set[str]:
         """The steps of a write of this firmware to this board that did not come to its end; else none."""
         steps: set[str] = set()
         for entry in self.entries():
             if entry.id != id_:
                 continue
-            if entry.what != "write" or entry.step == DONE or entry.sha256 != sha256:
+            if entry.what != what or entry.step == DONE or entry.sha256 != sha256:
                 steps.clear()
             elif entry.step == BEGUN and not steps:
                 steps = {BEGUN}

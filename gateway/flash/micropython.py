@@ -39,14 +39,15 @@ async def answers(port: str, board: Definition, within: float) -> str:
     with suppress(TimeoutError):
         async with asyncio.timeout(within):
             while True:
-                for each in _ports(port, board):
-                    if found := await _ask(each, board.link.baud):
+                for each in candidates(port, board):
+                    if found := await ask(each, board.link.baud):
                         return found
                 await asyncio.sleep(LOOK_S)
     return ""
 
 
-def _ports(port: str, board: Definition) -> list[str]:
+def candidates(port: str, board: Definition) -> list[str]:
+    """Ports where it may answer, after it was flashed at one, or as a drive."""
     if "://" in port:
         return []
     path = Path(port)
@@ -55,7 +56,8 @@ def _ports(port: str, board: Definition) -> list[str]:
     return [each.device for each in list_ports.comports() if (each.vid, each.pid) in board.may_be_opened]
 
 
-async def _ask(port: str, baud: int) -> str:
+async def ask(port: str, baud: int) -> str:
+    """What MicroPython at a port says of itself, "" if nobody answers; its program is started again."""
     told = ""
     with suppress(TimeoutError, FlashError):
         async with Line(port, baud) as line:

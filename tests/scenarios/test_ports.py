@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from boardtalk.hil.board import EmulatedBoard
+from tests.flash.provisioning import empty, program
 
 from .rig import Gateway, boardtalk, free_port, until
 
@@ -137,6 +138,25 @@ async def test_a_board_that_was_found_waits_until_it_is_adopted(
         adopted = await asyncio.to_thread(gateway.cli, "boards", "adopt", "c0ffee01", "ada", "--json")
         assert adopted.rows == [{"uid": "c0ffee01", "address": "ada"}]
         assert (await asyncio.to_thread(gateway.chat, "ada", "battery")).code == 0
+
+
+async def test_an_empty_board_that_was_found_gets_the_client_and_an_address_by_one_command(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with empty(uid="c0ffee02") as board:
+        plug_in(board.port, tmp_path, monkeypatch)
+        gateway = await asyncio.to_thread(run)
+        robot = program(tmp_path / "robot")
+        done = await asyncio.to_thread(
+            gateway.cli, "flash", "client", "--port", board.port, "--robot", str(robot), "--name", "ada"
+        )
+        assert done.code == 0, done.text
+        answer = await asyncio.to_thread(gateway.chat, "ada", "battery")
+        assert (answer.code, "8.2 V" in answer.text) == (0, True), answer.text
+        again = await asyncio.to_thread(
+            gateway.cli, "flash", "client", "--port", "ada", "--robot", str(robot), "--name", "bob"
+        )
+        assert "board c0ffee02 is ada already; nothing was touched" in again.text
 
 
 def test_a_found_port_where_nobody_answers_is_listed_with_what_to_do(

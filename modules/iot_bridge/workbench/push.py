@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -30,6 +31,20 @@ REBOOTED: Final = "soft reboot\n"
 PROMPT: Final = ">>> "
 LOOK_S: Final = 0.2
 """How often files are looked at."""
+ASK_LOADER: Final = """\
+import os
+try:
+    os.stat("/slots.py")
+except OSError:
+    pass
+else:
+    import slots
+    raise RuntimeError("slot %d, %d left" % slots.load()[1:3])
+"""
+"""Fails, so that nothing is copied, if the loader is on the board: its main.py must stay."""
+SLOT: Final = re.compile(r"RuntimeError: slot (?P<stays>[01]), (?P<left>\d+) left")
+RESERVED: Final = re.compile(r"(boot|slots|ota[^./]*)(?=[./]|$)", re.IGNORECASE)
+"""The loader's own names, which a slot does not have; as in `ota.release`."""
 
 out = Console(highlight=False, soft_wrap=True)
 
@@ -45,13 +60,14 @@ def push(
     """Copy files to a board, those that have changed, and start its program again.
 
     What it prints then, a traceback above all, is shown until it answers. The gateway leaves the port alone
-    meanwhile and is back at once.
+    meanwhile and is back at once. With the loader of `boardtalk ota` on the board they go into the slot that
+    runs, where its program is.
 
     Example: boardtalk push rover main.py chassis.py
 
     Args:
         board: its address, or a port without a gateway.
-        files: files and folders; they go to the board's root folder.
+        files: files and folders; they go to the board's root folder, or its slot.
         watch: do it again whenever one of them is saved, until Ctrl-C.
     """
     missing = [str(path) for path in files if not path.exists()]
@@ -78,14 +94,37 @@ def push(
 async def _push(board: str, files: tuple[Path, ...], state: Path) -> int:
     began = time.monotonic()
     async with borrowed(board, state, "`boardtalk push`") as loan:
-        await mpremote("connect", loan.port, "resume", "cp", "-r", *map(str, files), ":")
+        where = await _copy(loan.port, files)
         text, runs = await started_anew(loan.port)
         loan.printed(board, text)
     out.print(clean(text), markup=False, style="dim", end="")
     copied = f"{len(files)} files" if len(files) > 1 else str(files[0])
     words = "runs" if runs else "is at its prompt: its program has ended"
+    copied += f" in slot {where}" if where else ""
     out.print(f"{copied}: {board} {words}, after {time.monotonic() - began:.1f} s", markup=False)
     return 0 if runs else 1
+
+
+async def _copy(port: str, files: tuple[Path, ...]) -> str:
+    """Copy files to where the program is; the slot, "" for none. Raises LinkError."""
+    copy = "resume", "cp", "-r", *map(str, files)
+    try:
+        await mpremote("connect", port, "resume", "exec", ASK_LOADER, "+", *copy, ":")
+    except LinkError as error:
+        found = SLOT.search(str(error))
+        if found is None:
+            raise
+    else:
+        return ""
+    if found["left"] != "0":
+        raise LinkError(
+            f"{port}: a release is on trial there; wait for its end: `boardtalk ota status` tells"
+        )
+    if theirs := [path for path in files if RESERVED.match(path.name)]:
+        raise LinkError(f"{theirs[0]}: the loader on the board has that name; call it otherwise")
+    slot = "ab"[int(found["stays"])]
+    await mpremote("connect", port, *copy, f":/{slot}/")
+    return slot
 
 
 async def mpremote(*arguments: str) -> None:

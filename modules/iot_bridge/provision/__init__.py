@@ -1,0 +1,1 @@
+"""Makes a board that runs MicroPython one of ours: client, robot's program, key, logins, name."""
