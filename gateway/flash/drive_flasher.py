@@ -17,6 +17,7 @@ class DriveFlasher(Flasher):
     """A board behind a drive that is ours while the context lasts."""
 
     blind: ClassVar[bool] = True
+    rated: ClassVar[bool] = False
     kind: ClassVar[str]
     """Of drive, for people."""
     info: ClassVar[str]

@@ -43,8 +43,8 @@ def matched(job: Job, boards: Sequence[BoardFile], found: Found) -> Target:
     """
     board = _matching(job, boards, found)
     target = Target(board, found, _cut(job, board))
-    end = max((each.at + len(each.data) for each in target.segments), default=0)
-    if found.flash_bytes and end > found.flash_bytes:  # loaders that tell its size count from 0
+    end = max((each.at + len(each.data) - found.flash_at for each in target.segments), default=0)
+    if found.flash_bytes and end > found.flash_bytes:
         raise FlashError(
             Code.BAD_IMAGE,
             f"{job.port}: {end // 1024} kB are wanted, and the flash has "

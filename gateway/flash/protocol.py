@@ -35,6 +35,8 @@ class Found(NamedTuple):
     """Unique, such as a MAC address; "": the loader does not tell."""
     flash_bytes: int = 0
     """0: not told."""
+    flash_at: int = 0
+    """The address of its first byte, as the protocol counts."""
 
 
 class Flasher(ABC):
@@ -50,6 +52,8 @@ class Flasher(ABC):
 
     blind: ClassVar[bool] = False
     """Nothing can be read from the board, so that nothing is known of what is on it."""
+    rated: ClassVar[bool] = True
+    """Its line has a rate: another attempt may use a lower one."""
 
     def __init__(self, board: Definition, port: str, baud: int) -> None:
         self.board = board

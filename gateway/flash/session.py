@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from boardtalk.boards import BoardFile
     from boardtalk.flash.events import AnyEvent
     from boardtalk.flash.job import Job
+    from boardtalk.flash.protocol import Flasher
 
 log = logging.getLogger(__name__)
 AGAIN_S: Final = 0.5
@@ -88,7 +89,8 @@ class Session:
         boards = match.fitting(job)
         if job.firmware is not None:
             self._telling.step("check", f"{job.firmware.name}, sha256 {job.firmware.sha256}")
-        rates = _rates(boards[0])
+        kind = flasher(boards[0].definition)
+        rates = _rates(boards[0], kind)
         async with ports.ours(job.port, job.state) as port:
             before: FlashError | None = None
             for number, baud in enumerate(rates):
@@ -99,12 +101,13 @@ class Session:
                     if error.code not in RETRIED or number == len(rates) - 1 or job.stop.is_set():
                         raise _after(before, error) from error
                     before = error
-                    self._telling.step("again", f"at {rates[number + 1]} baud: {error.reason}")
+                    how = f"at {rates[number + 1]} baud: " if kind.rated else ""
+                    self._telling.step("again", how + error.reason)
                     await asyncio.sleep(AGAIN_S)
             await self._wait(port)
 
     async def _attempt(self, boards: Sequence[BoardFile], port: str, baud: int) -> None:
-        self._telling.step("loader", f"{baud} baud")
+        self._telling.step("loader", f"{baud} baud" if flasher(boards[0].definition).rated else "")
         async with entered(boards[0].definition, port, baud, self._job.stop) as device:
             try:
                 found = await device.probe()
@@ -137,10 +140,10 @@ class Session:
         return FlashError(error.code, error.reason, cure)
 
 
-def _rates(board: BoardFile) -> tuple[int, ...]:
-    """Bits per second of the attempts; a drive has none, and gets one attempt."""
+def _rates(board: BoardFile, kind: type[Flasher]) -> tuple[int, ...]:
+    """Bits per second of the attempts; what nobody can look into gets one attempt."""
     how = board.definition.flash
-    return (how.baud,) if flasher(board.definition).blind else (how.baud, how.retry_baud, how.retry_baud)
+    return (how.baud,) if kind.blind else (how.baud, how.retry_baud, how.retry_baud)
 
 
 def _after(before: FlashError | None, error: FlashError) -> FlashError:
