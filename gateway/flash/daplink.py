@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar, Final
 
-from boardtalk.flash import drives
+from boardtalk.flash import drives, intel_hex
 from boardtalk.flash.drive_flasher import DriveFlasher
 from boardtalk.flash.errors import Code, FlashError
 from boardtalk.flash.protocol import Found, Segment
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
 FILE: Final = "firmware.hex"
 FAILED: Final = "FAIL.TXT"
-END_RECORD: Final = 1
 TAKEN_S: Final = 20.0
 """Until the drive is gone after the copy, and again until it is back."""
 
@@ -30,20 +29,7 @@ class DaplinkFlasher(DriveFlasher):
     @classmethod
     def checked(cls, board: Definition, image: bytes, at: int) -> list[Segment]:  # noqa: ARG003 - the file says where
         """See `Flasher`: each line's checksum, and that the last one is there."""
-        lines = image.split()
-        for number, line in enumerate(lines, 1):
-            try:
-                record = bytes.fromhex(line[1:].decode())
-            except ValueError:
-                record = b""
-            if line[:1] != b":" or len(record) < 5 or len(record) != record[0] + 5 or sum(record) % 256:
-                raise FlashError(
-                    Code.BAD_IMAGE, f"line {number} is no line of an Intel HEX file", "download it again"
-                )
-        if not lines or bytes.fromhex(lines[-1][1:].decode())[3] != END_RECORD:
-            raise FlashError(
-                Code.BAD_IMAGE, "the file is cut off: its last line is missing", "download it again"
-            )
+        intel_hex.blocks(image)
         return [Segment(0, image)]
 
     async def probe(self) -> Found:

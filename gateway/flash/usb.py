@@ -17,6 +17,10 @@ SCHEME: Final = "usb://"
 """Of a port: `usb://1-2.4` is what is plugged into socket 4 of the hub in socket 2 of bus 1."""
 
 
+PROBE: Final = "probe://"
+"""Of a port: a debug probe with this serial number."""
+
+
 class Device(NamedTuple):
     """A device that the kernel lists."""
 
@@ -42,6 +46,16 @@ def place(port: str) -> str:
     """Where the device of a port is plugged in; "": not on the USB, or not there."""
     if port.startswith(SCHEME):
         return port.removeprefix(SCHEME)
+    return (_told(port, "location")).partition(":")[0]
+
+
+def serial_number(port: str) -> str:
+    """The serial number of a port's device; "": it is not on the USB, or has none."""
+    return port.removeprefix(PROBE) if port.startswith(PROBE) else _told(port, "serial_number")
+
+
+def _told(port: str, what: str) -> str:
+    """What a serial port's device tells of itself."""
     real = str(Path(port).resolve())
-    found = (each.location for each in list_ports.comports() if each.device in {port, real})
-    return (next(found, None) or "").partition(":")[0]
+    found = (getattr(each, what) for each in list_ports.comports() if each.device in {port, real})
+    return next(found, None) or ""
