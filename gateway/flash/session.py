@@ -55,8 +55,6 @@ class Session:
             error = self._steps.mismatch
         except FlashError as caught:
             error = self._with_cure(caught)
-        except OSError as caught:  # of the journal
-            error = FlashError(Code.DISK, f"{self._job.folder}: {caught}")
         except Exception as caught:  # one that fails stops none of the others
             log.exception("flashing %s", self._job.port)
             error = FlashError(Code.FAULT, f"{self._job.port}: a fault in boardtalk: {caught!r}")
@@ -65,7 +63,7 @@ class Session:
     def _ended(self, error: FlashError | None, seconds: float) -> Ended:
         target = self._target
         if error is not None and target is not None:
-            with suppress(OSError):
+            with suppress(FlashError):
                 self._telling.note(target, f"failed: {error.code}", error.reason)
         return Ended(
             port=self._job.port,

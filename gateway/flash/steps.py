@@ -42,7 +42,6 @@ class Steps:
 
         Raises:
             FlashError: it failed, or was stopped.
-            OSError: the journal can't be written.
         """
         job = self._job
         if job.backup and not self._saved and job.what != "probe":

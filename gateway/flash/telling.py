@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from boardtalk.flash.errors import Code, FlashError
 from boardtalk.flash.events import Progress, Step
 from boardtalk.flash.journal import Journal
 
 if TYPE_CHECKING:
     import asyncio
+    from collections.abc import Iterator
 
     from boardtalk.flash.events import AnyEvent
     from boardtalk.flash.job import Job, Target
@@ -39,16 +42,30 @@ class Telling:
         self._events.put_nowait(Progress(port=self._job.port, step=step, done=done, total=total))
 
     def note(self, target: Target, step: str, detail: str = "") -> None:
-        """A line in the journal, synced. Raises OSError."""
-        if self._job.what in CHANGING:
-            who = self._who(target)
-            self._journal.note(target.board.id, who, self._job.what, step, sha256=self._digest, detail=detail)
+        """A line in the journal, synced. Raises FlashError: it can't be written."""
+        if self._job.what not in CHANGING:
+            return
+        who, what = self._who(target), self._job.what
+        with self._on_disk():
+            self._journal.note(target.board.id, who, what, step, sha256=self._digest, detail=detail)
 
     def unfinished(self, target: Target) -> set[str]:
-        """The steps of an earlier write of the same firmware that did not come to its end."""
-        return (
-            self._journal.unfinished(self._who(target), self._digest) if self._job.what == "write" else set()
-        )
+        """The steps of an earlier write of the same firmware that did not come to its end.
+
+        Raises:
+            FlashError: the journal can't be read.
+        """
+        if self._job.what != "write":
+            return set()
+        with self._on_disk():
+            return self._journal.unfinished(self._who(target), self._digest)
+
+    @contextmanager
+    def _on_disk(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise FlashError(Code.DISK, f"{self._job.folder}: {error}") from error
 
     def _who(self, target: Target) -> str:
         return target.found.id or self._job.port
