@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from boardtalk.flash import esp_image
@@ -59,6 +60,8 @@ class EspFlasher(WorkerFlasher):
         """See `WorkerFlasher`."""
         if "secure download mode" in reason:
             return FlashError(Code.UNSUPPORTED, f"{self.port}: {reason}")
+        if "Could not open" in reason and "://" not in self.port and not Path(self.port).exists():
+            return FlashError(Code.PORT_MISSING, f"{self.port}: the port has vanished", "plug the board in")
         if "Could not open" in reason:
             return FlashError(Code.PORT_BUSY, f"{self.port}: can't be opened ({reason})")
         if "Failed to connect" in reason or "No serial data received" in reason:

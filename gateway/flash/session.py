@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 AGAIN_S: Final = 0.5
 """Before another attempt: what was on its way has gone by then."""
+SINCE: Final = {Code.NO_LOADER: "no loader answers", Code.PORT_MISSING: "its port is gone"}
+"""What another attempt may find."""
 
 
 class Session:
@@ -145,7 +147,7 @@ def _rates(board: BoardFile, kind: type[Flasher]) -> tuple[int, ...]:
 
 
 def _after(before: FlashError | None, error: FlashError) -> FlashError:
-    """Of two attempts that failed the first one tells why, if afterwards nobody was there any more."""
-    if before is None or error.code is not Code.NO_LOADER:
+    """Of two attempts that failed the first one tells why, if the second one found nobody any more."""
+    if before is None or error.code not in SINCE:
         return error
-    return FlashError(before.code, f"{before.reason}; since then no loader answers", error.cure)
+    return FlashError(before.code, f"{before.reason}; since then {SINCE[error.code]}", error.cure)

@@ -212,6 +212,7 @@ async def test_without_dfu_util_it_is_said_how_to_get_it(
     assert (told.end.code, told.end.cure) == (Code.UNSUPPORTED, "`sudo apt install dfu-util`")
 
 
+@pytest.mark.soak
 async def test_backup_erase_and_restore(bench: Bench, board: DfuBoard) -> None:
     board.put(payload(30_000, seed=5))
     before, copy = board.flash, bench.folder / "back.bin"
