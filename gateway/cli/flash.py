@@ -39,6 +39,8 @@ Image = Annotated[
 Digest = Annotated[str, Parameter(name="--sha256", help="What the digest of --image must be.")]
 Yes = Annotated[bool, Parameter(name="--yes", negative="", help="Do not ask whether it is meant.")]
 
+PROBE_S: Final = 3.0
+"""For MicroPython to start and say its version."""
 LOST: Final = "firmware, programs and files on it are lost, and no backup is made"
 
 flash = App(name="flash", help="Put firmware on boards; what breaks off is gone on with by the same command.")
@@ -53,10 +55,10 @@ def detect(
     Example: boardtalk flash detect
 
     Args:
-        probe: ask the chip, its address and flash size, which resets the board.
+        probe: ask the chip, its address, flash size, and then its MicroPython, which resets the board.
     """
     if probe:
-        return _do("probe", common, chosen(common, port, everything=not port))
+        return _do("probe", common, chosen(common, port, everything=not port), wait=PROBE_S)
     found = plugged(common.known)
     if common.json:
         print_json([{**each._asdict(), "boards": [board.id for board in each.boards]} for each in found])

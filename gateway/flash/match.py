@@ -54,12 +54,6 @@ def matched(job: Job, boards: Sequence[BoardFile], found: Found) -> Target:
     return target
 
 
-def told(found: Found) -> str:
-    """What a loader told, for people."""
-    parts = (found.chip, found.id, f"{found.flash_bytes // 1024} kB" if found.flash_bytes else "")
-    return ", ".join(part for part in parts if part)
-
-
 def _matching(job: Job, boards: Sequence[BoardFile], found: Found) -> BoardFile:
     fit = [board for board in boards if board.definition.mcu == found.chip]
     if not fit:

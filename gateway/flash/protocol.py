@@ -39,6 +39,12 @@ class Found(NamedTuple):
     flash_at: int = 0
     """The address of its first byte, as the protocol counts."""
 
+    @property
+    def told(self) -> str:
+        """All of it, for people."""
+        parts = (self.chip, self.id, f"{self.flash_bytes // 1024} kB" if self.flash_bytes else "")
+        return ", ".join(part for part in parts if part)
+
 
 class Flasher(ABC):
     """A board in its loader, as an async context manager.

@@ -114,7 +114,7 @@ class Session:
                 self._target = Target(boards[0], found, [])  # told also if it is another board
                 self._target = target = match.matched(self._job, boards, found)
                 device.board = target.board.definition
-                self._telling.step("match", f"{target.board.id}: {match.told(target.found)}")
+                self._telling.step("match", f"{target.board.id}: {found.told}")
                 await self._steps.do(device, target)
             except FlashError:
                 if not self._steps.changed:  # its program is whole: let it run
@@ -125,12 +125,13 @@ class Session:
 
     async def _wait(self, port: str) -> None:
         job = self._job
-        if job.what not in {"write", "restore"} or job.wait_s <= 0 or self._target is None:
+        if job.what not in {"write", "restore", "probe"} or job.wait_s <= 0 or self._target is None:
             return
         self._telling.step("wait", "for MicroPython")
         self._firmware = await micropython.answers(port, self._target.board.definition, job.wait_s)
         if not self._firmware:
-            self._note = f"MicroPython did not answer within {job.wait_s:g} s"
+            silence = f"MicroPython did not answer within {job.wait_s:g} s"
+            self._note = "; ".join(filter(None, (self._steps.note, silence)))
 
     def _with_cure(self, error: FlashError) -> FlashError:
         """What broke off in the middle says how it goes on."""

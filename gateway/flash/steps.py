@@ -47,6 +47,8 @@ class Steps:
         if job.backup and not self._saved and job.what != "probe":
             await self._save(device, target)
         match job.what:
+            case "probe":
+                self.note = target.found.told
             case "plan" if device.blind:
                 self.note = f"all of {target.total} bytes would be written: its loader lets nobody read"
             case "plan" | "verify":
