@@ -41,7 +41,7 @@ class DfuFlasher(Flasher):
 
     def __init__(self, board: Definition, port: str, baud: int) -> None:
         super().__init__(board, port, baud)
-        self._place = usb.place(port)  # a serial port goes with the program that shows it; the socket stays
+        self._place = usb.place(port)  # now: its port is gone when it is in its loader
 
     @classmethod
     def checked(cls, board: Definition, image: bytes, at: int) -> list[Segment]:
@@ -55,6 +55,12 @@ class DfuFlasher(Flasher):
 
     async def __aenter__(self) -> Self:
         """See `Flasher`."""
+        if not self._place:
+            raise FlashError(
+                Code.PORT_MISSING,
+                f"{self.port}: it is no port on the USB, so nobody knows which board is meant",
+                "`boardtalk flash detect` lists those that wait in their loader: --port usb://PLACE",
+            )
         until = time.monotonic() + APPEARS_S
         while (device := await self._found()) is None:
             if time.monotonic() > until or self.port.startswith(usb.SCHEME):
@@ -108,16 +114,10 @@ class DfuFlasher(Flasher):
         await self._command("leave")
 
     async def _found(self) -> dfu_util.Waiting | None:
-        """The device, if it waits. Raises FlashError: there are several, and nothing says which."""
+        """The device, if it waits."""
         ids = {each.numbers for each in self.board.usb if each.mode != "program"}
-        waiting = [each for each in await dfu_util.waiting(self.port) if each.ids in ids]
-        here = [each for each in waiting if each.place == self._place or not self._place]
-        if len(here) > 1:
-            places = ", ".join(f"{usb.SCHEME}{each.place}" for each in here)
-            raise FlashError(
-                Code.PORT_MISSING, f"{self.port}: which one of {places}?", "name it: --port usb://PLACE"
-            )
-        return here[0] if here else None
+        waiting = await dfu_util.waiting(self.port)
+        return next((each for each in waiting if each.ids in ids and each.place == self._place), None)
 
     def _expected(self) -> list[int]:
         """The sizes of the sectors that the definition's chip has."""

@@ -59,7 +59,12 @@ class PyocdFlasher(WorkerFlasher):
 
     def opening(self) -> dict[str, Any]:
         """See `WorkerFlasher`. A probe is known by its serial number, which its serial port has too."""
-        return {"probe": usb.serial_number(self.port), "chip": self.board.mcu, "marks": MARKS}
+        serial = usb.serial_number(self.port)
+        if not serial:
+            raise FlashError(
+                Code.PORT_MISSING, f"{self.port}: it is not the port of a probe", "--port probe://SERIAL"
+            )
+        return {"probe": serial, "chip": self.board.mcu, "marks": MARKS}
 
     def failure(self, reason: str) -> FlashError:
         """See `WorkerFlasher`."""

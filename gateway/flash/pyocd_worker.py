@@ -45,7 +45,7 @@ class Progress:
 
 def opened(wanted: dict[str, Any]) -> Session:
     """Connect by the one probe that is meant, and say which chip is behind it."""
-    probes = ConnectHelper.get_all_connected_probes(blocking=False, unique_id=wanted["probe"] or None)
+    probes = ConnectHelper.get_all_connected_probes(blocking=False, unique_id=wanted["probe"])
     if len(probes) != 1:
         seen = ", ".join(each.unique_id for each in probes) or "none"
         raise RuntimeError(f"no probe: one is wanted, and there are: {seen}")

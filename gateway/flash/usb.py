@@ -21,6 +21,10 @@ PROBE: Final = "probe://"
 """Of a port: a debug probe with this serial number."""
 
 
+_places: dict[str, str] = {}
+"""Where ports were seen."""
+
+
 class Device(NamedTuple):
     """A device that the kernel lists."""
 
@@ -43,10 +47,16 @@ def devices() -> Iterator[Device]:
 
 
 def place(port: str) -> str:
-    """Where the device of a port is plugged in; "": not on the USB, or not there."""
+    """Where the device of a port is, or was, plugged in; "": it was on no USB.
+
+    A serial port goes with the program that shows it. The next device there is the same board; what is plugged in
+    elsewhere is another one.
+    """
     if port.startswith(SCHEME):
         return port.removeprefix(SCHEME)
-    return (_told(port, "location")).partition(":")[0]
+    if now := _told(port, "location").partition(":")[0]:
+        _places[port] = now
+    return _places.get(port, "")
 
 
 def serial_number(port: str) -> str:

@@ -84,7 +84,7 @@ class WorkerFlasher(Flasher):
 
     @abstractmethod
     def opening(self) -> dict[str, Any]:
-        """What the worker is told to find the board."""
+        """What the worker is told to find the board. Raises FlashError: nothing says which one is meant."""
 
     @abstractmethod
     def failure(self, reason: str) -> FlashError:
@@ -100,6 +100,7 @@ class WorkerFlasher(Flasher):
             raise FlashError(
                 Code.UNSUPPORTED, f"{self.library} is not installed", f'pip install "boardtalk[{self.extra}]"'
             )
+        opening = self.opening()
         self._worker = await asyncio.create_subprocess_exec(
             *leashed(sys.executable, "-P", str(Path(__file__).with_name(self.program))),
             stdin=asyncio.subprocess.PIPE,
@@ -109,7 +110,7 @@ class WorkerFlasher(Flasher):
             start_new_session=True,  # Ctrl-C is for us to hear: a block is finished first
         )
         try:
-            answer = await self.ask(do="open", **self.opening())
+            answer = await self.ask(do="open", **opening)
             assert isinstance(answer, _Found)  # noqa: S101 - so says the worker
             self._found = Found(answer.chip, answer.id, answer.flash_bytes)
         except BaseException:

@@ -243,10 +243,32 @@ async def test_boards_of_a_kind_are_told_apart_by_their_sockets(
     assert [each.end.id for each in told] == ["357F37763031", "357F37763032"]
     for each, image in zip((first, second), images, strict=True):
         assert each.flash.startswith(image.read_bytes())
-    first.power_on(), second.power_on()
-    elsewhere = await bench.do("probe", str(images[0]), None, F405)
-    assert elsewhere.end.code is Code.PORT_MISSING
-    assert f"which one of {second.port}, {first.port}?" in elsewhere.end.reason
+
+
+async def test_a_port_that_is_on_no_usb_is_not_taken_for_the_board_that_happens_to_wait(
+    bench: Bench, board: DfuBoard
+) -> None:
+    told = await bench.do("write", str(file(bench, raw())), file(bench, raw()), F405)
+    assert told.end.code is Code.PORT_MISSING
+    assert "nobody knows which board is meant" in told.end.reason
+    assert board["written"] == 0
+
+
+async def test_after_an_error_no_other_board_is_written(
+    bench: Bench, tool: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mine, other = plugged_in(bench, monkeypatch, 2)
+    port = file(bench, b"", "port")
+
+    class Port:  # a mock: what pyserial tells of a port that goes when the board is in its loader
+        device, location = str(port), f"{mine.place}:1.0"
+
+    listed = iter([[Port]])
+    monkeypatch.setattr(usb.list_ports, "comports", lambda: next(listed, []))
+    mine["power_loss_after"] = 20_000
+    told = await bench.do("write", str(port), file(bench, raw()), F405)
+    assert told.end.code is Code.LINK, told.end
+    assert (mine["written"], other["written"]) == (20_000, 0)
 
 
 async def test_one_board_is_for_one_flasher(bench: Bench, board: DfuBoard) -> None:
