@@ -49,8 +49,8 @@ def devices() -> Iterator[Device]:
 def place(port: str) -> str:
     """Where the device of a port is, or was, plugged in; "": it was on no USB.
 
-    A serial port goes with the program that shows it. The next device there is the same board; what is plugged in
-    elsewhere is another one.
+    A serial port goes with the program that shows it. The next device there is the same board; what is
+    plugged in elsewhere is another one.
     """
     if port.startswith(SCHEME):
         return port.removeprefix(SCHEME)
