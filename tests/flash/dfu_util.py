@@ -11,9 +11,9 @@ import sys
 import time
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parent))
+sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from dfu_board import FIELDS, FLASH_AT, FLASH_BYTES, HEAD, NEVER, SECTORS, DfuBoard, boards
+from tests.flash.dfu_board import FIELDS, FLASH_AT, FLASH_BYTES, HEAD, NEVER, SECTORS, DfuBoard, boards
 
 ABOUT = """dfu-util 0.11
 
