@@ -4,28 +4,29 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import sys
 from contextlib import aclosing, nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 from cyclopts import App, Parameter
 from rich.markup import escape
 from rich.table import Table
 
-from boardtalk import boards as definitions
 from boardtalk.cli import flash_client
-from boardtalk.cli.common import DONE, INTERRUPTED, REFUSED, MoreBoards, await_, errors, print_json, tables
+from boardtalk.cli.common import DONE, INTERRUPTED, REFUSED, await_, errors, print_json, tables
 from boardtalk.cli.flash_client import NONE, Client
 from boardtalk.cli.flash_view import View, summary
+from boardtalk.cli.flash_which import COMMON, All, Common, Ports, chosen
 from boardtalk.flash import firmware as files
 from boardtalk.flash import fleet
 from boardtalk.flash.detect import plugged
 from boardtalk.flash.errors import Code, FlashError
 from boardtalk.flash.events import Ended
+from boardtalk.flash.job import Job
 from boardtalk.flash.provision import ClientJob
-from boardtalk.flash.session import Job
+from boardtalk.sdk import BoardtalkError
 from boardtalk.sdk.folders import running_folder
-from boardtalk.sdk.options import AsJson, StateFolder
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,57 +34,36 @@ if TYPE_CHECKING:
     from boardtalk.boards import BoardFile
     from boardtalk.flash.detect import Plugged
     from boardtalk.flash.firmware import Firmware
-    from boardtalk.flash.session import What
+    from boardtalk.flash.job import What
 
-Ports = Annotated[
-    tuple[str, ...],
-    Parameter(
-        name="--port", negative="", help="A serial port, a drive's folder, or a board's address; repeatable."
-    ),
-]
-All = Annotated[
-    bool,
-    Parameter(
-        name="--all",
-        negative="",
-        help="All boards whose USB id says what they are; with --board, all that may be it.",
-    ),
-]
-Board = Annotated[str, Parameter(name="--board", help="What it is: an id of `boardtalk boards list`.")]
 Image = Annotated[
     Path | None, Parameter(name="--image", help="The firmware; default: what the definition pins.")
 ]
 Digest = Annotated[str, Parameter(name="--sha256", help="What the digest of --image must be.")]
-Jobs = Annotated[
-    int, Parameter(name="--jobs", help="At most so many boards at a time; 0: two for each core.")
-]
+Yes = Annotated[bool, Parameter(name="--yes", negative="", help="Do not ask whether it is meant.")]
+
+PROBE_S: Final = 3.0
+"""For MicroPython to start and say its version."""
+LOST: Final = "firmware, programs and files on it are lost, and no backup is made"
 
 flash = App(name="flash", help="Put firmware on boards; what breaks off is gone on with by the same command.")
 
 
 @flash.command
 def detect(
-    *,
-    probe: Annotated[bool, Parameter(negative="")] = False,
-    port: Ports = (),
-    board: Board = "",
-    folder: MoreBoards = (),
-    state: StateFolder = None,
-    json: AsJson = False,
+    *, probe: Annotated[bool, Parameter(negative="")] = False, port: Ports = (), common: Common = COMMON
 ) -> int:
     """List what is plugged in, and which boards it may be.
 
     Example: boardtalk flash detect
 
     Args:
-        probe: ask the chip, its address and flash size, which resets the board.
+        probe: ask the chip, its address, flash size, and then its MicroPython, which resets the board.
     """
-    known = definitions.definitions([*definitions.folders(), *folder])
     if probe:
-        chosen = _chosen(known, port, board, everything=not port)
-        return _do("probe", chosen, state=state, json=json)
-    found = plugged(known)
-    if json:
+        return _do("probe", common, chosen(common, port, everything=not port), wait=PROBE_S)
+    found = plugged(common.known)
+    if common.json:
         print_json([{**each._asdict(), "boards": [board.id for board in each.boards]} for each in found])
         return DONE
     table = Table(box=None)
@@ -103,21 +83,15 @@ def plan(
     *,
     port: Ports = (),
     every: All = False,
-    board: Board = "",
     image: Image = None,
     sha256: Digest = "",
-    jobs: Jobs = 0,
-    folder: MoreBoards = (),
-    state: StateFolder = None,
-    json: AsJson = False,
+    common: Common = COMMON,
 ) -> int:
     """Say what would be written, by comparing digests with the board, which it resets; no more.
 
     Example: boardtalk flash plan --port /dev/ttyUSB0 --board esp32 --image firmware.bin
     """
-    known = definitions.definitions([*definitions.folders(), *folder])
-    chosen = _chosen(known, port, board, everything=every)
-    return _do("plan", chosen, image=image, sha256=sha256, jobs=jobs, state=state, json=json)
+    return _do("plan", common, chosen(common, port, everything=every), image=image, sha256=sha256)
 
 
 @flash.command
@@ -125,7 +99,6 @@ def write(
     *,
     port: Ports = (),
     every: All = False,
-    board: Board = "",
     image: Image = None,
     sha256: Digest = "",
     erase: Annotated[bool, Parameter(negative="")] = False,
@@ -133,10 +106,8 @@ def write(
     wait: float = 5.0,
     client: Annotated[bool, Parameter(negative="")] = False,
     its: Client = NONE,
-    jobs: Jobs = 0,
-    folder: MoreBoards = (),
-    state: StateFolder = None,
-    json: AsJson = False,
+    yes: Yes = False,
+    common: Common = COMMON,
 ) -> int:
     """Write firmware, verify it by digests that the board makes, and start it.
 
@@ -145,26 +116,25 @@ def write(
     Example: boardtalk flash write --board esp32 --image ESP32_GENERIC-v1.27.0.bin
 
     Args:
-        erase: erase all of the flash before, the board's files too.
+        erase: erase all of the flash before, the board's files too; asks, unless there is a backup.
         backup: save all of the flash before.
         wait: seconds for MicroPython to answer afterwards; 0: it is not asked.
         client: then put boardtalk's client on it too, as `flash client` does.
     """
     if its.named and not client:
         raise FlashError(Code.UNSUPPORTED, f"{its.named[0]} goes with --client")
-    known = definitions.definitions([*definitions.folders(), *folder])
     return _do(
         "write",
-        _chosen(known, port, board, everything=every),
+        common,
+        chosen(common, port, everything=every),
         image=image,
         sha256=sha256,
         erase=erase,
         backup=backup,
         wait=wait,
         client=its if client else None,
-        jobs=jobs,
-        state=state,
-        json=json,
+        lost=LOST if erase and not backup else "",
+        yes=yes,
     )
 
 
@@ -172,12 +142,8 @@ def write(
 def put_client(
     *,
     port: Ports,
-    board: Board = "",
     its: Client = NONE,
-    jobs: Jobs = 0,
-    folder: MoreBoards = (),
-    state: StateFolder = None,
-    json: AsJson = False,
+    common: Common = COMMON,
 ) -> int:
     """Put boardtalk's client and the robot's program on a board that runs MicroPython, and start it.
 
@@ -185,11 +151,11 @@ def put_client(
 
     Example: boardtalk flash client --port /dev/ttyACM0 --robot robot/ --name rover
     """
-    kind = [definitions.definition(board, [*definitions.folders(), *folder])] if board else []
+    kinds = [kinds for _, kinds in chosen(common, port)] if common.board else [[]] * len(port)
     stop = asyncio.Event()
-    orders = flash_client.orders(port, its, state or running_folder(), stop, [kind] * len(port))
+    orders = flash_client.orders(port, its, common.state or running_folder(), stop, kinds)
     work = [ClientJob(order) for order in orders]
-    return await_(_run(work, stop, jobs or fleet.default_jobs(), json=json))
+    return await_(_run(work, stop, common.jobs or fleet.default_jobs(), json=common.json))
 
 
 @flash.command
@@ -197,52 +163,28 @@ def verify(
     *,
     port: Ports = (),
     every: All = False,
-    board: Board = "",
     image: Image = None,
     sha256: Digest = "",
-    jobs: Jobs = 0,
-    folder: MoreBoards = (),
-    state: StateFolder = None,
-    json: AsJson = False,
+    common: Common = COMMON,
 ) -> int:
     """Compare what is on a board with a file. It resets the board.
 
     Example: boardtalk flash verify --port /dev/ttyUSB0 --board esp32 --image firmware.bin
     """
-    known = definitions.definitions([*definitions.folders(), *folder])
-    chosen = _chosen(known, port, board, everything=every)
-    return _do("verify", chosen, image=image, sha256=sha256, jobs=jobs, state=state, json=json)
+    return _do("verify", common, chosen(common, port, everything=every), image=image, sha256=sha256)
 
 
 @flash.command
-def erase(
-    *,
-    port: Ports,
-    board: Board = "",
-    jobs: Jobs = 0,
-    folder: MoreBoards = (),
-    state: StateFolder = None,
-    json: AsJson = False,
-) -> int:
+def erase(*, port: Ports, yes: Yes = False, common: Common = COMMON) -> int:
     """Erase all of the flash: firmware, programs and files. The board does nothing until it is written.
 
     Example: boardtalk flash erase --port /dev/ttyUSB0 --board esp32
     """
-    known = definitions.definitions([*definitions.folders(), *folder])
-    return _do("erase", _chosen(known, port, board), jobs=jobs, state=state, json=json)
+    return _do("erase", common, chosen(common, port), lost=LOST, yes=yes)
 
 
 @flash.command
-def backup(
-    file: Path | None = None,
-    /,
-    *,
-    port: Ports,
-    board: Board = "",
-    folder: MoreBoards = (),
-    state: StateFolder = None,
-    json: AsJson = False,
-) -> int:
+def backup(file: Path | None = None, /, *, port: Ports, common: Common = COMMON) -> int:
     """Save all of a board's flash to a file. It resets the board.
 
     Example: boardtalk flash backup rover.bin --port /dev/ttyUSB0 --board esp32
@@ -250,31 +192,19 @@ def backup(
     Args:
         file: default: one with the date, in the state folder.
     """
-    known = definitions.definitions([*definitions.folders(), *folder])
-    chosen = _chosen(known, port, board)
-    if file is not None and len(chosen) > 1:
+    places = chosen(common, port)
+    if file is not None and len(places) > 1:
         raise FlashError(Code.DISK, "one file is not for several boards", "leave the file's name out")
-    return _do("backup", chosen, backup=True, file=file, state=state, json=json)
+    return _do("backup", common, places, backup=True, file=file)
 
 
 @flash.command
-def restore(
-    file: Path,
-    /,
-    *,
-    port: Ports,
-    board: Board = "",
-    jobs: Jobs = 0,
-    folder: MoreBoards = (),
-    state: StateFolder = None,
-    json: AsJson = False,
-) -> int:
+def restore(file: Path, /, *, port: Ports, yes: Yes = False, common: Common = COMMON) -> int:
     """Write a backup back: firmware, programs and files, as they were.
 
     Example: boardtalk flash restore rover.bin --port /dev/ttyUSB0 --board esp32
     """
-    known = definitions.definitions([*definitions.folders(), *folder])
-    return _do("restore", _chosen(known, port, board), image=file, jobs=jobs, state=state, json=json)
+    return _do("restore", common, chosen(common, port), image=file, lost=LOST, yes=yes)
 
 
 # What they have in common ---------------------------------------------------------------------------
@@ -287,57 +217,11 @@ def _may_be(found: Plugged) -> str:
     return f"{names} (a USB chip of many boards: its loader tells)" if found.bridge else names
 
 
-def _chosen(
-    known: dict[str, BoardFile], ports: Sequence[str], board: str, *, everything: bool = False
-) -> list[tuple[str, list[BoardFile]]]:
-    """Ports, and what may be there. Raises FlashError or DefinitionError if that does not say enough."""
-    named = [known[board]] if board in known else []
-    if board and not named:
-        definitions.definition(board, [each.path.parent for each in known.values()])
-    found = plugged(known)
-    if not ports:
-        may_be = [each for each in found if each.boards and (not board or named[0] in each.boards)]
-        if not board:
-            may_be = [each for each in may_be if not each.bridge]
-        if not may_be or (len(may_be) > 1 and not everything):
-            raise FlashError(
-                Code.PORT_MISSING, _which(found, len(may_be)), "name one: --port PORT --board ID"
-            )
-        ports = [each.port for each in may_be]
-    if named:
-        return [(port, named) for port in ports]
-    return [(port, _alike(port, found)) for port in ports]
-
-
-def _which(found: Sequence[Plugged], fit: int) -> str:
-    seen = ", ".join(f"{each.port} ({each.usb or each.name})" for each in found) or "nothing"
-    return f"which board? {fit or 'none'} can be told by its USB id; plugged in: {seen}"
-
-
-def _alike(port: str, found: Sequence[Plugged]) -> list[BoardFile]:
-    """What may be at a port, flashed in one way."""
-    real = str(Path(port).resolve())
-    here = next((each for each in found if each.port in {port, real}), None)
-    if here is None or not here.boards:
-        ids = f"its USB id is {here.usb}, which no definition has" if here else "it is no USB device"
-        raise FlashError(
-            Code.UNSUPPORTED,
-            f"{port}: which board is it? {ids}",
-            f"say so with --board, or put a definition into {definitions.user_folder()} "
-            "(`boardtalk boards show` prints one to begin with)",
-        )
-    if len({board.definition.flash.protocol for board in here.boards}) > 1:
-        names = ", ".join(board.id for board in here.boards)
-        raise FlashError(Code.UNSUPPORTED, f"{port}: it may be {names}", "say which with --board")
-    return here.boards
-
-
 def _do(
     what: What,
-    chosen: Sequence[tuple[str, list[BoardFile]]],
+    common: Common,
+    places: Sequence[tuple[str, list[BoardFile]]],
     *,
-    state: Path | None,
-    json: bool,
     image: Path | None = None,
     sha256: str = "",
     erase: bool = False,
@@ -345,7 +229,8 @@ def _do(
     file: Path | None = None,
     wait: float = 0.0,
     client: Client | None = None,
-    jobs: int = 0,
+    lost: str = "",
+    yes: bool = False,
 ) -> int:
     stop = asyncio.Event()
     work = [
@@ -353,7 +238,7 @@ def _do(
             what=what,
             port=port,
             boards=kinds,
-            state=state or running_folder(),
+            state=common.state or running_folder(),
             firmware=_firmware(image, kinds, sha256)
             if what in {"plan", "write", "verify", "restore"}
             else None,
@@ -363,14 +248,32 @@ def _do(
             wait_s=wait,
             stop=stop,
         )
-        for port, kinds in chosen
+        for port, kinds in places
     ]
+    if lost and not yes and not _meant(what, work, lost):
+        errors.print("nothing was done")
+        return REFUSED
     all_of_it = work if client is None else flash_client.jobs(work, client, stop)
-    return await_(_run(all_of_it, stop, jobs or fleet.default_jobs(), json=json))
+    return await_(_run(all_of_it, stop, common.jobs or fleet.default_jobs(), json=common.json))
 
 
 def _firmware(image: Path | None, kinds: Sequence[BoardFile], sha256: str) -> Firmware:
     return files.from_file(image, kinds[0], sha256) if image else files.pinned(kinds[0])
+
+
+def _meant(what: What, work: Sequence[Job], lost: str) -> bool:
+    """Ask whether to do what has no way back. Raises BoardtalkError: nobody is there to be asked."""
+    for job in work:
+        names = " or ".join(board.definition.name for board in job.boards)
+        errors.print(f"{job.port}, {names}: {lost}", markup=False, soft_wrap=True)
+    if not sys.stdin.isatty():
+        raise BoardtalkError(
+            f"{what} has no way back, and nobody can be asked here: --yes says that it is meant"
+        )
+    try:
+        return errors.input(f"{what}? [y/N] ", markup=False).strip().lower() in {"y", "yes"}
+    except EOFError:
+        return False
 
 
 async def _run(work: Sequence[Job | ClientJob], stop: asyncio.Event, at_once: int, *, json: bool) -> int:

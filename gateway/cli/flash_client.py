@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
     from boardtalk.boards import BoardFile
-    from boardtalk.flash.session import Job
+    from boardtalk.flash.job import Job
 
 VARIABLE: Final = "BOARDTALK_WIFI_PASSWORD"
 """The environment variable. An option would stand in the list of processes."""

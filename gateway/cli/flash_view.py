@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from boardtalk.flash.events import AnyEvent
 
-LOUD = frozenset({"match", "plan", "backup", "erase", "again"})
+LOUD = frozenset({"check", "match", "plan", "backup", "erase", "again"})
 """Steps that stay on the screen; the others show in the bar while they last."""
 
 

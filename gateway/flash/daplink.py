@@ -2,72 +2,39 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
-from typing import TYPE_CHECKING, ClassVar, Final, Self
+from typing import TYPE_CHECKING, ClassVar, Final
 
-from boardtalk.flash import drives
+from boardtalk.flash import drives, intel_hex
+from boardtalk.flash.drive_flasher import DriveFlasher
 from boardtalk.flash.errors import Code, FlashError
-from boardtalk.flash.protocol import Flasher, Found, Segment
+from boardtalk.flash.protocol import Found, Segment
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
-    from types import TracebackType
 
     from boardtalk.boards import Definition
 
 FILE: Final = "firmware.hex"
-DETAILS, FAILED = "DETAILS.TXT", "FAIL.TXT"
-END_RECORD: Final = 1
+FAILED: Final = "FAIL.TXT"
 TAKEN_S: Final = 20.0
 """Until the drive is gone after the copy, and again until it is back."""
 
 
-class DaplinkFlasher(Flasher):
+class DaplinkFlasher(DriveFlasher):
     """A board behind a DAPLink drive. Nobody can read from it what is on the flash."""
 
-    blind: ClassVar[bool] = True
+    kind: ClassVar[str] = "DAPLink"
+    info: ClassVar[str] = "DETAILS.TXT"
 
     @classmethod
     def checked(cls, board: Definition, image: bytes, at: int) -> list[Segment]:  # noqa: ARG003 - the file says where
         """See `Flasher`: each line's checksum, and that the last one is there."""
-        lines = image.split()
-        for number, line in enumerate(lines, 1):
-            try:
-                record = bytes.fromhex(line[1:].decode())
-            except ValueError:
-                record = b""
-            if line[:1] != b":" or len(record) < 5 or len(record) != record[0] + 5 or sum(record) % 256:
-                raise FlashError(
-                    Code.BAD_IMAGE, f"line {number} is no line of an Intel HEX file", "download it again"
-                )
-        if not lines or bytes.fromhex(lines[-1][1:].decode())[3] != END_RECORD:
-            raise FlashError(
-                Code.BAD_IMAGE, "the file is cut off: its last line is missing", "download it again"
-            )
+        intel_hex.blocks(image)
         return [Segment(0, image)]
-
-    async def __aenter__(self) -> Self:
-        """See `Flasher`."""
-        with ExitStack() as stack:
-            self._folder = await drives.claimed(self.port, self.board.bootloader.volume, stack)
-            self._stack = stack.pop_all()
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """See `Flasher`."""
-        self._stack.close()
 
     async def probe(self) -> Found:
         """See `Flasher`. The drive tells the debugger's id, not the chip behind it."""
-        try:
-            details = (self._folder / DETAILS).read_text(errors="replace")
-        except OSError as error:
-            raise FlashError(
-                Code.NO_LOADER, f"{self._folder}: no DAPLink drive ({DETAILS}: {error.strerror})"
-            ) from error
-        told = dict(line.split(": ", 1) for line in details.splitlines() if ": " in line)
+        told = self.told()
         return Found(self.board.mcu, told.get("Unique ID", "").strip())
 
     async def write(self, segment: Segment) -> AsyncGenerator[int, None]:
@@ -83,6 +50,3 @@ class DaplinkFlasher(Flasher):
             raise FlashError(
                 Code.VERIFY, f"{self._folder}: {' '.join(failure.read_text(errors='replace').split())}"
             )
-
-    async def reset(self) -> None:
-        """See `Flasher`: it has started by itself."""

@@ -1,4 +1,4 @@
-"""What is plugged in: serial ports and drives, and which boards they may be."""
+"""What is plugged in: serial ports, drives, other loaders, and which boards they may be."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from serial.tools import list_ports
 
-from boardtalk.flash import drives
+from boardtalk.flash import drives, usb
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from boardtalk.boards import BoardFile
+    from boardtalk.boards import BoardFile, UsbId
 
 
 class Plugged(NamedTuple):
-    """A port or a drive."""
+    """A port, a drive, or a loader that is neither."""
 
     port: str
     usb: str
@@ -29,15 +29,19 @@ class Plugged(NamedTuple):
 
 
 def plugged(known: Mapping[str, BoardFile]) -> list[Plugged]:
-    """All USB serial ports, and the drives of boards in their loaders."""
+    """All USB serial ports, and boards in loaders that are drives or other devices."""
     found = []
     for port in list_ports.comports():
         if port.vid is None or port.pid is None:
             continue
-        usb = f"{port.vid:04x}:{port.pid:04x}"
-        may_be = candidates(known.values(), usb)
-        bridge = any(each.bridge for board in may_be for each in board.definition.usb if each.id == usb)
-        found.append(Plugged(port.device, usb, may_be, bridge, port.description or ""))
+        shown = _text((port.vid, port.pid))
+        may_be = candidates(known.values(), shown)
+        bridge = any(each.bridge for board in may_be for each in board.definition.usb if each.id == shown)
+        found.append(Plugged(port.device, shown, may_be, bridge, port.description or ""))
+    for device in usb.devices():
+        loads = [each for each in known.values() if _loads_by(each, device)]
+        if loads:
+            found.append(Plugged(usb.SCHEME + device.place, _text(device.ids), loads, name=device.name))
     volumes = {each.definition.bootloader.volume for each in known.values()} - {""}
     for volume in sorted(volumes):
         boards = [each for each in known.values() if each.definition.bootloader.volume == volume]
@@ -45,6 +49,16 @@ def plugged(known: Mapping[str, BoardFile]) -> list[Plugged]:
     return found
 
 
-def candidates(known: Iterable[BoardFile], usb: str) -> list[BoardFile]:
+def candidates(known: Iterable[BoardFile], shown: str) -> list[BoardFile]:
     """The boards that show such an id."""
-    return [board for board in known if usb in {each.id for each in board.definition.usb}]
+    return [board for board in known if shown in {each.id for each in board.definition.usb}]
+
+
+def _loads_by(board: BoardFile, device: usb.Device) -> bool:
+    """Whether this is the board's loader, and neither a serial port nor a drive."""
+    loaders = {each.numbers for each in board.definition.usb if each.mode == "loader"}
+    return device.ids in loaders and not board.definition.bootloader.volume
+
+
+def _text(ids: UsbId) -> str:
+    return "{:04x}:{:04x}".format(*ids)

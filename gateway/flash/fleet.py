@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Sequence
 
     from boardtalk.flash.events import AnyEvent
-    from boardtalk.flash.session import Job
+    from boardtalk.flash.job import Job
 
 
 def default_jobs() -> int:

@@ -54,9 +54,10 @@ async def _enter(
             break
         if way == "button":  # a person does that, and then begins again
             continue
+        device = kind(board, port, baud)  # before: to see what is at the port, which may vanish
         await enter(way, port)
         try:
-            return await stack.enter_async_context(kind(board, port, baud))
+            return await stack.enter_async_context(device)
         except FlashError as error:
             if error.code is not Code.NO_LOADER:
                 raise

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from serial.tools import list_ports
 
+from boardtalk.flash import usb
 from boardtalk.flash.errors import FlashError
 from boardtalk.flash.line import Line
 
@@ -48,6 +49,8 @@ async def answers(port: str, board: Definition, within: float) -> str:
 
 def candidates(port: str, board: Definition) -> list[str]:
     """Ports where it may answer, after it was flashed at one, or as a drive."""
+    if port.startswith(usb.SCHEME):
+        return [each.device for each in list_ports.comports() if usb.place(each.device) == usb.place(port)]
     if "://" in port:
         return []
     path = Path(port)

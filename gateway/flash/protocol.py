@@ -10,6 +10,7 @@ from boardtalk.flash.errors import Code, FlashError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
+    from importlib.metadata import EntryPoint
     from types import TracebackType
 
     from boardtalk.boards import Definition
@@ -35,6 +36,14 @@ class Found(NamedTuple):
     """Unique, such as a MAC address; "": the loader does not tell."""
     flash_bytes: int = 0
     """0: not told."""
+    flash_at: int = 0
+    """The address of its first byte, as the protocol counts."""
+
+    @property
+    def told(self) -> str:
+        """All of it, for people."""
+        parts = (self.chip, self.id, f"{self.flash_bytes // 1024} kB" if self.flash_bytes else "")
+        return ", ".join(part for part in parts if part)
 
 
 class Flasher(ABC):
@@ -50,6 +59,8 @@ class Flasher(ABC):
 
     blind: ClassVar[bool] = False
     """Nothing can be read from the board, so that nothing is known of what is on it."""
+    rated: ClassVar[bool] = True
+    """Its line has a rate: another attempt may use a lower one."""
 
     def __init__(self, board: Definition, port: str, baud: int) -> None:
         self.board = board
@@ -113,17 +124,47 @@ def flasher(board: Definition) -> type[Flasher]:
     """The class that flashes such boards.
 
     Raises:
-        FlashError: there is none.
+        FlashError: there is none, or more than one, or it can't be used.
     """
-    known = {point.name: point for point in entry_points(group=GROUP)}
     wanted = board.flash.protocol
     if wanted == "manual":
         raise FlashError(Code.UNSUPPORTED, f"{board.name} is flashed by hand", board.bootloader.hint)
-    if wanted not in known:
+    known = entry_points(group=GROUP)
+    match tuple(known.select(name=wanted)):
+        case (point,):
+            return _loaded(point)
+        case ():
+            names = ", ".join(sorted(known.names))
+            raise FlashError(
+                Code.UNSUPPORTED,
+                f"nothing here flashes by {wanted!r}",
+                f"there are {names}; packages add more",
+            )
+        case several:
+            raise FlashError(
+                Code.UNSUPPORTED,
+                f"several packages claim the protocol {wanted!r}: {', '.join(map(_from, several))}",
+                "uninstall all but one of them",
+            )
+
+
+def _loaded(point: EntryPoint) -> type[Flasher]:
+    """The class behind an entry point. Raises FlashError: it is none, whatever somebody else's code does."""
+    where = f"the protocol {point.name!r} of the package {_from(point)}"
+    try:
+        made = point.load()
+    except Exception as error:
         raise FlashError(
-            Code.UNSUPPORTED,
-            f"nothing here flashes by {wanted!r}",
-            f"there are {', '.join(sorted(known))}; packages add more",
+            Code.UNSUPPORTED, f"{where} can't be imported: {error!r}", "install it anew, or uninstall it"
+        ) from error
+    if not (isinstance(made, type) and issubclass(made, Flasher)):
+        raise FlashError(
+            Code.UNSUPPORTED, f"{where} is no class that derives from {Flasher.__module__}.Flasher"
         )
-    made: type[Flasher] = known[wanted].load()
+    if made.__abstractmethods__:
+        raise FlashError(Code.UNSUPPORTED, f"{where} lacks {', '.join(sorted(made.__abstractmethods__))}")
     return made
+
+
+def _from(point: EntryPoint) -> str:
+    return f"{point.dist.name} {point.dist.version}" if point.dist else point.value

@@ -15,13 +15,14 @@ import msgspec
 from boardtalk.flash import journal, micropython, ports
 from boardtalk.flash.errors import Code, FlashError
 from boardtalk.flash.events import Ended, Progress, Step
-from boardtalk.flash.session import Job, Session
+from boardtalk.flash.session import Session
 from boardtalk.sdk.errors import BoardtalkError
 from boardtalk.sdk.provision import GROUP, Order, Provisioned, ProvisionError, Stage
 
 if TYPE_CHECKING:
     from boardtalk.boards import Definition
     from boardtalk.flash.events import AnyEvent
+    from boardtalk.flash.job import Job
     from boardtalk.sdk.provision import Installer
 
 log = logging.getLogger(__name__)

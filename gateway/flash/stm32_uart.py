@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import functools
-import itertools
 import operator
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Final, Self
 
+from boardtalk.flash import stm32_image
 from boardtalk.flash.errors import Code, FlashError
 from boardtalk.flash.line import Line
 from boardtalk.flash.protocol import Flasher, Found, Segment
+from boardtalk.flash.stm32_image import FLASH_AT
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Iterator
+    from collections.abc import AsyncGenerator
     from types import TracebackType
 
     from boardtalk.boards import Definition
@@ -22,9 +23,6 @@ SYNC: Final = b"\x7f"
 ACK, NACK = 0x79, 0x1F
 GET, GET_ID, READ, GO, WRITE, ERASE, EXTENDED_ERASE = 0x00, 0x02, 0x11, 0x21, 0x31, 0x43, 0x44
 PIECE: Final = 256
-FLASH_AT: Final = 0x0800_0000
-RAM_AT: Final = range(0x1000_0000, 0x4000_0000)
-"""Where the first word of a program, its stack, may point to."""
 ANSWER_S: Final = 1.0
 ERASE_S: Final = 40.0
 """A whole chip takes up to half a minute."""
@@ -43,20 +41,13 @@ class Stm32UartFlasher(Flasher):
 
     @classmethod
     def checked(cls, board: Definition, image: bytes, at: int) -> list[Segment]:
-        """See `Flasher`. A raw image tells nothing of its chip, only whether it begins as a program does."""
-        stack, entry = (int.from_bytes(image[start : start + 4], "little") for start in (0, 4))
-        if at == FLASH_AT and (stack not in RAM_AT or not entry & 1 or not at <= entry < at + len(image)):
-            raise FlashError(
-                Code.BAD_IMAGE,
-                "it does not begin as a program for an STM32 does (stack, first instruction)",
-                "a .bin file is wanted, for this board",
-            )
-        return _pieces(board, image, at)
+        """See `Flasher`. An image tells nothing of its chip, only whether it begins as a program does."""
+        return stm32_image.pieces(board, image, at)
 
     @classmethod
     def restored(cls, board: Definition, image: bytes) -> list[Segment]:
         """See `Flasher`."""
-        return _pieces(board, image, FLASH_AT)
+        return stm32_image.cut(board, [(FLASH_AT, image)])
 
     async def __aenter__(self) -> Self:
         """See `Flasher`."""
@@ -91,7 +82,7 @@ class Stm32UartFlasher(Flasher):
 
     async def write(self, segment: Segment) -> AsyncGenerator[int, None]:
         """See `Flasher`."""
-        await self._erase(_sector(self.board, segment.at))
+        await self._erase(self._sector(segment.at))
         for start in range(0, len(segment.data), PIECE):
             piece = segment.data[start : start + PIECE]
             padded = piece + b"\xff" * (-len(piece) % 4)
@@ -152,6 +143,10 @@ class Stm32UartFlasher(Flasher):
         await self._line.write(request)
         await self._acknowledged("erasing", ERASE_S)
 
+    def _sector(self, at: int) -> int:
+        """The number of the sector that begins there."""
+        return next(number for number, start, _ in stm32_image.sectors(self.board) if start >= at)
+
     async def _command(self, code: int) -> None:
         await self._line.write(bytes((code, code ^ 0xFF)))
         await self._acknowledged(f"command {code:#04x}")
@@ -182,30 +177,3 @@ class Stm32UartFlasher(Flasher):
 
 def _checked(data: bytes) -> bytes:
     return data + bytes((functools.reduce(operator.xor, data),))
-
-
-def _sectors(board: Definition) -> Iterator[tuple[int, int]]:
-    """Where the sectors of a chip begin, and how large they are, on and on."""
-    sizes = board.flash.sectors or (1,)
-    at = FLASH_AT
-    for size in itertools.chain(sizes, itertools.repeat(sizes[-1])):
-        yield at, size * 1024
-        at += size * 1024
-
-
-def _sector(board: Definition, at: int) -> int:
-    """The number of the sector that begins there."""
-    return next(number for number, (start, _) in enumerate(_sectors(board)) if start >= at)
-
-
-def _pieces(board: Definition, image: bytes, at: int) -> list[Segment]:
-    """An image by sectors, since these are erased as a whole."""
-    pieces: list[Segment] = []
-    for start, size in _sectors(board):
-        if start >= at + len(image):
-            return pieces
-        if start >= at:
-            pieces.append(Segment(start, image[start - at : start - at + size]))
-        elif start + size > at:
-            raise FlashError(Code.BAD_IMAGE, f"an image can't begin at {at:#x}, in the middle of a sector")
-    return pieces

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import struct
-from contextlib import ExitStack
-from typing import TYPE_CHECKING, ClassVar, Final, Self
+from typing import TYPE_CHECKING, ClassVar, Final
 
 from boardtalk.flash import drives
+from boardtalk.flash.drive_flasher import DriveFlasher
 from boardtalk.flash.errors import Code, FlashError
-from boardtalk.flash.protocol import Flasher, Found, Segment
+from boardtalk.flash.protocol import Found, Segment
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
-    from types import TracebackType
 
     from boardtalk.boards import Definition
 
@@ -21,16 +20,16 @@ HEADER: Final = struct.Struct("<8I")
 MAGIC: Final = (0x0A324655, 0x9E5D5157)
 MAGIC_END: Final = 0x0AB16F30
 NOT_FLASH, HAS_FAMILY = 0x1, 0x2000
-INFO: Final = "INFO_UF2.TXT"
 FILE: Final = "firmware.uf2"
 START_S: Final = 10.0
 """After the last block, until the drive is gone."""
 
 
-class Uf2Flasher(Flasher):
+class Uf2Flasher(DriveFlasher):
     """A board whose loader is a UF2 drive. Nobody can read from it what is on the flash."""
 
-    blind: ClassVar[bool] = True
+    kind: ClassVar[str] = "UF2"
+    info: ClassVar[str] = "INFO_UF2.TXT"
 
     @classmethod
     def checked(cls, board: Definition, image: bytes, at: int) -> list[Segment]:  # noqa: ARG003 - the file says where
@@ -58,30 +57,9 @@ class Uf2Flasher(Flasher):
             raise _bad(f"{len(numbers)} blocks are there of {max(totals, default=0)}")
         return [Segment(0, image)]
 
-    async def __aenter__(self) -> Self:
-        """See `Flasher`."""
-        with ExitStack() as stack:
-            self._folder = await drives.claimed(self.port, self.board.bootloader.volume, stack)
-            self._stack = stack.pop_all()
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """See `Flasher`."""
-        self._stack.close()
-
     async def probe(self) -> Found:
         """See `Flasher`: all that a drive tells is what kind of board it is."""
-        try:
-            info = (self._folder / INFO).read_text(errors="replace")
-        except OSError as error:
-            raise FlashError(
-                Code.NO_LOADER,
-                f"{self._folder}: no UF2 drive ({INFO}: {error.strerror})",
-                self.board.bootloader.hint,
-            ) from error
-        told = dict(line.split(": ", 1) for line in info.splitlines() if ": " in line)
+        told = self.told()
         volume = told.get("Board-ID", "")
         mine = volume == self.board.bootloader.volume
         return Found(self.board.mcu if mine else volume or "drive of another kind")
@@ -96,9 +74,6 @@ class Uf2Flasher(Flasher):
                 f"{self._folder}: the drive is still there: the board did not take all of it",
                 self.board.bootloader.hint,
             )
-
-    async def reset(self) -> None:
-        """See `Flasher`: after a write it has started by itself; else it waits for firmware on and on."""
 
 
 def _bad(reason: str) -> FlashError:

@@ -17,7 +17,7 @@ import msgspec
 from boardtalk import boards
 from boardtalk.flash import firmware, fleet
 from boardtalk.flash.events import Ended
-from boardtalk.flash.session import Job
+from boardtalk.flash.job import Job
 from boardtalk.hil.bench.rows import Row
 from boardtalk.hil.loaders.esp import EspBoard
 from boardtalk.hil.loaders.wire import PtyWire

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from boardtalk import boards
 from boardtalk.flash import firmware, fleet
 from boardtalk.flash.events import AnyEvent, Ended, Progress, Step
-from boardtalk.flash.session import Job, What
+from boardtalk.flash.job import Job, What
 from tests.hil.flashing import esp_image
 
 C3 = "emulated-esp32c3"

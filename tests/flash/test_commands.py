@@ -72,20 +72,6 @@ async def _holds(port: str) -> bool:
     return await process.wait() != 0
 
 
-async def test_the_table_says_which_failed_why_and_what_next(bench: Bench) -> None:
-    image = bench.image(20_000)
-    async with EspBoard("esp32c3") as good, EspBoard("esp32") as other:
-        said = await flash(
-            "write", "--port", good.port, "--port", other.port, "--board", C3, "--image", image,
-            "--wait", "0", "--state", bench.state, rc=1,
-        )  # fmt: skip
-        rows = {line.split()[0]: line for line in said.splitlines() if line.startswith(" /")}
-        assert "done" in rows[good.port]
-        assert "wrong-chip" in rows[other.port]
-        assert "name the right --board" in rows[other.port]
-        assert f"{other.port}: there is a esp32, and not esp32c3" in said
-
-
 async def test_programs_get_an_object_for_each_event(bench: Bench) -> None:
     async with EspBoard("esp32c3") as board:
         said = await flash(

@@ -98,5 +98,10 @@ async def test_without_a_drive_a_person_reads_what_to_do(
 
 
 async def test_what_is_flashed_by_hand_says_how(bench: Bench) -> None:
-    told = await bench.do("probe", "/dev/null", None, "stm32f405-dfu")
-    assert "dfu-util -a 0 -s :leave -D FILE.dfu" in told.end.cure
+    folder = bench.folder / "config/boardtalk/boards"
+    folder.mkdir(parents=True)
+    text = Path(boards.definition("pico").path).read_text().replace('protocol = "uf2"', 'protocol = "manual"')
+    (folder / "by-hand.toml").write_text(text)
+    told = await bench.do("probe", "/dev/null", None, "by-hand")
+    assert told.end.reason.endswith("is flashed by hand")
+    assert told.end.cure == "hold BOOTSEL while you plug it in"

@@ -19,8 +19,8 @@ import pytest
 from boardtalk.flash import journal, micropython
 from boardtalk.flash.errors import Code
 from boardtalk.flash.events import Ended
+from boardtalk.flash.job import Job
 from boardtalk.flash.provision import ClientJob, Provision
-from boardtalk.flash.session import Job
 from boardtalk.hil.gateway import GatewayProcess
 from boardtalk.hil.loaders.uf2 import CHIPS, Uf2Drive
 from boardtalk.hil.micropython.board import MicroPythonBoard

@@ -148,7 +148,7 @@ class Fleet:
         """Close a port for somebody else, until its `Slot.take_back`.
 
         Args:
-            name: a board's address, or a port's path: whoever is there, or nobody yet.
+            name: a board's address, or a port's path or URL: whoever is there, or nobody yet.
             to: what for, in words.
 
         Returns:
@@ -157,14 +157,15 @@ class Fleet:
         Raises:
             LinkError: there is no such board, it has no port that could be lent, or that is lent already.
         """
-        port = name if name.startswith("/") else self[name].port
+        named = name.startswith("/") or "://" in name
+        port = name if named else self[name].port
         real = str(Path(port).resolve()) if port.startswith("/") else port
         slots = [
             slot
             for slot, _ in (*self._slots.values(), *self._found.values())
             if slot.path == port or str(Path(slot.path).resolve()) == real
         ]
-        if name.startswith("/") and not slots:
+        if named and not slots:
             return None, api.Lent(port="", baud=0)
         if not slots or port == MQTT:
             where = "comes by MQTT" if port == MQTT else "was at no port yet"
