@@ -44,7 +44,7 @@ TOOLS = {
 """Of the developers: nothing imports them."""
 UNLOCKED = "translate"
 """An extra that is in no lock file: its library is imported only if the configuration asks for it."""
-OPTIONAL = {"argostranslate", "esptool"}
+OPTIONAL = {"argostranslate", "cryptography", "esptool"}
 DOCUMENTS = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
 
