@@ -17,7 +17,7 @@ from boardtalk.sandbox.api import Jail
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-TIMEOUT_S: Final = 5.0
+TIMEOUT_S: Final = 10.0
 MEMORY_MB: Final = 256
 OPEN_FILES: Final = 64
 DECLARE: Final = SIM / "cpython" / "declare.py"

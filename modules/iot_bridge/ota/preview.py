@@ -17,7 +17,7 @@ REHEARSALS: Final = "boardtalk.rehearsals"
 
 
 def declares(release: Release) -> Dictionary | None:
-    """What its program declares; None: that can't be told without its hardware. It takes up to 5 s."""
+    """What its program declares; None: that can't be told without its hardware. It takes up to 10 s."""
     files = {file.path: file.data for file in release.files}
     for point in entry_points(group=REHEARSALS):
         try:
