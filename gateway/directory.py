@@ -103,7 +103,9 @@ class Directory:
         return Contact(address=account.address, kind=Kind.USER, online=online, about=account.role)
 
     def members(self, group: str) -> tuple[str, ...]:
-        """Members of a group."""
+        """Members of a group; none if there is no such group."""
+        if group not in self._groups:
+            return ()
         moved = self._moved.get(group, {})
         stayed = [member for member in self._groups[group].members if moved.get(member, True)]
         came = [member for member, is_in in moved.items() if is_in and member not in stayed]

@@ -36,7 +36,7 @@ _OTA_HAVE = const("<HII")
 
 _MANIFESTS = ("/a.txt", "/b.txt")
 _MAX_REASON_BYTES = const(200)
-_SYNC_BYTES = const(4096)
+_SYNC_BYTES = const(16384)
 _HAVES = const(20)
 _FAREWELL_MS = const(300)
 
@@ -59,6 +59,7 @@ class Update:
         self._dispatcher = client.dispatcher
         self._nonce = hal.nonce()
         self._manifest = Manifest(_MANIFESTS[other])
+        self._runs = Manifest(_MANIFESTS[slots.running])
         self._slot = Slot(slots.SLOTS[other], slots.SLOTS[slots.running])
         self._file = None  # that the data belong to
         self._room = 0  # bytes that it may still get
@@ -174,7 +175,7 @@ class Update:
 
     async def _begin(self):
         """Check the manifest, make room, take what is here already, and tell what is missing."""
-        self._manifest.check()
+        await self._manifest.check(self._runs)
         self._slot.clear(self._manifest.files)
         self._begun = True
         told = b""

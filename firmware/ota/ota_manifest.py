@@ -1,6 +1,8 @@
 """The manifest of an update: what its files are, and whether it may be trusted."""
 
+import sys
 from binascii import hexlify, unhexlify
+from errno import ENOENT
 from hashlib import sha256
 
 import slots
@@ -9,25 +11,29 @@ from micropython import const
 from boardtalk import hal
 
 _KEY = "/ota.key"
+_PUBLIC = "/ota.pub"
+_OWN = (b"board", b"release", b"rsa", b"mac")
 _FORMAT = b"boardtalk-ota 1\n"
 _LOADER = ("boot", "slots")
 _MAX_PATH = const(64)
 
 
 class Manifest:
-    """Lines of text in a file: board, version, release, `file SIZE DIGEST PATH`; their HMAC at the end."""
+    """Lines of text in a file: board, release, version, `file SIZE DIGEST PATH`; their HMAC at the end."""
 
     def __init__(self, path):
         self._path = path
 
-    def check(self):
-        """See that it is whole, signed, for this board, and new. Raises ValueError."""
-        lines = list(self._lines(b""))
-        if not lines or lines[0] != _FORMAT or not lines[-1].startswith(b"mac "):
+    async def check(self, before):
+        """See that it is whole, signed, for this board, and newer than `before`. Raises ValueError."""
+        first = last = b""
+        for last in self._lines(b""):
+            first = first or last
+        if first != _FORMAT or not last.startswith(b"mac "):
             raise ValueError("the manifest is not whole, or of another format")
-        if not same(lines[-1][4:-1], hexlify(mac(lines[:-1]))):
+        if not same(last[4:-1], hexlify(mac(self._but((b"mac",))))):
             raise ValueError("the manifest is not signed with this board's key")
-        if b"board %s\n" % hal.uid().encode() not in lines:
+        if self._fact(b"board ") != hal.uid().encode():
             raise ValueError("the manifest is for another board")
         floor = slots.load()[-1]
         if self.release() <= floor:
@@ -35,6 +41,28 @@ class Manifest:
         for size, _, path in self.files():
             if size < 0 or not _is_safe(path):
                 raise ValueError("the path %r is not allowed" % path)
+        await self._check_signature(before)
+
+    async def _check_signature(self, before):
+        """If the board has a public key: see that the release is signed with it, and not before the other."""
+        try:
+            with open(_PUBLIC) as file:
+                modulus = int(file.read(), 16)
+        except OSError as error:
+            if error.errno == ENOENT:
+                return
+            raise
+        import ota_rsa  # what it needs is there as long as it is needed
+
+        del sys.modules["ota_rsa"]
+        digest = sha256()
+        for line in self._but(_OWN):
+            digest.update(line)
+        signature = int(self._fact(b"rsa ").decode() or "0", 16)
+        if not await ota_rsa.is_signed(digest.digest(), signature, modulus):
+            raise ValueError("the release is not signed with the key that this board asks for")
+        if self.signed() < before.signed():
+            raise ValueError("the release was signed before the one that runs")
 
     def files(self):
         """Size, digest in hex, and path of each file."""
@@ -46,17 +74,27 @@ class Manifest:
         """Its number: each release of a board has a higher one."""
         return int(self._fact(b"release ") or 0)
 
+    def signed(self):
+        """When it was signed, Unix time; 0: it is not."""
+        return int(self._fact(b"signed ") or 0)
+
     def version(self):
         """What people call it; b"": there is no manifest."""
-        try:
-            return self._fact(b"version ")
-        except OSError:
-            return b""
+        return self._fact(b"version ")
 
     def _fact(self, name):
-        for line in self._lines(name):
-            return line[len(name) : -1]
+        try:
+            for line in self._lines(name):
+                return line[len(name) : -1]
+        except OSError:
+            pass  # there is no manifest
         return b""
+
+    def _but(self, names):
+        """The lines that do not begin with these words."""
+        for line in self._lines(b""):
+            if line.split(b" ", 1)[0] not in names:
+                yield line
 
     def _lines(self, start):
         with open(self._path, "rb") as file:

@@ -10,6 +10,7 @@ from boardtalk import loader
 from boardtalk.events import CallUpdate, Delivery, Presence, Update
 from boardtalk.health import Report
 from boardtalk.sdk import Completion, Contact, Role
+from boardtalk.sdk.groups import MemberList, Members
 from boardtalk.store import Explanation
 from boardtalk.users import Change
 from boardtalk.witness import Seen
@@ -125,6 +126,7 @@ class Record(msgspec.Struct, tag_field="op", tag="record"):
 Request = (
     Login
     | Record
+    | Members
     | Send
     | Read
     | Stop
@@ -257,6 +259,7 @@ Reply = (
     | Reloaded
     | Recording
     | Observed
+    | MemberList
     | Delivery
     | Update
     | CallUpdate

@@ -53,6 +53,7 @@ from boardtalk.frontends.control import (
 )
 from boardtalk.sdk import ConfigError, Kind, Refused, ServiceError, check_name
 from boardtalk.sdk.channel import MAX_LINE_BYTES, Channel
+from boardtalk.sdk.groups import MemberList, Members
 from boardtalk.store import StoreError
 from boardtalk.turns import Turns
 from boardtalk.users import UserError
@@ -197,6 +198,8 @@ class LocalDoor:
                 return user
             case Login(user):
                 channel.send(Failure(f"no user {user!r} here; `boardtalk user add {user}` adds him"))
+            case Members(group):
+                channel.send(MemberList(self._hub.directory.members(group)))
             case _:
                 channel.send(Failure("the first request must be a login"))
         return None
@@ -255,7 +258,7 @@ class LocalDoor:
                 return None
             case Contacts() | Complete() | History() | Why():
                 return await self._look(request, user)
-            case Login() | Record():
+            case Login() | Record() | Members():
                 return Failure("already logged in")
 
     async def _look(self, request: Contacts | Complete | History | Why, user: str) -> Reply:

@@ -44,7 +44,7 @@ TOOLS = {
 """Of the developers: nothing imports them."""
 UNLOCKED = {"pyocd", "translate"}
 """Extras that are in no lock file: their libraries are imported only if somebody asks for them."""
-OPTIONAL = {"argostranslate", "esptool", "pyocd"}
+OPTIONAL = {"argostranslate", "cryptography", "esptool", "pyocd"}
 DOCUMENTS = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
 

@@ -67,14 +67,16 @@ def program(folder: Path, version: str, *, more: str = "", filler: int = 0) -> P
     return folder
 
 
-def flash(folder: Path, state: Path, uid: str = UID) -> Path:
+def flash(folder: Path, state: Path, uid: str = UID, modulus: int | None = None) -> Path:
     """What `boardtalk ota install` puts onto a board, with the release 1 in the first slot."""
     folder.mkdir()
-    stage(folder, state, uid, collect([program(folder.with_name("first"), "1")], "1"))
+    stage(folder, state, uid, collect([program(folder.with_name("first"), "1")], "1"), modulus)
     slots = (folder / "slots.py").read_text()
     slots = slots.replace("_HEALTHY_MS = const(30000)", f"_HEALTHY_MS = const({HEALTHY_MS})")
     slots = slots.replace("_WATCHDOG_MS = const(8000)", f"_WATCHDOG_MS = const({WATCHDOG_MS})")
     (folder / "slots.py").write_text(slots)
+    code = (folder / "ota.py").read_text()
+    (folder / "ota.py").write_text(code.replace("_SYNC_BYTES = const(16384)", "_SYNC_BYTES = const(2048)"))
     return folder
 
 
@@ -87,8 +89,10 @@ class Site:
 
     async def start(self, *words: str | Path) -> asyncio.subprocess.Process:
         """`boardtalk ota`."""
+        if words[0] not in {"keygen", "sign"}:
+            words = (*words, "--state", self.state)
         process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "boardtalk", "ota", *map(str, words), "--state", str(self.state)),
+            *(sys.executable, "-m", "boardtalk", "ota", *map(str, words)),
             stdout=asyncio.subprocess.PIPE,
             stderr=subprocess.STDOUT,
         )
@@ -122,7 +126,8 @@ class Site:
                     async with self.talk() as talk:
                         status = await talk.status()
                         if status.trial or not status.left:
-                            return status.versions.split("\n")[status.running], bool(status.trial)
+                            runs = status.versions.split("\n")[status.running]
+                            return runs.split("+")[0], bool(status.trial)
                 except BoardtalkError:
                     await asyncio.sleep(0.1)
 
@@ -135,11 +140,11 @@ class Site:
 
 
 @asynccontextmanager
-async def site(folder: Path, by: str = "", **board: Any) -> AsyncIterator[Site]:
+async def site(folder: Path, by: str = "", modulus: int | None = None, **board: Any) -> AsyncIterator[Site]:
     """A board with release 1, and its gateway; they speak `by` its port, "tcp" or "mqtt"."""
     state = folder / "state"
     state.mkdir()
-    robot = flash(folder / "flash", state)
+    robot = flash(folder / "flash", state, modulus=modulus)
     emulated = MicroPythonBoard(robot, **{"uid": UID, "heap": HEAP, "flash": "littlefs", **board})
     async with AsyncExitStack() as stack:
         if by != "mqtt":

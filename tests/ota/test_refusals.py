@@ -12,6 +12,7 @@ from boardtalk.modules.iot_bridge import frames
 from boardtalk.modules.iot_bridge.errors import LinkError, UpdateRefused
 from boardtalk.modules.iot_bridge.frames import Ota
 from boardtalk.modules.iot_bridge.ota.conversation import Conversation
+from boardtalk.modules.iot_bridge.ota.install import LOADER
 from boardtalk.modules.iot_bridge.ota.keys import signed
 from boardtalk.modules.iot_bridge.ota.release import File, Release, collect
 from boardtalk.modules.iot_bridge.service import api
@@ -62,12 +63,15 @@ async def test_a_board_takes_only_what_is_meant_for_it(lamp: Site) -> None:
         "out of the slot": (manifest(key, path="../main.py"), "is not allowed"),
         "out of the slot, further down": (manifest(key, path="lib/../../boot.py"), "is not allowed"),
         "absolute": (manifest(key, path="/main.py"), "is not allowed"),
+        "the boot file": (manifest(key, path="boot.py"), "is not allowed"),
+        "a key": (manifest(key, path="ota.key"), "is not allowed"),
         "the loader": (manifest(key, path="slots.py"), "is not allowed"),
         "the loader, as FAT sees it": (manifest(key, path="OTA.mpy"), "is not allowed"),
         "too large": (manifest(key, size=1 << 21), "it needs 2113536 bytes"),
         "of negative size": (manifest(key, size=-1), "is not allowed"),
         "old": (manifest(key, number=0), "release 0 is not newer than 0"),
     }
+    loader = {name: lamp.board.files.read(name) for name in (*LOADER, "ota.key")}
     async with lamp.talk() as talk:
         with pytest.raises(UpdateRefused, match="stop the robot first"):
             await begin(talk, good)
@@ -99,6 +103,7 @@ async def test_a_board_takes_only_what_is_meant_for_it(lamp: Site) -> None:
             await begin(talk, good)
     [board] = (await lamp.link(api.ListBoards(re=1))).boards
     assert board.firmware.endswith(", 1")
+    assert {name: lamp.board.files.read(name) for name in loader} == loader
 
 
 @pytest.mark.parametrize(
@@ -121,4 +126,4 @@ def test_a_release_is_a_whole_program_without_what_is_hidden(tmp_path: Path) -> 
         collect([tmp_path])
     (tmp_path / "main.py").touch()
     assert [file.path for file in collect([tmp_path]).files] == ["lib/drive.py", "main.py"]
-    assert collect([tmp_path / "main.py"]).label != collect([tmp_path]).label
+    assert collect([tmp_path / "main.py"]).version != collect([tmp_path]).version

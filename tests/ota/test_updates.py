@@ -33,7 +33,9 @@ async def test_a_release_is_sent_tried_and_kept_and_can_be_taken_back(lamp: Site
     release = program(tmp_path / "new", "2", more=more, filler=20_000)
     said = await lamp.ota("push", "lamp", release, "--label", "two")
     assert "lamp is stopped for the update" in said
-    assert "+ command hover" in said
+    before, after = said.split("two runs on trial")
+    assert "two changes what lamp can do:\n  + command hover" in before
+    assert "+ command hover" in after
     assert "two runs and stays" in said
     assert await lamp.runs() == ("two", False)
     assert "lamp runs two" in await lamp.ota("status", "lamp")
@@ -56,6 +58,24 @@ async def test_a_release_that_fails_or_hangs_is_tried_three_times_and_taken_back
         assert await lamp.runs() == ("1", False)
     said = await lamp.ota("push", "lamp", program(tmp_path / "new", "3"), "--label", "good")
     assert "good runs and stays" in said
+
+
+async def test_what_people_may_miss_is_told_before_anything_is_sent(tmp_path: Path) -> None:
+    release = program(tmp_path / "new", "2")
+    text = (release / "main.py").read_text()
+    (release / "main.py").write_text(text.replace("1, 500", "1, 300").replace("def version", "def release"))
+    async with site(tmp_path) as lamp:
+        said = await lamp.ota("push", "lamp", release, "--label", "two", "--dry-run")
+        assert [line for line in said.splitlines() if line.startswith("  ")] == [
+            "  ~ command forward: distance max 500.0 → 300.0",
+            "  + command release",
+            "  - command version",
+            "  who uses forward, version, in chats or programs, will find it gone or changed",
+        ]
+        assert "1+" in said.splitlines()[-1]
+        assert await lamp.runs() == ("1", False)
+        (release / "main.py").write_text("1 / 0\n" + text)
+        assert "can't be tried without its robot" in await lamp.ota("push", "lamp", release, "--dry-run")
 
 
 @pytest.mark.soak

@@ -25,6 +25,12 @@ def ticks_diff(end: int, start: int) -> int:
 def main() -> None:
     """Run the module `main` from the working directory."""
     sys.path.insert(0, "")
+    prepare()
+    __import__("main")
+
+
+def prepare() -> None:
+    """Give CPython what the firmware takes from MicroPython."""
     micropython = ModuleType("micropython")
     micropython.__dict__.update(const=lambda value: value, opt_level=lambda *_: 0)
     sys.modules["micropython"] = micropython
@@ -38,7 +44,6 @@ def main() -> None:
     asyncio.__dict__.update(core=None, sleep_ms=lambda ms: asyncio.sleep(ms / 1000))
     hal = __import__("boardtalk.hal").hal
     hal.open_stream = lambda uart=None: Stream()
-    __import__("main")
 
 
 class Stream:

@@ -3,72 +3,65 @@
 from __future__ import annotations
 
 import asyncio
+import signal
+import time
+from contextlib import aclosing, nullcontext
+from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 import msgspec
 from cyclopts import App, Parameter
 from rich.console import Console
-from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn, TransferSpeedColumn
 
 from boardtalk.modules.iot_bridge.errors import LinkError
-from boardtalk.modules.iot_bridge.frames import Ota
 from boardtalk.modules.iot_bridge.language.words import clean
-from boardtalk.modules.iot_bridge.ota.conversation import converse
+from boardtalk.modules.iot_bridge.ota import preview
+from boardtalk.modules.iot_bridge.ota import robots as fleet
+from boardtalk.modules.iot_bridge.ota import signature as signatures
+from boardtalk.modules.iot_bridge.ota.events import Ended, Outcome
 from boardtalk.modules.iot_bridge.ota.install import install as put_on
-from boardtalk.modules.iot_bridge.ota.keys import board_key
-from boardtalk.modules.iot_bridge.ota.push import Push
 from boardtalk.modules.iot_bridge.ota.release import collect
-from boardtalk.modules.iot_bridge.service import api
-from boardtalk.modules.iot_bridge.service.client import ask
+from boardtalk.modules.iot_bridge.ota.rollout import ALL, AT_ONCE, Rollout
+from boardtalk.modules.iot_bridge.ota.view import View, advice, summary
+from boardtalk.sdk import ServiceError
 from boardtalk.sdk.folders import running_folder
 from boardtalk.sdk.options import AsJson, StateFolder
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
+    from collections.abc import Awaitable, Callable, Sequence
+    from types import ModuleType
 
-    from construct import Container
+    from boardtalk.modules.iot_bridge.ota.release import Release
 
+Robots = Annotated[str, Parameter(help="Addresses of robots and groups, with commas between.")]
 Files = Annotated[tuple[Path, ...], Parameter(negative="")]
 Label = Annotated[str, Parameter(help="What people call the release; else the beginning of its digest.")]
 
-SLOTS: Final = ("a", "b")
+INTERRUPTED: Final = 130
+MAX_WIDTH: Final = 1000
+"""Of tables: as wide as their cells, also in a pipe."""
 
-ota = App(name="ota", help="Updates of a robot's program over its own link, and back.")
+ota = App(name="ota", help="Updates of robots' programs over their own links, and back.")
 out = Console(highlight=False, soft_wrap=True)
 errors = Console(stderr=True, highlight=False, soft_wrap=True)
 
 
-class Shown(Progress):
-    """A bar with rate and time left, and lines above it."""
-
-    def __init__(self) -> None:
-        columns = (BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
-        super().__init__(*columns, console=errors, transient=True)
-        self._task = self.add_task("", total=None, visible=False)
-
-    def total(self, size: int) -> None:
-        """So many bytes are to be sent, from now on."""
-        self.reset(self._task, total=size, visible=size > 0)
-
-    def sent(self, size: int) -> None:
-        """So many more have arrived."""
-        self.advance(self._task, size)
-
-    def say(self, text: str) -> None:
-        """Something for people."""
-        self.console.print(clean(text), markup=False)
-
-
 @ota.command
 def push(
-    robot: str,
+    robot: Robots,
     files: Files,
     /,
     *,
     label: Label = "",
+    signature: Path | None = None,
+    canary: int = 0,
+    then: Annotated[tuple[str, ...], Parameter(negative="")] = (),
+    jobs: int = AT_ONCE,
     wait: bool = True,
+    dry_run: Annotated[bool, Parameter(negative="")] = False,
     state: StateFolder = None,
+    json: AsJson = False,
 ) -> int:
     """Send a new release of a robot's program over its link, and see that it proves itself.
 
@@ -76,119 +69,202 @@ def push(
     does not run, is checked there, and starts on trial: it stays when it was in touch with the gateway for
     30 s, else the one before runs again. Interrupted, the same command goes on where it was.
 
-    Example: boardtalk ota push rover robot/
+    Of many robots, those that run it already are passed over. The first unhealthy one ends it.
+
+    Example: boardtalk ota push crew robot/ --canary 1 --then 10 --then all
 
     Args:
-        robot: its address.
         files: the whole program: its folder, or its files, main.py among them.
+        signature: a file that `boardtalk ota sign` has made; it has the label too.
+        canary: so many robots first; the others only if all is well with them.
+        then: so many more, or `all`; repeatable. Default, behind --canary: all.
+        jobs: at most so many robots at a time.
         wait: until it has proved itself.
+        dry_run: only tell which robots would get it, and what it would change.
     """
     release = collect(files, label)
+    if signature is not None:
+        release = signatures.with_signature(release, signature)
+    if jobs < 1:
+        raise LinkError("--jobs takes a number from 1 on")
     folder = state or running_folder()
-    with Shown() as shown:
-        if _failed(_push(Push(folder, robot, release, shown), wait=wait)):
-            return 1
-    what = "runs and stays" if wait else "is on trial: `boardtalk ota status` tells how it ends"
-    out.print(f"{robot}: {release.label} {what}; `rearm` in a chat lets it move", markup=False)
-    return 0
+    return asyncio.run(
+        _push(
+            folder,
+            robot,
+            release,
+            _stages(canary, then, wait=wait),
+            jobs=jobs,
+            wait=wait,
+            dry_run=dry_run,
+            json=json,
+        )
+    )
 
 
-async def _push(push: Push, *, wait: bool) -> None:
-    await push.transfer()
-    if wait:
-        await push.proof()
+def _stages(canary: int, then: Sequence[str], *, wait: bool) -> list[int]:
+    """Sizes of the stages. Raises LinkError: they make no sense."""
+    words = [str(canary)] if canary else []
+    words += then or ["all"]
+    sizes = [ALL if word == "all" else int(word) if word.isdecimal() else -1 for word in words]
+    if any(size < 0 or (size == ALL) != (word == "all") for size, word in zip(sizes, words, strict=True)):
+        raise LinkError("--canary and --then take a number from 1 on; --then also `all`")
+    if len(sizes) > 1 and not wait:
+        raise LinkError("--no-wait: a stage waits for the proof of the one before")
+    return sizes
 
 
-def _failed(work: Coroutine[Any, Any, None]) -> bool:
-    """Do it. Whether a board has refused, or was not there."""
-    try:
-        asyncio.run(work)
-    except LinkError as error:
-        errors.print(f"boardtalk: {clean(str(error))}", markup=False)
-        return True
-    return False
+async def _push(
+    state: Path,
+    names: str,
+    release: Release,
+    stages: Sequence[int],
+    *,
+    jobs: int,
+    wait: bool,
+    dry_run: bool,
+    json: bool,
+) -> int:
+    robots = await fleet.meant(state, names)
+    declares = await asyncio.to_thread(preview.declares, release)
+    if declares is None and not json:
+        errors.print("what it changes is told when it runs: its program can't be tried without its robot")
+    rollout = Rollout(
+        state,
+        robots,
+        release,
+        stages=stages,
+        at_once=jobs,
+        wait=wait,
+        dry_run=dry_run,
+        declares=declares,
+    )
+    interrupted = asyncio.Event()
+
+    def interrupt() -> None:
+        interrupted.set()
+        rollout.stop()
+
+    for each in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(each, interrupt)
+    ended: list[Ended] = []
+    view = View(errors, many=len(robots) > 1)
+    with nullcontext() if json else view:
+        async with aclosing(rollout.run()) as events:
+            async for event in events:
+                if isinstance(event, Ended):
+                    ended.append(event)
+                if json:
+                    print(msgspec.json.encode(event).decode(), flush=True)  # noqa: T201 - the command's output
+                else:
+                    view.show(event)
+    if not json:
+        _report(ended, release)
+    if interrupted.is_set():
+        return INTERRUPTED
+    return 0 if all(each.outcome.good for each in ended) else 1
+
+
+def _report(ended: Sequence[Ended], release: Release) -> None:
+    if len(ended) == 1 and ended[0].outcome in ONE:
+        words = ONE[ended[0].outcome].format(release=release.name, runs=clean(ended[0].runs))
+        out.print(f"{ended[0].robot}: {words}", markup=False)
+        return
+    if len(ended) == 1:
+        errors.print(f"boardtalk: {clean(ended[0].reason or ended[0].outcome)}", markup=False)
+        return
+    Console(highlight=False, width=MAX_WIDTH).print(summary(ended))
+    if words := advice(ended, release.name):
+        errors.print(words, markup=False)
+
+
+ONE: Final = {
+    Outcome.UPDATED: "{release} runs and stays; `rearm` in a chat lets it move",
+    Outcome.HAS: "{release} runs already",
+    Outcome.ON_TRIAL: "{release} is on trial: `boardtalk ota status` tells how it ends; "
+    "`rearm` in a chat lets it move",
+    Outcome.PLANNED: "{runs} runs; {release} would come in its place",
+}
+"""What is said of a single robot."""
 
 
 @ota.command
-def status(robot: str, /, *, state: StateFolder = None, json: AsJson = False) -> int:
-    """Tell which release a robot runs, and whether it can go back.
+def status(robot: Robots, /, *, state: StateFolder = None, json: AsJson = False) -> int:
+    """Tell which release robots run, and whether they can go back.
 
     Example: boardtalk ota status rover
-
-    Args:
-        robot: its address.
     """
-    found = _told(asyncio.run(_status(state or running_folder(), robot)))
-    if json:
-        print(msgspec.json.encode(found).decode())  # noqa: T201 - the command's output
-        return 0
-    trial = ", on trial" if found["trial"] else ""
-    out.print(f"{robot} runs {found['runs'] or 'an unnamed release'}{trial}", markup=False)
-    if found["before"] is not None:
-        out.print(
-            f"`boardtalk ota rollback {robot}` runs {found['before'] or 'the one before'}", markup=False
-        )
-    return 0
 
+    async def tell(folder: Path, name: str) -> None:
+        found = await fleet.status(folder, name)
+        if json:
+            fact = {"robot": name, **msgspec.to_builtins(found)}
+            print(msgspec.json.encode(fact).decode())  # noqa: T201 - the command's output
+            return
+        trial = ", on trial" if found.trial else ""
+        out.print(f"{name} runs {found.runs or 'an unnamed release'}{trial}", markup=False)
+        if found.before is not None:
+            before = found.before or "the one before"
+            out.print(f"`boardtalk ota rollback {name}` runs {before}", markup=False)
 
-async def _status(state: Path, robot: str) -> Container[Any]:
-    async with converse(state, robot, "its status") as talk:
-        return await talk.status()
-
-
-def _told(status: Container[Any]) -> dict[str, object]:
-    """What programs get."""
-    labels = [*status.versions.split("\n"), ""][:2]
-    other = 1 - status.running
-    return {
-        "runs": clean(labels[status.running]),
-        "trial": bool(status.trial),
-        "slot": SLOTS[status.running],
-        "before": clean(labels[other]) if status.good & 1 << other else None,
-        "newest": status.floor,
-    }
+    return _each(robot, state, tell)
 
 
 @ota.command
-def confirm(robot: str, /, *, state: StateFolder = None) -> int:
+def confirm(robot: Robots, /, *, state: StateFolder = None) -> int:
     """Keep the release that is on trial, without waiting for its proof.
 
     Example: boardtalk ota confirm rover
-
-    Args:
-        robot: its address.
     """
-    return _decide(robot, state, Ota.CONFIRM, "the release that runs stays")
+
+    async def keep(folder: Path, name: str) -> None:
+        await fleet.confirm(folder, name)
+        out.print(f"{name}: the release that runs stays", markup=False)
+
+    return _each(robot, state, keep)
 
 
 @ota.command
-def rollback(robot: str, /, *, state: StateFolder = None) -> int:
-    """Start the release before the one that runs.
+def rollback(robot: Robots, /, *, state: StateFolder = None) -> int:
+    """Stop robots, and start the release before the one that runs.
 
     Example: boardtalk ota rollback rover
-
-    Args:
-        robot: its address.
     """
-    return _decide(robot, state, Ota.ROLLBACK, "starts the release before")
+
+    async def back(folder: Path, name: str) -> None:
+        await fleet.roll_back(folder, name)
+        out.print(f"{name}: starts the release before", markup=False)
+
+    return _each(robot, state, back)
 
 
-def _decide(robot: str, state: Path | None, step: Ota, done: str) -> int:
-    if _failed(_decided(state or running_folder(), robot, step)):
-        return 1
-    out.print(f"{robot}: {done}", markup=False)
-    return 0
+def _each(names: str, state: Path | None, do: Callable[[Path, str], Awaitable[None]]) -> int:
+    """Do something with each robot. One that refuses, or is not there, keeps none of the others from it."""
+    folder = state or running_folder()
 
+    async def all_() -> int:
+        failed = 0
+        for name in await fleet.meant(folder, names):
+            try:
+                await do(folder, name)
+            except LinkError as error:
+                failed = 1
+                errors.print(f"boardtalk: {clean(str(error))}", markup=False)
+        return failed
 
-async def _decided(state: Path, robot: str, step: Ota) -> None:
-    async with converse(state, robot, f"ota {step.name.lower()}") as talk:
-        if step is Ota.ROLLBACK and not talk.latched:
-            await talk.stop("ota rollback")
-        await talk.decide(step, board_key(state, talk.uid))
+    return asyncio.run(all_())
 
 
 @ota.command
-def install(robot: str, files: Files, /, *, label: Label = "", state: StateFolder = None) -> int:
+def install(
+    robot: str,
+    files: Files,
+    /,
+    *,
+    label: Label = "",
+    public_key: Path | None = None,
+    state: StateFolder = None,
+) -> int:
     """Make a board one that can be updated over its link: once, by its cable.
 
     Puts loader, key and program on it. Its client is there already, and its main.py is replaced.
@@ -198,20 +274,59 @@ def install(robot: str, files: Files, /, *, label: Label = "", state: StateFolde
     Args:
         robot: its address.
         files: the whole program: its folder, or its files, main.py among them.
+        public_key: from now on it takes only releases that are signed with the other half.
     """
     release = collect(files, label)
     folder = state or running_folder()
-    text, runs = asyncio.run(put_on(folder, robot, asyncio.run(_uid(folder, robot)), release))
+    modulus = _keys().modulus(public_key) if public_key else None
+    uid = asyncio.run(fleet.uid(folder, robot))
+    text, runs = asyncio.run(put_on(folder, robot, uid, release, modulus))
     out.print(clean(text), markup=False, style="dim", end="")
     words = "runs" if runs else "is at its prompt: its program has ended"
     out.print(f"{robot} {words}; from now on `boardtalk ota push` updates it", markup=False)
     return 0 if runs else 1
 
 
-async def _uid(state: Path, robot: str) -> str:
-    """A robot's unique id, from which its key follows. Raises LinkError: it is not known."""
-    answer = await ask(state, api.ListBoards(re=1))
-    for board in answer.boards if isinstance(answer, api.Boards) else ():
-        if board.name == robot and board.uid:
-            return board.uid
-    raise LinkError(f"there is no board {robot!r} that was met: `boardtalk boards` lists them")
+@ota.command
+def keygen(private: Path, /) -> int:
+    """Make a pair of keys for releases, as PEM files: one to sign with, one for boards.
+
+    Keep the private one where releases are made, and a copy of it: boards take no other one over the air.
+
+    Example: boardtalk ota keygen release.pem
+
+    Args:
+        private: where to; the public one goes beside it, with the ending .pub.
+    """
+    public = private.with_suffix(".pub")
+    _keys().make_keys(private, public)
+    out.print(f"{private} signs; `boardtalk ota install … --public-key {public}`", markup=False)
+    return 0
+
+
+@ota.command
+def sign(files: Files, /, *, key: Path, to: Path, label: Label = "") -> int:
+    """Sign a release, for boards that ask for it; `boardtalk ota push … --signature FILE` sends it.
+
+    Example: boardtalk ota sign robot/ --key release.pem --label 1.3 --to robot-1.3.sig
+
+    Args:
+        files: as for `push`.
+        key: what `boardtalk ota keygen` has made.
+        to: where the signature goes.
+    """
+    signed = _keys().sign(collect(files, label), key, int(time.time()))
+    try:
+        to.write_bytes(signatures.written(signed))
+    except OSError as error:
+        raise ServiceError(f"{to}: can't be written ({error.strerror})") from error
+    out.print(f"{to}: {signed.version}, {len(signed.files)} files, {signed.size} bytes", markup=False)
+    return 0
+
+
+def _keys() -> ModuleType:
+    """What makes keys and signatures. Raises LinkError: its library is not installed."""
+    try:
+        return import_module("boardtalk.modules.iot_bridge.ota.rsa_keys")
+    except ImportError as error:
+        raise LinkError("keys and signatures need: pip install 'boardtalk[signing]'") from error

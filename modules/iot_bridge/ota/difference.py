@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from boardtalk.modules.iot_bridge.dictionary import Dictionary
 
@@ -27,6 +27,12 @@ def differences(before: Dictionary, after: Dictionary) -> list[str]:
             changed = ", ".join(_changes(old[name], new[name]))
             lines += [f"~ {word} {name}: {changed}"] if changed else []
     return sorted(lines, key=lambda line: line[2:])
+
+
+def missed(lines: Iterable[str]) -> list[str]:
+    """Of such lines, the commands and controls that people may use, and that are gone or changed."""
+    words = (line.replace(":", "").split(" ") for line in lines if line[0] in "-~")
+    return [name for _, word, name, *_ in words if word in {"command", "control"}]
 
 
 def _facts(entry: msgspec.Struct) -> dict[str, Any]:

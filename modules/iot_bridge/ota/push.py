@@ -12,7 +12,7 @@ from boardtalk.modules.iot_bridge.dictionary import parse
 from boardtalk.modules.iot_bridge.errors import LinkError, UpdateRefused
 from boardtalk.modules.iot_bridge.frames import Ota
 from boardtalk.modules.iot_bridge.ota.conversation import Conversation, converse
-from boardtalk.modules.iot_bridge.ota.difference import differences
+from boardtalk.modules.iot_bridge.ota.difference import differences, missed
 from boardtalk.modules.iot_bridge.ota.keys import board_key
 from boardtalk.sdk import ServiceError
 
@@ -61,14 +61,26 @@ class Push:
         board: its address.
         release: what it gets.
         watcher: is told how it goes on.
+        declares: what robots with it can do, as far as that is known before it runs.
     """
 
-    def __init__(self, state: Path, board: str, release: Release, watcher: Watcher) -> None:
+    def __init__(
+        self, state: Path, board: str, release: Release, watcher: Watcher, declares: Dictionary | None = None
+    ) -> None:
+        self.runs = ""
+        """The release that runs, as far as the board has told."""
+        self.met = False
+        """Whether the board was there at all."""
+        self.had_it = False
+        """Whether it ran the release before, so that nothing was to be done."""
+        self.committed = False
+        """Whether the board starts the release, and decides whether that stays: nobody can call it off."""
         self._state = state
         self._board = board
         self._release = release
-        self._watcher = watcher
-        self._by = f"update to {release.label}"
+        self.watcher = watcher
+        self._declares = declares
+        self._by = f"update to {release.name}"
         self._number = 0
         """Of the release; 0: the board has not told yet which it had."""
         self._before = 0
@@ -111,6 +123,8 @@ class Push:
             UpdateRefused: it has not: the one before runs again.
             LinkError: the board is away for too long.
         """
+        if self.had_it:
+            return
         loop = asyncio.get_running_loop()
         self._heard_at = loop.time()
         tried = False
@@ -118,6 +132,7 @@ class Push:
             with suppress(LinkError, ServiceError):
                 async with converse(self._state, self._board, self._by) as talk:
                     status = await talk.status()
+                    self.runs = label(status, status.running)
                     self._heard_at = loop.time()
                     if status.trial and not tried:
                         tried = True
@@ -129,22 +144,33 @@ class Push:
             await asyncio.sleep(LOOK_S)
         if status.running == self._before:
             raise UpdateRefused(
-                f"{self._board}: {self._release.label} did not prove itself; the release before runs again"
+                f"{self._board}: {self._release.name} did not prove itself; the release before runs again"
             )
 
     def _ended(self, status: Container[Any]) -> bool:
         """Whether the trial is over."""
         return not status.trial and (status.running != self._before or not status.left)
 
+    async def look(self) -> None:
+        """Ask the board which release it runs, and tell what the new one changes; nothing is begun.
+
+        Raises:
+            UpdateRefused: it can't be updated.
+            LinkError: it is not there.
+        """
+        async with converse(self._state, self._board, self._by) as talk:
+            await self._meet(talk)
+            self._announce()
+
     async def _transfer(self, talk: Conversation) -> None:
-        status = await talk.status()
-        if not self._number:
-            self._number, self._before = status.floor + 1, status.running
-            self._could = parse(await talk.dictionary())
-        if status.floor >= self._number:
+        status = await self._meet(talk)
+        if self.had_it or self.committed or status.floor >= self._number:
+            self.committed = True
             return  # it has begun, only its answer was lost
+        self.committed = False  # it was said, and did not arrive
+        self._announce()
         if not talk.latched:
-            self._watcher.say(f"{self._board} is stopped for the update")
+            self.watcher.say(f"{self._board} is stopped for the update")
             await talk.stop(self._by)
         key = board_key(self._state, talk.uid)
         manifest = self._release.manifest(talk.uid, self._number, key)
@@ -152,13 +178,33 @@ class Push:
         await talk.stream(manifest)
         for tries in range(TRIES):
             await self._send_missing(talk, await talk.ask(Ota.BEGIN))
+            self.committed = True
             try:
                 await talk.ask(Ota.COMMIT)
             except UpdateRefused:
+                self.committed = False
                 if tries == TRIES - 1:
                     raise
             else:
                 return
+
+    async def _meet(self, talk: Conversation) -> Container[Any]:
+        """How the board is; the first time, how it was before."""
+        status = await talk.status()
+        self.met = True
+        self.runs = label(status, status.running)
+        if self._number:
+            return status
+        self._number, self._before = status.floor + 1, status.running
+        self._could = parse(await talk.dictionary())
+        ours = [label(status, slot) == self._release.version for slot in (0, 1)]
+        self.had_it = ours[status.running] and not status.trial
+        self.committed = bool(ours[status.running] and status.trial)  # by one who went away since
+        if self.committed:
+            self._before = 1 - status.running
+        elif status.left and ours[1 - status.running]:
+            self.committed = True
+        return status
 
     async def _send_missing(self, talk: Conversation, told: list[bytes]) -> None:
         """Send what the board does not have: of a file that it has a part of, the rest."""
@@ -168,7 +214,7 @@ class Push:
                 have = frames.OtaHave.parse(answer[at : at + HAVE_BYTES])
                 data = self._release.files[have.file].data
                 missing.append((have.file, have.size if crc32(data[: have.size]) == have.crc else 0))
-        self._watcher.total(sum(len(self._release.files[file].data) - offset for file, offset in missing))
+        self.watcher.total(sum(len(self._release.files[file].data) - offset for file, offset in missing))
         for file, offset in missing:
             await talk.say(frames.OtaFile.build({"step": Ota.FILE, "file": file, "offset": offset}))
             await talk.stream(self._release.files[file].data[offset:], self._sent)
@@ -176,15 +222,35 @@ class Push:
     def _sent(self, size: int) -> None:
         self._heard_at = asyncio.get_running_loop().time()
         self._said = ""
-        self._watcher.sent(size)
+        self.watcher.sent(size)
+
+    def _announce(self) -> None:
+        """Tell what the release changes of what the robot can do, before it runs."""
+        if self._could is None or self._declares is None or self.had_it:
+            return
+        if lines := differences(self._could, self._declares):
+            self.watcher.say(f"{self._release.name} changes what {self._board} can do:")
+            self._say_all(lines)
 
     async def _tell_difference(self, talk: Conversation) -> None:
-        self._watcher.say(f"{self._release.label} runs on trial, until it was in touch for 30 s")
+        self.watcher.say(f"{self._release.name} runs on trial, until it was in touch for 30 s")
         if self._could is not None:
-            for line in differences(self._could, parse(await talk.dictionary())):
-                self._watcher.say(f"  {line}")
+            self._say_all(differences(self._could, parse(await talk.dictionary())))
+
+    def _say_all(self, lines: list[str]) -> None:
+        for line in lines:
+            self.watcher.say(f"  {line}")
+        if names := missed(lines):
+            self.watcher.say(
+                f"  who uses {', '.join(names)}, in chats or programs, will find it gone or changed"
+            )
 
     def _say_once(self, text: str) -> None:
         if text != self._said:
             self._said = text
-            self._watcher.say(text)
+            self.watcher.say(text)
+
+
+def label(status: Container[Any], slot: int) -> str:
+    """What the release in a slot is called; "": not known."""
+    return str([*status.versions.split("\n"), "", ""][slot])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 FORMAT: Final = "boardtalk-ota 1"
+RSA: Final = "rsa"
 MAIN: Final = ("main.py", "main.mpy")
 RESERVED: Final = re.compile(r"(boot|slots|ota[^./]*)(?=[./]|$)", re.IGNORECASE)
 """Names that a release does not have, whatever their case or ending: the loader's own."""
@@ -33,17 +35,49 @@ class File(msgspec.Struct, frozen=True):
     data: bytes
 
 
-class Release(msgspec.Struct, frozen=True):
+class Signature(msgspec.Struct, frozen=True):
+    """Of a release, by the owner of a private key."""
+
+    at: int
+    """When, Unix time."""
+    rsa: str
+    """In hex."""
+
+
+class Release(msgspec.Struct, frozen=True, dict=True):
     """All files of a robot's program, in the order of their paths."""
 
     files: tuple[File, ...]
-    label: str
-    """What people call it."""
+    label: str = ""
+    """What people call it; "": by its digest."""
+    signature: Signature | None = None
 
     @property
     def size(self) -> int:
         """Bytes of all files."""
         return sum(len(file.data) for file in self.files)
+
+    @cached_property
+    def digest(self) -> str:
+        """The beginning of that of all files: other contents have another one."""
+        pairs = (sha256(file.path.encode() + b"\0" + file.data).digest() for file in self.files)
+        return sha256(b"".join(pairs)).hexdigest()[:8]
+
+    @property
+    def version(self) -> str:
+        """Its label and its digest: what boards say that they run."""
+        return f"{self.label}+{self.digest}" if self.label else self.digest
+
+    @property
+    def name(self) -> str:
+        """For people."""
+        return self.label or self.digest
+
+    def text(self, signed_at: int = 0) -> bytes:
+        """What is the same for all boards, and is signed."""
+        lines = [FORMAT, f"version {self.version}", *([f"signed {signed_at}"] if signed_at else [])]
+        lines += [f"file {len(file.data)} {sha256(file.data).hexdigest()} {file.path}" for file in self.files]
+        return "".join(f"{line}\n" for line in lines).encode()
 
     def manifest(self, uid: str, number: int, key: bytes) -> bytes:
         """What a board checks: its uid, the number of the release, and each file's digest.
@@ -51,9 +85,10 @@ class Release(msgspec.Struct, frozen=True):
         Raises:
             LinkError: there are too many files.
         """
-        lines = [FORMAT, f"board {uid}", f"version {self.label}", f"release {number}"]
-        lines += [f"file {len(file.data)} {sha256(file.data).hexdigest()} {file.path}" for file in self.files]
-        text = "".join(f"{line}\n" for line in lines).encode()
+        signature = self.signature
+        first, rest = self.text(signature.at if signature else 0).split(b"\n", 1)
+        text = first + f"\nboard {uid}\nrelease {number}\n".encode() + rest
+        text += f"{RSA} {signature.rsa}\n".encode() if signature else b""
         text += b"mac " + signed(key, text).hex().encode() + b"\n"
         if len(text) > MAX_MANIFEST_BYTES:
             raise LinkError(
@@ -69,7 +104,7 @@ def collect(paths: Iterable[Path], label: str = "") -> Release:
 
     Args:
         paths: on this machine.
-        label: what people call it; "": the beginning of its digest.
+        label: what people call it; "": its digest.
 
     Raises:
         LinkError: one is not there, has a name that a board does not take, or there is no main.py.
@@ -93,9 +128,7 @@ def collect(paths: Iterable[Path], label: str = "") -> Release:
         raise LinkError("there is no main.py among the files: a release is the robot's whole program")
     if len(label) > MAX_LABEL or not label.isprintable():
         raise LinkError(f"--label has up to {MAX_LABEL} characters on one line")
-    files = tuple(File(name, data) for name, data in sorted(found.items()))
-    digest = sha256(b"".join(sha256(file.path.encode() + b"\0" + file.data).digest() for file in files))
-    return Release(files, label or digest.hexdigest()[:8])
+    return Release(tuple(File(name, data) for name, data in sorted(found.items())), label)
 
 
 def _check(path: Path, name: str, found: dict[str, bytes]) -> None:

@@ -1,8 +1,9 @@
-"""Cuts the power of a board at writes and erases of an update: run by MicroPython.
+"""Cuts the power of a board at writes and erases of an update, or of its installation: run by MicroPython.
 
-`micropython cuts.py lfs|fat FIRST SHARE FOLDER`: of all cuts, each SHARE-th from number FIRST on. What it
-prints last is one JSON object. The file systems are MicroPython's own, on a block device in memory that
-loses its power in the middle of a block; the code is the firmware's.
+`micropython cuts.py update|install lfs|fat FIRST SHARE FOLDER KEY`: of all cuts, each SHARE-th from number
+FIRST on. KEY is a file with modulus and private exponent, by which releases are signed. What it prints last
+is one JSON object. The file systems are MicroPython's own, on a block device in memory that loses its power
+in the middle of a block; the code is the firmware's.
 """
 
 import asyncio
@@ -10,13 +11,13 @@ import gc
 import json
 import os
 import sys
-from binascii import crc32, hexlify
+from binascii import crc32, hexlify, unhexlify
 from hashlib import sha256
 from struct import pack, unpack_from
 
 import vfs
 
-FIRMWARE = "slots", "ota_client", "ota_manifest", "ota_slot", "ota"
+FIRMWARE = "slots", "ota_client", "ota_rsa", "ota_manifest", "ota_slot", "ota"
 BLOCKS = {"lfs": (1024, 96), "fat": (512, 256)}
 """Size and number."""
 KEY = bytes(range(32))
@@ -130,6 +131,8 @@ def formatted(kind):
     mounted(kind, device)
     with open("/ota.key", "w") as file:
         file.write(hexlify(KEY).decode())
+    with open("/ota.pub", "w") as file:
+        file.write("%x" % MODULUS)
     os.mkdir("/a")
     os.mkdir("/a/lib")
     for name, data in contents(FIRST).items():
@@ -201,11 +204,13 @@ class Host:
 
     async def push(self, files, release):
         """A whole update: what is missing, and no more."""
-        text = b"boardtalk-ota 1\nboard %s\nversion %d\nrelease %d\n" % (hexlify(UID), release, release)
         names = sorted(files)
+        rest = b"version x\nsigned 1\n"
         for name in names:
             digest = hexlify(sha256(files[name]).digest())
-            text += b"file %d %s %s\n" % (len(files[name]), digest, name.encode())
+            rest += b"file %d %s %s\n" % (len(files[name]), digest, name.encode())
+        text = FORMAT + b"board %s\nrelease %d\n" % (hexlify(UID), release) + rest
+        text += b"rsa %x\n" % signature(FORMAT + rest)
         text += b"mac %s\n" % hexlify(sys.modules["ota_manifest"].mac((text,)))
         await self.ask(pack("<BH", MANIFEST, len(text)))
         self.say(DATA, text)
@@ -222,6 +227,18 @@ class Host:
         await self.ask(bytes([COMMIT]))
         while True:  # until it starts anew
             await asyncio.sleep_ms(1)
+
+
+signatures = {}
+
+
+def signature(text):
+    """As `boardtalk ota sign` makes it; it takes its time."""
+    if text not in signatures:
+        end = b"\0" + unhexlify("3031300d060960864801650304020105000420") + sha256(text).digest()
+        padded = b"\0\1" + b"\xff" * (384 - 2 - len(end)) + end
+        signatures[text] = pow(int.from_bytes(padded, "big"), EXPONENT, MODULUS)
+    return signatures[text]
 
 
 def updated(files, release):
@@ -263,13 +280,36 @@ def powered(kind, device, what):
             pass
 
 
-def story():
+def update():
     """Start, update, start on trial, confirm, start."""
     sent = finished(*started(), contents(NEW))
     return started()[1], sent
 
 
-def cut(kind, base, number, tear):
+def install():
+    """What mpremote does, with what `boardtalk ota install` gives it; then start."""
+    for name in ("slots.0", "slots.1", "a.txt", "b.txt"):
+        try:
+            os.remove("/" + name)
+        except OSError:
+            pass
+    for name, data in sorted(INSTALLED.items()):
+        for at in range(1, len(name)):
+            if name[at] == "/":
+                try:
+                    os.mkdir(name[:at])
+                except OSError:
+                    pass
+        with open(name, "wb") as file:
+            for at in range(0, len(data), 256):
+                file.write(data[at : at + 256])
+    return started()[1], 0
+
+
+STORIES = {"update": update, "install": install}
+
+
+def cut(story, kind, base, number, tear):
     """Cut the power at a write; then start, and try again. Returns what went wrong, and the bytes sent."""
     device = Device(kind, bytearray(base), number, tear)
     powered(kind, device, story)
@@ -277,7 +317,7 @@ def cut(kind, base, number, tear):
         return "no cut", 0
     device = Device(kind, device.data)
     try:
-        ran = powered(kind, device, lambda: started()[1])
+        ran = powered(kind, device, lambda: started()[1]) if story == update else "1"  # else by cable again
         if ran not in ("1", "2"):
             return "does not boot: %s" % ran, 0
         ran, sent = powered(kind, device, story)
@@ -287,7 +327,7 @@ def cut(kind, base, number, tear):
         return "%s: %s" % (type(error).__name__, error), 0
 
 
-def main(kind, seed, share):
+def main(story, kind, seed, share):
     base = used(kind)
     device = Device(kind, bytearray(base))
     ran, whole = powered(kind, device, story)
@@ -295,7 +335,7 @@ def main(kind, seed, share):
     faults, cuts, sent = [], 0, 0
     for number in range(seed, len(TEARS) * device.writes, share):
         write, tear = number // len(TEARS), TEARS[number % len(TEARS)]
-        fault, bytes_ = cut(kind, base, write, tear)
+        fault, bytes_ = cut(story, kind, base, write, tear)
         cuts += 1
         sent += bytes_
         if fault:
@@ -310,8 +350,19 @@ def load_code(folder):
     for name in FIRMWARE:
         with open(folder + "/" + name + ".py") as file:
             source = file.read().replace("_FAREWELL_MS = const(300)", "_FAREWELL_MS = const(1)")
+            source = source.replace("_SYNC_BYTES = const(16384)", "_SYNC_BYTES = const(4096)")
             code[name] = compile(source, name + ".py", "exec")
     return code
+
+
+def load_files(folder):
+    """What an installation puts onto a board: the loader, keys and a release."""
+    found = {"/a/" + name: data for name, data in contents(NEW).items()}
+    found["/ota.key"], found["/ota.pub"], found["/a.txt"] = hexlify(KEY), b"%x" % MODULUS, b"version x\n"
+    for name in FIRMWARE + ("main",):  # noqa: RUF005 - MicroPython has it so
+        with open(folder + "/" + name + ".py", "rb") as file:
+            found["/" + name + ".py"] = file.read()
+    return found
 
 
 import machine  # noqa: E402
@@ -323,7 +374,12 @@ hal.uid = lambda: hexlify(UID).decode()
 gc.disable()  # it would close files of boards that have lost their power
 OTA, DATA = 12, 13
 MANIFEST, BEGIN, FILE, COMMIT = 1, 2, 3, 4
-CODE = load_code(sys.argv[4])  # compiled before the files of the host vanish
+FORMAT = b"boardtalk-ota 1\n"
+STORY, KIND, FIRST_CUT, SHARE, FOLDER, KEY_FILE = sys.argv[1:]
+with open(KEY_FILE) as numbers:
+    MODULUS, EXPONENT = (int(number, 16) for number in numbers.read().split())
+CODE = load_code(FOLDER)  # compiled before the files of the host vanish
+INSTALLED = load_files(FOLDER)
 PATH = [".frozen"]
 vfs.umount("/")
-main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]))
+main(STORIES[STORY], KIND, int(FIRST_CUT), int(SHARE))
