@@ -1,0 +1,131 @@
+"""Updates for who watches from another process: an order in, JSON lines out.
+
+Run as `python -m boardtalk.modules.iot_bridge.ota.worker`, for each board one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from hashlib import sha256
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import msgspec
+
+from boardtalk.modules.iot_bridge.errors import LinkError
+from boardtalk.modules.iot_bridge.frames import Ota
+from boardtalk.modules.iot_bridge.ota.conversation import converse
+from boardtalk.modules.iot_bridge.ota.keys import board_key
+from boardtalk.modules.iot_bridge.ota.push import Push
+from boardtalk.modules.iot_bridge.ota.release import collect
+from boardtalk.sdk import BoardtalkError
+
+if TYPE_CHECKING:
+    from boardtalk.modules.iot_bridge.ota.release import Release
+
+
+class Order(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """What shall be done; one line on standard input."""
+
+    what: Literal["status", "check", "push", "rollback"]
+    """`check` reads the release only; `status` asks the board. Neither stops it."""
+    robot: str
+    release: Path = Path()
+    """The folder with its files; its name is the label."""
+    sha256: str = ""
+    """What its digest must be; "": any."""
+    by: str
+    state: Path
+
+
+class Teller:
+    """Tells how a transfer goes on."""
+
+    def __init__(self) -> None:
+        self._total = self._done = 0
+
+    def total(self, size: int) -> None:
+        """So many bytes are to be sent, from now on."""
+        self._total, self._done = size, 0
+        self.sent(0)
+
+    def sent(self, size: int) -> None:
+        """So many more have arrived."""
+        self._done += size
+        say("progress", step="transfer", done=self._done, total=self._total)
+
+    def say(self, text: str) -> None:
+        """Something for people."""
+        say("step", step="note", detail=text)
+
+
+async def main() -> None:
+    """Carry out the order; the last line is an `ended`, or a `checked`."""
+    order = msgspec.json.decode(sys.stdin.buffer.readline(), type=Order)
+    try:
+        match order.what:
+            case "check":
+                release = _collected(order)
+                say("checked", name=release.label, sha256=_digest(release), size=release.size)
+            case "status":
+                say("ended", ok=True, **await _status(order))
+            case "push":
+                await _push(order)
+            case "rollback":
+                await _roll_back(order)
+    except (BoardtalkError, OSError) as error:
+        say("ended", ok=False, code="refused", reason=str(error))
+
+
+async def _push(order: Order) -> None:
+    release = _collected(order)
+    say("step", step="transfer", detail="")
+    push = Push(order.state, order.robot, release, Teller())
+    await push.transfer()
+    say("step", step="trial", detail="")
+    await push.proof()
+    say("ended", ok=True, firmware=release.label)
+
+
+async def _roll_back(order: Order) -> None:
+    async with converse(order.state, order.robot, f"rollback by {order.by}") as talk:
+        if not talk.latched:
+            await talk.stop(f"rollback by {order.by}")
+        await talk.decide(Ota.ROLLBACK, board_key(order.state, talk.uid))
+    say("ended", ok=True)
+
+
+async def _status(order: Order) -> dict[str, Any]:
+    async with converse(order.state, order.robot, f"its status, for {order.by}") as talk:
+        status = await talk.status()
+    labels = [*status.versions.split("\n"), ""][:2]
+    other = 1 - status.running
+    return {
+        "runs": labels[status.running],
+        "trial": bool(status.trial),
+        "before": labels[other] if status.good & 1 << other else None,
+    }
+
+
+def _collected(order: Order) -> Release:
+    """Its files, read once, so that nobody can change them between the check and the transfer."""
+    release = collect([order.release], order.release.name)
+    if order.sha256 and _digest(release) != order.sha256:
+        raise LinkError(f"the release {release.label} is another one than was planned")
+    return release
+
+
+def _digest(release: Release) -> str:
+    """Of all that a board would get, but for what is its own."""
+    return sha256(release.manifest("", 0, b"")).hexdigest()
+
+
+def say(event: str, **more: object) -> None:
+    """Write one line."""
+    sys.stdout.buffer.write(msgspec.json.encode({"event": event, **more}) + b"\n")
+    sys.stdout.buffer.flush()
+
+
+if __name__ == "__main__":
+    asyncio.run(main())
