@@ -77,7 +77,7 @@ class Chat:
                 show("bad", f"there is no {self.talking_to!r} here; /who lists who is")
             self.talking_to = robots[0] if robots else ""
         show("hint", GREETING.format(robot=robots[0] if robots else "NAME"))
-        self._session = session = PromptSession(
+        session = self._session = PromptSession[str](
             input=RawInput(sys.stdin),
             history=FileHistory(str(history)),
             completer=ChatCompleter(self),
