@@ -36,14 +36,14 @@ class Order(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     robot: str
     board: str
     """An id of `boardtalk boards list`."""
-    image: Path
+    image: str
     sha256: str = ""
     """What its digest must be; "": any."""
     erase: bool = False
     backup: bool = False
     by: str
     """Who wants it, for the stop."""
-    state: Path
+    state: str
 
 
 class Checked(Event, frozen=True, tag="checked"):
@@ -91,7 +91,7 @@ async def _write(order: Order) -> None:
         what="write",
         port=order.robot,
         boards=[board],
-        state=order.state,
+        state=Path(order.state),
         firmware=firmware,
         erase=order.erase,
         backup=order.backup,
@@ -107,7 +107,7 @@ async def _write(order: Order) -> None:
 async def _stop(order: Order) -> None:
     """Have it stand before its line is taken away, and stay so afterwards, until somebody re-arms it."""
     try:
-        told = stopping.describe(await stopping.stop(order.state, (order.robot,), order.by))
+        told = stopping.describe(await stopping.stop(Path(order.state), (order.robot,), order.by))
     except ServiceError as error:
         told = str(error)
     _say(Step(port=order.robot, step="stop", detail=told))
@@ -115,7 +115,7 @@ async def _stop(order: Order) -> None:
 
 def _loaded(order: Order) -> tuple[definitions.BoardFile, files.Firmware]:
     board = definitions.definition(order.board)
-    return board, files.from_file(order.image, board, order.sha256)
+    return board, files.from_file(Path(order.image), board, order.sha256)
 
 
 def _say(event: Event) -> None:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, ClassVar, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 from msgspec import Meta
 
 from boardtalk.modules.flash import requests
 from boardtalk.modules.flash.planner import Planner
 from boardtalk.modules.flash.plans import Plans
-from boardtalk.modules.flash.requests import HELP
+from boardtalk.modules.flash.requests import HELP, Pair
 from boardtalk.modules.flash.run import NOTE, Run, interrupted
 from boardtalk.sdk import (
     CONSUMED,
@@ -31,7 +31,7 @@ from boardtalk.sdk import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable
 
     from boardtalk.modules.flash.plans import Plan
     from boardtalk.modules.flash.requests import Request
@@ -40,24 +40,12 @@ DONE: Final = Status(code=Code.DONE, state=State.DONE)
 RESTARTED: Final = "the gateway was restarted before it was done; say it again"
 
 
-class RobotBlock(Settings):
-    """A robot whose firmware or program may be replaced from chat."""
-
-    board: Annotated[
-        str, Meta(description="its kind, an id of `boardtalk boards list`, for `/flash`; none: not by that")
-    ] = ""
-    releases: Annotated[
-        str, Meta(description="folder in `releases` with what it may get by `/ota`; none: not by that")
-    ] = ""
-
-
 class Flash(Module):
     """Answers `/flash` and `/ota`."""
 
     name = "flash"
     description = "replaces firmware and programs of robots from chat"
     version = "1"
-    blocks: ClassVar[Mapping[str, type[Settings]]] = {"flash": RobotBlock}
 
     class Config(Settings):
         """Settings of the module; nobody may anything by default."""
@@ -65,12 +53,19 @@ class Flash(Module):
         users: Annotated[
             tuple[str, ...], Meta(description="who may use it; their role must be operator or admin too")
         ] = ()
+        boards: Annotated[
+            tuple[Pair, ...],
+            Meta(description="`ROBOT: BOARD`, an id of `boardtalk boards list`: what `/flash` may change"),
+        ] = ()
         images: Annotated[
             Path | None, Meta(description="folder with `BOARD/IMAGE`: the only firmware that chat can name")
         ] = None
+        programs: Annotated[
+            tuple[Pair, ...], Meta(description="`ROBOT: PROGRAM`, a folder's name: what `/ota` may change")
+        ] = ()
         releases: Annotated[
             Path | None,
-            Meta(description="folder with `FOLDER/RELEASE/`: the only programs that chat can name"),
+            Meta(description="folder with `PROGRAM/RELEASE/`: the only ones that chat can name"),
         ] = None
         minutes: Annotated[int, Meta(ge=1, le=60, description="for which a plan's code counts")] = 5
         address: Annotated[str, Meta(description="address that it answers from")] = "flash"
@@ -119,6 +114,7 @@ class Flash(Module):
             return CONSUMED
         self._allow(message)
         robots = self.context.robots(request.target)
+        self._require_idle(robots)
         if request.act == "confirm":
             plan = self._confirmed(message, request)
             run = Run(self.context, self.config.address, plan, message)
@@ -162,6 +158,12 @@ class Flash(Module):
             )
         self.context.explain(message, "allowed", f"flash for {user}")
 
+    def _require_idle(self, robots: Iterable[str]) -> None:
+        """See that nobody has one of them just now. Raises Refused."""
+        for robot in robots:
+            if robot in self._runs:
+                raise Refused(Code.BUSY, self._runs[robot].busy(robot))
+
     def _confirmed(self, message: Message, request: Request) -> Plan:
         """The plan that a code confirms. Raises Refused."""
         now = self.context.now()
@@ -170,9 +172,7 @@ class Flash(Module):
         except Refused as refused:
             self.context.log.warning("not confirmed", by=message.sender, reason=refused.reason)
             raise
-        for item in plan.items:
-            if item.robot in self._runs:
-                raise Refused(Code.BUSY, self._runs[item.robot].busy(item.robot))
+        self._require_idle(item.robot for item in plan.items)
         self.context.explain(message, "confirmed", "\n".join(item.about for item in plan.items))
         return plan
 

@@ -16,11 +16,12 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from boardtalk.modules.flash.plans import Act
-    from boardtalk.modules.flash.requests import Request
+    from boardtalk.modules.flash.requests import Request, Word
     from boardtalk.sdk import Context
 
 SHOWN: Final = 16
 """Of a digest; all of it counts."""
+NO_LINES: Final = {"": "was at no port yet", "mqtt": "comes by MQTT"}
 
 
 class Planner:
@@ -69,12 +70,11 @@ class Planner:
         await asyncio.gather(*(self._check(plan, item, _row(known, item.robot)) for item in plan.items))
 
     async def _check(self, plan: Plan, item: Item, row: Row) -> None:
-        block = self._block(item.robot)
         void = f"the plan is void: `/{plan.word} {plan.target} plan` makes another one"
         if (row.uid, row.port) != (item.uid, item.port):
             raise Refused(Code.FAILED, f"{item.robot} is another board, or at another port, now; {void}")
-        if plan.word == "flash" and block.board != item.board:
-            raise Refused(Code.FAILED, f"{item.robot} is a {block.board or 'board of no kind'} now; {void}")
+        if self._kind(plan.word, item.robot) != item.kind:
+            raise Refused(Code.FAILED, f"{item.robot} is another kind of board now; {void}")
         if plan.act == "rollback":
             told = await self._asked(plan.user, item.robot)
             if (told.runs, told.before) != (item.before, item.name):
@@ -88,9 +88,11 @@ class Planner:
             ) from refused
 
     async def _firmware(self, user: str, request: Request, row: Row) -> Item:
-        board = self._block(row.address).board
-        if not board:
-            raise Refused(Code.DENIED, _unlisted(row.address, "board = ID"))
+        board = self._kind(request.word, row.address)
+        if row.port in NO_LINES:
+            raise Refused(
+                Code.OFFLINE, f"{row.address} {NO_LINES[row.port]}: there is no line to flash it by"
+            )
         path = await self._found(self._config.images, board, request.name, "image")
         item = Item(row.address, row.uid, row.port, board, path, path.name, "", row.firmware)
         told = await self._checked(user, request, item)
@@ -98,24 +100,22 @@ class Planner:
         lost = "all of the flash, with the files on it" if request.erase else "the firmware that is on it"
         backup = "all of the flash is saved before" if request.backup else "no backup"
         about = (
-            f"{row.address}: {board} at {row.port or 'no port yet'}, runs {row.firmware or 'nothing known'}\n"
+            f"{row.address}: {board} at {row.port}, runs {row.firmware or 'nothing known'}\n"
             f"  gets {told.name}{version}, {told.size:,} bytes, sha256 {told.sha256[:SHOWN]}…\n"
             f"  lost: {lost}; {backup}"
         )
         return item._replace(sha256=told.sha256, about=about)
 
     async def _program(self, user: str, request: Request, row: Row) -> Item:
-        kind = self._block(row.address).releases
-        if not kind:
-            raise Refused(Code.DENIED, _unlisted(row.address, "releases = FOLDER"))
+        kind = self._kind(request.word, row.address)
         now = await self._asked(user, row.address)
         if request.act == "rollback":
             if now.before is None:
                 raise Refused(Code.FAILED, f"{row.address} has no release before {now.runs}")
             about = f"{row.address}: {now.runs or 'what runs'} → {now.before or 'the release before'}"
-            return Item(row.address, row.uid, row.port, "", shelf.NOTHING, now.before, "", now.runs, about)
+            return Item(row.address, row.uid, row.port, kind, shelf.NOTHING, now.before, "", now.runs, about)
         path = await self._found(self._config.releases, kind, request.name, "release")
-        item = Item(row.address, row.uid, row.port, "", path, path.name, "", now.runs)
+        item = Item(row.address, row.uid, row.port, kind, path, path.name, "", now.runs)
         told = await self._checked(user, request, item)
         about = (
             f"{row.address}: runs {now.runs or 'an unnamed release'}{', on trial' if now.trial else ''}\n"
@@ -126,31 +126,30 @@ class Planner:
 
     async def _checked(self, user: str, request: Request, item: Item) -> Told:
         plan = Plan(user, request.word, "write" if request.word == "flash" else "push", "", (), 0.0)
-        return await answer(request.word, {**order(self._context, plan, item), "what": "check"})
+        try:
+            return await answer(request.word, {**order(self._context, plan, item), "what": "check"})
+        except Refused as refused:
+            raise Refused(refused.code, f"{item.name}: {refused.reason}") from refused
 
     async def _asked(self, user: str, robot: str) -> Told:
-        if not self._block(robot).releases:
-            raise Refused(Code.DENIED, _unlisted(robot, "releases = FOLDER"))
+        self._kind("ota", robot)
         state = str(self._context.state)
         return await answer("ota", {"what": "status", "robot": robot, "by": user, "state": state})
 
     async def _found(self, folder: Path | None, kind: str, name: str, what: str) -> Path:
         return await self._context.run_in_thread(shelf.find, folder, kind, name, what)
 
-    def _block(self, robot: str) -> Any:
-        block = self._context.blocks("flash").get(robot)
-        if block is None:
-            raise Refused(Code.DENIED, _unlisted(robot, "…"))
-        return block
+    def _kind(self, word: Word, robot: str) -> str:
+        """The folder in which lies what a robot may get. Raises Refused: nothing is."""
+        key = "boards" if word == "flash" else "programs"
+        for pair in getattr(self._config, key):
+            if pair.robot == robot:
+                return str(pair.folder)
+        cure = f"`{key} = {robot}: …` in `module flash` allows it"
+        raise Refused(Code.DENIED, f"{robot} is not to be changed by `/{word}`: {cure}")
 
 
 def _row(known: Mapping[str, Row], robot: str) -> Row:
     if robot not in known:
         raise Refused(Code.OFFLINE, f"{robot} was never met by this gateway")
     return known[robot]
-
-
-def _unlisted(robot: str, key: str) -> str:
-    return (
-        f"{robot} is not to be changed from chat: `flash {robot} {{ {key} }}` in the configuration allows it"
-    )

@@ -29,8 +29,8 @@ class Item(NamedTuple):
     robot: str
     uid: str
     port: str
-    board: str
-    """Its definition; "": its program is replaced, not its firmware."""
+    kind: str
+    """The folder from which it gets something: for firmware, the id of its definition."""
     file: Path
     name: str
     sha256: str

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Final, Literal, NamedTuple
+import re
+from typing import Final, Literal, NamedTuple, Self
 
 from boardtalk.sdk import Code, Refused
 from boardtalk.sdk.hints import nearest
@@ -26,6 +27,28 @@ ACTS: Final = {"flash": ("plan", "confirm"), "ota": ("plan", "confirm", "status"
 OPTIONS: Final = ("erase", "backup")
 """Words behind the image of `/flash … plan`."""
 MAX_SHOWN: Final = 40
+_NAME: Final = re.compile(r"[\w-][\w.-]*")
+
+
+class Pair(str):
+    """``rover: esp32-c3``: a robot, and the folder in which lies what it may get."""
+
+    __slots__ = ("folder", "robot")
+
+    robot: str
+    folder: str
+
+    def __new__(cls, text: str) -> Self:
+        """Check a text.
+
+        Raises:
+            ValueError: it is not of this form.
+        """
+        self = super().__new__(cls, text)
+        self.robot, self.folder = (each.strip() for each in [*text.split(":", 1), ""][:2])
+        if self.robot and _NAME.fullmatch(self.folder):
+            return self
+        raise ValueError("expected ROBOT: NAME, such as rover: esp32-c3")
 
 
 class Request(NamedTuple):

@@ -22,6 +22,11 @@ AT_ONCE: Final = 4
 TELL_S: Final = 1.0
 """Between two edits of the message."""
 DOING: Final = {"write": "flashed", "push": "updated", "rollback": "rolled back"}
+MEANWHILE: Final = {
+    "flash": "No program runs meanwhile, so nothing moves; a `stop` is kept for its start, and this goes on",
+    "ota": "A `stop` is heard all the while; it stands, and this goes on",
+}
+"""What a stop does to what is going on."""
 NOTE: Final = "run "
 """Notes that begin so tell the next gateway what this one had under way."""
 STARTED: Final = Status(code=Code.DELIVERED, state=State.STARTED)
@@ -154,12 +159,12 @@ class Run:
         )
         if over and any(not end.ok for end in ended):
             lines.append(f"{again} again goes on where it broke off, and leaves alone what is done")
-        if over:
-            lines.append("What was stopped for it stays so until `rearm`")
-        if len(self.lines) == 1:
-            return "\n".join(lines)
+        lines.append("What was stopped for it stays so until `rearm`" if over else MEANWHILE[self.plan.word])
         good = sum(end.ok for end in ended)
-        return "\n".join([f"{good} of {len(self.lines)} done, {len(ended) - good} failed", *lines])
+        head = (
+            [f"{good} of {len(self.lines)} done, {len(ended) - good} failed"] if len(self.lines) > 1 else []
+        )
+        return "\n".join([*head, *lines])
 
     def _edit(self, text: str, status: Status | None = None) -> None:
         flags = Flag.REPLACES if status else Flag.REPLACES | Flag.TRANSIENT
@@ -201,7 +206,7 @@ def order(context: Context, plan: Plan, item: Item) -> dict[str, Any]:
     if plan.word == "ota":
         return {**common, "release": str(item.file)}
     options = {"erase": plan.erase, "backup": plan.backup}
-    return {**common, "board": item.board, "image": str(item.file), **options}
+    return {**common, "board": item.kind, "image": str(item.file), **options}
 
 
 def _size(count: float) -> str:

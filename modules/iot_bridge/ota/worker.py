@@ -7,14 +7,16 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import msgspec
 
 from boardtalk.modules.iot_bridge.errors import LinkError
 from boardtalk.modules.iot_bridge.frames import Ota
+from boardtalk.modules.iot_bridge.language.words import clean
 from boardtalk.modules.iot_bridge.ota.conversation import converse
 from boardtalk.modules.iot_bridge.ota.keys import board_key
 from boardtalk.modules.iot_bridge.ota.push import Push
@@ -22,7 +24,14 @@ from boardtalk.modules.iot_bridge.ota.release import collect
 from boardtalk.sdk import BoardtalkError
 
 if TYPE_CHECKING:
+    from construct import Container
+
     from boardtalk.modules.iot_bridge.ota.release import Release
+
+
+PATIENCE_S: Final = 60.0
+"""For a board that starts the release before."""
+LOOK_S: Final = 0.5
 
 
 class Order(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
@@ -31,12 +40,12 @@ class Order(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     what: Literal["status", "check", "push", "rollback"]
     """`check` reads the release only; `status` asks the board. Neither stops it."""
     robot: str
-    release: Path = Path()
+    release: str = ""
     """The folder with its files; its name is the label."""
     sha256: str = ""
     """What its digest must be; "": any."""
     by: str
-    state: Path
+    state: str
 
 
 class Teller:
@@ -81,7 +90,7 @@ async def main() -> None:
 async def _push(order: Order) -> None:
     release = _collected(order)
     say("step", step="transfer", detail="")
-    push = Push(order.state, order.robot, release, Teller())
+    push = Push(Path(order.state), order.robot, release, Teller())
     await push.transfer()
     say("step", step="trial", detail="")
     await push.proof()
@@ -89,28 +98,50 @@ async def _push(order: Order) -> None:
 
 
 async def _roll_back(order: Order) -> None:
-    async with converse(order.state, order.robot, f"rollback by {order.by}") as talk:
+    async with converse(Path(order.state), order.robot, f"rollback by {order.by}") as talk:
         if not talk.latched:
             await talk.stop(f"rollback by {order.by}")
-        await talk.decide(Ota.ROLLBACK, board_key(order.state, talk.uid))
-    say("ended", ok=True)
+        before = (await talk.status()).running
+        await talk.decide(Ota.ROLLBACK, board_key(Path(order.state), talk.uid))
+    say("step", step="restart")
+    say("ended", ok=True, firmware=await _changed(order, before))
+
+
+async def _changed(order: Order, before: int) -> str:
+    """Wait until another slot than `before` runs; the label of its release."""
+    try:
+        async with asyncio.timeout(PATIENCE_S):
+            while True:
+                with suppress(BoardtalkError):  # it is just starting
+                    async with converse(Path(order.state), order.robot, "its status") as talk:
+                        status = await talk.status()
+                        if status.running != before:
+                            return _label(status, status.running)
+                await asyncio.sleep(LOOK_S)
+    except TimeoutError:
+        reason = f"{order.robot} has not come back within {PATIENCE_S:g} s"
+        raise LinkError(f"{reason}; `/ota {order.robot} status` tells when it has") from None
 
 
 async def _status(order: Order) -> dict[str, Any]:
-    async with converse(order.state, order.robot, f"its status, for {order.by}") as talk:
+    async with converse(Path(order.state), order.robot, f"its status, for {order.by}") as talk:
         status = await talk.status()
-    labels = [*status.versions.split("\n"), ""][:2]
     other = 1 - status.running
     return {
-        "runs": labels[status.running],
+        "runs": _label(status, status.running),
         "trial": bool(status.trial),
-        "before": labels[other] if status.good & 1 << other else None,
+        "before": _label(status, other) if status.good & 1 << other else None,
     }
+
+
+def _label(status: Container[Any], slot: int) -> str:
+    return clean([*status.versions.split("\n"), "", ""][slot])
 
 
 def _collected(order: Order) -> Release:
     """Its files, read once, so that nobody can change them between the check and the transfer."""
-    release = collect([order.release], order.release.name)
+    folder = Path(order.release)
+    release = collect([folder], folder.name)
     if order.sha256 and _digest(release) != order.sha256:
         raise LinkError(f"the release {release.label} is another one than was planned")
     return release
