@@ -37,7 +37,9 @@ if TYPE_CHECKING:
     from boardtalk.modules.flash.requests import Request
 
 DONE: Final = Status(code=Code.DONE, state=State.DONE)
-RESTARTED: Final = "the gateway was restarted before it was done; say it again"
+INTERRUPTED: Final = Status(
+    code=Code.FAILED, state=State.UNKNOWN, detail="broke off: gateway or module were restarted; plan it again"
+)
 
 
 class Flash(Module):
@@ -74,7 +76,8 @@ class Flash(Module):
         """Be there, and tell what the gateway before had under way."""
         self._plans = Plans()
         self._planner = Planner(self.context, self.config)
-        self._planning: set[str] = set()
+        self._planning: dict[str, Message] = {}
+        """By user, what he asked and is not answered yet."""
         self._runs: dict[str, Run] = {}
         """By robot."""
         commands = tuple(
@@ -89,14 +92,19 @@ class Flash(Module):
         )
         for name in [name for name in self.context.notes if name.startswith(NOTE)]:
             message = interrupted(name.removeprefix(NOTE), self.context.notes[name], address)
-            self.context.send(message, Status(code=Code.FAILED, state=State.UNKNOWN))
+            self.context.send(message, INTERRUPTED)
             del self.context.notes[name]
+
+    def on_cleanup(self) -> None:
+        """What is under way ends with this instance; the next one tells more of it."""
+        for message in (*self._planning.values(), *(run.message for run in {*self._runs.values()})):
+            self.context.report(message, INTERRUPTED)
 
     def on_unfinished(self, message: Message) -> Verdict:
         """Nothing goes on by itself: a plan is void, and a run has ended with its gateway."""
         if not self._is_ours(message):
             return PASS
-        self.context.report(message, Status(code=Code.FAILED, state=State.UNKNOWN, detail=RESTARTED))
+        self.context.report(message, INTERRUPTED)
         return CONSUMED
 
     def on_message(self, message: Message) -> Verdict:
@@ -127,7 +135,7 @@ class Flash(Module):
         elif message.sender in self._planning:
             raise Refused(Code.BUSY, "your last question is not answered yet")
         else:
-            self._planning.add(message.sender)
+            self._planning[message.sender] = message
             self.context.spawn(self._plan(message, request, robots), request.act)
         return CONSUMED
 
@@ -187,7 +195,7 @@ class Flash(Module):
             self._refuse(message, refused)
             return
         finally:
-            self._planning.discard(message.sender)
+            self._planning.pop(message.sender, None)
         code = self._plans.add(plan)
         lines = [item.about for item in plan.items]
         lines.append(f"Nothing was touched yet. To do exactly this, once, within {self.config.minutes} min:")

@@ -97,7 +97,7 @@ class Run:
         self.lines = {item.robot: Line(item) for item in plan.items}
         self._context = context
         self._address = address
-        self._message = message
+        self.message = message
         self._id = secrets.token_hex(6)
         self._shown = ""
 
@@ -109,9 +109,9 @@ class Run:
     async def go(self) -> Status:
         """Do it; how it ended."""
         self._remember()
-        self._context.report(self._message, STARTED)
+        self._context.report(self.message, STARTED)
         self._shown = self._text()
-        self._send(self._shown, refid=self._message.id, aid=self._message.aid, id=self._id)
+        self._send(self._shown, refid=self.message.id, aid=self.message.aid, id=self._id)
         slots = asyncio.Semaphore(AT_ONCE)
         telling = asyncio.create_task(self._tell(), name="progress")
         try:
@@ -126,7 +126,7 @@ class Run:
         code, state = (Code.FAILED, State.FAILED) if failed else (Code.DONE, State.DONE)
         status = Status(code=code, state=state, detail=f"failed: {', '.join(failed)}" if failed else "")
         self._edit(text, status)
-        self._context.report(self._message, status)
+        self._context.report(self.message, status)
         del self._context.notes[f"{NOTE}{self._id}"]
         return status
 
@@ -137,7 +137,7 @@ class Run:
                 async for each in told:
                     line.take(each, self._context.now())
                     if each.event == "step" and each.detail:
-                        self._context.explain(self._message, f"{line.item.robot} {each.step}", each.detail)
+                        self._context.explain(self.message, f"{line.item.robot} {each.step}", each.detail)
         if line.end is not None and line.end.ok is False:
             self._context.log.warning("failed", robot=line.item.robot, reason=line.end.reason)
         self._remember()
@@ -191,7 +191,7 @@ class Run:
 def interrupted(run_id: str, note: Mapping[str, Any], address: str) -> Message:
     """What the next gateway tells of a run that the one before had under way."""
     word, target = note["word"], note["target"]
-    left = "broke off: the gateway was restarted in the middle"
+    left = "broke off: gateway or module were restarted in the middle"
     if word == "flash":
         left += "; it may not start as it is, and is not broken"
     lines = [text or f"{robot}: {left}" for robot, text in note["lines"].items()]

@@ -72,12 +72,16 @@ async def work(program: str, order: dict[str, Any]) -> AsyncGenerator[Told, None
         program: one of `PROGRAMS`.
         order: what its worker reads.
     """
-    process = await asyncio.create_subprocess_exec(
-        *leashed(sys.executable, "-m", PROGRAMS[program]),
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        limit=MAX_LINE_BYTES,
-    )
+    try:
+        process = await asyncio.create_subprocess_exec(
+            *leashed(sys.executable, "-m", PROGRAMS[program]),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            limit=MAX_LINE_BYTES,
+        )
+    except OSError as error:
+        yield Told(event="ended", code="fault", reason=f"no worker can be started: {error}")
+        return
     assert process.stdin is not None  # noqa: S101 - both are pipes
     assert process.stdout is not None  # noqa: S101
     try:
