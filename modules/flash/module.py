@@ -95,10 +95,9 @@ class Flash(Module):
             self.context.send(message, INTERRUPTED)
             del self.context.notes[name]
 
-    def on_cleanup(self) -> None:
-        """What is under way ends with this instance; the next one tells more of it."""
-        for message in (*self._planning.values(), *(run.message for run in {*self._runs.values()})):
-            self.context.report(message, INTERRUPTED)
+    def unfinished(self) -> Iterable[Message]:
+        """What is under way ends with this instance; the next one says so."""
+        return (*self._planning.values(), *(run.message for run in {*self._runs.values()}))
 
     def on_unfinished(self, message: Message) -> Verdict:
         """Nothing goes on by itself: a plan is void, and a run has ended with its gateway."""
