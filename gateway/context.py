@@ -133,6 +133,10 @@ class ModuleContext(Work):
         """See the SDK."""
         return self._hub.directory.allowed(sender, action)
 
+    def robots(self, address: str) -> tuple[str, ...]:
+        """See the SDK."""
+        return self._hub.directory.robots(address)
+
     def blocks(self, kind: str) -> Mapping[str, Settings]:
         """See the SDK."""
         return self._blocks.get(kind, {})

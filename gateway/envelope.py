@@ -72,7 +72,7 @@ class Envelope(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
         Count,
         Meta(
             description="sum of 1 delivery receipt, 2 read receipt, 4 never stored, 8 presence, "
-            "16 not to be translated"
+            "16 not to be translated; 32 comes only from modules: it replaces message `refid`"
         ),
     ] = 0
     expiry: Annotated[

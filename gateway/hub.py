@@ -156,8 +156,11 @@ class Hub:
         """Take a message from a user. What becomes of it comes back through his sessions.
 
         Raises:
-            Refused: the gateway is full. All other refusals are told to the sender as statuses.
+            Refused: the gateway is full, or it is for modules only. All other refusals are told to the
+                sender as statuses.
         """
+        if message.flags & Flag.REPLACES:
+            raise Refused(Code.DENIED, f"only modules replace what they have said: flag {Flag.REPLACES:d}")
         message = message.with_(accepted=time.monotonic() - self._pulse.age_s(), row=0)
         if message.flags & (Flag.TRANSIENT | Flag.PRESENCE):
             self.witness.tell(Said, message)

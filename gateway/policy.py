@@ -11,8 +11,10 @@ if TYPE_CHECKING:
 
 GRANTS: Final[Mapping[Role, frozenset[Action]]] = {
     Role.VIEWER: frozenset({"query", "stop"}),
-    Role.OPERATOR: frozenset({"query", "stop", "action", "motion", "config", "rearm", "inspect"}),
-    Role.ADMIN: frozenset({"query", "stop", "action", "motion", "config", "rearm", "inspect", "admin"}),
+    Role.OPERATOR: frozenset({"query", "stop", "action", "motion", "config", "rearm", "inspect", "flash"}),
+    Role.ADMIN: frozenset(
+        {"query", "stop", "action", "motion", "config", "rearm", "inspect", "flash", "admin"}
+    ),
 }
 """Everybody who is logged in may stop."""
 

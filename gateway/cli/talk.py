@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import sys
+import time
 from contextlib import suppress
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 from cyclopts import Parameter
 from cyclopts.validators import Number
@@ -28,12 +29,14 @@ from boardtalk.cli.common import (
 from boardtalk.events import Delivery, Update
 from boardtalk.frontends import control
 from boardtalk.frontends.client import Denied, GatewayClient, NoGateway
-from boardtalk.sdk import Code, State, Status
+from boardtalk.sdk import Code, Flag, State, Status
 from boardtalk.sdk.folders import running_folder
 from boardtalk.sdk.options import AsJson, StateFolder
 
 RECORD_S = 1.0
 """Longest that a stop waits for the gateway to note it."""
+EDIT_EVERY_S: Final = 10.0
+"""A line once printed can't be changed: of what passes, one is shown so often."""
 
 
 def chat(
@@ -91,6 +94,7 @@ async def _follow(client: GatewayClient, message_id: str, *, until_done: bool, a
     """Print what becomes of a message; the exit code that it deserves."""
     ended: Code | None = None
     answered = False
+    edited, shown = "", -EDIT_EVERY_S
     async for event in client.events():
         match event:
             case Update(message_id=name, status=status) if name == message_id:
@@ -99,7 +103,12 @@ async def _follow(client: GatewayClient, message_id: str, *, until_done: bool, a
                     ended = status.code
             case Delivery(message=message) if message.refid == message_id:
                 _print_event(event, f"{message.sender}: {message.body}", "default", as_json=as_json)
-                answered = True
+                answered, edited = True, message.id
+            case Delivery(message=message) if edited and message.refid == edited:
+                passing = message.flags & Flag.TRANSIENT
+                if as_json or not passing or time.monotonic() - shown >= EDIT_EVERY_S:
+                    _print_event(event, f"{message.sender}: {message.body}", "default", as_json=as_json)
+                    shown = time.monotonic()
         if ended is not None and (answered or not (until_done or ended.failed)):
             return REFUSED if ended.failed else DONE
     errors.print("the gateway went away")

@@ -18,7 +18,7 @@ from prompt_toolkit.styles import Style
 from boardtalk.events import Delivery, Event, Presence, Update
 from boardtalk.frontends import control
 from boardtalk.frontends.client import Denied, GatewayClient, NoGateway
-from boardtalk.sdk import SYSTEM, Contact, Kind, State, stopwords
+from boardtalk.sdk import SYSTEM, Contact, Flag, Kind, State, stopwords
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Iterable
@@ -43,6 +43,8 @@ WORDS: Final = {
     "/history": "what was said; with words behind it, what has these",
     "/why": "what became of your last message, step by step; or of the one whose id follows",
     "/modules": "the modules that messages pass",
+    "/flash": "firmware onto a robot's board: alone it shows how",
+    "/ota": "a robot's program, replaced over its own line: alone it shows how",
     "/group": "with a name behind it: who is in that group",
     "/presence": "everybody, groups or nobody: who sees whether you are online",
     "/reload": "have the gateway read its configuration again",
@@ -62,6 +64,7 @@ class Chat:
 
     def __init__(self, client: GatewayClient, address: str = "") -> None:
         self._client = client
+        self._session: PromptSession[str] | None = None
         self.contacts: dict[str, Contact] = {}
         self.talking_to = address
 
@@ -74,7 +77,7 @@ class Chat:
                 show("bad", f"there is no {self.talking_to!r} here; /who lists who is")
             self.talking_to = robots[0] if robots else ""
         show("hint", GREETING.format(robot=robots[0] if robots else "NAME"))
-        session: PromptSession[str] = PromptSession(
+        session = self._session = PromptSession[str](
             input=RawInput(sys.stdin),
             history=FileHistory(str(history)),
             completer=ChatCompleter(self),
@@ -165,7 +168,7 @@ class Chat:
                         "hint",
                         f"  {entry['at']} {entry['sender']} → {entry['to']}: {entry['body']}",
                     )
-            case ["/modules" | "/why" | "/group" | "/presence" | "/reload", *_]:
+            case ["/modules" | "/why" | "/flash" | "/ota" | "/group" | "/presence" | "/reload", *_]:
                 self._client.say(SYSTEM, line)
             case [word, *_]:
                 if word not in WORDS:
@@ -177,11 +180,22 @@ class Chat:
         async for event in self._client.events():
             if isinstance(event, Presence):
                 await self.refresh()
-            for style, text in describe(event):
-                show(style, text)
             if isinstance(event, Delivery):
                 self._client.read(event.message)
+                if self._edit(event):
+                    continue
+            for style, text in describe(event):
+                show(style, text)
         raise NoGateway("the gateway went away")
+
+    def _edit(self, event: Delivery) -> bool:
+        """Show what replaces a message below the prompt, until it is final; whether that is all."""
+        if not event.message.flags & Flag.REPLACES or self._session is None:
+            return False
+        passing = bool(event.message.flags & Flag.TRANSIENT)
+        self._session.bottom_toolbar = event.message.body if passing else None
+        self._session.app.invalidate()
+        return passing
 
 
 class RawInput(Vt100Input):

@@ -314,6 +314,13 @@ class ContactOf(Ask, tag="contact"):
     address: str
 
 
+class Robots(Ask, tag="robots"):
+    """Which robots has an address?"""
+
+    answer: ClassVar[Any] = tuple[str, ...]
+    address: str
+
+
 class NoteKeys(Ask, tag="note_keys"):
     """The keys of all notes."""
 
@@ -350,6 +357,7 @@ AnyAsk: TypeAlias = (
     | Allowed
     | Contacts
     | ContactOf
+    | Robots
     | NoteKeys
     | ReadNote
     | WriteNote

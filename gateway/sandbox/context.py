@@ -183,6 +183,11 @@ class SandboxContext(Work):
         found: Contact | None = self._gateway.ask(api.ContactOf(address=address))
         return found
 
+    def robots(self, address: str) -> tuple[str, ...]:
+        """See the SDK."""
+        found: tuple[str, ...] = self._gateway.ask(api.Robots(address=address))
+        return found
+
     def blocks(self, kind: str) -> Mapping[str, Settings]:
         """None: a module that declares blocks can't be isolated."""
         return {}

@@ -67,6 +67,11 @@ class Flag(IntFlag):
     """News of a person, such as that he is typing; never stored. Nothing to answer."""
     TRANSLATED = 0x10
     """The text is a translation, or wants none: modules leave its language alone."""
+    REPLACES = 0x20
+    """It takes the place of the message whose id is its `refid`: of the same sender, to the same recipient.
+
+    For modules only. With `TRANSIENT` it is seen by who is there, and the history keeps the text of before.
+    """
 
 
 class Code(IntEnum):

@@ -39,11 +39,12 @@ CONSUMED: Final = Disposition.CONSUMED
 Verdict: TypeAlias = Disposition | Message
 """`PASS`, `CONSUMED`, or a message that goes on in place of the one seen."""
 
-Action = Literal["query", "action", "motion", "config", "rearm", "stop", "inspect", "admin"]
+Action = Literal["query", "action", "motion", "config", "rearm", "stop", "inspect", "flash", "admin"]
 """What a sender wants to do with a robot or with the gateway, for `Context.allowed`.
 
 ``query`` is to ask, ``action`` to command what does not move, ``motion`` to command what does, ``config`` to
-change settings, ``inspect`` to look at a robot's line; viewers may only ``query`` and ``stop``.
+change settings, ``inspect`` to look at a robot's line, ``flash`` to replace its firmware or program;
+viewers may only ``query`` and ``stop``.
 """
 
 
@@ -163,6 +164,10 @@ class Context(Protocol):
 
     def contact(self, address: str) -> Contact | None:
         """Who has an address: a user, a robot, a group or a service; None: nobody."""
+        ...
+
+    def robots(self, address: str) -> tuple[str, ...]:
+        """The robot with this address, or those in this group; none: it is neither."""
         ...
 
     def http(

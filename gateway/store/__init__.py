@@ -273,7 +273,8 @@ class Store:
         theirs = ", ".join("?" * len(groups))
         found = await self._read(
             f"SELECT {ENTRY} FROM ledger "  # noqa: S608
-            f"WHERE row < ? AND (((sender = ? OR recipient IN ({theirs})) AND ? IN (recipient, '')) "
+            f"WHERE row < ? AND NOT flags & {Flag.REPLACES:d} "
+            f"AND (((sender = ? OR recipient IN ({theirs})) AND ? IN (recipient, '')) "
             "OR (recipient = ? AND ? IN (sender, ''))) "
             f"{has_words} ORDER BY row DESC LIMIT ?",
             (before or 1 << 62, user, *groups, other or "", user, other or "", *words, limit),

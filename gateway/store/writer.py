@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import msgspec
 import structlog
 
-from boardtalk.sdk import Code, Message, State, Status
+from boardtalk.sdk import Code, Flag, Message, State, Status
 from boardtalk.store.records import Accepted, Conflict, Duplicate, NotStored, Result
 
 if TYPE_CHECKING:
@@ -210,7 +210,7 @@ class Writer(threading.Thread):
             case Put(message, at):
                 return self._put(message, at)
             case Record(message, at, status):
-                self._insert(message, at, status)
+                self._record(message, at, status)
             case Change(row, at, status):
                 execute(
                     "UPDATE ledger SET code = ?, state = ?, detail = ? WHERE row = ?",
@@ -281,6 +281,15 @@ class Writer(threading.Thread):
             ),
         )  # fmt: skip
         return cursor.rowcount > 0
+
+    def _record(self, message: Message, at: float, status: Status) -> None:
+        """Note what goes out; the history shows what it replaces with its text."""
+        self._insert(message, at, status)
+        if message.flags & Flag.REPLACES:
+            self._connection.execute(
+                "UPDATE ledger SET body = ? WHERE sender = ? AND mid = ? AND mid <> '' AND recipient = ?",
+                (message.body, message.sender, message.refid, message.to),
+            )
 
     def _answer(self, message: Message) -> Message | None:
         found = self._connection.execute(

@@ -209,9 +209,11 @@ class Skeleton(Module):
                 return await self.context.run_in_thread(str, self.context.folder)  # a folder of our own
             case _:
                 person = self.context.contact(message.sender)
-                others = len(self.context.contacts()) - 1
+                here = self.context.contacts()
+                led = sum(len(self.context.robots(each.address)) for each in here if each.kind is Kind.GROUP)
                 role = person.about if person else "nobody"
-                return f"You are {role}, with {others} others here. Ask me: {', '.join(WORDS)}"
+                others = f"{len(here) - 1} others here, {led} robots in groups"
+                return f"You are {role}, with {others}. Ask me: {', '.join(WORDS)}"
 
     async def _fetch(self) -> str:
         async with self.context.http(self.config.url, timeouts=Timeouts(total=5)) as response:

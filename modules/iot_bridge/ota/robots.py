@@ -88,9 +88,9 @@ async def confirm(state: Path, robot: str) -> None:
         await talk.decide(Ota.CONFIRM, board_key(state, talk.uid))
 
 
-async def roll_back(state: Path, robot: str) -> None:
+async def roll_back(state: Path, robot: str, by: str = "ota rollback") -> None:
     """Stop a robot, and start the release before. Raises UpdateRefused: there is none. LinkError."""
-    async with converse(state, robot, "ota rollback") as talk:
+    async with converse(state, robot, by) as talk:
         if not talk.latched:
-            await talk.stop("ota rollback")
+            await talk.stop(by)
         await talk.decide(Ota.ROLLBACK, board_key(state, talk.uid))

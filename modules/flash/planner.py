@@ -1,0 +1,155 @@
+"""What a plan would do, found out without touching a board, and whether it still is so."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any, Final
+
+from boardtalk.modules.flash import shelf
+from boardtalk.modules.flash.plans import Item, Plan
+from boardtalk.modules.flash.run import order
+from boardtalk.modules.flash.workers import Row, Told, answer, rows
+from boardtalk.sdk import Code, Refused
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from boardtalk.modules.flash.plans import Act
+    from boardtalk.modules.flash.requests import Request, Word
+    from boardtalk.sdk import Context
+
+SHOWN: Final = 16
+"""Of a digest; all of it counts."""
+NO_LINES: Final = {"": "was at no port yet", "mqtt": "comes by MQTT"}
+
+
+class Planner:
+    """Makes plans.
+
+    Args:
+        context: of the module.
+        config: its settings.
+    """
+
+    def __init__(self, context: Context, config: Any) -> None:
+        self._context = context
+        self._config = config
+
+    async def plan(self, user: str, request: Request, robots: tuple[str, ...]) -> Plan:
+        """A plan for these robots, without a code yet.
+
+        Raises:
+            Refused: one of them can't be done; says why.
+        """
+        known = await rows(self._context.state)
+        make = self._firmware if request.word == "flash" else self._program
+        items = await asyncio.gather(*(make(user, request, _row(known, robot)) for robot in robots))
+        act: Act = "write" if request.word == "flash" else "rollback" if request.act == "rollback" else "push"
+        until = self._context.now() + self._config.minutes * 60
+        return Plan(
+            user, request.word, act, request.target, tuple(items), until, request.erase, request.backup
+        )
+
+    async def status(self, user: str, robot: str) -> str:
+        """Which release a robot runs, for people."""
+        told = await self._asked(user, robot)
+        trial = ", on trial" if told.trial else ""
+        text = f"{robot} runs {told.runs or 'an unnamed release'}{trial}"
+        if told.before is None:
+            return text
+        return f"{text}; `/ota {robot} rollback` plans the way back to {told.before or 'the one before'}"
+
+    async def check(self, plan: Plan) -> None:
+        """See that all is as it was when the plan was made.
+
+        Raises:
+            Refused: it is not; the plan is void.
+        """
+        known = await rows(self._context.state)
+        await asyncio.gather(*(self._check(plan, item, _row(known, item.robot)) for item in plan.items))
+
+    async def _check(self, plan: Plan, item: Item, row: Row) -> None:
+        void = f"the plan is void: `/{plan.word} {plan.target} plan` makes another one"
+        if (row.uid, row.port) != (item.uid, item.port):
+            raise Refused(Code.FAILED, f"{item.robot} is another board, or at another port, now; {void}")
+        if self._kind(plan.word, item.robot) != item.kind:
+            raise Refused(Code.FAILED, f"{item.robot} is another kind of board now; {void}")
+        if plan.act == "rollback":
+            told = await self._asked(plan.user, item.robot)
+            if (told.runs, told.before) != (item.before, item.name):
+                raise Refused(Code.FAILED, f"{item.robot} runs another release now; {void}")
+            return
+        try:
+            await answer(plan.word, {**order(self._context, plan, item), "what": "check"})
+        except Refused as refused:
+            raise Refused(
+                Code.FAILED, f"{item.name} is not what it was: {refused.reason}; {void}"
+            ) from refused
+
+    async def _firmware(self, user: str, request: Request, row: Row) -> Item:
+        board = self._kind(request.word, row.address)
+        if row.port in NO_LINES:
+            raise Refused(
+                Code.OFFLINE, f"{row.address} {NO_LINES[row.port]}: there is no line to flash it by"
+            )
+        path = await self._found(self._config.images, board, request.name, "image")
+        item = Item(row.address, row.uid, row.port, board, path, path.name, "", row.firmware)
+        told = await self._checked(user, request, item)
+        version = f" (version {told.version})" if told.version else ""
+        lost = "all of the flash, with the files on it" if request.erase else "the firmware that is on it"
+        backup = "all of the flash is saved before" if request.backup else "no backup"
+        about = (
+            f"{row.address}: {board} at {row.port}, runs {row.firmware or 'nothing known'}\n"
+            f"  gets {told.name}{version}, {told.size:,} bytes, sha256 {told.sha256[:SHOWN]}…\n"
+            f"  lost: {lost}; {backup}"
+        )
+        return item._replace(sha256=told.sha256, about=about)
+
+    async def _program(self, user: str, request: Request, row: Row) -> Item:
+        kind = self._kind(request.word, row.address)
+        now = await self._asked(user, row.address)
+        if request.act == "rollback":
+            if now.before is None:
+                raise Refused(Code.FAILED, f"{row.address} has no release before {now.runs}")
+            about = f"{row.address}: {now.runs or 'what runs'} → {now.before or 'the release before'}"
+            return Item(row.address, row.uid, row.port, kind, shelf.NOTHING, now.before, "", now.runs, about)
+        path = await self._found(self._config.releases, kind, request.name, "release")
+        item = Item(row.address, row.uid, row.port, kind, path, path.name, "", now.runs)
+        told = await self._checked(user, request, item)
+        about = (
+            f"{row.address}: runs {now.runs or 'an unnamed release'}{', on trial' if now.trial else ''}\n"
+            f"  gets {told.name}, {told.size:,} bytes, digest {told.sha256[:SHOWN]}…\n"
+            "  lost: the release in the other slot; what runs now is kept for a rollback"
+        )
+        return item._replace(sha256=told.sha256, about=about)
+
+    async def _checked(self, user: str, request: Request, item: Item) -> Told:
+        plan = Plan(user, request.word, "write" if request.word == "flash" else "push", "", (), 0.0)
+        try:
+            return await answer(request.word, {**order(self._context, plan, item), "what": "check"})
+        except Refused as refused:
+            raise Refused(refused.code, f"{item.name}: {refused.reason}") from refused
+
+    async def _asked(self, user: str, robot: str) -> Told:
+        self._kind("ota", robot)
+        state = str(self._context.state)
+        return await answer("ota", {"what": "status", "robot": robot, "by": user, "state": state})
+
+    async def _found(self, folder: Path | None, kind: str, name: str, what: str) -> Path:
+        return await self._context.run_in_thread(shelf.find, folder, kind, name, what)
+
+    def _kind(self, word: Word, robot: str) -> str:
+        """The folder in which lies what a robot may get. Raises Refused: nothing is."""
+        key = "boards" if word == "flash" else "programs"
+        for pair in getattr(self._config, key):
+            if pair.robot == robot:
+                return str(pair.folder)
+        cure = f"`{key} = {robot}: …` in `module flash` allows it"
+        raise Refused(Code.DENIED, f"{robot} is not to be changed by `/{word}`: {cure}")
+
+
+def _row(known: Mapping[str, Row], robot: str) -> Row:
+    if robot not in known:
+        raise Refused(Code.OFFLINE, f"{robot} was never met by this gateway")
+    return known[robot]

@@ -1,0 +1,213 @@
+"""One plan that is carried out: several boards at once, and one message that tells how far they are."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from contextlib import aclosing, suppress
+from typing import TYPE_CHECKING, Any, Final
+
+from boardtalk.modules.flash.workers import work
+from boardtalk.sdk import Code, Flag, Message, Refused, State, Status
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from boardtalk.modules.flash.plans import Item, Plan
+    from boardtalk.modules.flash.workers import Told
+    from boardtalk.sdk import Context
+
+AT_ONCE: Final = 4
+"""So many boards; the others wait."""
+TELL_S: Final = 1.0
+"""Between two edits of the message."""
+DOING: Final = {"write": "flashed", "push": "updated", "rollback": "rolled back"}
+MEANWHILE: Final = {
+    "flash": "No program runs meanwhile, so nothing moves; a `stop` is kept for its start, and this goes on",
+    "ota": "A `stop` is heard all the while; it stands, and this goes on",
+}
+"""What a stop does to what is going on."""
+NOTE: Final = "run "
+"""Notes that begin so tell the next gateway what this one had under way."""
+STARTED: Final = Status(code=Code.DELIVERED, state=State.STARTED)
+
+
+class Line:
+    """How far one board is."""
+
+    def __init__(self, item: Item) -> None:
+        self.item = item
+        self.step = "waits for its turn"
+        self.end: Told | None = None
+        self._done = self._total = 0
+        self._first: tuple[float, int] | None = None
+
+    @property
+    def percent(self) -> str:
+        """As a person is told: ``40 %``, or the step."""
+        return f"{100 * self._done // self._total} %" if self._total else self.step
+
+    def take(self, told: Told, now: float) -> None:
+        """Note what a worker told at `now`."""
+        if told.event == "step" and told.step != "note":
+            self.step, self._done, self._total, self._first = told.step, 0, 0, None
+        elif told.event == "progress":
+            self.step = told.step
+            if self._first is None or told.total != self._total or told.done < self._done:
+                self._first = now, told.done
+            self._done, self._total = told.done, told.total
+        elif told.event == "ended":
+            self.end = told
+
+    def text(self, now: float) -> str:
+        """The line, for people."""
+        if self.end is not None:
+            return f"{self.item.robot}: {self._ended(self.end)}"
+        if not self._total:
+            return f"{self.item.robot}: {self.step}"
+        began, before = self._first or (now, self._done)
+        parts = [f"{self.item.robot}: {self.step} {self.percent} of {_size(self._total)}"]
+        if now > began and self._done > before:
+            rate = (self._done - before) / (now - began)
+            parts += [f"{_size(rate)}/s", f"{(self._total - self._done) / rate:.0f} s left"]
+        return ", ".join(parts)
+
+    def _ended(self, end: Told) -> str:
+        if not end.ok:
+            reason = end.reason.removeprefix(f"{self.item.robot}: ")
+            return f"FAILED ({end.code}): {reason}{f'. Next: {end.cure}' if end.cure else ''}"
+        now = end.firmware or self.item.name
+        written = f", {_size(end.written)} written in {end.seconds:.0f} s" if end.seconds else ""
+        note = f"; {end.note}" if end.note else ""
+        return f"done: {self.item.before or 'unknown'} → {now}{written}{note}"
+
+
+class Run:
+    """A plan under way.
+
+    Args:
+        context: of the module.
+        address: whom people hear.
+        plan: what is done.
+        message: what confirmed it.
+    """
+
+    def __init__(self, context: Context, address: str, plan: Plan, message: Message) -> None:
+        self.plan = plan
+        self.lines = {item.robot: Line(item) for item in plan.items}
+        self._context = context
+        self._address = address
+        self.message = message
+        self._id = secrets.token_hex(6)
+        self._shown = ""
+
+    def busy(self, robot: str) -> str:
+        """Why a robot does nothing else just now."""
+        doing, line = DOING[self.plan.act], self.lines[robot]
+        return f"{robot} is being {doing} by {self.plan.user}, {line.percent}; say it again when that is over"
+
+    async def go(self) -> Status:
+        """Do it; how it ended."""
+        self._remember()
+        self._context.report(self.message, STARTED)
+        self._shown = self._text()
+        self._send(self._shown, refid=self.message.id, aid=self.message.aid, id=self._id)
+        slots = asyncio.Semaphore(AT_ONCE)
+        telling = asyncio.create_task(self._tell(), name="progress")
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                for line in self.lines.values():
+                    tasks.create_task(self._one(line, slots), name=f"{self.plan.act} {line.item.robot}")
+        finally:
+            telling.cancel()
+            await asyncio.gather(telling, return_exceptions=True)
+        failed = [line.item.robot for line in self.lines.values() if not (line.end and line.end.ok)]
+        text = self._text(over=True)
+        code, state = (Code.FAILED, State.FAILED) if failed else (Code.DONE, State.DONE)
+        status = Status(code=code, state=state, detail=f"failed: {', '.join(failed)}" if failed else "")
+        self._edit(text, status)
+        self._context.report(self.message, status)
+        del self._context.notes[f"{NOTE}{self._id}"]
+        return status
+
+    async def _one(self, line: Line, slots: asyncio.Semaphore) -> None:
+        async with slots:
+            line.step = "begins"
+            async with aclosing(work(self.plan.word, order(self._context, self.plan, line.item))) as told:
+                async for each in told:
+                    line.take(each, self._context.now())
+                    if each.event == "step" and each.detail:
+                        self._context.explain(self.message, f"{line.item.robot} {each.step}", each.detail)
+        if line.end is not None and line.end.ok is False:
+            self._context.log.warning("failed", robot=line.item.robot, reason=line.end.reason)
+        self._remember()
+
+    async def _tell(self) -> None:
+        """Let who waits see how far it is, by editing the one message."""
+        while True:
+            await asyncio.sleep(TELL_S)
+            text = self._text()
+            if text != self._shown:
+                self._shown = text
+                self._edit(text)
+
+    def _text(self, *, over: bool = False) -> str:
+        lines = [line.text(self._context.now()) for line in self.lines.values()]
+        ended = [line.end for line in self.lines.values() if line.end]
+        again = (
+            f"`/{self.plan.word} {self.plan.target} {'rollback' if self.plan.act == 'rollback' else 'plan'}`"
+        )
+        if over and any(not end.ok for end in ended):
+            lines.append(f"{again} again goes on where it broke off, and leaves alone what is done")
+        lines.append("What was stopped for it stays so until `rearm`" if over else MEANWHILE[self.plan.word])
+        good = sum(end.ok for end in ended)
+        head = (
+            [f"{good} of {len(self.lines)} done, {len(ended) - good} failed"] if len(self.lines) > 1 else []
+        )
+        return "\n".join([*head, *lines])
+
+    def _edit(self, text: str, status: Status | None = None) -> None:
+        flags = Flag.REPLACES if status else Flag.REPLACES | Flag.TRANSIENT
+        self._send(text, status, refid=self._id, flags=flags)
+
+    def _send(self, text: str, status: Status | None = None, **more: Any) -> None:
+        with suppress(Refused):  # too much is said in all: the next one tells more
+            message = Message(sender=self._address, to=self.plan.user, body=text, **more)
+            self._context.send(message, status)
+
+    def _remember(self) -> None:
+        """Note, for the next gateway, what is under way and what has ended."""
+        self._context.notes[f"{NOTE}{self._id}"] = {
+            "to": self.plan.user,
+            "word": self.plan.word,
+            "target": self.plan.target,
+            "lines": {
+                robot: line.text(self._context.now()) if line.end else ""
+                for robot, line in self.lines.items()
+            },
+        }
+
+
+def interrupted(run_id: str, note: Mapping[str, Any], address: str) -> Message:
+    """What the next gateway tells of a run that the one before had under way."""
+    word, target = note["word"], note["target"]
+    left = "broke off: gateway or module were restarted in the middle"
+    if word == "flash":
+        left += "; it may not start as it is, and is not broken"
+    lines = [text or f"{robot}: {left}" for robot, text in note["lines"].items()]
+    lines.append(f"`/{word} {target} plan` goes on where it is")
+    return Message(sender=address, to=note["to"], body="\n".join(lines), refid=run_id, flags=Flag.REPLACES)
+
+
+def order(context: Context, plan: Plan, item: Item) -> dict[str, Any]:
+    """What a worker is told to do."""
+    common = {"what": plan.act, "robot": item.robot, "sha256": item.sha256, "by": plan.user}
+    common["state"] = str(context.state)
+    if plan.word == "ota":
+        return {**common, "release": str(item.file)}
+    options = {"erase": plan.erase, "backup": plan.backup}
+    return {**common, "board": item.kind, "image": str(item.file), **options}
+
+
+def _size(count: float) -> str:
+    return f"{count / 1e6:.1f} MB" if count >= 1e6 else f"{count / 1e3:.1f} kB"

@@ -1,0 +1,152 @@
+"""The processes that do it: what crashes or hangs in one hurts nobody, and none outlives the gateway."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+
+from boardtalk.sdk import Code, Refused
+from boardtalk.sdk.leash import leashed
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+    from pathlib import Path
+
+PROGRAMS: Final = {
+    "flash": "boardtalk.flash.worker",
+    "ota": "boardtalk.modules.iot_bridge.ota.worker",
+}
+"""Named, not imported: they are other processes."""
+SILENCE_S: Final = 180.0
+"""A worker that says nothing for so long hangs: longer than an update is waited for."""
+ROWS_S: Final = 15.0
+MAX_LINE_BYTES: Final = 1 << 20
+
+
+class Told(msgspec.Struct, kw_only=True):
+    """A line of a worker."""
+
+    event: str
+    """`step`, `progress`, `checked` or `ended`."""
+    step: str = ""
+    detail: str = ""
+    done: int = 0
+    total: int = 0
+    ok: bool = False
+    written: int = 0
+    seconds: float = 0.0
+    firmware: str = ""
+    code: str | None = None
+    reason: str = ""
+    cure: str = ""
+    note: str = ""
+    name: str = ""
+    version: str = ""
+    sha256: str = ""
+    size: int = 0
+    blind: bool = False
+    runs: str = ""
+    trial: bool = False
+    before: str | None = None
+
+
+class Row(msgspec.Struct, kw_only=True):
+    """How the link process knows a board."""
+
+    address: str
+    uid: str
+    port: str
+    firmware: str
+    state: str
+
+
+async def work(program: str, order: dict[str, Any]) -> AsyncGenerator[Told, None]:
+    """Have an order carried out; what is told of it. The last one is `checked` or `ended`, whatever happens.
+
+    Args:
+        program: one of `PROGRAMS`.
+        order: what its worker reads.
+    """
+    try:
+        process = await asyncio.create_subprocess_exec(
+            *leashed(sys.executable, "-m", PROGRAMS[program]),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            limit=MAX_LINE_BYTES,
+        )
+    except OSError as error:
+        yield Told(event="ended", code="fault", reason=f"no worker can be started: {error}")
+        return
+    assert process.stdin is not None  # noqa: S101 - both are pipes
+    assert process.stdout is not None  # noqa: S101
+    try:
+        with suppress(OSError):  # it has ended already, and how is told below
+            process.stdin.write(msgspec.json.encode(order) + b"\n")
+            await process.stdin.drain()
+        while True:
+            async with asyncio.timeout(SILENCE_S):
+                line = await process.stdout.readline()
+            if not line:
+                break
+            told = msgspec.json.decode(line, type=Told)
+            yield told
+            if told.event in ("checked", "ended"):
+                return
+        reason = f"its worker has died ({_ended(await process.wait())})"
+    except TimeoutError:
+        reason = f"its worker said nothing for {SILENCE_S:g} s, and was ended"
+    except (msgspec.DecodeError, ValueError) as error:
+        reason = f"its worker said what nobody understands: {error}"
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await asyncio.shield(process.wait())
+    yield Told(event="ended", code="fault", reason=reason)
+
+
+async def answer(program: str, order: dict[str, Any]) -> Told:
+    """The last thing that a worker tells.
+
+    Raises:
+        Refused: it could not do it.
+    """
+    told = [each async for each in work(program, order)][-1]
+    if told.event == "ended" and not told.ok:
+        raise Refused(Code.FAILED, f"{told.reason}{f'; {told.cure}' if told.cure else ''}")
+    return told
+
+
+async def rows(state: Path) -> dict[str, Row]:
+    """The boards that the link process knows, by their addresses.
+
+    Raises:
+        Refused: it does not tell.
+    """
+    process = await asyncio.create_subprocess_exec(
+        *leashed(sys.executable, "-m", "boardtalk", "boards", "--json", "--state", str(state)),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    err = b""
+    try:
+        async with asyncio.timeout(ROWS_S):
+            out, err = await process.communicate()
+        found = msgspec.json.decode(out, type=list[Row])
+    except (TimeoutError, msgspec.DecodeError) as error:
+        reason = err.decode(errors="replace").strip() or str(error) or f"nothing within {ROWS_S:g} s"
+        raise Refused(Code.FAILED, f"the boards are not known: {reason}") from error
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await asyncio.shield(process.wait())
+    return {row.address: row for row in found}
+
+
+def _ended(code: int) -> str:
+    return f"signal {-code}" if code < 0 else f"exit code {code}"
