@@ -11,6 +11,8 @@ from collections import OrderedDict, deque
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final, Self
 
+from msgspec.structs import replace
+
 from boardtalk import witness
 from boardtalk.chain import Chain, Outcome, Passage
 from boardtalk.events import Delivery, Event, Presence, Update
@@ -232,6 +234,7 @@ class Hub:
         """Tell sender, history and audit of a stop that was carried out (or was not) past the hub."""
         self.witness.tell(Stopped, message, text, status)
         self.store.audit(message.sender, "stop", message.to, text)
+        self.store.update(self.store.record(message).row, replace(status, detail=text))
         self._say(message, text, status)
         self.tell(message, status)
 

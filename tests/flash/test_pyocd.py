@@ -7,6 +7,7 @@ import importlib.util
 import os
 import random
 import shutil
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
@@ -22,7 +23,11 @@ SERIAL = "9900000031864e45"
 PORT = f"probe://{SERIAL}"
 DEFINITION = "behind-a-probe"
 installed = importlib.util.find_spec("pyocd") is not None
-real = pytest.mark.skipif(not installed, reason="pyOCD is an extra that the tests do without")
+
+
+def real(test: Callable[..., Awaitable[None]]) -> Callable[..., Awaitable[None]]:
+    """One of those that need the extra, which is in no lock: with the long ones, for who has it."""
+    return pytest.mark.soak(pytest.mark.skipif(not installed, reason="needs boardtalk[pyocd]")(test))
 
 
 class Probe:

@@ -13,7 +13,7 @@ from contextlib import closing
 import pytest
 
 from .people import Join, Person, odometer
-from .rig import GATEWAY, Gateway, local_user
+from .rig import GATEWAY, Gateway, local_user, until
 
 Stop = Callable[[Gateway, Person], object]
 
@@ -63,6 +63,13 @@ def test_who_stopped_by_command_stands_in_the_audit(demo: Gateway, alice: Person
     with closing(sqlite3.connect(demo.state / "store.db")) as store:
         [*_, last] = store.execute("SELECT who, what, target FROM audit")
     assert last == (local_user(), "stop", "rover")
+
+
+def test_a_stop_stands_in_the_history_with_what_came_of_it(demo: Gateway, alice: Person) -> None:
+    alice.say({"to": "rover", "body": "STOP!", "id": "halt-7"})
+    alice.wait(lambda: "done" in alice.states("halt-7"), "stopped")
+    until(lambda: "STOP!" in demo.cli("history", "rover", "--user", "alice").out, "it is in the history")
+    assert "rover stopped, confirmed in" in demo.cli("why", "halt-7", "--user", "alice").out
 
 
 def test_a_stopped_rover_still_answers_queries(demo: Gateway, alice: Person) -> None:
