@@ -29,7 +29,7 @@ WARM_S = 120.0
 GROWTH = 0.02
 """Of the gateway's memory in an hour, at most."""
 
-SHORT = pytest.param(30.0, 3.0, id="short", marks=pytest.mark.timeout(180))
+SHORT = pytest.param(30.0, 3.0, id="short", marks=[pytest.mark.contract, pytest.mark.timeout(180)])
 LONG = pytest.param(3600.0, 10.0, id="long", marks=[pytest.mark.soak, pytest.mark.timeout(4200)])
 
 

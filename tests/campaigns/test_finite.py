@@ -32,7 +32,7 @@ LOSSES: dict[str, Loss] = {
     "closed tty": close_tty,
 }
 
-SHORT = pytest.param(1, id="short", marks=pytest.mark.timeout(180))
+SHORT = pytest.param(1, id="short", marks=[pytest.mark.contract, pytest.mark.timeout(180)])
 LONG = pytest.param(30, id="long", marks=[pytest.mark.soak, pytest.mark.timeout(3600)])
 """Rounds; each is a loss for all stoves."""
 

@@ -172,6 +172,7 @@ async def test_what_changes_after_the_plan_voids_it(home: Path) -> None:
         assert bytes(board.flash)[:1] == b"\xff"
 
 
+@pytest.mark.soak
 async def test_of_two_who_confirm_at_once_one_is_told_who_was_first(home: Path) -> None:
     data = put_image(home)
     async with town(home) as (place, [board]), place.people("ana", "ben") as [ana, ben]:
@@ -190,6 +191,7 @@ async def test_of_two_who_confirm_at_once_one_is_told_who_was_first(home: Path) 
         assert "no plan of yours" in (await ben.say(his))[1]  # it was for a board that is another one now
 
 
+@pytest.mark.soak
 async def test_one_of_three_that_fails_stops_none_and_one_code_is_for_all(home: Path) -> None:
     data = put_image(home)
     async with town(home, 3) as (place, boards), place.people("ana") as [ana]:
@@ -237,6 +239,7 @@ async def test_stop_is_heard_by_all_the_while_and_the_flash_goes_on(home: Path) 
         assert begins(board, data)
 
 
+@pytest.mark.soak
 async def test_a_worker_that_is_killed_fails_its_board_and_says_how_it_goes_on(home: Path) -> None:
     put_image(home)
     async with town(home) as (place, [board]), place.people("ana") as [ana]:
@@ -252,6 +255,7 @@ async def test_a_worker_that_is_killed_fails_its_board_and_says_how_it_goes_on(h
         assert "`/flash lamp0 plan` again goes on" in told
 
 
+@pytest.mark.soak
 async def test_a_gateway_killed_in_the_middle_leaves_no_worker_and_tells_who_waits(home: Path) -> None:
     data = put_image(home)
     async with town(home) as (place, [board]):

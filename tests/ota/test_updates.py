@@ -48,6 +48,7 @@ async def test_a_release_is_sent_tried_and_kept_and_can_be_taken_back(lamp: Site
         await asyncio.sleep(0.1)
 
 
+@pytest.mark.soak
 async def test_a_release_that_fails_or_hangs_is_tried_three_times_and_taken_back(
     lamp: Site, tmp_path: Path
 ) -> None:
