@@ -86,7 +86,7 @@ class Supervisor:
         """
         await self._tasks.__aenter__()
         try:
-            await self._start()
+            await self._start(START_TIMEOUT_S)
         except BaseException:
             await self._tasks.__aexit__(None, None, None)
             raise
@@ -135,7 +135,7 @@ class Supervisor:
                 told = str(error)
                 backoff_s = min(backoff_s * 2, MAX_BACKOFF_S)
 
-    async def _start(self, patience_s: float = START_TIMEOUT_S) -> None:
+    async def _start(self, patience_s: float) -> None:
         """Start the process; if it does not come up with its old data, without them."""
         for port in self._ports:
             check_free(self._endpoint.host, port)

@@ -25,7 +25,7 @@ from .simulated import commands
 LONGEST_S = 1.5
 """A holdup."""
 DAY_S = 86_400.0
-SHORT = pytest.param(25, id="short", marks=pytest.mark.timeout(180))
+SHORT = pytest.param(25, id="short", marks=[pytest.mark.contract, pytest.mark.timeout(180)])
 LONG = pytest.param(500, id="long", marks=[pytest.mark.soak, pytest.mark.timeout(7200)])
 
 

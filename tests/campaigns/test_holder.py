@@ -35,7 +35,7 @@ PAUSE_S = 0.02
 MOTION = 100
 """The output while a motion runs; set-points are less."""
 
-SHORT = pytest.param(2000, id="short", marks=pytest.mark.timeout(180))
+SHORT = pytest.param(2000, id="short", marks=[pytest.mark.contract, pytest.mark.timeout(180)])
 LONG = pytest.param(10_000, id="long", marks=[pytest.mark.soak, pytest.mark.timeout(3600)])
 """Steps of the two together."""
 

@@ -28,6 +28,7 @@ async def ended(desk: Desk, body: str, states: list[str], **more: int) -> float:
     return time.monotonic() - began
 
 
+@pytest.mark.contract
 @pytest.mark.timeout(90)
 async def test_c05_what_a_board_acknowledges_and_ignores_is_unknown_in_time_and_others_do_not_suffer(
     tmp_path: Path,

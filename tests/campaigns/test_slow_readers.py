@@ -78,7 +78,7 @@ def let_in(port: int, token: str) -> socket.socket | None:
 
 
 @pytest.mark.timeout(120)
-@pytest.mark.parametrize("where", [at_local_door, at_broker])
+@pytest.mark.parametrize("where", [pytest.param(at_local_door, marks=pytest.mark.contract), at_broker])
 async def test_c17_who_reads_nothing_is_cut_off_within_10_s_and_others_do_not_notice(
     tmp_path: Path, where: Callable[[Rig, int], AbstractAsyncContextManager[None]]
 ) -> None:
