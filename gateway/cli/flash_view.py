@@ -2,27 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
 from rich.markup import escape
-from rich.progress import (
-    BarColumn,
-    DownloadColumn,
-    Progress,
-    TextColumn,
-    TimeRemainingColumn,
-    TransferSpeedColumn,
-)
 from rich.table import Table
 
 from boardtalk.flash.events import Ended, Step
 from boardtalk.flash.events import Progress as Far
+from boardtalk.sdk.bars import Bars
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from types import TracebackType
 
-    from rich.console import Console
     from rich.progress import TaskID
 
     from boardtalk.flash.events import AnyEvent
@@ -31,35 +22,8 @@ LOUD = frozenset({"check", "match", "plan", "backup", "erase", "again"})
 """Steps that stay on the screen; the others show in the bar while they last."""
 
 
-class View:
-    """The bars, as a context manager.
-
-    Args:
-        console: where.
-    """
-
-    def __init__(self, console: Console) -> None:
-        self._console = console
-        self._progress = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            DownloadColumn(),
-            TransferSpeedColumn(),
-            TimeRemainingColumn(),
-            console=console,
-            transient=True,
-            disable=not console.is_terminal,
-        )
-        self._tasks: dict[str, TaskID] = {}
-
-    def __enter__(self) -> Self:
-        self._progress.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._progress.stop()
+class View(Bars):
+    """The bars."""
 
     def show(self, event: AnyEvent) -> None:
         """Take an event in."""

@@ -19,7 +19,7 @@ ROM_BAUD: Final = 115_200
 class EspFlasher(WorkerFlasher):
     """ESP8266, ESP32 and those that came after."""
 
-    library: ClassVar[str] = "esptool"
+    package: ClassVar[str] = "esptool"
     extra: ClassVar[str] = "esp"
     program: ClassVar[str] = "esp_worker.py"
 

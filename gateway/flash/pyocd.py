@@ -26,7 +26,7 @@ class PyocdFlasher(WorkerFlasher):
     """A chip that a probe halts and writes; its own loader is not needed."""
 
     rated: ClassVar[bool] = False
-    library: ClassVar[str] = "pyocd"
+    package: ClassVar[str] = "pyocd"
     extra: ClassVar[str] = "pyocd"
     program: ClassVar[str] = "pyocd_worker.py"
 

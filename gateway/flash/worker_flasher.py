@@ -68,8 +68,8 @@ _Answer = _Found | _Progress | _Digest | _Data | _Done | _Failed
 class WorkerFlasher(Flasher):
     """A board behind a worker."""
 
-    library: ClassVar[str]
-    """The package that the worker imports."""
+    package: ClassVar[str]
+    """What the worker imports."""
     extra: ClassVar[str]
     """The extra of boardtalk that brings it."""
     program: ClassVar[str]
@@ -96,9 +96,9 @@ class WorkerFlasher(Flasher):
 
     async def __aenter__(self) -> Self:
         """See `Flasher`."""
-        if importlib.util.find_spec(self.library) is None:
+        if importlib.util.find_spec(self.package) is None:
             raise FlashError(
-                Code.UNSUPPORTED, f"{self.library} is not installed", f'pip install "boardtalk[{self.extra}]"'
+                Code.UNSUPPORTED, f"{self.package} is not installed", f'pip install "boardtalk[{self.extra}]"'
             )
         opening = self.opening()
         self._worker = await asyncio.create_subprocess_exec(
@@ -168,9 +168,9 @@ class WorkerFlasher(Flasher):
             async with asyncio.timeout(SILENCE_S):
                 line = await self._worker.stdout.readline()
         except TimeoutError as error:
-            raise FlashError(Code.LINK, f"{self.port}: {self.library} hangs") from error
+            raise FlashError(Code.LINK, f"{self.port}: {self.package} hangs") from error
         if not line:
-            raise FlashError(Code.LINK, f"{self.port}: {self.library} has died")
+            raise FlashError(Code.LINK, f"{self.port}: {self.package} has died")
         answer: _Answer = msgspec.json.decode(line, type=_Answer)
         if isinstance(answer, _Failed):
             raise self.failure(answer.reason)

@@ -2,32 +2,24 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
 from rich.markup import escape
-from rich.progress import (
-    BarColumn,
-    DownloadColumn,
-    Progress,
-    TextColumn,
-    TimeRemainingColumn,
-    TransferSpeedColumn,
-)
 from rich.table import Table
 
 from boardtalk.modules.iot_bridge.language.words import clean
 from boardtalk.modules.iot_bridge.ota.events import AnyEvent, Ended, Outcome, Said, Sent, Stage, Total
+from boardtalk.sdk.bars import Bars
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from types import TracebackType
 
     from rich.console import Console
     from rich.progress import TaskID
 
 
-class View:
-    """The bars, as a context manager.
+class View(Bars):
+    """The bars.
 
     Args:
         console: where.
@@ -35,28 +27,8 @@ class View:
     """
 
     def __init__(self, console: Console, *, many: bool) -> None:
-        self._console = console
+        super().__init__(console)
         self._many = many
-        self._progress = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            DownloadColumn(),
-            TransferSpeedColumn(),
-            TimeRemainingColumn(),
-            console=console,
-            transient=True,
-            disable=not console.is_terminal,
-        )
-        self._tasks: dict[str, TaskID] = {}
-
-    def __enter__(self) -> Self:
-        self._progress.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._progress.stop()
 
     def show(self, event: AnyEvent) -> None:
         """Take an event in."""
