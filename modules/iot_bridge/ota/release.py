@@ -12,6 +12,7 @@ import msgspec
 
 from boardtalk.modules.iot_bridge.errors import LinkError
 from boardtalk.modules.iot_bridge.ota.keys import signed
+from boardtalk.modules.iot_bridge.workbench.push import RESERVED
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -19,8 +20,6 @@ if TYPE_CHECKING:
 FORMAT: Final = "boardtalk-ota 1"
 RSA: Final = "rsa"
 MAIN: Final = ("main.py", "main.mpy")
-RESERVED: Final = re.compile(r"(boot|slots|ota[^./]*)(?=[./]|$)", re.IGNORECASE)
-"""Names that a release does not have, whatever their case or ending: the loader's own."""
 MAX_PATH_BYTES: Final = 64
 MAX_MANIFEST_BYTES: Final = 0xFFFF
 MAX_LABEL: Final = 32

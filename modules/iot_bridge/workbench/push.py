@@ -44,7 +44,7 @@ else:
 """Fails, so that nothing is copied, if the loader is on the board: its main.py must stay."""
 SLOT: Final = re.compile(r"RuntimeError: slot (?P<stays>[01]), (?P<left>\d+) left")
 RESERVED: Final = re.compile(r"(boot|slots|ota[^./]*)(?=[./]|$)", re.IGNORECASE)
-"""The loader's own names, which a slot does not have; as in `ota.release`."""
+"""The loader's own names, whatever their case or ending: no slot and no release has them."""
 
 out = Console(highlight=False, soft_wrap=True)
 
