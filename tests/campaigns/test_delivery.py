@@ -35,7 +35,7 @@ TTL_S = 10.0
 GRACE_S = 2.0
 """Promised: so much later every command has an end (C5)."""
 NOTICED_S = 0.3
-"""A board that has started says so; if that is lost on the line, again within this; later on a busy machine."""
+"""A board that has started says so; if that is lost on the line, again in time, later on a busy machine."""
 KILLED = ("the gateway", "the link process", "both of them")
 LOSSES = Faults(lose=0.02, lose_acks=0.05, corrupt=0.01, duplicate=0.01, reorder=0.01)
 
