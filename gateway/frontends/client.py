@@ -48,8 +48,15 @@ class GatewayClient:
 
     @classmethod
     @asynccontextmanager
-    async def connect(cls, folder: Path, user: str) -> AsyncIterator[GatewayClient]:
+    async def connect(
+        cls, folder: Path, user: str, *, as_person: bool = False
+    ) -> AsyncIterator[GatewayClient]:
         """Log in.
+
+        Args:
+            folder: the state folder of the gateway.
+            user: who it is.
+            as_person: whether he may only do what his role allows.
 
         Raises:
             NoGateway: none runs there.
@@ -62,7 +69,7 @@ class GatewayClient:
         client = cls(channel)
         reader = asyncio.create_task(client._read(), name="control.sock reader")
         try:
-            await client.ask(control.Login(user), control.Welcome)
+            await client.ask(control.Login(user, as_person), control.Welcome)
             yield client
         finally:
             for task in (reader, *client._exchanges):

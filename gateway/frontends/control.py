@@ -24,6 +24,8 @@ class Login(msgspec.Struct, tag_field="op", tag="login"):
     """Act as this user from now on, and see his events."""
 
     user: str
+    as_person: bool = False
+    """Whether he may only do what his role allows. Else it is the owner of the socket who asks."""
 
 
 class Send(msgspec.Struct, tag_field="op", tag="send"):
