@@ -36,6 +36,27 @@ class Denied(BoardtalkError):
     """The gateway refused a request."""
 
 
+async def ask_unnamed(folder: Path, request: control.Unnamed) -> control.Reply:
+    """Ask what takes no login, and wait for the answer.
+
+    Raises:
+        NoGateway: none runs there, or it does not answer.
+    """
+    try:
+        channel: Channel[control.Reply] = await Channel.connect(folder / control.SOCKET, control.Reply)
+        try:
+            channel.send(request)
+            async with asyncio.timeout(ANSWER_TIMEOUT_S):
+                reply = await channel.receive()
+        finally:
+            channel.close()
+    except (ServiceError, TimeoutError) as error:
+        raise NoGateway(str(error) or "the gateway does not answer") from error
+    if reply is None:
+        raise NoGateway("the gateway went away")
+    return reply
+
+
 class GatewayClient:
     """A logged-in connection to the gateway on this machine."""
 

@@ -11,6 +11,8 @@ from boardtalk.sdk import BoardtalkError, Kind, ServiceError
 from boardtalk.users import UserError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from boardtalk.directory import Directory
     from boardtalk.sdk.channel import Channel
     from boardtalk.users import Account, Users
@@ -22,10 +24,10 @@ class Reception:
     Args:
         users: all of them.
         directory: which names are taken.
-        page: the address of the page; "" if there is none.
+        page: tells the address of the page; "" while there is none.
     """
 
-    def __init__(self, users: Users, directory: Directory, page: str = "") -> None:
+    def __init__(self, users: Users, directory: Directory, page: Callable[[], str]) -> None:
         self._users = users
         self._directory = directory
         self._page = page
@@ -44,7 +46,8 @@ class Reception:
     @property
     def page(self) -> control.Page:
         """Where the page is, with a new token if nobody can log in yet."""
-        return control.Page(self._page, self.entrance.new_token() if self._page else "")
+        url = self._page()
+        return control.Page(url, self.entrance.new_token() if url else "")
 
     async def _admitted(self, request: control.Verify | control.SetUp) -> control.Reply:
         try:

@@ -20,4 +20,5 @@ async def serve(websocket: WebSocket, folder: Path, user: str) -> None:
     """
     del folder, user  # of the skeleton
     await websocket.accept()
-    await websocket.close()
+    async for _ in websocket.iter_text():
+        pass

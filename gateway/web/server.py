@@ -2,34 +2,116 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import asyncio
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
 
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.responses import JSONResponse
 from starlette.routing import Route, WebSocketRoute
 
-from boardtalk.web import live, socket
-from boardtalk.web.pages import index, static
+from boardtalk.web import accounts, live, socket
+from boardtalk.web.guard import Guard
+from boardtalk.web.login import Login
+from boardtalk.web.pages import index, static, worker
+from boardtalk.web.sessions import Sessions
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import AsyncIterator, Awaitable, Callable
 
+    from starlette.requests import Request
+    from starlette.responses import Response
+    from starlette.types import ASGIApp
     from starlette.websockets import WebSocket
 
+    from boardtalk.page import PageSettings
 
-def application(folder: Path, user: str) -> Starlette:
+    Serve = Callable[[WebSocket, Path, str], Awaitable[None]]
+
+LOG_IN: Final = 4401
+"""Close code of a WebSocket: log in, or log in again."""
+LOOK_EVERY_S: Final = 60.0
+"""Between two looks for sessions whose time is over."""
+
+
+def application(settings: PageSettings) -> ASGIApp:
     """The page of the gateway on a state folder."""
+    folder = Path(settings.state)
+    sessions = Sessions(folder / "secrets")
+    login = Login(settings, folder, sessions)
 
-    async def talk(websocket: WebSocket) -> None:
-        await socket.serve(websocket, folder, user)
+    def lane(serve: Serve) -> Callable[[WebSocket], Awaitable[None]]:
+        async def answer(websocket: WebSocket) -> None:
+            await _while_logged_in(websocket, login, serve, folder)
 
-    async def steer(websocket: WebSocket) -> None:
-        await live.serve(websocket, folder, user)
+        return answer
 
-    return Starlette(
+    @asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        async with asyncio.TaskGroup() as tasks:
+            watch = tasks.create_task(accounts.watch(folder, sessions), name="accounts")
+            sweep = tasks.create_task(_sweep(sessions), name="expired sessions")
+            yield
+            watch.cancel()
+            sweep.cancel()
+
+    app = Starlette(
         routes=[
             Route("/", index),
+            Route("/sw.js", worker),
             Route("/static/{path:path}", static),
-            WebSocketRoute("/ws", talk),
-            WebSocketRoute("/live", steer),
-        ]
+            Route("/me", login.me),
+            Route("/login", login.log_in, methods=["POST"]),
+            Route("/logout", login.log_out, methods=["POST"]),
+            Route("/setup", login.set_up, methods=["POST"]),
+            Route("/sessions", login.list_sessions),
+            Route("/sessions/end", login.end_sessions, methods=["POST"]),
+            WebSocketRoute("/ws", lane(socket.serve)),
+            WebSocketRoute("/live", lane(live.serve)),
+        ],
+        exception_handlers={HTTPException: _told},
+        lifespan=lifespan,
     )
+    app.router.redirect_slashes = False
+    return Guard(app, settings)
+
+
+async def _told(_: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)  # noqa: S101 - what it was registered for
+    return JSONResponse({"reason": error.detail}, error.status_code, error.headers)
+
+
+async def _while_logged_in(websocket: WebSocket, login: Login, serve: Serve, folder: Path) -> None:
+    """Serve a WebSocket as long as the session lasts with which it was opened."""
+    session = login.session(websocket)
+    if session is None:
+        await websocket.accept()  # else the page can't tell this from a network that is away
+        await websocket.close(LOG_IN, "log in")
+        return
+    session.sockets += 1
+    serving = asyncio.create_task(_served(websocket, serve, folder, session.kept.user), name="websocket")
+    ending = asyncio.create_task(session.ended.wait(), name="end of the session")
+    try:
+        await asyncio.wait((serving, ending), return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        session.sockets -= 1
+        for task in (serving, ending):
+            task.cancel()
+        await asyncio.gather(serving, ending, return_exceptions=True)
+    if serving.done() and not serving.cancelled():
+        serving.result()
+    if session.ended.is_set():
+        with suppress(RuntimeError):  # closed already
+            await websocket.close(LOG_IN, "log in again")
+
+
+async def _served(websocket: WebSocket, serve: Serve, folder: Path, user: str) -> None:
+    await serve(websocket, folder, user)
+
+
+async def _sweep(sessions: Sessions) -> None:
+    while True:
+        await asyncio.sleep(LOOK_EVERY_S)
+        sessions.end_expired()
