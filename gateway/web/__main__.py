@@ -30,7 +30,7 @@ def main() -> None:
         ws_max_size=MAX_BODY_BYTES,
         ws_per_message_deflate=False,
         lifespan="on",
-        log_level="warning",
+        log_level="error",  # strangers must not fill the log
         access_log=False,
         proxy_headers=False,
         server_header=False,

@@ -8,15 +8,18 @@ Wire, JSON in text frames: ``{"robot": "rover", "n": 1}`` (without robot: all) â
 from __future__ import annotations
 
 import asyncio
+import logging
 import socket
 import ssl
 import sys
+from contextlib import suppress
 from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import msgspec
 from websockets.asyncio.server import serve
+from websockets.exceptions import ConnectionClosed
 
 from boardtalk import stop
 from boardtalk.page import PageSettings
@@ -96,8 +99,9 @@ class StopLane:
         assert connection.request is not None  # noqa: S101 - it has been judged
         self._buttons[connection] = self._member(connection.request)
         try:
-            async for wish in connection:
-                self._begin(connection, wish)
+            with suppress(ConnectionClosed):
+                async for wish in connection:
+                    self._begin(connection, wish)
         finally:
             self._buttons.pop(connection, None)
 
@@ -144,12 +148,14 @@ async def _tell(connection: ServerConnection, n: int, door: socket.socket | Serv
         answer = Answer(n, stop.describe(robots), all(each.confirmed for each in robots), robots)
     except ServiceError as error:
         answer = Answer(n, f"STOP NOT CARRIED OUT: {error}. Use the hardware stop", confirmed=False)
-    await connection.send(msgspec.json.encode(answer).decode())
+    with suppress(ConnectionClosed):  # stopped it has anyway
+        await connection.send(msgspec.json.encode(answer).decode())
 
 
 async def main() -> None:
     """Serve until the gateway ends."""
     settings = msgspec.json.decode(sys.argv[1], type=PageSettings)
+    logging.getLogger("websockets").setLevel(logging.CRITICAL)  # strangers must not fill the log
     lane = StopLane(settings)
     context = None
     if settings.certificate:
