@@ -15,7 +15,7 @@ import sys
 from contextlib import suppress
 from http import HTTPStatus
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import msgspec
 from websockets.asyncio.server import serve
@@ -34,8 +34,11 @@ if TYPE_CHECKING:
 
 PATH: Final = "/stop"
 MAX_WISH_BYTES: Final = 4096
-MAX_STOPS: Final = 100
-"""Whose answers are waited for at once; of more, only the stop itself is passed on."""
+MAX_UNDER_WAY: Final = 2
+"""Stops of one user for one robot: the link process takes so many connections, and others' stops must find
+one. Of those that come meanwhile the last one follows."""
+MAX_TARGETS: Final = 4
+"""Robots that one user stops at once; who stops more of them, one by one, while none answers stops all."""
 LOOK_EVERY_S: Final = 0.5
 """Between two looks who has logged out."""
 LOG_IN: Final = 4401
@@ -61,6 +64,14 @@ class Answer(msgspec.Struct):
     robots: tuple[stop.Stopped, ...] = ()
 
 
+class Target(NamedTuple):
+    """Whom somebody stops."""
+
+    user: str
+    robot: str
+    """ "" = all."""
+
+
 class StopLane:
     """Serves stop buttons.
 
@@ -75,7 +86,10 @@ class StopLane:
         self._roll = Roll(self._state / "secrets")
         self._buttons: dict[ServerConnection, str] = {}
         """Who presses each, as the roll has him."""
-        self._stops: set[asyncio.Task[None]] = set()
+        self._under_way: dict[Target, int] = {}
+        self._next: dict[Target, tuple[ServerConnection, int]] = {}
+        """What is to follow: who is told, and the number by which."""
+        self._tasks: set[asyncio.Task[None]] = set()
 
     def judge(self, connection: ServerConnection, request: Request) -> Response | None:
         """Refuse who does not come from our page, or has not logged in there."""
@@ -101,7 +115,7 @@ class StopLane:
         try:
             with suppress(ConnectionClosed):
                 async for wish in connection:
-                    self._begin(connection, wish)
+                    self._hear(connection, wish)
         finally:
             self._buttons.pop(connection, None)
 
@@ -110,26 +124,41 @@ class StopLane:
         cookies = values("; ".join(request.headers.get_all("Cookie")), self._settings.cookie)
         return next(filter(None, map(self._roll.member, cookies)), "")
 
-    def _begin(self, connection: ServerConnection, said: str | bytes) -> None:
+    def _hear(self, connection: ServerConnection, said: str | bytes) -> None:
         """Stop before anything else is done."""
         try:
             wish = msgspec.json.decode(said, type=Wish)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             wish = Wish()
-        by = self._roll.user(self._buttons[connection])
+        target = Target(self._roll.user(self._buttons[connection]), wish.robot)
+        if target not in self._under_way and self._others(target) >= MAX_TARGETS:
+            target = Target(target.user, "")
+        if self._under_way.get(target, 0) < MAX_UNDER_WAY:
+            self._begin(target, connection, wish.n)
+        else:
+            self._next[target] = connection, wish.n
+
+    def _others(self, target: Target) -> int:
+        return sum(each.user == target.user for each in self._under_way)
+
+    def _begin(self, target: Target, connection: ServerConnection, n: int) -> None:
+        user, robot = target
         try:
-            door: socket.socket | ServiceError = stop.begin(
-                self._state, (wish.robot,) if wish.robot else (), by
-            )
+            begun: socket.socket | ServiceError = stop.begin(self._state, (robot,) if robot else (), user)
         except ServiceError as error:
-            door = error
-        if len(self._stops) >= MAX_STOPS:
-            if isinstance(door, socket.socket):
-                door.close()
-            return
-        task = asyncio.create_task(_tell(connection, wish.n, door), name=f"stop by {by}")
-        self._stops.add(task)
-        task.add_done_callback(self._stops.discard)
+            begun = error
+        self._under_way[target] = self._under_way.get(target, 0) + 1
+        task = asyncio.create_task(_tell(connection, n, begun), name=f"stop by {user}")
+        self._tasks.add(task)
+        task.add_done_callback(lambda task: self._done(target, task))
+
+    def _done(self, target: Target, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        self._under_way[target] -= 1
+        if not self._under_way[target]:
+            del self._under_way[target]
+        if following := self._next.pop(target, None):
+            self._begin(target, *following)
 
     async def part(self) -> None:
         """Cut off who has logged out since, for ever."""

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.scenarios.conftest import alice, demo, join  # noqa: F401 - fixtures of a gateway with a rover
+
 from .house import Browser, House
 
 
