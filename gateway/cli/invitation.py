@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import sys
 from typing import TYPE_CHECKING
 
@@ -25,14 +24,7 @@ def lines(page: Page) -> list[str]:
         return [f"web page: {link(page)}"]
     told = [f"web page, for the first visit (15 minutes, once): {link(page)}"]
     if is_reachable_from_elsewhere(page.url) and sys.stdout.isatty():
+        from boardtalk.web.qr import picture
+
         told.append(picture(link(page)))
     return told
-
-
-def picture(text: str) -> str:
-    """A QR code made of characters."""
-    import segno
-
-    drawn = io.StringIO()
-    segno.make(text, error="m", micro=False).terminal(drawn, compact=True)
-    return drawn.getvalue()

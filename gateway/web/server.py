@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Final
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.responses import JSONResponse
+from starlette.responses import FileResponse, JSONResponse
 from starlette.routing import Route, WebSocketRoute
 
-from boardtalk.web import accounts, live, socket
+from boardtalk.web import accounts, live, socket, tls
 from boardtalk.web.guard import Guard
 from boardtalk.web.login import Login
 from boardtalk.web.pages import index, static, worker
@@ -48,6 +48,13 @@ def application(settings: PageSettings) -> ASGIApp:
 
         return answer
 
+    async def authority(_: Request) -> Response:
+        """The authority of `boardtalk tls`, for phones that are to trust it; no secret."""
+        path = folder / tls.FOLDER / tls.AUTHORITY
+        if not path.is_file():
+            raise HTTPException(404, "`boardtalk tls` has not been run here")
+        return FileResponse(path, media_type="application/x-x509-ca-cert")
+
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
         async with asyncio.TaskGroup() as tasks:
@@ -61,6 +68,7 @@ def application(settings: PageSettings) -> ASGIApp:
         routes=[
             Route("/", index),
             Route("/sw.js", worker),
+            Route("/ca.crt", authority),
             Route("/static/{path:path}", static),
             Route("/me", login.me),
             Route("/login", login.log_in, methods=["POST"]),

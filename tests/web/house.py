@@ -132,6 +132,7 @@ class Browser(httpx.Client):
 
     def __init__(self, url: str, headers: dict[str, str], **options: Any) -> None:
         self.origin = url
+        self._context = options.get("verify")
         super().__init__(
             base_url=url, headers={"Origin": url, **headers}, timeout=20, trust_env=False, **options
         )
@@ -156,6 +157,7 @@ class Browser(httpx.Client):
             f"{'wss' if url.scheme == 'https' else 'ws'}://{place}{path}",
             origin=headers.pop("Origin") or None,
             additional_headers=headers,
+            ssl=self._context,
             proxy=None,
         )
 
