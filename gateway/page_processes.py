@@ -11,6 +11,7 @@ import errno
 import ipaddress
 import os
 import socket
+import ssl
 import sys
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final, Self
@@ -58,6 +59,7 @@ class Pages:
         self._doors: dict[str, socket.socket] = {}
         self._ports: dict[str, int] = {}
         self._running: dict[str, asyncio.subprocess.Process] = {}
+        self._keepers: list[asyncio.Task[None]] = []
 
     async def __aenter__(self) -> Self:
         """Listen. What can't be is logged, and nobody else suffers from it."""
@@ -76,7 +78,7 @@ class Pages:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for task in getattr(self, "_keepers", ()):
+        for task in self._keepers:
             task.cancel()
         await asyncio.gather(*map(_ended, self._running.values()))
         await self._tasks.__aexit__(None, None, None)  # an error of the body stays itself
@@ -112,6 +114,12 @@ class Pages:
         if missing:
             cure = "see `certificate` and `key`" if settings.certificate else "`boardtalk tls` makes them"
             log.error("no web page: files for `tls` can't be read", files=missing, cure=cure)
+            return False
+        try:
+            ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key)
+        except (OSError, ssl.SSLError) as error:
+            log.error("no web page: certificate and key can't be used", certificate=str(certificate),
+                      key=str(key), reason=str(error))  # fmt: skip
             return False
         self._certificate, self._key = str(certificate), str(key)
         return True

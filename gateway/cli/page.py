@@ -29,6 +29,6 @@ def page(*, state: StateFolder = None, json: AsJson = False) -> int:
             soft_wrap=True,
         )
         return REFUSED
-    for line in invitation.lines(found):
+    for line in invitation.lines(found, anywhere=True):
         console.print(line, markup=False, soft_wrap=True)
     return DONE

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import base64
+import os
 import re
+import subprocess
 from pathlib import Path
+
+from tests.scenarios.rig import PROGRAM, environment, nothing_runs
 
 from .house import PASSWORD, House
 
 
 def test_s02_the_first_visit_takes_the_token_that_was_printed_and_that_once(tmp_path: Path) -> None:
     with House(tmp_path) as house:
-        [token] = re.findall(rf"{house.url}/#setup=(\S+)", house.said)
+        [token] = re.findall(rf"{house.url}/#setup=(\S+)\n", house.cli("page").out)
         assert len(base64.urlsafe_b64decode(f"{token}==")) * 8 >= 128
         browser = house.browser()
         refused = browser.post("/setup", token=f"{token[:-1]}!", user="eve", password=PASSWORD)
@@ -40,3 +44,22 @@ def test_s03_who_guesses_is_slowed_down_and_told_for_how_long(house: House) -> N
     assert [each.status_code for each in answers] == [401] * 5 + [429]
     assert 0 < answers[-1].json()["wait"] <= 10
     assert answers[0].json() == house.browser().log_in("nobody", "guess").json()
+
+
+def test_s02_the_token_is_printed_on_a_terminal_and_in_no_log(tmp_path: Path) -> None:
+    with House(tmp_path) as house:
+        assert "#setup" not in house.said + house.log
+        assert "`boardtalk page`" in house.said
+    master, slave = os.openpty()
+    with subprocess.Popen(
+        [*PROGRAM, "run", "--conf", house.conf, "--state", house.state],
+        stdout=slave, stderr=subprocess.DEVNULL, env=environment(house.state),
+    ) as gateway:  # fmt: skip
+        os.close(slave)
+        said = b""
+        while b"#setup=" not in said:
+            said += os.read(master, 4096)
+        gateway.terminate()
+    os.close(master)
+    assert b"for the first visit (15 minutes, once): http://127.0.0.1:" in said
+    nothing_runs(house.state)
