@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import os
 import secrets
+import sys
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, suppress
 from functools import partial
+from itertools import count as numbers
 from pathlib import Path
 
 import pytest
@@ -17,7 +19,9 @@ import pytest
 from boardtalk import stop as stop_door
 from boardtalk.hil.board import EmulatedBoard
 from boardtalk.hil.line import FaultyLine
+from boardtalk.hil.micropython.board import MicroPythonBoard
 from boardtalk.hil.paced import PacedLine
+from tests.ota import rig as ota
 
 from .figures import note, spread
 from .load import HANGING, HOG, TALK, Echo, refusing_disk, running
@@ -28,8 +32,10 @@ MESSAGES_PER_S = 1000
 FULL = 60
 """Commands put before each stop: more than a board's queue takes."""
 PIECES, PIECE = 4, "piece " + 100 * "x"
-"""Of something long that goes to the board all the time, on a line of usual speed. It stands in for a
-program sent over the air: reliable frames like those, but each a query, which a stopped board takes too."""
+"""Of something long that goes to the board all the time, on a line of usual speed: frames as reliable
+as those of a program sent over the air, but each a query, which a stopped board takes too."""
+UPDATE_BYTES = 50_000
+"""Of each program that is sent to another board meanwhile."""
 LEASE_MS = 2000
 """Long, so that the robots do not stop by themselves."""
 IDLE_S, HOGS_S = 0.010, 0.060
@@ -54,12 +60,38 @@ user dora {{
 
 
 @asynccontextmanager
-async def robot(folder: Path, line: FaultyLine | PacedLine) -> AsyncIterator[Rig]:
+async def robot(folder: Path, line: FaultyLine | PacedLine, **others: EmulatedBoard) -> AsyncIterator[Rig]:
     (folder / "modules").mkdir(exist_ok=True)
     (folder / "modules" / "hanging.py").write_text(HANGING)
-    board = EmulatedBoard(ROBOTS / "ledger", line=line)
-    async with Rig(folder, {"bot": board}, BUSY.format(folder=folder / "modules"), LEASE_MS) as rig:
+    boards = {"bot": EmulatedBoard(ROBOTS / "ledger", line=line), **others}
+    async with Rig(folder, boards, BUSY.format(folder=folder / "modules"), LEASE_MS) as rig:
         yield rig
+
+
+def updatable(folder: Path, line: PacedLine) -> MicroPythonBoard:
+    """A board that takes programs over the air."""
+    (folder / "state").mkdir()
+    flash = ota.flash(folder / "flash", folder / "state")
+    return MicroPythonBoard(flash, uid=ota.UID, heap=ota.HEAP, flash="littlefs", line=line)
+
+
+async def send_updates(folder: Path, ended: Counter[str]) -> None:
+    """One program after the other over the air to the board `lamp`, as `boardtalk ota push` does it."""
+    for number in numbers(2):
+        release = ota.program(folder / f"release {number}", str(number))
+        (release / "filler.bin").write_bytes(secrets.token_bytes(UPDATE_BYTES))
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "boardtalk", "ota", "push", "lamp", release),
+            *("--label", str(number), "--state", folder / "state"),
+            stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
+        )  # fmt: skip
+        try:
+            said, _ = await process.communicate()
+        finally:
+            if process.returncode is None:
+                process.kill()
+                await process.wait()
+        ended["done" if process.returncode == 0 else said.decode()[-200:]] += 1
 
 
 async def stops(rig: Rig, count: int, *, full: bool) -> list[float]:
@@ -122,6 +154,12 @@ async def send_pieces(desk: Desk, sent: Counter[str]) -> None:
     await asyncio.gather(*(go_on() for _ in range(PIECES)))
 
 
+async def cancelled(task: asyncio.Task[None]) -> None:
+    """End a task."""
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
 async def _stop(rig: Rig, desk: Desk, *, at_gateway: bool) -> None:
     if at_gateway:
         desk.send(op="stop", robot="bot")
@@ -172,30 +210,32 @@ async def test_c07_an_idle_gateway_stops_a_robot_within_20_ms(tmp_path: Path, co
 
 
 @pytest.mark.parametrize("count", [SHORT, LONG])
-async def test_c07_stop_preempts_hogs_floods_a_hung_module_a_full_queue_a_long_transfer_and_a_full_disk(
+async def test_c07_stop_preempts_hogs_floods_a_hung_module_a_full_queue_transfers_an_update_and_a_full_disk(
     tmp_path: Path, count: int
 ) -> None:
-    sent = Counter[str]()
+    sent, updates = Counter[str](), Counter[str]()
     async with AsyncExitStack() as stack:
-        line = PacedLine(115_200)
-        rig = await stack.enter_async_context(robot(tmp_path, line))
+        line, its_line = PacedLine(115_200), PacedLine(115_200)
+        lamp = updatable(tmp_path, its_line)
+        rig = await stack.enter_async_context(robot(tmp_path, line, lamp=lamp))
         dora = await stack.enter_async_context(rig.desk("dora"))
         await rig.ready()
         for number in range(5):
             dora.say("bob", "hang", f"hang {number}")
         talk = (TALK, str(rig.state / "control.sock"), str(MESSAGES_PER_S))
         await stack.enter_async_context(running(*((HOG,) for _ in range(HOGS)), talk))
-        spare(rig.boards["bot"].pid, line.pid)
-        pieces = asyncio.create_task(send_pieces(dora, sent))
-        stack.callback(pieces.cancel)
+        spare(rig.boards["bot"].pid, line.pid, lamp.pid, its_line.pid)
+        for work in (send_pieces(dora, sent), send_updates(tmp_path, updates)):
+            stack.push_async_callback(cancelled, asyncio.create_task(work))
         nice = os.getpriority(os.PRIO_PROCESS, rig.gateway)
         await measured(
             f"{HOGS} hogs, {MESSAGES_PER_S} messages/s, a hung module, a full queue, a long transfer to the "
-            f"same board, a disk that refuses; the gateway at nice {nice}",
+            f"same board, updates over the air of another, a disk that refuses; the gateway at nice {nice}",
             lambda: stops(rig, count, full=True),
             0.100,
             0.250,
             HOGS_S,
         )
-    print("pieces:", dict(sent))
+    print("pieces:", dict(sent), "updates:", dict(updates))
     assert sent["done"] > count
+    assert updates["done"] >= 1

@@ -53,8 +53,8 @@ MARGIN_S = 0.1
 STOPPED_S = 0.1
 """Promised for lease and stop."""
 
-SHORT = pytest.param(1, 25.0, id="short", marks=[pytest.mark.contract, pytest.mark.timeout(300)])
-"""Long enough: a module that hangs holds others up for 150 ms once in a minute; p99 leaves out 1 %."""
+SHORT = pytest.param(1, 60.0, id="short", marks=[pytest.mark.contract, pytest.mark.timeout(500)])
+"""A minute: so often each of the two that hang holds others up, for 150 ms; p99 leaves out 0.6 s of it."""
 LONG = pytest.param(20, 15.0, id="long", marks=[pytest.mark.soak, pytest.mark.timeout(7200)])
 
 
