@@ -149,7 +149,7 @@ async def _start(
         at = running.endpoint
         gate = BoardGate(boards, mqtt.board_left, running.listen_host, at.port, at.tls, running.own)
     page = await _start_page(stack, document, folder)
-    reception = Reception(users, hub.directory, page)
+    reception = Reception(users, hub, page)
     door = LocalDoor(hub, intake, calls, users, configuration, gate=gate, reception=reception)
     await stack.enter_async_context(door.listening(folder))
     mqtt_at = str(running.endpoint) if running else None

@@ -95,7 +95,8 @@ class Entrance:
             right = await asyncio.to_thread(self._users.verify, user, password)
         account = self._users.get(user)
         if not right or account is None:
-            log.warning("login refused", user=_name(user), address=address)
+            # Some type their password where the name belongs: only names that there are may be logged.
+            log.warning("login refused", user=user if account else "unknown", address=address)
             raise NotAdmitted(WRONG)
         self._give_back(user, address)
         log.info("login", user=user, address=address)

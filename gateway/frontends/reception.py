@@ -13,7 +13,7 @@ from boardtalk.users import UserError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from boardtalk.directory import Directory
+    from boardtalk.hub import Hub
     from boardtalk.sdk.channel import Channel
     from boardtalk.users import Account, Users
 
@@ -23,13 +23,13 @@ class Reception:
 
     Args:
         users: all of them.
-        directory: which names are taken.
+        hub: knows which names are taken, and keeps the audit.
         page: tells the address of the page; "" while there is none.
     """
 
-    def __init__(self, users: Users, directory: Directory, page: Callable[[], str]) -> None:
+    def __init__(self, users: Users, hub: Hub, page: Callable[[], str]) -> None:
         self._users = users
-        self._directory = directory
+        self._hub = hub
         self._page = page
         self.entrance = Entrance(users)
 
@@ -56,12 +56,14 @@ class Reception:
             return control.NotAdmitted(str(refusal), refusal.wait)
         except BoardtalkError as error:
             return control.NotAdmitted(str(error))
+        what = "login" if isinstance(request, control.Verify) else "set up"
+        self._hub.store.audit(account.address, what, "web page", request.address)
         return control.Verified(account.address, account.role, account.stamp)
 
     async def _account(self, request: control.Verify | control.SetUp) -> Account:
         if isinstance(request, control.Verify):
             return await self.entrance.verify(request.user, request.password, request.address)
-        if (kind := self._directory.kind(request.user)) not in (None, Kind.USER):
+        if (kind := self._hub.directory.kind(request.user)) not in (None, Kind.USER):
             raise UserError(f"{request.user!r} is the address of a {kind}; take another name")
         return self.entrance.set_up(request.token, request.user, request.password, request.address)
 

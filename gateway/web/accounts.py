@@ -33,6 +33,7 @@ async def _watch(folder: Path, sessions: Sessions) -> None:
         channel.send(control.Accounts())
         async for reply in channel:
             if isinstance(reply, control.Stamps):
-                sessions.end_strangers(reply.stamps)
+                sessions.stamps = reply.stamps
+                sessions.sweep()
     finally:
         channel.close()

@@ -32,7 +32,7 @@ def place_of(header: str) -> Place | None:
         host, port = found.hostname, found.port
     except ValueError:
         return None
-    if not host or found.netloc != header or "@" in header:
+    if not host or found.netloc != header or set(header) & {"@", "%"}:
         return None
     return Place(f"[{host}]" if ":" in host else host, port)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -19,7 +19,7 @@ from boardtalk.web.pages import index, static, worker
 from boardtalk.web.sessions import Sessions
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable
+    from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 
     from starlette.requests import Request
     from starlette.responses import Response
@@ -28,12 +28,12 @@ if TYPE_CHECKING:
 
     from boardtalk.page import PageSettings
 
-    Serve = Callable[[WebSocket, Path, str], Awaitable[None]]
+    Serve = Callable[[WebSocket, Path, str], Coroutine[Any, Any, None]]
 
 LOG_IN: Final = 4401
 """Close code of a WebSocket: log in, or log in again."""
-LOOK_EVERY_S: Final = 60.0
-"""Between two looks for sessions whose time is over."""
+LOOK_EVERY_S: Final = 1.0
+"""Between two looks for sessions that must not go on."""
 
 
 def application(settings: PageSettings) -> ASGIApp:
@@ -59,7 +59,7 @@ def application(settings: PageSettings) -> ASGIApp:
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
         async with asyncio.TaskGroup() as tasks:
             watch = tasks.create_task(accounts.watch(folder, sessions), name="accounts")
-            sweep = tasks.create_task(_sweep(sessions), name="expired sessions")
+            sweep = tasks.create_task(_sweep(sessions), name="sessions")
             yield
             watch.cancel()
             sweep.cancel()
@@ -99,7 +99,7 @@ async def _while_logged_in(websocket: WebSocket, login: Login, serve: Serve, fol
         await websocket.close(LOG_IN, "log in")
         return
     session.sockets += 1
-    serving = asyncio.create_task(_served(websocket, serve, folder, session.kept.user), name="websocket")
+    serving = asyncio.create_task(serve(websocket, folder, session.kept.user), name="websocket")
     ending = asyncio.create_task(session.ended.wait(), name="end of the session")
     try:
         await asyncio.wait((serving, ending), return_when=asyncio.FIRST_COMPLETED)
@@ -115,11 +115,7 @@ async def _while_logged_in(websocket: WebSocket, login: Login, serve: Serve, fol
             await websocket.close(LOG_IN, "log in again")
 
 
-async def _served(websocket: WebSocket, serve: Serve, folder: Path, user: str) -> None:
-    await serve(websocket, folder, user)
-
-
 async def _sweep(sessions: Sessions) -> None:
     while True:
         await asyncio.sleep(LOOK_EVERY_S)
-        sessions.end_expired()
+        sessions.sweep()

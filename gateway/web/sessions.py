@@ -62,6 +62,8 @@ class Sessions:
             log.error("a file was damaged: people log in again", what=found.damage)
         self._open = {each.hash: Session(each) for each in found.content or []}
         self._noted = {each: session.kept.used for each, session in self._open.items()}
+        self.stamps: Mapping[str, str] | None = None
+        """What accounts are now, by user; None: not known yet."""
 
     def open(self, user: str, role: str, stamp: str, address: str, agent: str) -> str:
         """Begin a session; its id, which only the browser keeps.
@@ -92,13 +94,10 @@ class Sessions:
         session = self._open.get(hashed(session_id))
         if session is None:
             return None
-        now = self._clock()
-        if session.kept.expires <= now:
+        if session.kept.expires <= self._clock():
             self.end(session)
             return None
-        session.kept.used = now
-        if now - self._noted.get(session.kept.hash, 0.0) > NOTE_EVERY_S:
-            self._try_to_save()
+        self._use(session)
         return session
 
     def of(self, user: str) -> list[Session]:
@@ -112,17 +111,23 @@ class Sessions:
         if sessions:
             self._try_to_save()
 
-    def end_strangers(self, stamps: Mapping[str, str]) -> None:
-        """End the sessions of those who were removed, or have another role or password now."""
-        self.end(*(each for each in self._open.values() if stamps.get(each.kept.user) != each.kept.stamp))
-
-    def end_expired(self) -> None:
-        """End those whose time is over, also where somebody still looks at the page."""
-        now = self._clock()
+    def sweep(self) -> None:
+        """End those whose time is over, and of whom was removed, or has another role or password."""
         for each in self._open.values():
             if each.sockets:
-                each.kept.used = now
-        self.end(*(each for each in self._open.values() if each.kept.expires <= now))
+                self._use(each)
+        now = self._clock()
+        self.end(
+            *(each for each in self._open.values() if each.kept.expires <= now or self._is_stranger(each))
+        )
+
+    def _is_stranger(self, session: Session) -> bool:
+        return self.stamps is not None and self.stamps.get(session.kept.user) != session.kept.stamp
+
+    def _use(self, session: Session) -> None:
+        session.kept.used = self._clock()
+        if session.kept.used - self._noted.get(session.kept.hash, 0.0) > NOTE_EVERY_S:
+            self._try_to_save()
 
     def _drop(self, session: Session) -> None:
         self._open.pop(session.kept.hash, None)

@@ -46,7 +46,7 @@ async def served(folder: Path) -> AsyncIterator[list[str]]:
         empty = conf.parse("")
         configuration = Configuration(lambda: empty, empty, "alice", hub=hub, users=users, runner=runner)
         calls = await stack.enter_async_context(Calls(hub))
-        reception = Reception(users, hub.directory, lambda: "http://127.0.0.1:8080")
+        reception = Reception(users, hub, lambda: "http://127.0.0.1:8080")
         door = LocalDoor(hub, intake, calls, users, configuration, reception=reception)
         await stack.enter_async_context(door.listening(folder))
         yield changes

@@ -5,12 +5,19 @@ from __future__ import annotations
 import base64
 import os
 import re
+import sqlite3
 import subprocess
+from contextlib import closing
 from pathlib import Path
 
-from tests.scenarios.rig import PROGRAM, environment, nothing_runs
+from tests.scenarios.rig import PROGRAM, environment, nothing_runs, until
 
 from .house import PASSWORD, House
+
+
+def audit(house: House) -> list[tuple[str, ...]]:
+    with closing(sqlite3.connect(house.state / "store.db")) as store:
+        return store.execute("SELECT who, what, target, result FROM audit").fetchall()
 
 
 def test_s02_the_first_visit_takes_the_token_that_was_printed_and_that_once(tmp_path: Path) -> None:
@@ -25,6 +32,9 @@ def test_s02_the_first_visit_takes_the_token_that_was_printed_and_that_once(tmp_
         again = house.browser().post("/setup", token=token, user="mallory", password=PASSWORD)
         assert again.status_code == 401
         assert "#setup" not in house.cli("page").out
+        until(lambda: ("eve", "set up", "web page", "127.0.0.1") in audit(house), "it is in the audit")
+        house.browser().log_in("eve")
+        until(lambda: ("eve", "login", "web page", "127.0.0.1") in audit(house), "so is each login")
         assert token not in house.log
         assert PASSWORD not in house.log
 
@@ -36,6 +46,11 @@ def test_s02_there_is_nobody_with_a_known_or_empty_password(house: House) -> Non
         for password in ("", name):
             assert browser.log_in(name, password).status_code in (401, 429)
     assert not browser.cookies
+
+
+def test_s19_a_password_that_was_typed_as_a_name_is_in_no_log(house: House) -> None:
+    assert house.browser().log_in("canary-horse", "x").status_code in (401, 429)
+    assert "canary-horse" not in house.log
 
 
 def test_s03_who_guesses_is_slowed_down_and_told_for_how_long(house: House) -> None:

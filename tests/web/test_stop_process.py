@@ -132,6 +132,27 @@ def test_s04_sessions_end_by_themselves(tmp_path: Path) -> None:
     assert sessions.find(idle) is None
 
 
+def test_s04_who_was_removed_while_he_logged_in_does_not_stay(tmp_path: Path) -> None:
+    sessions = Sessions(tmp_path)
+    sessions.stamps = {"bob": "stamp"}
+    late, fine = (sessions.open(user, "viewer", "stamp", "127.0.0.1", "") for user in ("eve", "bob"))
+    sessions.sweep()
+    assert (sessions.find(late), bool(sessions.find(fine))) == (None, True)
+
+
+def test_a_page_that_is_open_for_weeks_counts_as_used_for_the_stop_process_too(tmp_path: Path) -> None:
+    now = 1_800_000_000.0
+    sessions, roll = Sessions(tmp_path, lambda: now), Roll(tmp_path, lambda: now)
+    session_id = sessions.open("eve", "viewer", "stamp", "127.0.0.1", "")
+    session = sessions.find(session_id)
+    assert session
+    session.sockets = 1
+    for _ in range(20):
+        now += 86400
+        sessions.sweep()
+    assert roll.user(roll.member(session_id)) == "eve"
+
+
 def test_s04_a_user_has_twenty_sessions_at_most(tmp_path: Path) -> None:
     now = 0.0
     sessions = Sessions(tmp_path, lambda: now)
