@@ -13,10 +13,9 @@ from .house import Browser, House
 
 @pytest.fixture(scope="module")
 def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
-    """A gateway with a page, and two who can log in; shared by the tests of a file."""
+    """A gateway with a page, and an admin, eve; shared by the tests of a file."""
     with House(tmp_path_factory.mktemp("house")) as house:
         house.settled("eve")
-        house.add("oscar", "operator")
         yield house
 
 

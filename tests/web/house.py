@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import re
 import subprocess
 from pathlib import Path
@@ -14,12 +13,16 @@ import httpx
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
+from boardtalk.frontends import control
+from boardtalk.frontends.client import GatewayClient, ask_unnamed
+from boardtalk.sdk import Role
 from tests.scenarios.rig import (
     PROGRAM,
     Process,
     Result,
     boardtalk,
     environment,
+    local_user,
     nothing_runs,
     processes,
     until,
@@ -98,8 +101,9 @@ class House:
 
     def token(self) -> str:
         """A fresh one for the first visit."""
-        link = json.loads(self.cli("page", "--json").out)["link"]
-        return link.partition("#setup=")[2]
+        page = asyncio.run(ask_unnamed(self.state, control.AskPage()))
+        assert isinstance(page, control.Page)
+        return page.token
 
     def cli(self, *arguments: str, stdin: str = "") -> Result:
         return boardtalk(*arguments, state=self.state, stdin=stdin)
@@ -122,9 +126,15 @@ class House:
         assert made.status_code == 200, made.text
         return browser
 
-    def add(self, name: str, role: str) -> None:
-        assert self.cli("user", "add", name, "--role", role).code == 0
-        assert self.cli("user", "passwd", name, stdin=f"{PASSWORD}\n").code == 0
+    def add(self, name: str, role: Role) -> None:
+        """A user with a password."""
+        asyncio.run(self.change(control.ChangeUser("add", name, role)))
+        asyncio.run(self.change(control.ChangeUser("passwd", name, password=PASSWORD)))
+
+    async def change(self, request: control.ChangeUser) -> None:
+        """Do what `boardtalk user` does."""
+        async with GatewayClient.connect(self.state, local_user()) as client:
+            await client.ask(request, control.UserChanged)
 
 
 class Browser(httpx.Client):

@@ -17,6 +17,8 @@ import httpx
 import pytest
 from websockets.exceptions import InvalidStatus
 
+from boardtalk.frontends import control
+from boardtalk.sdk import Role
 from tests.scenarios.rig import free_port, processes, until
 
 from .house import CONF, Browser, House, closed
@@ -98,19 +100,24 @@ async def test_s04_logging_out_closes_what_is_open(eve: Browser, path: str) -> N
 
 
 @pytest.mark.parametrize(
-    "change", [("role", "x", "viewer"), ("passwd", "x"), ("remove", "x")], ids=lambda each: each[0]
+    "change",
+    [
+        control.ChangeUser("role", "", Role.VIEWER),
+        control.ChangeUser("passwd", "", password="another horse"),
+        control.ChangeUser("remove", ""),
+    ],
+    ids=lambda change: change.action,
 )
 async def test_s04_who_is_no_longer_who_he_was_is_logged_out_within_2_s(
-    house: House, change: tuple[str, ...]
+    house: House, change: control.ChangeUser
 ) -> None:
-    name = f"changes-{change[0]}"
-    house.add(name, "operator")
+    change.address = f"changes-{change.action}"
+    await asyncio.to_thread(house.add, change.address, Role.OPERATOR)
     browser = house.browser()
-    assert browser.log_in(name).status_code == 200
+    assert browser.log_in(change.address).status_code == 200
     me = browser.get("/me").json()
     async with browser.socket() as talk, browser.socket("/stop", me["stop_port"]) as stop:
-        arguments = [name if each == "x" else each for each in change]
-        await asyncio.to_thread(house.cli, "user", *arguments, stdin="another horse\n")
+        await house.change(change)
         done = time.monotonic()
         assert await closed(talk) == 4401
         assert await closed(stop) == 4401
@@ -125,7 +132,7 @@ def test_s04_sessions_are_listed_and_ended_by_their_owner_only(house: House, eve
     assert sum(each["own"] for each in listed) == 1
     [found] = [each for each in listed if each["agent"] == "Phone <script>"]
     assert found["address"] == "127.0.0.1"
-    house.add("olga", "operator")
+    house.add("olga", Role.OPERATOR)
     olga = house.browser()
     olga.log_in("olga")
     assert olga.post("/sessions/end", name=found["name"]).status_code == 404
@@ -336,13 +343,6 @@ def test_files_may_be_kept_until_one_of_them_changes(house: House) -> None:
 # The process ──────────────────────────────────────────────────────────────────────────────────
 
 
-def test_nobody_pays_for_a_page_that_nobody_opens(tmp_path: Path) -> None:
-    with House(tmp_path) as house:
-        assert not [each for each in processes(house.state) if "boardtalk.web" in each.command]
-        modules = Path(f"/proc/{house.pid}/maps").read_text()
-        assert "uvicorn" not in modules
-
-
 def test_a_page_that_dies_is_there_again_for_the_next_who_comes(house: House, eve: Browser) -> None:
     first = house.process("boardtalk.web").pid
     os.kill(first, signal.SIGKILL)
@@ -364,9 +364,3 @@ def test_a_port_that_is_taken_is_named_and_the_rest_runs(tmp_path: Path) -> None
             other.close()
             until(lambda: "the port is free now" in house.log, "it listens")
             assert json.loads(house.cli("page", "--json").out)["url"] == f"http://127.0.0.1:{port}"
-
-
-def test_without_a_block_there_is_no_page(tmp_path: Path) -> None:
-    with House(tmp_path, "") as house:
-        assert "page" not in house.said
-        assert house.cli("page").code == 1

@@ -10,7 +10,7 @@ import subprocess
 from contextlib import closing
 from pathlib import Path
 
-from tests.scenarios.rig import PROGRAM, environment, nothing_runs, until
+from tests.scenarios.rig import PROGRAM, environment, nothing_runs, processes, until
 
 from .house import PASSWORD, House
 
@@ -55,7 +55,7 @@ def test_s19_a_password_that_was_typed_as_a_name_is_in_no_log(house: House) -> N
 
 def test_s03_who_guesses_is_slowed_down_and_told_for_how_long(house: House) -> None:
     browser = house.browser()
-    answers = [browser.log_in("oscar", f"guess {number}") for number in range(6)]
+    answers = [browser.log_in("eve", f"guess {number}") for number in range(6)]
     assert [each.status_code for each in answers] == [401] * 5 + [429]
     assert 0 < answers[-1].json()["wait"] <= 10
     assert answers[0].json() == house.browser().log_in("nobody", "guess").json()
@@ -65,6 +65,7 @@ def test_s02_the_token_is_printed_on_a_terminal_and_in_no_log(tmp_path: Path) ->
     with House(tmp_path) as house:
         assert "#setup" not in house.said + house.log
         assert "`boardtalk page`" in house.said
+        assert not [each for each in processes(house.state) if "boardtalk.web" in each.command], "nobody came"
     master, slave = os.openpty()
     with subprocess.Popen(
         [*PROGRAM, "run", "--conf", house.conf, "--state", house.state],
