@@ -143,6 +143,16 @@ class SetUp(msgspec.Struct, tag_field="op", tag="set up"):
     address: str
 
 
+class NewPassword(msgspec.Struct, tag_field="op", tag="new password"):
+    """Instead of `Login`: change somebody's password, who knows the old one. `Verified` or `NotAdmitted`."""
+
+    user: str
+    password: str
+    """The old one."""
+    new: str
+    address: str
+
+
 class AskPage(msgspec.Struct, tag_field="op", tag="page"):
     """Instead of `Login`: ask where the page is. A token for `SetUp` that was there is replaced."""
 
@@ -151,7 +161,7 @@ class Accounts(msgspec.Struct, tag_field="op", tag="accounts"):
     """Instead of `Login`: `Stamps` comes now and whenever they change."""
 
 
-Unnamed = Verify | SetUp | AskPage | Accounts
+Unnamed = Verify | SetUp | NewPassword | AskPage | Accounts
 """What is asked by nobody in particular."""
 
 Request = (
@@ -160,6 +170,7 @@ Request = (
     | Members
     | Verify
     | SetUp
+    | NewPassword
     | AskPage
     | Accounts
     | Send
@@ -281,7 +292,7 @@ class Observed(msgspec.Struct, tag="observed"):
 
 
 class Verified(msgspec.Struct, tag="verified"):
-    """Answers `Verify` and `SetUp`: who it is."""
+    """Answers `Verify`, `SetUp` and `NewPassword`: who it is now."""
 
     user: str
     role: Role
@@ -290,7 +301,7 @@ class Verified(msgspec.Struct, tag="verified"):
 
 
 class NotAdmitted(msgspec.Struct, tag="not admitted"):
-    """Answers `Verify` and `SetUp`."""
+    """Answers the same, where it is refused."""
 
     reason: str
     wait: float = 0.0

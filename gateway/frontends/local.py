@@ -36,6 +36,7 @@ from boardtalk.frontends.control import (
     Login,
     ModuleReports,
     Modules,
+    NewPassword,
     Observed,
     OpenCall,
     Past,
@@ -290,7 +291,7 @@ class LocalDoor:
                 return await self._look(request, user)
             case Stop() | SetPoint():
                 return None  # never waits: see `_requests`
-            case Login() | Record() | Members() | Verify() | SetUp() | AskPage() | Accounts():
+            case Login() | Record() | Members() | Verify() | SetUp() | NewPassword() | AskPage() | Accounts():
                 return Failure("already logged in")
 
     async def _look(self, request: Contacts | Complete | History | Why, user: str) -> Reply:

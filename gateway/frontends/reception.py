@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from boardtalk.entrance import Entrance, NotAdmitted
 from boardtalk.frontends import control
@@ -11,11 +11,21 @@ from boardtalk.sdk import BoardtalkError, Kind, ServiceError
 from boardtalk.users import UserError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from boardtalk.hub import Hub
     from boardtalk.sdk.channel import Channel
     from boardtalk.users import Account, Users
+
+
+Wish: TypeAlias = control.Verify | control.SetUp | control.NewPassword
+
+DONE: Final[Mapping[type, str]] = {
+    control.Verify: "login",
+    control.SetUp: "set up",
+    control.NewPassword: "new password",
+}
+"""What the audit calls it."""
 
 
 class Reception:
@@ -36,7 +46,7 @@ class Reception:
     async def answer(self, request: control.Unnamed, channel: Channel[control.Request]) -> None:
         """Answer one request; that for accounts until its client leaves."""
         match request:
-            case control.Verify() | control.SetUp():
+            case control.Verify() | control.SetUp() | control.NewPassword():
                 channel.send(await self._admitted(request))
             case control.AskPage():
                 channel.send(self.page)
@@ -49,20 +59,22 @@ class Reception:
         url = self._page()
         return control.Page(url, self.entrance.new_token() if url else "")
 
-    async def _admitted(self, request: control.Verify | control.SetUp) -> control.Reply:
+    async def _admitted(self, request: Wish) -> control.Reply:
         try:
             account = await self._account(request)
         except NotAdmitted as refusal:
             return control.NotAdmitted(str(refusal), refusal.wait)
         except BoardtalkError as error:
             return control.NotAdmitted(str(error))
-        what = "login" if isinstance(request, control.Verify) else "set up"
-        self._hub.store.audit(account.address, what, "web page", request.address)
+        self._hub.store.audit(account.address, DONE[type(request)], "web page", request.address)
         return control.Verified(account.address, account.role, account.stamp)
 
-    async def _account(self, request: control.Verify | control.SetUp) -> Account:
-        if isinstance(request, control.Verify):
-            return await self.entrance.verify(request.user, request.password, request.address)
+    async def _account(self, request: Wish) -> Account:
+        if not isinstance(request, control.SetUp):
+            account = await self.entrance.verify(request.user, request.password, request.address)
+            if isinstance(request, control.NewPassword):
+                self._users.set_password(account.address, request.new)
+            return account
         if (kind := self._hub.directory.kind(request.user)) not in (None, Kind.USER):
             raise UserError(f"{request.user!r} is the address of a {kind}; take another name")
         return self.entrance.set_up(request.token, request.user, request.password, request.address)

@@ -37,6 +37,13 @@ class FirstVisit(Credentials, forbid_unknown_fields=True):
     token: str
 
 
+class NewPassword(msgspec.Struct, forbid_unknown_fields=True):
+    """Of `POST /password`."""
+
+    password: str
+    new: str
+
+
 class Nothing(msgspec.Struct, forbid_unknown_fields=True):
     """Of `POST /logout`: ``{}``."""
 
@@ -79,6 +86,12 @@ class Login:
         wish = control.SetUp(given.token, given.user, given.password, _address(request))
         return await self._admit(request, wish)
 
+    async def change_password(self, request: Request) -> JSONResponse:
+        """`POST /password`: ends all sessions of this user, and begins a new one here."""
+        user, given = self._required(request).kept.user, await _body(request, NewPassword)
+        wish = control.NewPassword(user, given.password, given.new, _address(request))
+        return await self._admit(request, wish)
+
     async def log_out(self, request: Request) -> JSONResponse:
         """`POST /logout`: also where nobody is logged in."""
         await _body(request, Nothing)
@@ -119,7 +132,9 @@ class Login:
             return session
         raise HTTPException(401, "log in first")
 
-    async def _admit(self, request: Request, wish: control.Verify | control.SetUp) -> JSONResponse:
+    async def _admit(
+        self, request: Request, wish: control.Verify | control.SetUp | control.NewPassword
+    ) -> JSONResponse:
         """Let somebody in if the gateway says so. His session is new: nobody else can have chosen its id."""
         try:
             reply = await ask_unnamed(self._folder, wish)

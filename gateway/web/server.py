@@ -74,6 +74,7 @@ def application(settings: PageSettings) -> ASGIApp:
             Route("/login", login.log_in, methods=["POST"]),
             Route("/logout", login.log_out, methods=["POST"]),
             Route("/setup", login.set_up, methods=["POST"]),
+            Route("/password", login.change_password, methods=["POST"]),
             Route("/sessions", login.list_sessions),
             Route("/sessions/end", login.end_sessions, methods=["POST"]),
             WebSocketRoute("/ws", lane(socket.serve)),

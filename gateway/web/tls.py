@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 FOLDER: Final = Path("secrets") / "tls"
 """Below the state folder."""
 AUTHORITY: Final = "ca.crt"
+CERTIFICATE: Final = "server.crt"
 AUTHORITY_DAYS: Final = 3650
 DAYS: Final = 397
 """Browsers take no certificate that is good for longer than 398 days."""
@@ -85,6 +86,8 @@ def make(state: Path, more: Iterable[str] = ()) -> Made:
             raise TlsError(f"{each!r} is neither a host name nor an address")
     folder = state / FOLDER
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    _give(folder.parent, state)
+    _give(folder, state)
     names = list(dict.fromkeys([*_own_names(), *given]))
     addresses = [each for each in _own_addresses() if _is_private(each)]
     addresses = list(dict.fromkeys([*addresses, *(each for each in map(_address, given) if each)]))
@@ -96,9 +99,9 @@ def make(state: Path, more: Iterable[str] = ()) -> Made:
             _make_authority(Path(passing), names[0], wanted)
             _put(Path(passing), folder, ("ca.key", AUTHORITY, "ca.json"))
         _make_certificate(Path(passing), folder, names, addresses)
-        _put(Path(passing), folder, ("server.key", "server.crt"))
+        _put(Path(passing), folder, ("server.key", CERTIFICATE))
     return Made(
-        certificate=str(folder / "server.crt"),
+        certificate=str(folder / CERTIFICATE),
         key=str(folder / "server.key"),
         authority=str(folder / AUTHORITY),
         fingerprint=_fingerprint(folder / AUTHORITY),
@@ -107,6 +110,16 @@ def make(state: Path, more: Iterable[str] = ()) -> Made:
         days=DAYS,
         new_authority=new,
     )
+
+
+def is_good_for(certificate: Path, days: int) -> bool:
+    """Whether a certificate is still valid in so many days.
+
+    Raises:
+        TlsError: the program `openssl` is missing.
+    """
+    arguments = ("x509", "-in", str(certificate), "-noout", "-checkend", str(days * 86400))
+    return _run(*arguments).returncode == 0
 
 
 def _make_authority(folder: Path, machine: str, names: Sequence[str]) -> None:
@@ -131,7 +144,7 @@ def _make_certificate(
     _openssl(
         "req", "-x509", "-days", str(DAYS), "-subj", f"/CN={names[0][:64]}",
         "-CA", str(authority / AUTHORITY), "-CAkey", str(authority / "ca.key"),
-        *_new_key(folder / "server.key"), "-out", str(folder / "server.crt"),
+        *_new_key(folder / "server.key"), "-out", str(folder / CERTIFICATE),
         "-addext", "basicConstraints=critical,CA:FALSE",
         "-addext", "keyUsage=critical,digitalSignature",
         "-addext", "extendedKeyUsage=serverAuth",
@@ -147,8 +160,16 @@ def _put(passing: Path, folder: Path, files: Iterable[str]) -> None:
     """Put files in their places when all of them are there."""
     for name in files:
         (passing / name).chmod(0o600)
+        _give(passing / name, folder)
     for name in files:
         (passing / name).replace(folder / name)
+
+
+def _give(path: Path, like: Path) -> None:
+    """Let a file belong to whom the folder belongs, if root made it: services have a user of their own."""
+    if os.geteuid() == 0:
+        owner = like.stat()
+        os.chown(path, owner.st_uid, owner.st_gid)
 
 
 def _vouched_for(folder: Path) -> list[str]:
@@ -165,11 +186,18 @@ def _fingerprint(path: Path) -> str:
 
 
 def _openssl(*arguments: str) -> str:
+    done = _run(*arguments)
+    if done.returncode:
+        raise TlsError(f"openssl {arguments[0]} fails: {done.stderr.strip()[-500:]}")
+    return done.stdout
+
+
+def _run(*arguments: str) -> subprocess.CompletedProcess[str]:
     program = shutil.which("openssl")
     if program is None:
         raise TlsError("the program openssl is missing: `apt install openssl`")
     # An empty configuration: what the machine's own has would be added to each certificate.
-    done = subprocess.run(
+    return subprocess.run(
         [program, *arguments],
         env={**os.environ, "OPENSSL_CONF": os.devnull},
         capture_output=True,
@@ -177,9 +205,6 @@ def _openssl(*arguments: str) -> str:
         timeout=OPENSSL_WITHIN_S,
         check=False,
     )
-    if done.returncode:
-        raise TlsError(f"openssl {arguments[0]} fails: {done.stderr.strip()[-500:]}")
-    return done.stdout
 
 
 def _own_names() -> list[str]:

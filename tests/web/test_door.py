@@ -21,11 +21,11 @@ from boardtalk.frontends import control
 from boardtalk.sdk import Role
 from tests.scenarios.rig import free_port, processes, until
 
-from .house import CONF, Browser, House, closed
+from .house import CONF, PASSWORD, Browser, House, closed
 
 SHIPPED = Path(__file__).parents[2] / "conf" / "gateway.conf"
 PRIVATE = ("/me", "/sessions")
-CHANGES = ("/login", "/logout", "/setup", "/sessions/end")
+CHANGES = ("/login", "/logout", "/setup", "/password", "/sessions/end")
 
 
 # 1 ────────────────────────────────────────────────────────────────────────────────────────────
@@ -144,6 +144,23 @@ def test_s04_sessions_are_listed_and_ended_by_their_owner_only(house: House, eve
     olga_too.log_in("olga")
     assert olga.post("/sessions/end").json() == {"ended": 1}
     assert olga_too.get("/me").status_code == 401
+
+
+def test_s04_who_changes_his_password_stays_here_and_nowhere_else(house: House) -> None:
+    house.add("paul", Role.VIEWER)
+    here, there = house.browser(), house.browser()
+    for each in (here, there):
+        each.log_in("paul")
+    assert here.post("/password", password="wrong", new="another horse").status_code == 401
+    assert "at least 8" in here.post("/password", password=PASSWORD, new="short").json()["reason"]
+    assert there.get("/me").status_code == 200
+    before = here.cookie
+    assert here.post("/password", password=PASSWORD, new="another horse").status_code == 200
+    assert here.cookie != before
+    until(lambda: there.get("/me").status_code == 401, "logged out there", within=2)
+    assert here.get("/me").json()["user"] == "paul"
+    assert here.log_in("paul").status_code == 401
+    assert here.log_in("paul", "another horse").status_code == 200
 
 
 def test_s04_a_session_lasts_longer_than_the_gateway(tmp_path: Path) -> None:

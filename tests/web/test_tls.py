@@ -13,6 +13,8 @@ from pathlib import Path
 import httpx
 import pytest
 
+from boardtalk.sdk import Severity
+from boardtalk.web import doctor
 from boardtalk.web.tls import TlsError, make
 from tests.scenarios.rig import PROGRAM, boardtalk, environment
 
@@ -98,6 +100,19 @@ def test_phones_get_the_authority_and_not_its_key(house: House, eve: Browser) ->
     assert "PRIVATE" not in given.text
     for path in Path(made["key"]).parent.iterdir():
         assert path.stat().st_mode & 0o777 == 0o600, path
+
+
+def test_the_doctor_warns_before_it_ends(tmp_path: Path) -> None:
+    assert list(doctor.examine(tmp_path)) == []
+    made = make(tmp_path)
+    assert list(doctor.examine(tmp_path)) == []
+    soon = ["openssl", "req", "-x509", "-days", "20", "-subj", "/CN=x", "-key", made.key, "-out"]
+    subprocess.run([*soon, made.certificate], check=True, capture_output=True)
+    [warning] = doctor.examine(tmp_path)
+    Path(made.certificate).write_text("damaged")
+    [bad] = doctor.examine(tmp_path)
+    assert (warning.severity, bad.severity) == (Severity.WARNING, Severity.PROBLEM)
+    assert "boardtalk tls" in warning.cure
 
 
 def test_the_authority_vouches_for_no_other_site(tmp_path: Path) -> None:
