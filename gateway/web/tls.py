@@ -89,7 +89,8 @@ def make(state: Path, more: Iterable[str] = ()) -> Made:
     _give(folder.parent, state)
     _give(folder, state)
     names = list(dict.fromkeys([*_own_names(), *given]))
-    addresses = [each for each in _own_addresses() if _is_private(each)]
+    # Public addresses of IPv6 change by the day: for each the authority would have to be another one.
+    addresses = [each for each in _own_addresses() if each.version == 4 or _is_private(each)]
     addresses = list(dict.fromkeys([*addresses, *(each for each in map(_address, given) if each)]))
     names = [each for each in names if _address(each) is None]
     wanted = sorted({*names, *(str(each) for each in addresses if not _is_private(each))})
