@@ -19,6 +19,8 @@ from boardtalk import broker
 from boardtalk.events import Delivery
 from boardtalk.frontends.control import (
     SOCKET,
+    Accounts,
+    AskPage,
     BoardChanged,
     CallOpened,
     ChangeBoard,
@@ -34,6 +36,7 @@ from boardtalk.frontends.control import (
     Login,
     ModuleReports,
     Modules,
+    NewPassword,
     Observed,
     OpenCall,
     Past,
@@ -46,11 +49,15 @@ from boardtalk.frontends.control import (
     Request,
     Send,
     SetPoint,
+    SetUp,
     Stop,
+    Unnamed,
     UserChanged,
+    Verify,
     Welcome,
     Why,
 )
+from boardtalk.frontends.rights import require
 from boardtalk.sdk import ConfigError, Kind, Refused, ServiceError, check_name
 from boardtalk.sdk.channel import MAX_LINE_BYTES, Channel
 from boardtalk.sdk.groups import MemberList, Members
@@ -66,6 +73,7 @@ if TYPE_CHECKING:
     from boardtalk.calls import Calls
     from boardtalk.configuration import Configuration
     from boardtalk.frontends.intake import Intake
+    from boardtalk.frontends.reception import Reception
     from boardtalk.hub import Hub
     from boardtalk.sessions import Session
     from boardtalk.store import HistoryEntry
@@ -106,14 +114,19 @@ class LocalDoor:
         configuration: Configuration,
         *,
         gate: BoardGate | None = None,
+        reception: Reception | None = None,
     ) -> None:
         self._gate = gate
+        self._reception = reception
         self._hub = hub
         self._intake = intake
         self._calls = calls
         self._users = users
         self._configuration = configuration
         self._connections: set[asyncio.Task[None]] = set()
+        self._persons: dict[Session, str] = {}
+        """Connections that may do what their user may, and what he was when they came: `Account.stamp`."""
+        users.subscribe(self._part)
 
     @asynccontextmanager
     async def listening(self, folder: Path) -> AsyncIterator[None]:
@@ -154,16 +167,22 @@ class LocalDoor:
             if isinstance(first, Record):
                 await self._record(channel)
                 return
+            if isinstance(first, Unnamed) and self._reception:
+                await self._reception.answer(first, channel)
+                return
             user = self._login(first, channel)
-            if user is None:
+            if user is None or not isinstance(first, Login):
                 return
             with self._hub.attach(user) as session:
+                if first.as_person:
+                    self._persons[session] = self._stamp(user)
                 channel.send(Welcome(user))
                 async with asyncio.TaskGroup() as tasks:
                     pump = tasks.create_task(_pump(session, channel), name=f"control.sock to {user}")
                     try:
                         await self._requests(channel, session, user)
                     finally:
+                        self._persons.pop(session, None)
                         self._calls.leave(session)
                     pump.cancel()
         except* ServiceError as errors:
@@ -204,14 +223,27 @@ class LocalDoor:
                 channel.send(Failure("the first request must be a login"))
         return None
 
+    def _stamp(self, user: str) -> str:
+        account = self._users.get(user)
+        return account.stamp if account else ""
+
+    def _part(self) -> None:
+        """Cut off persons who are no longer who they were: removed, with another role or password."""
+        for session, stamp in self._persons.items():
+            if session.address and self._stamp(session.address) != stamp:
+                session.close()
+
     async def _requests(self, channel: Channel[Request], session: Session, user: str) -> None:
-        """Answer one request after the other; a stop waits for none of them."""
+        """Answer one request after the other; stops and set-points wait for none of them."""
         waiting: asyncio.Queue[Request] = asyncio.Queue(MAX_REQUESTS)
         async with asyncio.TaskGroup() as tasks:
             work = tasks.create_task(self._work_off(waiting, channel, session, user), name="requests")
             async for request in channel:
                 if isinstance(request, Stop):
                     self._stop(request, user)
+                    continue
+                if isinstance(request, SetPoint):  # of an answered call: behind nothing that waits
+                    self._calls.set_point(session, request.call, request.values)
                     continue
                 try:
                     waiting.put_nowait(request)
@@ -231,6 +263,8 @@ class LocalDoor:
             await turns.over()
             await self._intake.room()
             try:
+                if session in self._persons:
+                    require(request, self._users.role(user))
                 reply = await self._answer(request, session, user)
             except (ConfigError, UserError, Refused, StoreError, ValueError) as error:
                 reply = Failure(str(error))
@@ -243,7 +277,7 @@ class LocalDoor:
 
     async def _answer(self, request: Request, session: Session, user: str) -> Reply | None:
         match request:
-            case OpenCall() | SetPoint() | HangUp():
+            case OpenCall() | HangUp():
                 return await self._control(request, session, user)
             case ChangeUser() | ChangeBoard() | Modules() | Reload():
                 return await self._administer(request)
@@ -253,12 +287,11 @@ class LocalDoor:
             case Read(sender, message_id):
                 await self._hub.read(user, sender, message_id)
                 return None
-            case Stop():
-                self._stop(request, user)
-                return None
             case Contacts() | Complete() | History() | Why():
                 return await self._look(request, user)
-            case Login() | Record() | Members():
+            case Stop() | SetPoint():
+                return None  # never waits: see `_requests`
+            case Login() | Record() | Members() | Verify() | SetUp() | NewPassword() | AskPage() | Accounts():
                 return Failure("already logged in")
 
     async def _look(self, request: Contacts | Complete | History | Why, user: str) -> Reply:
@@ -275,14 +308,10 @@ class LocalDoor:
             case Why(message_id):
                 return Explained(await self._hub.why(user, message_id))
 
-    async def _control(
-        self, request: OpenCall | SetPoint | HangUp, session: Session, user: str
-    ) -> CallOpened | None:
+    async def _control(self, request: OpenCall | HangUp, session: Session, user: str) -> CallOpened | None:
         match request:
             case OpenCall(to, control):
                 return CallOpened((await self._calls.open(session, user, to, control)).id)
-            case SetPoint(call, values):
-                self._calls.set_point(session, call, values)
             case HangUp(call):
                 self._calls.hang_up(session, call)
         return None
@@ -324,6 +353,7 @@ class LocalDoor:
 
 
 async def _pump(session: Session, channel: Channel[Request]) -> None:
+    """Pass a session's events on; when it is closed, so is the connection."""
     async for batch in session.events():
         turns = Turns()
         for event in batch:
@@ -333,6 +363,7 @@ async def _pump(session: Session, channel: Channel[Request]) -> None:
                 await channel.drained()
                 session.handed_over(event)
         await channel.drained()
+    channel.close()
 
 
 def _plain(entry: HistoryEntry) -> dict[str, Any]:
