@@ -72,6 +72,8 @@ class Isolated(Module):
     Config = Given
     jail: ClassVar[api.Jail]
     module_folders: ClassVar[tuple[str, ...]]
+    helpers: ClassVar[str]
+    """The library that a native one is linked against."""
     callbacks: ClassVar[frozenset[str]]
     skipped: ClassVar[bool]
     """Whether messages go past it if it fails."""
@@ -202,6 +204,7 @@ class Isolated(Module):
         begin = api.Begin(
             instance=context.instance,
             module_folders=self.module_folders,
+            helpers=self.helpers,
             block=block,
             jail=msgspec.structs.replace(
                 self.jail,
@@ -286,11 +289,12 @@ def isolated(source: Source, block: Block, options: ModuleOptions) -> Described:
         ModuleError: it can't be imported, or can't be isolated.
     """
     folders = (str(source.folder),) if source.folder else ()
+    helpers = source.helpers()
     jail = api.Jail(
         memory_mb=options.memory_mb,
         files=FILES,
         network=options.network,
-        readable=(*folders, str(source.root().resolve().parent)),
+        readable=(*folders, str(source.root().resolve().parent), *([str(helpers)] if helpers else ())),
         writable=tuple(map(str, options.devices)),
     )
     digest = source.digest()
@@ -307,6 +311,7 @@ def isolated(source: Source, block: Block, options: ModuleOptions) -> Described:
             "description": told.description,
             "jail": jail,
             "module_folders": folders,
+            "helpers": str(helpers or ""),
             "callbacks": told.callbacks,
             "skipped": options.on_fail == "skip",
             "files": tuple(map(Path, told.files)),
