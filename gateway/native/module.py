@@ -35,6 +35,7 @@ from boardtalk.sdk import (
     Status,
     User,
     Verdict,
+    check_address,
     check_name,
 )
 
@@ -73,6 +74,9 @@ class Native(Module):
         self._thread = threading.get_ident()
         self._names = Names(self.context)
         self._taken: dict[int, tuple[Message, float]] = {}
+        """Messages that it consumed and has not answered, by number; until when it may."""
+        self._deciding, self._has_answered = 0, False
+        """The number of the message that it is asked about, and whether it has sent an answer already."""
         self._ways = Ways(self.context, self._complain)
         self._address = self._answers_for()
         self._own = Library(self.library, self.name, Path(self.config.helpers), self.config.items, self)
@@ -90,13 +94,14 @@ class Native(Module):
     def on_message(self, message: Message) -> Verdict:
         """Have it decide about a message."""
         number = self._names.number(message)
+        self._deciding, self._has_answered = number, False
         text = message.body.encode()
         result, changed = self._own.on_message(self._words(message, number), message.to, message.sender, text)
         if result == OK:
             return PASS if changed is text else message.with_(body=_body(changed))
         if result == CONSUMES:
             if message.row:
-                self._taken[number] = message, time.monotonic() + ANSWER_S
+                self._take(message, number)
             return CONSUMED
         raise ModuleError(f"on_message returned {result}: 0 lets a message go on, 1 consumes it")
 
@@ -153,7 +158,7 @@ class Native(Module):
             raise ValueError(f"its text has {length:,} bytes; {MAX_BODY_BYTES:,} is the most")
         message = Message(
             sender=(sender or b"").decode() or self._address or self.name,
-            to=self._names.group_of(groupid) if groupid else (to or b"").decode(),
+            to=self._names.group_of(groupid) if groupid else check_address((to or b"").decode()),
             body=_body(ctypes.string_at(text, length) if text else b""),
             id=self._names.sent(number),
             refid=self._names.referred(refid),
@@ -164,12 +169,11 @@ class Native(Module):
             aid=aid,
         )
         taken, _ = self._taken.get(refid, (None, 0.0))
-        if taken is None or taken.sender != message.to:
-            self.context.send(message)
-            return OK
-        self.context.send(message, DONE)
-        if self._taken.pop(refid, None):
-            self.context.report(taken, DONE)
+        self.context.send(message, DONE if taken and taken.sender == message.to else None)
+        if taken:
+            self._end(refid)
+        elif refid == self._deciding:
+            self._has_answered = True
         return OK
 
     def _log(self, level: int, address: int, length: int) -> None:
@@ -221,6 +225,16 @@ class Native(Module):
             int(message.to_online),
         )
 
+    def _take(self, message: Message, number: int) -> None:
+        """It consumed a message: that is done when it has answered, or does not for a while."""
+        self._taken[number] = message, time.monotonic() + ANSWER_S
+        if self._has_answered:
+            self._end(number)
+
+    def _end(self, number: int) -> None:
+        if taken := self._taken.pop(number, None):
+            self.context.report(taken[0], DONE)
+
     def _answers_for(self) -> str:
         """The address that its block names, if it is somebody's to be talked to."""
         address = dict(reversed(self.config.items)).get("address", "")
@@ -236,11 +250,10 @@ class Native(Module):
     def _settle(self, now: float | None = None) -> None:
         """Report those as done that it took long ago and has not answered."""
         now = time.monotonic() if now is None else now
-        for number, (message, until) in list(self._taken.items()):
+        for number, (_, until) in list(self._taken.items()):
             if until > now:
                 return
-            if self._taken.pop(number, None):
-                self.context.report(message, DONE)
+            self._end(number)
 
 
 def native(name: str, path: Path) -> type[Module]:

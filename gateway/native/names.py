@@ -76,12 +76,18 @@ class Names:
         return number
 
     def group_of(self, number: int) -> str:
-        """The address of the group with a number; "" if there is none."""
+        """The address of the group with a number.
+
+        Raises:
+            ValueError: there is none.
+        """
         for address, (known, _) in list(self._groups.items()):
             if known == number:
                 return address
-        contacts = self._context.contacts()
-        return next((each.address for each in contacts if _number_of(each) == number), "")
+        for contact in self._context.contacts():
+            if _number_of(contact) == number:
+                return contact.address
+        raise ValueError(f"there is no group {number}")
 
 
 def _number_of(contact: Contact | None) -> int:

@@ -151,6 +151,9 @@ class Isolated(Module):
         return self._process is None or message.to not in self._process.addresses
 
     async def _decided(self, message: Message) -> Verdict:
+        process, verdict = self._process, None
+        if process and self.helpers and message.row:
+            process.taken[message.row] = message
         try:
             verdict = _verdict(await self._asked(api.OnMessage(message)))
         except NoReaction:
@@ -159,6 +162,8 @@ class Isolated(Module):
             return PASS  # no failure of the module's: another message may be the one that it hangs on
         finally:
             self._deciding -= 1
+            if process and verdict is not CONSUMED:
+                process.taken.pop(message.row, None)
         if not isinstance(verdict, Message):
             return verdict
         return verdict.with_(  # whose message it is, is not for it to say
@@ -236,7 +241,8 @@ class Isolated(Module):
                 how = await process.close()
                 if time.monotonic() - since > HEALTHY_S:
                     pause = BACK_OFF_S[0]
-                self.context.log.error("process of a module is started again", why=hung or how, seconds=pause)
+                why = ": ".join(filter(None, (hung, how)))
+                self.context.log.error("process of a module is started again", why=why, seconds=pause)
             await asyncio.sleep(pause)
             pause, since = min(2 * pause, BACK_OFF_S[1]), time.monotonic()
             self._proven = since + HEALTHY_S

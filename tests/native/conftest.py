@@ -15,7 +15,7 @@ from boardtalk.native.build import INCLUDE
 from boardtalk.testing import Bench, bench
 
 HERE = Path(__file__).parent
-WARNINGS = ("-Wall", "-Wextra", "-Werror", "-Wno-unused-parameter")
+WARNINGS = ("-Wall", "-Wextra", "-Werror", "-Wno-unused-parameter", "-Wno-infinite-recursion")
 PEOPLE = {"alice": "admin", "bob": "operator", "carol": "viewer"}
 
 
@@ -24,36 +24,37 @@ class Workshop:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.made: set[str] = set()
+        self.flags: tuple[str, ...] = ()
 
-    def make(self, name: str, source: str = "", *flags: str) -> Path:
-        """The folder with module `name`, compiled from a file of that name, or from `source`."""
-        folder = self.folder / name
-        library = folder / f"mesibo_mod_{name}.so"
+    def make(self, name: str, *flags: str, folder: str = "") -> Path:
+        """The folder with module `name`, compiled from the file of that name."""
+        made = self.folder / (folder or name)
+        library = made / f"mesibo_mod_{name}.so"
         if library.exists():
-            return folder
-        folder.mkdir(exist_ok=True)
-        path = HERE / (source or f"{name}.c")
-        compiler = "c++" if path.suffix == ".cpp" else "cc"
+            return made
+        made.mkdir()
+        [source] = [path for path in HERE.glob(f"{name}.c*") if path.suffix in (".c", ".cpp")]
+        compiler = "c++" if source.suffix == ".cpp" else "cc"
         subprocess.run(
-            [compiler, "-shared", "-fPIC", "-g", f"-I{INCLUDE}", *WARNINGS, *flags, "-o", library, path],
+            [compiler, "-shared", "-fPIC", "-g", f"-I{INCLUDE}", *WARNINGS, *flags, "-o", library, source],
             check=True,
         )
-        return folder
+        return made
 
     @asynccontextmanager
     async def run(self, name: str, settings: str = "", folder: Path | None = None) -> AsyncIterator[Bench]:
         """A gateway around an instance of it."""
-        async with bench(self.planned(name, settings, folder), users=PEOPLE, groups={"crew": ["bob", "carol"]}) as made:
-            yield made
+        instance = self.planned(name, settings, folder)
+        async with bench(instance, users=PEOPLE, groups={"crew": ["bob", "carol"]}) as gateway:
+            yield gateway
 
     def planned(self, name: str, settings: str = "", folder: Path | None = None) -> loader.Instance:
         [instance] = loader.plan(self.document(name, settings, folder)).instances
         return instance
 
     def document(self, name: str, settings: str = "", folder: Path | None = None) -> conf.Document:
-        text = f"module_folders = {folder or self.make(name)}\nmodule {name} {{\nrequired = yes\n{settings}\n}}"
-        return conf.parse(text, "gateway.conf")
+        folder = folder or self.make(name)
+        return conf.parse(f"module_folders = {folder}\nmodule {name} {{\nrequired = yes\n{settings}\n}}", "gateway.conf")
 
 
 @pytest.fixture(scope="session")
@@ -65,3 +66,14 @@ async def until(probe: Callable[[], bool]) -> None:
     async with asyncio.timeout(10):
         while not probe():
             await asyncio.sleep(0.01)
+
+
+async def ask(gateway: Bench, text: str, to: str = "puppet") -> str:
+    """What a module answers."""
+    number = gateway.say("bob", to, text)
+    async with asyncio.timeout(10):
+        while True:
+            for message in gateway.inbox("bob"):
+                if message.refid == number:
+                    return message.body
+            await asyncio.sleep(0.005)

@@ -28,7 +28,7 @@ static mesibo_int_t on_cleanup(mesibo_module_t *mod) {
     return MESIBO_RESULT_OK;
 }
 
-MESIBO_EXPORT int mesibo_module_filter_c_init(mesibo_int_t version, mesibo_module_t *mod, mesibo_uint_t len) {
+MESIBO_EXPORT int mesibo_module_censor_init(mesibo_int_t version, mesibo_module_t *mod, mesibo_uint_t len) {
     struct words *words;
     mesibo_int_t index;
     MESIBO_MODULE_SANITY_CHECK(mod, version, len);
