@@ -19,9 +19,11 @@ from typing import Final
 from boardtalk.sdk import ModuleError
 
 HERE: Final = Path(__file__).resolve().parent
+BESIDE: Final = HERE
+"""Where it is looked for first."""
 INCLUDE: Final = HERE / "include"
 SOURCES: Final = (HERE / "shim.c", HERE / "json.c")
-HEADERS: Final = (INCLUDE / "boardtalk_module.h",)
+HEADERS: Final = (INCLUDE / "boardtalk_module.h", INCLUDE / "module.h")
 COMPILERS: Final = ("cc", "gcc", "clang")
 FLAGS: Final = ("-std=c11", "-O2", "-shared", "-fPIC", "-pthread", "-fno-omit-frame-pointer")
 COMPILE_S: Final = 60.0
@@ -38,7 +40,7 @@ def helpers() -> Path:
             "native modules need a 64-bit Python: their signature has 64 bits, and no module built for "
             "32 bits could ever compare it"
         )
-    brought = HERE / _name()
+    brought = BESIDE / _name()
     if brought.exists():
         return brought
     made = _cache() / _name()

@@ -201,8 +201,8 @@ class Process:
                 await asyncio.wait({pong}, timeout=within - patience)
             if pong.done():
                 self._stalled = False
-                self._stuck_on = None
                 pong.result()
+                self._stuck_on = None
             return pong.done()
         finally:
             pong.cancel()

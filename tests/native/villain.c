@@ -30,6 +30,8 @@ static mesibo_int_t on_message(mesibo_module_t *mod, mesibo_message_params_t *p,
                                mesibo_uint_t len) {
     int result;
     crashes("on_message");
+    if (!strncmp(text, "cut", 3)) text[len - 1] = (char)0xC3;
+    if (!strncmp(text, "fill", 4)) memset(text + 4, 0, len - 4);
     if (strcmp(p->to, "villain")) return MESIBO_RESULT_PASS;
     if (!strcmp(text, "crash")) *nowhere = 1;
     if (!strcmp(text, "abort")) abort();
@@ -52,11 +54,15 @@ static mesibo_int_t on_message(mesibo_module_t *mod, mesibo_message_params_t *p,
         memset(&params, 0x5a, sizeof params);
         return mesibo_message(mod, &params, text, len);
     }
-    if (!strcmp(text, "wrong format")) mesibo_log(mod, 0, (const char *)text + 1000000);
     if (!strcmp(text, "jump")) ((void (*)(void))0x5a5a)();
     if (sscanf(text, "return %d", &result) == 1) return result;
-    if (!strcmp(text, "cut a letter")) text[len - 1] = (char)0xC3;
-    if (!strcmp(text, "take and crash")) mesibo_util_create_thread(crash, NULL, 0, "crashes");
+    if (!strcmp(text, "send")) {
+        mesibo_message_params_t params = *p;
+        params.to = p->from;
+        params.from = p->to;
+        params.id = 5;
+        mesibo_message(mod, &params, "sent", 4);
+    }
     return MESIBO_RESULT_CONSUMED;
 }
 
