@@ -237,7 +237,9 @@ class Library(Source):
 
     def _import(self) -> object:
         elf.entry(self._file, self.name)
-        return importlib.import_module(NATIVE_MODULE).native(self.name, self._file)  # late: for its process alone
+        return importlib.import_module(NATIVE_MODULE).native(
+            self.name, self._file
+        )  # late: for its process alone
 
 
 def find(folders: Iterable[Path] = ()) -> dict[str, Source]:

@@ -56,8 +56,9 @@ def compiled(target: Path) -> Path:
     compiler = next(filter(None, map(shutil.which, COMPILERS)), None)
     if compiler is None:
         raise ModuleError(
-            f"native modules need a C compiler here, once: `apt install gcc libc6-dev`; or {target.name}, made "
-            f"by `python -m boardtalk.native.build FOLDER` on a machine with the same processor, in {HERE}"
+            "native modules need a C compiler here, once: `apt install gcc libc6-dev`; or in "
+            f"{BESIDE} the file {target.name}, made by `python -m boardtalk.native.build FOLDER` "
+            "on a machine with the same processor"
         )
     try:
         target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)

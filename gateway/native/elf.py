@@ -50,7 +50,9 @@ def entry(path: Path, name: str) -> str:
         symbols = set(_defined(data))
     except (struct.error, IndexError, ValueError) as error:
         raise ModuleError(f"{path} is damaged") from error
-    found = [each for each in symbols if each == plain] or [each for each in symbols if mangled.fullmatch(each)]
+    found = [each for each in symbols if each == plain] or [
+        each for each in symbols if mangled.fullmatch(each)
+    ]
     if not found:
         begins = [each[14:-5] for each in symbols if re.fullmatch("mesibo_module_.+_init", each)]
         hint = f"; it calls itself {begins[0]}: rename the file" if begins else ""

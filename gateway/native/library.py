@@ -87,7 +87,7 @@ class Library:
         shim.boardtalk_status.argtypes = (ctypes.c_void_p, ctypes.c_void_p, Word, *addressed)
         if error := shim.boardtalk_open(ctypes.byref(self._helpers), self._items, len(self._strings)):
             raise ModuleError(f"there is no memory for its messages: {os.strerror(error)}")
-        self._words = (Word * layouts.SHARED_WORDS)()
+        self._words: Any = (Word * layouts.SHARED_WORDS)()
         self._text = shim.boardtalk_text
         self._deliver = shim.boardtalk_deliver
         return shim
@@ -99,7 +99,8 @@ class Library:
             ModuleError: it fails.
         """
         for layout in LAYOUTS:
-            self._host.said = said = []
+            said: list[str] = []
+            self._host.said = said
             if self._begun(layout):
                 return
             if said and not any(MISMATCH in line for line in said):
@@ -126,9 +127,8 @@ class Library:
 
     def on_message(self, parameters: Sequence[int], to: str, sender: str, text: bytes) -> tuple[int, bytes]:
         """What it returns, and the text as it is then."""
-        words = self._words
-        words[:] = parameters
-        result = self._deliver(self._own, words, to.encode(), sender.encode(), text, len(text))
+        self._words[:] = parameters
+        result = self._deliver(self._own, self._words, to.encode(), sender.encode(), text, len(text))
         if not result:
             return 0, text
         if result & CHANGED:

@@ -139,21 +139,8 @@ class Native(Module):
 
     # What its helpers are asked for, from any thread ----------------------------------------------
 
-    def _message(
-        self,
-        aid: int,
-        number: int,
-        refid: int,
-        groupid: int,
-        flags: int,
-        type_: int,
-        expiry: int,
-        uflags: int,
-        to: bytes | None,
-        sender: bytes | None,
-        text: int | None,
-        length: int,
-    ) -> int:
+    def _message(self, *given: Any) -> int:
+        aid, number, refid, groupid, flags, type_, expiry, uflags, to, sender, text, length = given
         if length > MAX_BODY_BYTES:
             raise ValueError(f"its text has {length:,} bytes; {MAX_BODY_BYTES:,} is the most")
         message = Message(
@@ -237,9 +224,11 @@ class Native(Module):
 
     def _answers_for(self) -> str:
         """The address that its block names, if it is somebody's to be talked to."""
-        address = dict(reversed(self.config.items)).get("address", "")
+        address: str = dict(reversed(self.config.items)).get("address", "")
         try:
-            contact = Contact(address=check_name(address), kind=Kind.SERVICE, online=True, about=self.description)
+            contact = Contact(
+                address=check_name(address), kind=Kind.SERVICE, online=True, about=self.description
+            )
             self.context.register(contact)
         except (AddressError, Refused) as refused:
             if address:

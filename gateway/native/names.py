@@ -1,7 +1,7 @@
 """Ids and groups have names here and numbers in C.
 
-A message from outside has the low half of its row as number; one that the module sends has the number that the
-module chose, and is called ``INSTANCE:NUMBER``, so that it is never taken for somebody else's.
+A message from outside has the low half of its row as number. One that the module sends has the number that
+the module chose, and is called ``INSTANCE:NUMBER``: it is never taken for somebody else's.
 """
 
 from __future__ import annotations

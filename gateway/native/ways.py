@@ -43,7 +43,17 @@ HEADERS: Final = {
     10: "Accept",
 }
 """By the place of their field, in words."""
-URL, POST, EXTRA_HEADER, ETAG, MODIFIED_SINCE, TIMEOUTS, ON_DATA, ON_STATUS, ON_CLOSE = 0, 1, 3, 11, 12, 13, 17, 18, 19
+URL, POST, EXTRA_HEADER, ETAG, MODIFIED_SINCE, TIMEOUTS, ON_DATA, ON_STATUS, ON_CLOSE = (
+    0,
+    1,
+    3,
+    11,
+    12,
+    13,
+    17,
+    18,
+    19,
+)
 HTTP_WORDS: Final = 20
 WEBSOCKET_PROTOCOL, KEEPALIVE, VERIFY, SOCKET_CALLBACKS = 1, 2, 3, 5
 SOCKET_WORDS: Final = 9
@@ -211,7 +221,7 @@ class Ways:
                     if answer.complete:
                         break
             if not answer.complete:
-                raise OutsideError(f"{url}: the answer is not complete")  # noqa: TRY301 - one failure, one call
+                raise OutsideError(f"{url}: the answer is not complete")
         except (OutsideError, ValueError) as error:
             self._complain(str(error))
             if answered:

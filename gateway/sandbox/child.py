@@ -44,7 +44,11 @@ def describe(begin: api.Begin, missing: Sequence[str]) -> api.Description:
     """What the module is, and what is wrong with its settings."""
     try:
         module = load(begin)
-        problems = [] if issubclass(module, Native) else conf.problems(begin.block, conf.ModuleOptions, module.Config)
+        problems = (
+            []
+            if issubclass(module, Native)
+            else conf.problems(begin.block, conf.ModuleOptions, module.Config)
+        )
     except BoardtalkError as error:
         return api.Description(failure=str(error), missing=tuple(missing))
     source = find(map(Path, begin.module_folders))[begin.block.name]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 import subprocess
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -24,7 +25,6 @@ class Workshop:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.flags: tuple[str, ...] = ()
 
     def make(self, name: str, *flags: str, folder: str = "") -> Path:
         """The folder with module `name`, compiled from the file of that name."""
@@ -54,7 +54,20 @@ class Workshop:
 
     def document(self, name: str, settings: str = "", folder: Path | None = None) -> conf.Document:
         folder = folder or self.make(name)
-        return conf.parse(f"module_folders = {folder}\nmodule {name} {{\nrequired = yes\n{settings}\n}}", "gateway.conf")
+        return conf.parse(
+            f"module_folders = {folder}\nmodule {name} {{\nrequired = yes\n{settings}\n}}", "gateway.conf"
+        )
+
+
+COMPILER = pytest.mark.skipif(
+    not (shutil.which("cc") and shutil.which("c++")), reason="no C and C++ compiler: apt install g++"
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.path.parent == HERE:
+            item.add_marker(COMPILER)
 
 
 @pytest.fixture(scope="session")

@@ -235,6 +235,10 @@ static mesibo_int_t on_message(mesibo_module_t *mod, mesibo_message_params_t *p,
         struct asker *asker = remember(p);
         if (mesibo_message(mod, &asker->params, heard, 1 << 20)) answer_once(p, "too long");
         free(asker);
+    } else if (!strcmp(text, "overrun")) {
+        char *room = malloc(len);
+        memset(room, 0, len + 1);
+        free(room);
     } else if (!strcmp(text, "say")) {
         answer_once(p, rest);
     } else if (!strcmp(text, "params")) {

@@ -90,7 +90,9 @@ async def test_what_it_returns_besides_is_a_failure(workshop: Workshop) -> None:
     async with workshop.run("villain", SETTINGS) as gateway:
         gateway.say("bob", "villain", "return -1")
         await until(lambda: gateway.reports[0].failed == 1)
-        assert "on_message returned -1: 0 lets a message go on, 1 consumes it" in gateway.reports[0].last_error
+        assert (
+            "on_message returned -1: 0 lets a message go on, 1 consumes it" in gateway.reports[0].last_error
+        )
         gateway.say("bob", "villain", "return 77")
         await until(lambda: gateway.reports[0].failed == 2)
         gateway.say("bob", "carol", "cut an é")

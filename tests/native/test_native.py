@@ -63,8 +63,15 @@ async def test_it_gets_the_parameters_of_a_message_and_sets_its_own(workshop: Wo
         first = gateway.say("bob", "puppet", "say first")
         await gateway.hears("bob", "first")
         gateway.say(
-            "bob", "puppet", "params", refid=first, type=7, flags=int(Flag.READ_RECEIPT), expiry=60,
-            to_online=True, aid=9,
+            "bob",
+            "puppet",
+            "params",
+            refid=first,
+            type=7,
+            flags=int(Flag.READ_RECEIPT),
+            expiry=60,
+            to_online=True,
+            aid=9,
         )
         answer = await gateway.hears("bob", "^9 ")
         assert answer.body == "9 1 2 7 60 1 0"

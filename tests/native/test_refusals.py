@@ -48,7 +48,7 @@ def test_a_file_with_another_name_says_what_it_is_called(workshop: Workshop, tmp
 LOUD = """
 #include <stdio.h>
 #include <stdlib.h>
-__attribute__((constructor)) static void begin(void) { FILE *file = fopen(PLACE, "w"); fclose(file); exit(7); }
+__attribute__((constructor)) static void begin(void) { fclose(fopen(PLACE, "w")); exit(7); }
 extern int mesibo_of_the_future(void);
 int mesibo_module_loud_init(long version, void *mod, long len) { return mesibo_of_the_future(); }
 """
@@ -108,7 +108,7 @@ def test_it_is_compiled_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) ->
 def test_without_a_compiler_it_says_what_to_do(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(ModuleError, match="`apt install gcc libc6-dev`; or native-.*so, made by"):
+    with pytest.raises(ModuleError, match="`apt install gcc libc6-dev`; or in .* the file native-.*so, made by"):
         build.helpers()
 
 
@@ -119,9 +119,14 @@ def test_a_compiler_that_fails_is_quoted(monkeypatch: pytest.MonkeyPatch, tmp_pa
         build.helpers()
 
 
-def test_one_that_was_brought_along_needs_no_compiler(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_one_that_was_brought_along_needs_no_compiler(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     made = subprocess.run(
-        [sys.executable, "-m", "boardtalk.native.build", str(tmp_path)], capture_output=True, text=True, check=True
+        [sys.executable, "-m", "boardtalk.native.build", str(tmp_path)],
+        capture_output=True,
+        text=True,
+        check=True,
     )
     monkeypatch.setenv("PATH", "")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "none"))

@@ -67,14 +67,24 @@ CHUNKED = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encodi
 
 async def test_a_chatbot_asks_a_service_and_answers(puppet: Bench, capfd: pytest.CaptureFixture[str]) -> None:
     told: list[bytes] = []
-    pieces = (chunk(b'{"result": [{"fulfill'), chunk(b'mentText": "caf\\u00e9 \\"open\\""}'), chunk(b"]}"), b"0\r\n\r\n")
+    pieces = (
+        chunk(b'{"result": [{"fulfill'),
+        chunk(b'mentText": "caf\\u00e9 \\"open\\""}'),
+        chunk(b"]}"),
+        b"0\r\n\r\n",
+    )
     async with server(answers(CHUNKED, *pieces, pause=0.05, told=told)) as port:
         answer = await ask(puppet, f'post http://127.0.0.1:{port}/v2/ask {{"q": 1}}')
     assert answer == '0 200 100 café "open"'
     [asked] = told
     assert asked.startswith(b"POST /v2/ask HTTP/1.1\r\n")
     assert asked.endswith(b'\r\n\r\n{"q": 1}'), "what the module has freed meanwhile was copied"
-    for header in (b"x-puppet: yes", b"x-more: too", b"content-type: application/json", b"user-agent: puppet"):
+    for header in (
+        b"x-puppet: yes",
+        b"x-more: too",
+        b"content-type: application/json",
+        b"user-agent: puppet",
+    ):
         assert header in asked.lower()
     assert "type application/json" in capfd.readouterr().out
 
