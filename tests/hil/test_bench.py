@@ -37,6 +37,11 @@ LONG = [pytest.mark.soak, pytest.mark.timeout(400)]
             marks=LONG,
         ),
         pytest.param(
+            "native",
+            {"Python, inline: hop, p99", "Python, isolated: hop, p99", "native: 100 conversations"},
+            marks=LONG,
+        ),
+        pytest.param(
             "conversations",
             {
                 "conversations, throughput",

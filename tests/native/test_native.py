@@ -7,9 +7,10 @@ import zlib
 
 import pytest
 
-from boardtalk import loader
+from boardtalk import conf, loader
 from boardtalk.health import Condition
 from boardtalk.sdk import Code, Flag, Kind, ModuleError, Refused, State
+from boardtalk.testing import bench
 
 from .conftest import Workshop, ask, until
 
@@ -111,11 +112,18 @@ async def test_settings_are_writable_and_the_first_counts(workshop: Workshop) ->
         assert await ask(gateway, "long") == "too long"
 
 
-async def test_instances_have_processes_of_their_own(workshop: Workshop) -> None:
-    document = workshop.document("puppet", "address = puppet")
-    two = loader.plan(type(document)(document.globals, document.blocks * 2)).instances
-    assert [each.name for each in two] == ["puppet", "puppet#2"]
-    assert two[0].module is two[1].module
+async def test_it_runs_several_times_each_with_settings_of_its_own(workshop: Workshop) -> None:
+    def document(*masked: str) -> conf.Document:
+        [block] = workshop.document("censor", f"blocked = never\nmasked = {masked[0]}").blocks
+        [other] = workshop.document("censor", f"blocked = never\nmasked = {masked[1]}").blocks
+        return conf.Document(workshop.document("censor").globals, (block, other))
+
+    instances = loader.plan(document("fool", "goose")).instances
+    assert [each.name for each in instances] == ["censor", "censor#2"]
+    async with bench(instances[0]) as gateway:
+        await gateway.apply(*instances)
+        gateway.say("alice", "bob", "a fool and a goose")
+        assert (await gateway.hears("bob", " and a ")).body == "a **** and a *****"
 
 
 async def test_new_settings_start_it_anew(workshop: Workshop) -> None:

@@ -108,7 +108,9 @@ def test_it_is_compiled_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) ->
 def test_without_a_compiler_it_says_what_to_do(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(ModuleError, match="`apt install gcc libc6-dev`; or in .* the file native-.*so, made by"):
+    with pytest.raises(
+        ModuleError, match="`apt install gcc libc6-dev`; or in .* the file native-.*so, made by"
+    ):
         build.helpers()
 
 
