@@ -1,7 +1,8 @@
 """Ids and groups have names here and numbers in C.
 
 A message from outside has the low half of its row as number. One that the module sends has the number that
-the module chose, and is called ``INSTANCE:NUMBER``: it is never taken for somebody else's.
+the module chose, and is called ``INSTANCE:NUMBER.SINCE.COUNT``: modules that draw numbers by ``rand()`` draw the
+same ones each time that they start, and what has an id that was there already would be left out of the history.
 """
 
 from __future__ import annotations
@@ -31,7 +32,10 @@ class Names:
     def __init__(self, context: Context) -> None:
         self._prefix = f"{context.instance}:"
         self._context = context
+        self._since = int(time.time())
+        self._count = itertools.count()
         self._unstored = itertools.count(UNSTORED)
+        self._sent: OrderedDict[int, str] = OrderedDict()
         self._ids: OrderedDict[int, str] = OrderedDict()
         self._numbers: OrderedDict[str, int] = OrderedDict()
         self._groups: dict[str, tuple[int, float]] = {}
@@ -51,18 +55,24 @@ class Names:
     def known(self, id_: str) -> int:
         """Of a message that another one refers to; 0: it is none that this module saw or sent."""
         if id_.startswith(self._prefix):
-            own = id_.removeprefix(self._prefix)
+            own = id_.removeprefix(self._prefix).partition(".")[0]
             return int(own) if own.isdecimal() else 0
         return self._numbers.get(id_, 0)
 
     def sent(self, number: int) -> str:
         """The id of a message that the module sends; none without a number."""
-        return f"{self._prefix}{number}" if number else ""
+        number &= LOW_HALF
+        if not number:
+            return ""
+        id_ = self._sent[number] = f"{self._prefix}{number}.{self._since:x}.{next(self._count):x}"
+        if len(self._sent) > REMEMBERED:
+            self._sent.popitem(last=False)
+        return id_
 
     def referred(self, number: int) -> str:
         """The id of the message that the module refers to: one that it saw, or sent."""
         seen = self._ids.get(number)
-        return self.sent(number) if seen is None else seen
+        return self._sent.get(number, "") if seen is None else seen
 
     def group(self, address: str) -> int:
         """The number of a group; 0: it is none."""

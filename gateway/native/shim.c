@@ -74,6 +74,7 @@ int boardtalk_open(const struct boardtalk_helpers *given, module_config_item_t *
     helpers = *given;
     config = items;
     config_count = count;
+    setvbuf(stdout, NULL, _IOLBF, 0); /* it is a pipe: what is printed shall be seen at once */
     in_service = 1;
     return 0;
 }

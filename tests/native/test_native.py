@@ -77,7 +77,7 @@ async def test_it_gets_the_parameters_of_a_message_and_sets_its_own(workshop: Wo
         answer = await gateway.hears("bob", "^9 ")
         assert answer.body == "9 1 2 7 60 1 0"
         assert (answer.aid, answer.type, answer.flags, answer.expiry) == (9, 7, 2, 60)
-        assert re.fullmatch(r"puppet:\d+", answer.id)
+        assert re.fullmatch(r"puppet:\d+\.[0-9a-f]{8}\.1", answer.id)
 
 
 async def test_a_group_has_a_number(workshop: Workshop) -> None:
