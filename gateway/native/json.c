@@ -12,6 +12,7 @@ static int has_length = 1;
 
 void boardtalk_json_length(int given);
 char *mesibo_util_json_extract(char *src, uintptr_t second, uintptr_t third, uintptr_t fourth);
+char *boardtalk_json_extract(char *src, const char *key, char **next);
 
 void boardtalk_json_length(int given) { has_length = given; }
 
@@ -150,11 +151,16 @@ static char *find(char *src, const char *end, const char *key, char **next) {
     return NULL;
 }
 
-char *mesibo_util_json_extract(char *src, uintptr_t second, uintptr_t third, uintptr_t fourth) {
-    const char *key = (const char *)(has_length ? third : second);
-    char **next = (char **)(has_length ? fourth : third);
-    int len = has_length ? (int)second : 0;
+static char *extract(char *src, int len, const char *key, char **next) {
     if (next) *next = NULL;
     if (!src || !key) return NULL;
     return find(src, src + (len > 0 ? (size_t)len : strlen(src)), key, next);
 }
+
+char *mesibo_util_json_extract(char *src, uintptr_t second, uintptr_t third, uintptr_t fourth) {
+    if (has_length) return extract(src, (int)second, (const char *)third, (char **)fourth);
+    return extract(src, 0, (const char *)second, (char **)third);
+}
+
+/* For sources of today that are written as the documentation is. */
+char *boardtalk_json_extract(char *src, const char *key, char **next) { return extract(src, 0, key, next); }

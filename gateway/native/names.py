@@ -1,8 +1,8 @@
 """Ids and groups have names here and numbers in C.
 
 A message from outside has the low half of its row as number. One that the module sends has the number that
-the module chose, and is called ``INSTANCE:NUMBER.SINCE.COUNT``: modules that draw numbers by ``rand()`` draw the
-same ones each time that they start, and what has an id that was there already would be left out of the history.
+the module chose, and is called ``INSTANCE:NUMBER.SINCE.COUNT``. Modules that draw numbers by ``rand()`` draw
+the same ones each time that they start; what had an id a second time would be left out of the history.
 """
 
 from __future__ import annotations

@@ -145,6 +145,12 @@ async def test_the_name_that_a_cpp_compiler_makes_of_init_is_found(workshop: Wor
         await gateway.hears("carol", "desserts")
 
 
+async def test_a_source_that_is_written_as_the_documentation_is_can_be_built(workshop: Workshop) -> None:
+    async with workshop.run("documented") as gateway:
+        assert await ask(gateway, '{"word": "found"}', "carol") == "found"
+        assert await ask(gateway, "status?", "carol") == f"{Code.DELIVERED} of 11"
+
+
 @pytest.mark.parametrize("size", [176, 112])
 async def test_older_layouts_are_told_apart_by_their_size(
     workshop: Workshop, size: int, capfd: pytest.CaptureFixture[str]
@@ -157,6 +163,8 @@ async def test_older_layouts_are_told_apart_by_their_size(
         assert await ask(gateway, '{"word": "found"}', "carol") == "found"
         await ask(gateway, '{"word": "again"}', "carol")
         heard = await ask(gateway, "heard", "carol")
+        answers = [message.id for message in gateway.inbox("bob")]
+        assert len({*answers}) == 3, "the number that it gives them all is only a part of their ids"
         assert "login alice 0; " in heard
         assert f"status bob {1000 + Code.DELIVERED}; " in heard
     assert "mismatch" not in capfd.readouterr().out

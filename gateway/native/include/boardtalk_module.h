@@ -22,6 +22,9 @@
  * Each instance has a process of its own. Callbacks come from one thread of it, one after the other, and all
  * messages wait meanwhile: be quick. Helpers may be called from any thread. More: docs/modules/native.md.
  *
+ * The documentation prints some of it otherwise than the samples have it: on_message_status with the status as
+ * third argument, mesibo_util_json_extract without a length. For sources like that: -DBOARDTALK_AS_DOCUMENTED.
+ *
  * SPDX-License-Identifier: Apache-2.0
  */
 #ifndef BOARDTALK_MODULE_H
@@ -110,7 +113,10 @@ typedef struct mesibo_message_params_s {
     mesibo_uint_t flags;
     mesibo_uint_t type;    /* free for applications */
     mesibo_uint_t expiry;  /* seconds; 0: now or never */
-    mesibo_uint_t uflags;
+    union {
+        mesibo_uint_t uflags;
+        mesibo_uint_t to_online; /* its older name */
+    };
     mesibo_uint_t status;  /* in on_message_status */
     mesibo_uint_t sid;     /* 0 */
     mesibo_uint_t device;  /* 0 */
@@ -137,7 +143,11 @@ struct mesibo_module_s {
     mesibo_int_t (*on_cleanup)(mesibo_module_t *mod);
     mesibo_int_t (*on_message)(mesibo_module_t *mod, mesibo_message_params_t *params, char *message,
                                mesibo_uint_t len);
+#ifdef BOARDTALK_AS_DOCUMENTED
+    mesibo_int_t (*on_message_status)(mesibo_module_t *mod, mesibo_message_params_t *params, mesibo_uint_t status);
+#else
     mesibo_int_t (*on_message_status)(mesibo_module_t *mod, mesibo_message_params_t *params);
+#endif
     mesibo_int_t (*on_call)(mesibo_module_t *mod);
     mesibo_int_t (*on_call_status)(mesibo_module_t *mod);
     mesibo_int_t (*on_login)(mesibo_module_t *mod, mesibo_user_t *user);
@@ -220,6 +230,10 @@ void mesibo_util_socket_close(mesibo_int_t sock);
 char *mesibo_util_getconfig(mesibo_module_t *mod, const char *name);
 /* The first value of a key, at any depth, as text that is ended inside `src`. NULL: there is none. */
 char *mesibo_util_json_extract(char *src, int len, const char *key, char **next);
+#ifdef BOARDTALK_AS_DOCUMENTED
+char *boardtalk_json_extract(char *src, const char *key, char **next);
+#define mesibo_util_json_extract boardtalk_json_extract
+#endif
 void mesibo_util_create_thread(void *(*fn)(void *), void *data, size_t stacksize, const char *name);
 int mesibo_util_usec(void); /* microseconds, for differences */
 
