@@ -237,9 +237,8 @@ class Library(Source):
 
     def _import(self) -> object:
         elf.entry(self._file, self.name)
-        return importlib.import_module(NATIVE_MODULE).native(
-            self.name, self._file
-        )  # late: for its process alone
+        late = importlib.import_module(NATIVE_MODULE)  # for its process alone
+        return late.native(self.name, self._file)
 
 
 def find(folders: Iterable[Path] = ()) -> dict[str, Source]:

@@ -230,9 +230,10 @@ class Native(Module):
                 address=check_name(address), kind=Kind.SERVICE, online=True, about=self.description
             )
             self.context.register(contact)
-        except (AddressError, Refused) as refused:
-            if address:
-                self._complain(f"address = {address}: {refused}")
+        except AddressError:  # it may mean something else to the module
+            return ""
+        except Refused as refused:
+            self._complain(f"address = {address}: {refused}")
             return ""
         return address
 

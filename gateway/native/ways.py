@@ -89,6 +89,11 @@ class Socket:
         self.queue: asyncio.Queue[bytes | None] = asyncio.Queue()
         self.unwritten = 0
 
+    def take(self, data: bytes | None) -> None:
+        """Have something written, in its turn."""
+        self.unwritten += len(data or b"")
+        self.queue.put_nowait(data)
+
 
 class Ways:
     """Those of one module. Its methods are called from any thread.
@@ -173,26 +178,25 @@ class Ways:
         if socket is None or socket.unwritten + length > UNWRITTEN_BYTES:
             return FAIL
         data = ctypes.string_at(address, length) if address else b""
-        socket.unwritten += length
-        self._loop.call_soon_threadsafe(socket.queue.put_nowait, data)
+        self._loop.call_soon_threadsafe(socket.take, data)
         return OK
 
     def close(self, handle: int) -> None:
         """``mesibo_util_socket_close``: what was written before is still sent."""
         if socket := self._sockets.get(handle):
-            self._loop.call_soon_threadsafe(socket.queue.put_nowait, None)
+            self._loop.call_soon_threadsafe(socket.take, None)
 
     def _begin(self, work: Callable[[], Coroutine[Any, Any, None]], name: str) -> int:
         if self._busy >= AT_ONCE:
             self._complain(f"{name}: {AT_ONCE} are under way already")
             return FAIL
-        self._busy += 1
-        self._loop.call_soon_threadsafe(lambda: self._context.spawn(self._counted(work()), name))
+        self._loop.call_soon_threadsafe(lambda: self._context.spawn(self._counted(work), name))
         return OK
 
-    async def _counted(self, work: Coroutine[Any, Any, None]) -> None:
+    async def _counted(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        self._busy += 1
         try:
-            await work
+            await work()
         finally:
             self._busy -= 1
 

@@ -83,7 +83,7 @@ static void ask(const mesibo_message_params_t *p, char *url, const char *post) {
     request.content_type = post ? "application/json" : NULL;
     request.extra_header = header;
     request.user_agent = "puppet";
-    request.body_timeout = 300;
+    request.conn_timeout = 1;
     request.header_timeout = 1000; /* ms */
     request.body_timeout = 1000;
     request.on_data = on_data;
