@@ -106,6 +106,8 @@ class Process:
         self._requests: dict[int, api.AnyRequest] = {}
         """Those that nothing has answered yet, as far as somebody waits, in their order."""
         self._stuck_on: api.AnyRequest | None = None
+        self._over = False
+        """Whether it has said its last word."""
         self._loop = asyncio.get_running_loop()
         self.suspicious = asyncio.Event()
         """Set when an answer is late, or nobody waits for it any more."""
@@ -202,7 +204,8 @@ class Process:
             if pong.done():
                 self._stalled = False
                 pong.result()
-                self._stuck_on = None
+                if not self._over:
+                    self._stuck_on = None
             return pong.done()
         finally:
             pong.cancel()
@@ -273,6 +276,7 @@ class Process:
         finally:
             self._channel.close()
             self.suspicious.set()
+            self._over = True
             self._stuck()
             for waiting in self._waiting.values():
                 if not waiting.done():
