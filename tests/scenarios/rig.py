@@ -223,13 +223,11 @@ class Gateway:
     def _is_ready(self) -> bool:
         if not self.alive:
             raise AssertionError(f"the gateway ended with {self.child.returncode}")
-        if self.command[0] == "run":
-            return self.cli("history").code == 0
         for line in self._out.read_text(errors="replace").splitlines(keepends=True):
             if line.startswith("ready ") and line.endswith("\n"):
                 self.ready = line
-                self.host, port = re.findall(r"mqtt=(\S+):(\d+)", line)[0]
-                self.port = int(port)
+                for self.host, port in re.findall(r"mqtt=(\S+):(\d+)", line):
+                    self.port = int(port)
                 return True
         return False
 
