@@ -234,7 +234,7 @@ def test_a_command_less_is_told_too_and_by_a_test_that_the_command_makes(
     done = replay(recording, "--against", "emulated", "--firmware", str(rover), "--make-test", str(test))
     assert done.code == 1
     assert "now:      rejected: there is no command 'forward'" in done.out
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(test)]
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:hypothesispytest", str(test)]
     ran = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, cwd=tmp_path)
     assert "1 failed" in ran.stdout, ran.stdout
     assert "rejected: there is no command 'forward'" in ran.stdout
