@@ -49,7 +49,7 @@ run: setup       ## chat with a simulated rover
 # Most tests wait for something most of the time. Those of a file stay together: they share a gateway.
 # The campaigns measure, and load the machine as they like: they have it for themselves.
 test: tools      ## the tests
-	$(BIN)/python -m pytest -n 3 --dist loadfile -m 'not soak and not contract and not alone' $(ARGS)
+	$(BIN)/python -m pytest -n 4 --dist loadfile -m 'not soak and not contract and not alone' $(ARGS)
 	$(BIN)/python -m pytest -m 'alone and not contract and not soak' $(ARGS) || [ $$? -eq 5 ]
 
 soak: tools      ## the long fault campaigns, and a report of what they measured
