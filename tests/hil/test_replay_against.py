@@ -46,6 +46,7 @@ def recording(tmp_path_factory: pytest.TempPathFactory) -> Path:
             with Person(gateway, "alice", token) as alice:
                 talk(alice)
                 steer(alice)
+            rig.until(lambda: '"state":"ended"' in path.read_text(), "the recorder has it all")
             recorder.send_signal(signal.SIGINT)
             assert recorder.wait(20) == 0
     return path
