@@ -29,7 +29,6 @@ from boardtalk.modules.iot_bridge.provision.prompt import Prompt
 from boardtalk.sdk.provision import Order, ProvisionError
 from tests.flash.bench import Bench
 from tests.flash.provisioning import (
-    CONF,
     boardtalk,
     empty,
     ended,
@@ -40,6 +39,7 @@ from tests.flash.provisioning import (
 )
 from tests.flash.test_drives import uf2
 from tests.hil.flashing import payload
+from tests.ota.rig import CONF
 
 IMPATIENT_S = 3.0
 """After which a board counts as without power, where it will be: else all of these tests wait for 15 s."""
