@@ -26,7 +26,7 @@ from tests.scenarios.people import Person
 
 SIM = Path(boardtalk.hil.__file__).parent / "sim"
 SET_POINTS = 4
-SLOW = 5
+SLOWLY = "forward 40 speed=5"
 """How far it comes until the stop depends on how busy this machine is: that shall not be far."""
 WIDE = 0.75
 """A tolerance for that: four times as far, or a quarter of it."""
@@ -57,10 +57,12 @@ def talk(alice: Person) -> None:
     alice.do("fowrard 5")
     alice.do("forward 900")
     alice.do("battery")
+    heard = len(alice.inbox)
     alice.say("rover: battery")  # without id
-    alice.hears("8.2 V")
+    alice.hears("8.2 V", heard)
     alice.say('{"what": "is this"}')
-    alice.begin(f"forward 300 speed={SLOW}")
+    alice.hears("not understood", heard)
+    alice.begin(SLOWLY)
     time.sleep(0.5)
     alice.do("stop")
     time.sleep(0.2)  # it stands
@@ -202,9 +204,7 @@ def test_what_a_changed_program_does_otherwise_is_told_in_words(
 async def test_a_real_board_moves_only_if_that_is_wanted(recording: Path, port: str) -> None:
     refused = await asyncio.to_thread(replay, recording, "--against", port)
     assert refused.code == 2
-    assert (
-        f"{port} would be told: forward 5, forward 300 speed={SLOW}, turn 20, a call of alice" in refused.err
-    )
+    assert f"{port} would be told: forward 5, {SLOWLY}, turn 20, a call of alice" in refused.err
     done = await asyncio.to_thread(replay, recording, "--against", port, "--yes")
     assert done.code == 0, done.text
 
