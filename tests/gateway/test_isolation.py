@@ -160,7 +160,7 @@ async def guest(folder: Path, settings: str = "", name: str = "guest") -> AsyncI
 
 
 async def ask(gateway: Bench, code: str) -> str:
-    """What the guest says to a piece of Python; asked anew if it did not react in time: the machine is busy."""
+    """What the guest says to a piece of Python; asked anew where a busy machine did not let it react."""
     while True:
         number = gateway.say("bob", "guest", code)
         body = await answer(gateway, number)
