@@ -1,7 +1,7 @@
 """boardtalk's public doors, as a person, a program and a saboteur use them.
 
-Nothing here imports boardtalk: commands are started and signals are sent; `people.py` speaks MQTT
-and `terminal.py` types. Texts are matched by the words that are promised, not by their layout.
+Nothing here imports boardtalk: commands are started, signals sent, and the local door is asked; `people.py`
+speaks MQTT and `terminal.py` types. Texts are matched by the words that are promised, not by their layout.
 """
 
 from __future__ import annotations
