@@ -406,6 +406,9 @@ class Hub:
             self._route(outcome, status)
         except Refused as refused:
             self.refuse(original, refused)
+            return
+        if original.row and outcome.to == original.to:
+            self.store.arrived(original, outcome.body)
 
     def _route(self, message: Message, status: Status | None) -> None:
         kind = self.directory.require(message.to)

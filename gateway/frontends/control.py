@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 import msgspec
 
@@ -11,7 +11,7 @@ from boardtalk.events import CallUpdate, Delivery, Presence, Update
 from boardtalk.health import Report
 from boardtalk.sdk import Completion, Contact, Role
 from boardtalk.sdk.groups import MemberList, Members
-from boardtalk.store import Explanation
+from boardtalk.store import Conversation, Explanation
 from boardtalk.users import Change
 from boardtalk.witness import Seen
 
@@ -57,12 +57,25 @@ class Complete(msgspec.Struct, tag_field="op", tag="complete"):
 
 
 class History(msgspec.Struct, tag_field="op", tag="history"):
-    """Ask for past messages of the user, newest last."""
+    """Ask for past messages of the user, newest last.
+
+    Who was away asks with the last row that he has as `after`, until there are no more.
+    """
 
     other: str = ""
-    limit: int = 20
+    limit: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 20
     text: str = ""
     """Only those with these words."""
+    before: int | None = None
+    """Only those of smaller rows, the newest of them."""
+    after: int | None = None
+    """Only those of larger rows, the oldest of them; with them changes of others, by `Flag.REPLACES`."""
+
+
+class Conversations(msgspec.Struct, tag_field="op", tag="conversations"):
+    """Ask with whom the user has talked, the newest first."""
+
+    limit: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 100
 
 
 class Why(msgspec.Struct, tag_field="op", tag="why"):
@@ -133,6 +146,7 @@ Request = (
     | Contacts
     | Complete
     | History
+    | Conversations
     | Why
     | ChangeUser
     | ChangeBoard
@@ -175,6 +189,14 @@ class Past(msgspec.Struct, tag="history"):
     """Answers `History`."""
 
     entries: list[dict[str, Any]]
+    more: bool = False
+    """Whether there are more, beyond the limit or what goes into one answer."""
+
+
+class ConversationList(msgspec.Struct, tag="conversations"):
+    """Answers `Conversations`."""
+
+    conversations: list[Conversation]
 
 
 class Explained(msgspec.Struct, tag="why"):
@@ -251,6 +273,7 @@ Reply = (
     | ContactList
     | Completions
     | Past
+    | ConversationList
     | Explained
     | UserChanged
     | BoardChanged

@@ -10,7 +10,7 @@ import os
 import platform
 from contextlib import asynccontextmanager, suppress
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
 
 import msgspec
 import structlog
@@ -27,6 +27,8 @@ from boardtalk.frontends.control import (
     Completions,
     ContactList,
     Contacts,
+    ConversationList,
+    Conversations,
     Explained,
     Failure,
     HangUp,
@@ -68,12 +70,13 @@ if TYPE_CHECKING:
     from boardtalk.frontends.intake import Intake
     from boardtalk.hub import Hub
     from boardtalk.sessions import Session
-    from boardtalk.store import HistoryEntry
     from boardtalk.users import Users
     from boardtalk.witness import Seen
 
 MAX_REQUESTS: Final = 10_000
 """Of one client, that wait to be answered; who has more is cut off."""
+MAX_ANSWER_BYTES: Final = MAX_LINE_BYTES // 2
+"""Of a list that is told in part if it is longer."""
 LEAVING_S: Final = 1.0
 """How long the requests of a client that has left are still worked off."""
 
@@ -92,6 +95,7 @@ class BoardGate(NamedTuple):
 
 
 log = structlog.get_logger()
+T = TypeVar("T")
 
 
 class LocalDoor:
@@ -256,24 +260,40 @@ class LocalDoor:
             case Stop():
                 self._stop(request, user)
                 return None
-            case Contacts() | Complete() | History() | Why():
+            case Contacts() | Complete() | History() | Conversations() | Why():
                 return await self._look(request, user)
             case Login() | Record() | Members():
                 return Failure("already logged in")
 
-    async def _look(self, request: Contacts | Complete | History | Why, user: str) -> Reply:
+    async def _look(self, request: Contacts | Complete | History | Conversations | Why, user: str) -> Reply:
         match request:
             case Contacts():
                 return ContactList(self._hub.directory.contacts_for(user))
             case Complete(to, line):
                 return Completions(await self._hub.complete(to, line))
-            case History(other, limit, text):
-                entries = await self._hub.store.history(
-                    user, other or None, groups=self._hub.directory.groups_of(user), text=text, limit=limit
-                )
-                return Past([_plain(entry) for entry in entries])
+            case History():
+                return await self._history(request, user)
+            case Conversations(limit):
+                groups = self._hub.directory.groups_of(user)
+                found = await self._hub.store.conversations(user, groups=groups, read={}, limit=limit)
+                return ConversationList(_fitting(found))
             case Why(message_id):
                 return Explained(await self._hub.why(user, message_id))
+
+    async def _history(self, request: History, user: str) -> Past:
+        entries = await self._hub.store.history(
+            user,
+            request.other or None,
+            groups=self._hub.directory.groups_of(user),
+            text=request.text,
+            before=request.before,
+            after=request.after,
+            limit=request.limit + 1,
+        )
+        nearest_first = entries if request.after is not None else entries[::-1]
+        told = _fitting(nearest_first[: request.limit])
+        plain = [msgspec.to_builtins(entry) for entry in told]
+        return Past(plain if request.after is not None else plain[::-1], more=len(told) < len(entries))
 
     async def _control(
         self, request: OpenCall | SetPoint | HangUp, session: Session, user: str
@@ -335,5 +355,11 @@ async def _pump(session: Session, channel: Channel[Request]) -> None:
         await channel.drained()
 
 
-def _plain(entry: HistoryEntry) -> dict[str, Any]:
-    return msgspec.to_builtins(entry)  # type: ignore[no-any-return]
+def _fitting(found: list[T]) -> list[T]:
+    """The first of them, as many as go into one line."""
+    room = MAX_ANSWER_BYTES
+    for count, each in enumerate(found):
+        room -= len(msgspec.json.encode(each))
+        if room < 0 and count:
+            return found[:count]
+    return found

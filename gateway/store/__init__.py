@@ -13,20 +13,20 @@ import sqlite3
 import time
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from functools import partial
 from pathlib import Path
-from string import ascii_lowercase, ascii_uppercase
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 import structlog
 
 from boardtalk.sdk import SYSTEM, Code, Flag, Message, Refused, State, Status
-from boardtalk.store import whole
+from boardtalk.store import past, whole
 from boardtalk.store.records import (
     Accepted,
     Conflict,
+    Conversation,
     Duplicate,
     Explanation,
     HistoryEntry,
@@ -39,6 +39,7 @@ from boardtalk.store.schema import StoreError, open_file, read_as_it_is
 from boardtalk.store.writer import (
     COLUMNS,
     FIRST_HASH,
+    Arrived,
     Audit,
     Change,
     Hold,
@@ -48,6 +49,7 @@ from boardtalk.store.writer import (
     Put,
     Record,
     Release,
+    Replaced,
     Steps,
     Taken,
     Writer,
@@ -56,11 +58,12 @@ from boardtalk.store.writer import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import AsyncIterator, Mapping, Sequence
 
 __all__ = [
     "Accepted",
     "Conflict",
+    "Conversation",
     "Duplicate",
     "Explanation",
     "HistoryEntry",
@@ -84,12 +87,8 @@ MAX_ROW: Final = 1 << 62
 DAY_S: Final = 24 * 3600.0
 PRUNE_EVERY_S: Final = 3600.0
 MAX_OUTDATED: Final = 250
-MAX_WORDS: Final = 8
-"""That a search looks for."""
-ENTRY: Final = "row, at, sender, recipient, body, mid, refid, code, state, detail"
-"""The columns of a `HistoryEntry`."""
-_LOWER: Final = str.maketrans(ascii_uppercase, ascii_lowercase)
-"""What SQLite's `lower` does."""
+WRITTEN_WITHIN_S: Final = 2.0
+"""A disk that takes longer, or refuses, does not keep those waiting who look back."""
 DELIVERED: Final = Status(code=Code.DELIVERED, state=State.DONE)
 DAMAGED: Final = Status(code=Code.FAILED, state=State.UNKNOWN, detail="it is damaged on disk")
 
@@ -184,6 +183,13 @@ class Store:
         """Note that a module consumed a message; what it says of it itself counts more."""
         self._writer.submit(Taken(row, time.time()))
 
+    def arrived(self, message: Message, told: str) -> None:
+        """Note that a message went through the chain to people, and with which text."""
+        other = None if told == message.body else told
+        self._writer.submit(Arrived(other, message.row))
+        if message.flags & Flag.REPLACES:
+            self._writer.submit(Replaced(other, message.sender, message.refid, message.to))
+
     def steps(self, row: int, steps: Sequence[Step]) -> None:
         """Note what happened to a message on its way."""
         if steps:
@@ -256,9 +262,10 @@ class Store:
         groups: Sequence[str] = (),
         text: str = "",
         before: int | None = None,
+        after: int | None = None,
         limit: int = 50,
     ) -> list[HistoryEntry]:
-        """Messages from and to a user, newest last.
+        """Messages from and to a user, newest last; of others only what reached him, as it did.
 
         Args:
             user: whose.
@@ -266,20 +273,42 @@ class Store:
             groups: what was said to these is his too.
             text: only those with all these words, of which the first eight count; A is a.
             before: only those of smaller rows: for paging.
-            limit: so many at most, the newest.
+            after: only those of larger rows, the oldest of them, and with them changes of others
+                (`Flag.REPLACES`): for who was away.
+            limit: so many at most, without `after` the newest.
         """
-        words = [word.translate(_LOWER) for word in text.split()[:MAX_WORDS]]
-        has_words = "AND instr(lower(body), ?) " * len(words)
-        theirs = ", ".join("?" * len(groups))
-        found = await self._read(
-            f"SELECT {ENTRY} FROM ledger "  # noqa: S608
-            f"WHERE row < ? AND NOT flags & {Flag.REPLACES:d} "
-            f"AND (((sender = ? OR recipient IN ({theirs})) AND ? IN (recipient, '')) "
-            "OR (recipient = ? AND ? IN (sender, ''))) "
-            f"{has_words} ORDER BY row DESC LIMIT ?",
-            (before or 1 << 62, user, *groups, other or "", user, other or "", *words, limit),
-        )
-        return whole.entries(reversed(found))
+        query = past.history(user, other or "", groups, text=text, before=before, after=after, limit=limit)
+        await self._soon_written()
+        found = await self._read(*query)
+        return whole.entries(found if after is not None else reversed(found))
+
+    async def conversations(
+        self, user: str, *, groups: Sequence[str], read: Mapping[str, int], limit: int
+    ) -> list[Conversation]:
+        """The conversations of a user with their last messages, newest first.
+
+        Args:
+            user: whose.
+            groups: what was said to these is his too.
+            read: the rows up to which he has read, by the other.
+            limit: so many at most.
+        """
+        await self._soon_written()
+        others = {other for (other,) in await self._read(past.PARTNERS, (user,))} | set(groups)
+        found = []
+        for other in others:
+            last = await self._read(
+                *past.history(user, other, groups, text="", before=None, after=None, limit=1)
+            )
+            found += [(entry.row, other, entry) for entry in whole.entries(last)]
+        found.sort(reverse=True)
+        told = []
+        for _, other, entry in found[:limit]:
+            row = read.get(other, 0)
+            query = past.unread(user, other, is_group=other in groups, row=row)
+            ((count,),) = await self._read(*query)
+            told.append(Conversation(other=other, last=entry, read=row, unread=count))
+        return told
 
     async def explain(self, message_id: str, user: str, *, everybody: bool) -> Explanation | None:
         """All that is known of a message; None: `user` has sent or got none like that.
@@ -299,15 +328,16 @@ class Store:
         else:
             which, values = "mid = ? AND mid <> '' ORDER BY sender = ? DESC, row DESC", (message_id, user)
         found = await self._read(
-            f"SELECT {ENTRY} FROM (SELECT * FROM ledger WHERE {which}) "  # noqa: S608
+            f"SELECT {past.AS_SEEN} FROM (SELECT * FROM ledger WHERE {which}) "  # noqa: S608
             "WHERE ? OR sender = ? OR (recipient = ? AND state IN ('done', 'read')) LIMIT 1",
-            (*values, everybody, user, user),
+            (everybody, user, *values, everybody, user, user),
         )
         if not (entries := whole.entries(found)):
             return None
         (message,) = entries
         answers = await self._read(
-            f"SELECT {ENTRY} FROM ledger WHERE recipient = ? AND refid = ? AND refid <> '' ORDER BY row",  # noqa: S608
+            f"SELECT {past.AS_TOLD} FROM ledger "  # noqa: S608
+            "WHERE recipient = ? AND refid = ? AND refid <> '' ORDER BY row",
             (message.sender, message.id),
         )
         return Explanation(
@@ -397,6 +427,12 @@ class Store:
         written = asyncio.Event()
         self._writer.submit(Mark(partial(self._loop.call_soon_threadsafe, written.set)))
         await written.wait()
+
+    async def _soon_written(self) -> None:
+        """Wait for it, but not for ever: what is in the file can be read also if the disk refuses more."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(WRITTEN_WITHIN_S):
+                await self._all_written()
 
     async def _read(self, query: str, values: tuple[object, ...]) -> list[tuple]:  # type: ignore[type-arg]
         """What a query finds. Raises StoreError if the file is damaged there, or the disk refuses."""

@@ -24,9 +24,10 @@ log = structlog.get_logger()
 def entries(found: Iterable[tuple[Any, ...]]) -> list[HistoryEntry]:
     """Past messages from the columns of `ENTRY`."""
     whole = []
-    for row, at, sender, to, body, mid, refid, code, state, detail in found:
+    for row, at, sender, to, body, mid, refid, groupid, type_, flags, code, state, detail in found:
         try:
             entry = HistoryEntry(row=row, at=iso(at), sender=sender, to=to, body=body, id=mid, refid=refid,
+                                 groupid=groupid, type=type_, flags=flags,
                                  status=code, state=state, detail=detail)  # fmt: skip
             whole.append(checked(entry, HistoryEntry))
         except ERRORS as error:
