@@ -17,6 +17,29 @@ class Delivery(msgspec.Struct, frozen=True, gc=False, tag="message"):
     """UTC seconds."""
     status: Status | None = None
     """For answers: how the message that `refid` names ended."""
+    replaces: int = 0
+    """By `Flag.REPLACES`: the row of the message whose place it takes; 0: it is not known any more."""
+
+
+class Sent(msgspec.Struct, frozen=True, gc=False, tag="sent"):
+    """What `recipient` has said himself: in another session, over MQTT, by a module; or any stop."""
+
+    recipient: str
+    message: Message
+    at: float
+    """UTC seconds."""
+    replaces: int = 0
+    """As in `Delivery`."""
+
+
+class Marked(msgspec.Struct, frozen=True, gc=False, tag="marked"):
+    """`recipient` has read a conversation, as he said in another session."""
+
+    recipient: str
+    other: str
+    """With whom: a user, a robot, or a group."""
+    row: int
+    """Up to which message."""
 
 
 class Update(msgspec.Struct, frozen=True, gc=False, tag="status"):
@@ -29,6 +52,8 @@ class Update(msgspec.Struct, frozen=True, gc=False, tag="status"):
     status: Status
     at: float
     """UTC seconds."""
+    row: int = 0
+    """Of the message; 0: it is not stored."""
 
 
 class Presence(msgspec.Struct, frozen=True, gc=False, tag="presence"):
@@ -55,4 +80,4 @@ class CallUpdate(msgspec.Struct, frozen=True, tag="call"):
     """UTC seconds."""
 
 
-Event = Delivery | Update | Presence | CallUpdate
+Event = Delivery | Sent | Marked | Update | Presence | CallUpdate

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 import structlog
 
-from boardtalk.events import Delivery, Event, Presence
+from boardtalk.events import Delivery, Event, Marked, Presence, Sent
 from boardtalk.witness import Told, Witness
 
 if TYPE_CHECKING:
@@ -141,6 +141,19 @@ class Sessions:
         self._witness.tell(Told, event)
         for session in self.of(user):
             session.push(event)
+
+    def echo(self, event: Sent | Marked, but: Session | None) -> None:
+        """Queue what a user did for his sessions, `but` for the one where he did it; never for brokers.
+
+        There nobody could leave out the client that it came from.
+        """
+        for session in self._open.get(event.recipient, ()):
+            if session is not but:
+                session.push(event)
+
+    def has(self, user: str) -> bool:
+        """Whether a user has sessions of his own."""
+        return user in self._open
 
     def deliver(self, delivery: Delivery) -> bool:
         """Queue a message wherever its recipient gets it; whether somewhere."""

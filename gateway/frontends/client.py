@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
-from boardtalk.events import CallUpdate, Delivery, Presence, Update
+from boardtalk.events import CallUpdate, Delivery, Marked, Presence, Sent, Update
 from boardtalk.frontends import control
 from boardtalk.sdk import BoardtalkError, Flag, Message, ServiceError
 from boardtalk.sdk.channel import Channel
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from boardtalk.events import Event
 
 R = TypeVar("R")
-EVENTS = (Delivery, Update, Presence, CallUpdate)
+EVENTS = (Delivery, Sent, Marked, Update, Presence, CallUpdate)
 PARAMETERS = ("to", "body", "id", "refid", "groupid", "type", "flags", "expiry", "to_online", "aid")
 """Those of a message that its sender sets."""
 ANSWER_TIMEOUT_S = 10.0
@@ -118,6 +118,10 @@ class GatewayClient:
         """Say that somebody has read a message, if its sender wants to know."""
         if message.id and message.flags & Flag.READ_RECEIPT:
             self._send(control.Read(message.sender, message.id))
+
+    def mark_read(self, other: str, row: int) -> None:
+        """Say that somebody has read a conversation up to a row."""
+        self._send(control.MarkRead(other, row))
 
     def stop(self, robot: str = "") -> None:
         """Stop one robot, or all."""

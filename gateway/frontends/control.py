@@ -7,7 +7,7 @@ from typing import Annotated, Any, Final
 import msgspec
 
 from boardtalk import loader
-from boardtalk.events import CallUpdate, Delivery, Presence, Update
+from boardtalk.events import CallUpdate, Delivery, Marked, Presence, Sent, Update
 from boardtalk.health import Report
 from boardtalk.sdk import Completion, Contact, Role
 from boardtalk.sdk.groups import MemberList, Members
@@ -37,6 +37,17 @@ class Read(msgspec.Struct, tag_field="op", tag="read"):
 
     sender: str
     id: str
+
+
+class MarkRead(msgspec.Struct, tag_field="op", tag="mark"):
+    """The user has read a conversation up to a row. Not answered; his other sessions are told.
+
+    Receipts that are due for what stands before it are given.
+    """
+
+    other: str
+    """Whom he talks with: a user, a robot, or a group."""
+    row: int
 
 
 class Stop(msgspec.Struct, tag_field="op", tag="stop"):
@@ -142,6 +153,7 @@ Request = (
     | Members
     | Send
     | Read
+    | MarkRead
     | Stop
     | Contacts
     | Complete
@@ -284,6 +296,8 @@ Reply = (
     | Observed
     | MemberList
     | Delivery
+    | Sent
+    | Marked
     | Update
     | CallUpdate
     | Presence

@@ -34,6 +34,7 @@ from boardtalk.frontends.control import (
     HangUp,
     History,
     Login,
+    MarkRead,
     ModuleReports,
     Modules,
     Observed,
@@ -252,10 +253,13 @@ class LocalDoor:
             case ChangeUser() | ChangeBoard() | Modules() | Reload():
                 return await self._administer(request)
             case Send(payload):
-                self._intake.receive(user, payload.encode(), "local")
+                self._intake.receive(user, payload.encode(), "local", session)
                 return None
             case Read(sender, message_id):
-                await self._hub.read(user, sender, message_id)
+                await self._hub.read(user, sender, message_id, session)
+                return None
+            case MarkRead(other, row):
+                await self._hub.mark_read(user, other, row, session)
                 return None
             case Stop():
                 self._stop(request, user)
@@ -274,9 +278,7 @@ class LocalDoor:
             case History():
                 return await self._history(request, user)
             case Conversations(limit):
-                groups = self._hub.directory.groups_of(user)
-                found = await self._hub.store.conversations(user, groups=groups, read={}, limit=limit)
-                return ConversationList(_fitting(found))
+                return ConversationList(_fitting(await self._hub.conversations(user, limit)))
             case Why(message_id):
                 return Explained(await self._hub.why(user, message_id))
 

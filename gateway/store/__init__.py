@@ -155,8 +155,8 @@ class Store:
         """Messages that were put, and of which nobody has heard yet what became of them."""
         return self._pending
 
-    def put(self, message: Message) -> None:
-        """Queue a message for acceptance.
+    def put(self, message: Message) -> int:
+        """Queue a message for acceptance; its row.
 
         Raises:
             Refused: too many wait for the disk.
@@ -166,7 +166,9 @@ class Store:
         self._pending += 1
         if self._pending >= MAX_PENDING // 2:
             self._have_room.clear()
-        self._writer.submit(Put(message.with_(row=self._row()), time.time()))
+        message = message.with_(row=self._row())
+        self._writer.submit(Put(message, time.time()))
+        return message.row
 
     def record(self, message: Message, status: Status | None = None) -> Message:
         """Note a message that goes out without waiting for the disk; the message with its row."""
@@ -372,6 +374,13 @@ class Store:
             (sender, message_id, Flag.READ_RECEIPT, detail),
         )
         return as_message(found[0]) if found else None
+
+    async def receipts_asked(
+        self, reader: str, other: str, *, is_group: bool, rows: tuple[int, int]
+    ) -> list[tuple[str, str]]:
+        """Senders and ids of messages of a conversation that ask for receipts: above a row, up to another."""
+        await self._soon_written()
+        return await self._read_if_whole(*past.receipts(reader, other, rows, is_group=is_group))
 
     # What modules keep ------------------------------------------------------------------------
 

@@ -14,6 +14,8 @@ MAX_WORDS: Final = 8
 """That a search looks for."""
 MAX_UNREAD: Final = 100
 """So many are counted."""
+MAX_RECEIPTS: Final = 1000
+"""So many are given at once."""
 ENTRY: Final = (
     "row, at, sender, recipient, {body} AS text, mid, refid, groupid, type, flags, code, state, detail"
 )
@@ -103,3 +105,15 @@ def unread(user: str, other: str, *, is_group: bool, row: int) -> Query:
         ),
         (*whose, row),
     )
+
+
+def receipts(user: str, other: str, rows: tuple[int, int], *, is_group: bool) -> Query:
+    """What finds senders and ids of messages of a conversation that ask for a receipt, within these rows."""
+    where, whose = ("recipient = ? AND sender <> ?", (other, user))
+    if not is_group:
+        where, whose = ("recipient = ? AND sender = ?", (user, other))
+    query = (
+        f"SELECT sender, mid FROM ledger WHERE {where} AND row > ? AND row <= ? AND arrived "  # noqa: S608
+        f"AND mid <> '' AND flags & {Flag.READ_RECEIPT:d} ORDER BY row DESC LIMIT {MAX_RECEIPTS}"
+    )
+    return query, (*whose, *rows)
