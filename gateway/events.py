@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TypeAlias
+
 import msgspec
 
 from boardtalk.sdk import CallState, Message, Status
@@ -42,6 +44,28 @@ class Marked(msgspec.Struct, frozen=True, gc=False, tag="marked"):
     """Up to which message."""
 
 
+class Held(msgspec.Struct, frozen=True, gc=False, tag="held"):
+    """Somebody has a robot for himself now, or nobody has."""
+
+    address: str
+    """The robot."""
+    holder: str
+    """Who drives it, has it moving, or took it over; "" if nobody does."""
+
+
+Sample: TypeAlias = "tuple[float, float | str]"
+"""UTC seconds, and what was measured then; a text of what is no number."""
+
+
+class Values(msgspec.Struct, frozen=True, tag="values"):
+    """What was measured, for who watches."""
+
+    address: str
+    """The robot."""
+    series: dict[str, list[Sample]]
+    """By name, oldest first."""
+
+
 class Update(msgspec.Struct, frozen=True, gc=False, tag="status"):
     """A status change of a message that `recipient` sent."""
 
@@ -80,4 +104,4 @@ class CallUpdate(msgspec.Struct, frozen=True, tag="call"):
     """UTC seconds."""
 
 
-Event = Delivery | Sent | Marked | Update | Presence | CallUpdate
+Event = Delivery | Sent | Marked | Update | Presence | Held | Values | CallUpdate

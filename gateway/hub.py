@@ -15,7 +15,7 @@ from msgspec.structs import replace
 
 from boardtalk import events, witness
 from boardtalk.chain import Chain, Outcome, Passage
-from boardtalk.events import Delivery, Event, Presence, Update
+from boardtalk.events import Delivery, Event, Held, Presence, Sample, Update
 from boardtalk.handover import Handover
 from boardtalk.marks import Marks
 from boardtalk.pulse import Pulse
@@ -34,6 +34,7 @@ from boardtalk.sdk import (
     Status,
     User,
 )
+from boardtalk.series import Series
 from boardtalk.sessions import Session, Sessions
 from boardtalk.store import Accepted, Conflict, Conversation, Duplicate, Explanation, NotStored, Step, Store
 from boardtalk.turns import Turns
@@ -82,6 +83,7 @@ class Hub:
         self._questions = Quota("questions what became of messages")
         self._receipts = Receipts(store, directory, self.tell)
         self._marks = Marks(store, directory, self._sessions, self._receipts)
+        self.series = Series()
         self._handover = Handover(store, self._sessions, self)
         self._waiting: dict[tuple[str, str], deque[tuple[Message, int, Status | None]]] = {}
         self._pulse = Pulse()
@@ -148,6 +150,7 @@ class Hub:
         finally:
             self._sessions.remove(session)
             self._handover.take_back(session)
+            self.series.leave(session)
             for user in session.listeners or ((address,) if address else ()):
                 self._went(user)
 
@@ -240,6 +243,21 @@ class Hub:
             raise Refused(Code.FAILED, f"you have sent or got {what}; `boardtalk history --ids` shows ids")
         return found
 
+    def watch(
+        self, session: Session, user: str, address: str, names: Sequence[str]
+    ) -> dict[str, list[Sample]]:
+        """Show what is measured there in a session of a user's from now on; what there was.
+
+        Raises:
+            Refused: nobody has this address, the user may not see it, or watches too much.
+        """
+        self.directory.require(address)
+        if not self.directory.allowed(user, "query"):
+            raise Refused(Code.DENIED, f"you may not see {address}")
+        self.series.watch(session, address, names)
+        past = self.series.past(address)
+        return {name: past[name] for name in names if name in past} if names else past
+
     def stopped(self, message: Message, text: str, status: Status) -> None:
         """Tell sender, history and audit of a stop that was carried out (or was not) past the hub."""
         self.witness.tell(Stopped, message, text, status)
@@ -317,6 +335,10 @@ class Hub:
     def publish_presence(self, address: str, *, online: bool, state: str) -> None:
         """Show everybody who is to know how a robot or a user is."""
         self._sessions.show(Presence(address, online, state, self.directory.viewers(address)))
+
+    def publish_holder(self, address: str, holder: str) -> None:
+        """Show everybody who has a robot for himself."""
+        self._sessions.show_holder(Held(address, holder))
 
     def show_to(self, user: str, audience: Audience) -> None:
         """From now on, have these told whether a user is online; to the others he seems to leave."""

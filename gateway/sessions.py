@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 import structlog
 
-from boardtalk.events import Delivery, Event, Marked, Presence, Sent
+from boardtalk.events import Delivery, Event, Held, Marked, Presence, Sent
 from boardtalk.witness import Told, Witness
 
 if TYPE_CHECKING:
@@ -154,6 +154,12 @@ class Sessions:
     def has(self, user: str) -> bool:
         """Whether a user has sessions of his own."""
         return user in self._open
+
+    def show_holder(self, held: Held) -> None:
+        """Queue it for all people's sessions; brokers have no place for it."""
+        for address, sessions in self._open.items():
+            for session in sessions if address is not None else ():
+                session.push(held)
 
     def deliver(self, delivery: Delivery) -> bool:
         """Queue a message wherever its recipient gets it; whether somewhere."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
-from boardtalk.events import CallUpdate, Delivery, Marked, Presence, Sent, Update
+from boardtalk.events import CallUpdate, Delivery, Held, Marked, Presence, Sent, Update, Values
 from boardtalk.frontends import control
 from boardtalk.sdk import BoardtalkError, Flag, Message, ServiceError
 from boardtalk.sdk.channel import Channel
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from boardtalk.events import Event
 
 R = TypeVar("R")
-EVENTS = (Delivery, Sent, Marked, Update, Presence, CallUpdate)
+EVENTS = (Delivery, Sent, Marked, Update, Presence, Held, Values, CallUpdate)
 PARAMETERS = ("to", "body", "id", "refid", "groupid", "type", "flags", "expiry", "to_online", "aid")
 """Those of a message that its sender sets."""
 ANSWER_TIMEOUT_S = 10.0
@@ -122,6 +122,10 @@ class GatewayClient:
     def mark_read(self, other: str, row: int) -> None:
         """Say that somebody has read a conversation up to a row."""
         self._send(control.MarkRead(other, row))
+
+    def unwatch(self, address: str) -> None:
+        """Hear no more of what is measured there."""
+        self._send(control.Unwatch(address))
 
     def stop(self, robot: str = "") -> None:
         """Stop one robot, or all."""

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Final
 import msgspec
 
 from boardtalk import loader
-from boardtalk.events import CallUpdate, Delivery, Marked, Presence, Sent, Update
+from boardtalk.events import CallUpdate, Delivery, Held, Marked, Presence, Sample, Sent, Update, Values
 from boardtalk.health import Report
 from boardtalk.sdk import Completion, Contact, Role
 from boardtalk.sdk.groups import MemberList, Members
@@ -89,6 +89,20 @@ class Conversations(msgspec.Struct, tag_field="op", tag="conversations"):
     limit: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 100
 
 
+class Watch(msgspec.Struct, tag_field="op", tag="watch"):
+    """Ask to be told by `Values` what is measured at an address, until the connection ends, or `Unwatch`."""
+
+    address: str
+    series: list[str] = []
+    """Only these; none: all. Asked again, the last one counts."""
+
+
+class Unwatch(msgspec.Struct, tag_field="op", tag="unwatch"):
+    """No longer. Not answered."""
+
+    address: str
+
+
 class Why(msgspec.Struct, tag_field="op", tag="why"):
     """Ask what became of a message, step by step."""
 
@@ -159,6 +173,8 @@ Request = (
     | Complete
     | History
     | Conversations
+    | Watch
+    | Unwatch
     | Why
     | ChangeUser
     | ChangeBoard
@@ -209,6 +225,14 @@ class ConversationList(msgspec.Struct, tag="conversations"):
     """Answers `Conversations`."""
 
     conversations: list[Conversation]
+
+
+class Watching(msgspec.Struct, tag="watching"):
+    """Answers `Watch`."""
+
+    address: str
+    past: dict[str, list[Sample]]
+    """What is kept of the recent past, by the names of the series, oldest first."""
 
 
 class Explained(msgspec.Struct, tag="why"):
@@ -286,6 +310,7 @@ Reply = (
     | Completions
     | Past
     | ConversationList
+    | Watching
     | Explained
     | UserChanged
     | BoardChanged
@@ -301,4 +326,6 @@ Reply = (
     | Update
     | CallUpdate
     | Presence
+    | Held
+    | Values
 )

@@ -50,7 +50,10 @@ from boardtalk.frontends.control import (
     Send,
     SetPoint,
     Stop,
+    Unwatch,
     UserChanged,
+    Watch,
+    Watching,
     Welcome,
     Why,
 )
@@ -248,8 +251,8 @@ class LocalDoor:
 
     async def _answer(self, request: Request, session: Session, user: str) -> Reply | None:
         match request:
-            case OpenCall() | SetPoint() | HangUp():
-                return await self._control(request, session, user)
+            case OpenCall() | SetPoint() | HangUp() | Watch() | Unwatch():
+                return await self._live(request, session, user)
             case ChangeUser() | ChangeBoard() | Modules() | Reload():
                 return await self._administer(request)
             case Send(payload):
@@ -297,9 +300,9 @@ class LocalDoor:
         plain = [msgspec.to_builtins(entry) for entry in told]
         return Past(plain if request.after is not None else plain[::-1], more=len(told) < len(entries))
 
-    async def _control(
-        self, request: OpenCall | SetPoint | HangUp, session: Session, user: str
-    ) -> CallOpened | None:
+    async def _live(
+        self, request: OpenCall | SetPoint | HangUp | Watch | Unwatch, session: Session, user: str
+    ) -> CallOpened | Watching | None:
         match request:
             case OpenCall(to, control):
                 return CallOpened((await self._calls.open(session, user, to, control)).id)
@@ -307,6 +310,13 @@ class LocalDoor:
                 self._calls.set_point(session, call, values)
             case HangUp(call):
                 self._calls.hang_up(session, call)
+            case Watch(address, names):
+                past = self._hub.watch(session, user, address, names)
+                room = MAX_ANSWER_BYTES // max(1, len(past))
+                newest = {name: _fitting(samples[::-1], room)[::-1] for name, samples in past.items()}
+                return Watching(address, newest)
+            case Unwatch(address):
+                self._hub.series.unwatch(session, address)
         return None
 
     async def _administer(self, request: ChangeUser | ChangeBoard | Modules | Reload) -> Reply:
@@ -357,9 +367,8 @@ async def _pump(session: Session, channel: Channel[Request]) -> None:
         await channel.drained()
 
 
-def _fitting(found: list[T]) -> list[T]:
-    """The first of them, as many as go into one line."""
-    room = MAX_ANSWER_BYTES
+def _fitting(found: list[T], room: int = MAX_ANSWER_BYTES) -> list[T]:
+    """The first of them, as many as go into so many bytes; one goes anyhow."""
     for count, each in enumerate(found):
         room -= len(msgspec.json.encode(each))
         if room < 0 and count:
