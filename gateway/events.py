@@ -104,4 +104,31 @@ class CallUpdate(msgspec.Struct, frozen=True, tag="call"):
     """UTC seconds."""
 
 
-Event = Delivery | Sent | Marked | Update | Presence | Held | Values | CallUpdate
+class CallAsked(msgspec.Struct, frozen=True, tag="call asked"):
+    """Somebody asks `recipient`, who has a call, to hand it over."""
+
+    recipient: str
+    ask: str
+    """Its id, for the answer."""
+    by: str
+    """Who asks."""
+    to: str
+    """The robot."""
+    until: float
+    """UTC seconds; nothing said until then is a no."""
+
+
+class CallDecided(msgspec.Struct, frozen=True, tag="call decided"):
+    """What came of it, told to both."""
+
+    recipient: str
+    ask: str
+    by: str
+    """Who asked."""
+    to: str
+    granted: bool
+    """Whether the robot is free for him now: it is kept for him for a few seconds."""
+    reason: str
+
+
+Event = Delivery | Sent | Marked | Update | Presence | Held | Values | CallUpdate | CallAsked | CallDecided

@@ -9,7 +9,18 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
-from boardtalk.events import CallUpdate, Delivery, Held, Marked, Presence, Sent, Update, Values
+from boardtalk.events import (
+    CallAsked,
+    CallDecided,
+    CallUpdate,
+    Delivery,
+    Held,
+    Marked,
+    Presence,
+    Sent,
+    Update,
+    Values,
+)
 from boardtalk.frontends import control
 from boardtalk.sdk import BoardtalkError, Flag, Message, ServiceError
 from boardtalk.sdk.channel import Channel
@@ -21,7 +32,7 @@ if TYPE_CHECKING:
     from boardtalk.events import Event
 
 R = TypeVar("R")
-EVENTS = (Delivery, Sent, Marked, Update, Presence, Held, Values, CallUpdate)
+EVENTS = (Delivery, Sent, Marked, Update, Presence, Held, Values, CallUpdate, CallAsked, CallDecided)
 PARAMETERS = ("to", "body", "id", "refid", "groupid", "type", "flags", "expiry", "to_online", "aid")
 """Those of a message that its sender sets."""
 ANSWER_TIMEOUT_S = 10.0
@@ -113,6 +124,10 @@ class GatewayClient:
     def hang_up(self, call: str) -> None:
         """End a call."""
         self._send(control.HangUp(call))
+
+    def hand_over(self, ask: str, *, yes: bool) -> None:
+        """Say whether somebody hands over his call to who asks for it."""
+        self._send(control.HandOver(ask, yes))
 
     def read(self, message: Message) -> None:
         """Say that somebody has read a message, if its sender wants to know."""

@@ -7,7 +7,19 @@ from typing import Annotated, Any, Final
 import msgspec
 
 from boardtalk import loader
-from boardtalk.events import CallUpdate, Delivery, Held, Marked, Presence, Sample, Sent, Update, Values
+from boardtalk.events import (
+    CallAsked,
+    CallDecided,
+    CallUpdate,
+    Delivery,
+    Held,
+    Marked,
+    Presence,
+    Sample,
+    Sent,
+    Update,
+    Values,
+)
 from boardtalk.health import Report
 from boardtalk.sdk import Completion, Contact, Role
 from boardtalk.sdk.groups import MemberList, Members
@@ -133,6 +145,19 @@ class OpenCall(msgspec.Struct, tag_field="op", tag="call"):
     control: str = ""
 
 
+class AskCall(msgspec.Struct, tag_field="op", tag="ask call"):
+    """Ask who controls a robot to hand it over. What he says comes as `CallDecided`."""
+
+    to: str
+
+
+class HandOver(msgspec.Struct, tag_field="op", tag="hand over"):
+    """Answer a `CallAsked`. Not answered."""
+
+    ask: str
+    yes: bool
+
+
 class SetPoint(msgspec.Struct, tag_field="op", tag="set"):
     """Live values for a call. Not answered."""
 
@@ -179,6 +204,8 @@ Request = (
     | ChangeUser
     | ChangeBoard
     | OpenCall
+    | AskCall
+    | HandOver
     | SetPoint
     | HangUp
     | Modules
@@ -269,6 +296,16 @@ class CallOpened(msgspec.Struct, tag="called"):
     call: str
 
 
+class Asked(msgspec.Struct, tag="asked"):
+    """Answers `AskCall`."""
+
+    ask: str
+    holder: str
+    """Who is asked."""
+    until: float
+    """UTC seconds: how long he has for it."""
+
+
 class ModuleReports(msgspec.Struct, tag="modules"):
     """Answers `Modules`."""
 
@@ -315,6 +352,7 @@ Reply = (
     | UserChanged
     | BoardChanged
     | CallOpened
+    | Asked
     | ModuleReports
     | Reloaded
     | Recording
@@ -325,6 +363,8 @@ Reply = (
     | Marked
     | Update
     | CallUpdate
+    | CallAsked
+    | CallDecided
     | Presence
     | Held
     | Values

@@ -19,6 +19,8 @@ from boardtalk import broker
 from boardtalk.events import Delivery
 from boardtalk.frontends.control import (
     SOCKET,
+    AskCall,
+    Asked,
     BoardChanged,
     CallOpened,
     ChangeBoard,
@@ -31,6 +33,7 @@ from boardtalk.frontends.control import (
     Conversations,
     Explained,
     Failure,
+    HandOver,
     HangUp,
     History,
     Login,
@@ -251,7 +254,7 @@ class LocalDoor:
 
     async def _answer(self, request: Request, session: Session, user: str) -> Reply | None:
         match request:
-            case OpenCall() | SetPoint() | HangUp() | Watch() | Unwatch():
+            case OpenCall() | AskCall() | HandOver() | SetPoint() | HangUp() | Watch() | Unwatch():
                 return await self._live(request, session, user)
             case ChangeUser() | ChangeBoard() | Modules() | Reload():
                 return await self._administer(request)
@@ -301,11 +304,19 @@ class LocalDoor:
         return Past(plain if request.after is not None else plain[::-1], more=len(told) < len(entries))
 
     async def _live(
-        self, request: OpenCall | SetPoint | HangUp | Watch | Unwatch, session: Session, user: str
-    ) -> CallOpened | Watching | None:
+        self,
+        request: OpenCall | AskCall | HandOver | SetPoint | HangUp | Watch | Unwatch,
+        session: Session,
+        user: str,
+    ) -> CallOpened | Asked | Watching | None:
         match request:
             case OpenCall(to, control):
                 return CallOpened((await self._calls.open(session, user, to, control)).id)
+            case AskCall(to):
+                ask = self._calls.ask(user, to)
+                return Asked(ask.id, ask.holder, ask.until)
+            case HandOver(name, yes):
+                self._calls.answer(user, name, yes=yes)
             case SetPoint(call, values):
                 self._calls.set_point(session, call, values)
             case HangUp(call):
