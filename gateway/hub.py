@@ -154,6 +154,11 @@ class Hub:
             for user in session.listeners or ((address,) if address else ()):
                 self._went(user)
 
+    @property
+    def sessions(self) -> list[Session]:
+        """All that are open."""
+        return self._sessions.all()
+
     def listen(self, session: Session, users: frozenset[str]) -> None:
         """Note whose messages are heard at a broker from now on."""
         before, session.listeners = session.listeners or frozenset(), users

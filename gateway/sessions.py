@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import deque
 from typing import TYPE_CHECKING, Final
 
@@ -36,6 +37,8 @@ class Session:
         listeners: frozenset[str] | None = None,
     ) -> None:
         self.address = address
+        self.since = time.time()
+        """UTC seconds."""
         self.listeners = listeners
         """Of a broker: users of whose messages somebody hears there; None: it never tells."""
         self.missed = asyncio.Event()
@@ -122,8 +125,12 @@ class Sessions:
 
     def close(self) -> None:
         """Close all: their front-ends will remove them."""
-        for session in [session for group in self._open.values() for session in group]:
+        for session in self.all():
             session.close()
+
+    def all(self) -> list[Session]:
+        """All."""
+        return [session for group in self._open.values() for session in group]
 
     def of(self, user: str) -> list[Session]:
         """Those that see a user's events."""

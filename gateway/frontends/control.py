@@ -23,7 +23,7 @@ from boardtalk.events import (
 from boardtalk.health import Report
 from boardtalk.sdk import Completion, Contact, Role
 from boardtalk.sdk.groups import MemberList, Members
-from boardtalk.store import Conversation, Explanation
+from boardtalk.store import AuditLine, Conversation, Explanation
 from boardtalk.users import Change
 from boardtalk.witness import Seen
 
@@ -122,6 +122,20 @@ class Why(msgspec.Struct, tag_field="op", tag="why"):
     """"": the last one that the user sent."""
 
 
+class System(msgspec.Struct, tag_field="op", tag="system"):
+    """Ask how the gateway is."""
+
+
+class Audit(msgspec.Struct, tag_field="op", tag="audit"):
+    """Ask who did what, newest last."""
+
+    limit: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 100
+    before: int | None = None
+    """Only lines of smaller numbers, the newest of them."""
+    text: str = ""
+    """Only those with this in it."""
+
+
 class ChangeUser(msgspec.Struct, tag_field="op", tag="user"):
     """Change a user: `add`, `remove`, `passwd`, `token` or `role`."""
 
@@ -201,6 +215,8 @@ Request = (
     | Watch
     | Unwatch
     | Why
+    | System
+    | Audit
     | ChangeUser
     | ChangeBoard
     | OpenCall
@@ -306,6 +322,55 @@ class Asked(msgspec.Struct, tag="asked"):
     """UTC seconds: how long he has for it."""
 
 
+class BrokerInfo(msgspec.Struct):
+    """The broker of MQTT clients."""
+
+    host: str
+    """Where it listens; 0.0.0.0: at all addresses of this machine."""
+    port: int
+    tls: bool
+    own: bool
+    """Whether this gateway runs it."""
+
+
+class SessionInfo(msgspec.Struct):
+    """A connection at `control.sock`: of a terminal, a page, a program."""
+
+    user: str
+    since: float
+    """UTC seconds."""
+    unread: int
+    """Events that it has not read yet."""
+
+
+class SystemReport(msgspec.Struct, kw_only=True, tag="system"):
+    """Answers `System`."""
+
+    version: str
+    python: str
+    pid: int
+    uptime_s: float
+    memory_bytes: int
+    """Resident, of the gateway's own process."""
+    store_bytes: int
+    waiting_for_disk: int
+    """Messages."""
+    disk_free_bytes: int
+    """Where the state folder is."""
+    disk_bytes: int
+    broker: BrokerInfo | None
+    sessions: list[SessionInfo]
+    """Oldest first."""
+
+
+class AuditPage(msgspec.Struct, tag="audit"):
+    """Answers `Audit`."""
+
+    lines: list[AuditLine]
+    more: bool = False
+    """Whether there are more before them."""
+
+
 class ModuleReports(msgspec.Struct, tag="modules"):
     """Answers `Modules`."""
 
@@ -353,6 +418,8 @@ Reply = (
     | BoardChanged
     | CallOpened
     | Asked
+    | SystemReport
+    | AuditPage
     | ModuleReports
     | Reloaded
     | Recording

@@ -17,11 +17,15 @@ import structlog
 
 from boardtalk import broker
 from boardtalk.events import Delivery
+from boardtalk.frontends import overview
 from boardtalk.frontends.control import (
     SOCKET,
     AskCall,
     Asked,
+    Audit,
+    AuditPage,
     BoardChanged,
+    BrokerInfo,
     CallOpened,
     ChangeBoard,
     ChangeUser,
@@ -53,6 +57,7 @@ from boardtalk.frontends.control import (
     Send,
     SetPoint,
     Stop,
+    System,
     Unwatch,
     UserChanged,
     Watch,
@@ -129,6 +134,7 @@ class LocalDoor:
     @asynccontextmanager
     async def listening(self, folder: Path) -> AsyncIterator[None]:
         """Serve the socket while the context lasts."""
+        self._folder = folder
         path = folder / SOCKET
         path.unlink(missing_ok=True)
         before = os.umask(0o177)
@@ -256,7 +262,7 @@ class LocalDoor:
         match request:
             case OpenCall() | AskCall() | HandOver() | SetPoint() | HangUp() | Watch() | Unwatch():
                 return await self._live(request, session, user)
-            case ChangeUser() | ChangeBoard() | Modules() | Reload():
+            case ChangeUser() | ChangeBoard() | Modules() | Reload() | System() | Audit():
                 return await self._administer(request)
             case Send(payload):
                 self._intake.receive(user, payload.encode(), "local", session)
@@ -330,7 +336,9 @@ class LocalDoor:
                 self._hub.series.unwatch(session, address)
         return None
 
-    async def _administer(self, request: ChangeUser | ChangeBoard | Modules | Reload) -> Reply:
+    async def _administer(
+        self, request: ChangeUser | ChangeBoard | Modules | Reload | System | Audit
+    ) -> Reply:
         match request:
             case ChangeUser():
                 return self._change_user(request)
@@ -338,6 +346,14 @@ class LocalDoor:
                 return await self._change_board(request)
             case Modules():
                 return ModuleReports(self._configuration.runner.reports())
+            case System():
+                gate = self._gate
+                broker = BrokerInfo(gate.host, gate.port, gate.tls, gate.own) if gate else None
+                return overview.report(self._hub, self._folder, broker)
+            case Audit(limit, before, text):
+                lines = await self._hub.store.audit_lines(before, limit + 1, text)
+                told = _fitting(lines[::-1][:limit])[::-1]
+                return AuditPage(told, more=len(told) < len(lines))
             case Reload():
                 return Reloaded(await self._configuration.reload())
 

@@ -25,6 +25,7 @@ from boardtalk.sdk import SYSTEM, Code, Flag, Message, Refused, State, Status
 from boardtalk.store import past, whole
 from boardtalk.store.records import (
     Accepted,
+    AuditLine,
     Conflict,
     Conversation,
     Duplicate,
@@ -62,6 +63,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Accepted",
+    "AuditLine",
     "Conflict",
     "Conversation",
     "Duplicate",
@@ -399,6 +401,22 @@ class Store:
     def audit(self, who: str, what: str, target: str, result: str) -> None:
         """Add a line to the audit log."""
         self._writer.submit(Audit(time.time(), who, what, target, result))
+
+    async def audit_lines(self, before: int | None, limit: int, text: str = "") -> list[AuditLine]:
+        """The newest lines of the audit log, newest last.
+
+        Args:
+            before: only lines of smaller numbers.
+            limit: so many at most.
+            text: only those with this in it; A is not a.
+        """
+        await self._soon_written()
+        found = await self._read(
+            "SELECT seq, at, who, what, target, result FROM audit WHERE seq < ? "
+            "AND instr(who || ' ' || what || ' ' || target || ' ' || result, ?) ORDER BY seq DESC LIMIT ?",
+            (before or 1 << 62, text, limit),
+        )
+        return whole.audit_lines(reversed(found))
 
     async def verify_audit(self) -> int | None:
         """The number of the first audit line that does not fit its chain; None: all fit."""

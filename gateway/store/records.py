@@ -75,6 +75,19 @@ class Conversation(msgspec.Struct, frozen=True, kw_only=True):
     """Messages of others behind it; 100 at most are counted."""
 
 
+class AuditLine(msgspec.Struct, frozen=True, kw_only=True):
+    """A line of the audit log."""
+
+    seq: int
+    """Its number."""
+    at: float
+    """UTC seconds."""
+    who: str
+    what: str
+    target: str
+    result: str
+
+
 class Open(NamedTuple):
     """A message that was under way when the gateway ended."""
 

@@ -9,7 +9,7 @@ import structlog
 
 from boardtalk.checked import checked
 from boardtalk.sdk import SYSTEM, Message, iso
-from boardtalk.store.records import HistoryEntry, Open, Step
+from boardtalk.store.records import AuditLine, HistoryEntry, Open, Step
 from boardtalk.store.writer import as_message
 
 if TYPE_CHECKING:
@@ -32,6 +32,18 @@ def entries(found: Iterable[tuple[Any, ...]]) -> list[HistoryEntry]:
             whole.append(checked(entry, HistoryEntry))
         except ERRORS as error:
             _tell("a message in the history", row=row, error=error)
+    return whole
+
+
+def audit_lines(found: Iterable[tuple[Any, ...]]) -> list[AuditLine]:
+    """Lines of the audit log, from their columns."""
+    whole = []
+    for seq, at, who, what, target, result in found:
+        try:
+            line = AuditLine(seq=seq, at=at, who=who, what=what, target=target, result=result)
+            whole.append(checked(line, AuditLine))
+        except ERRORS as error:
+            _tell("a line of the audit log", seq=seq, error=error)
     return whole
 
 
