@@ -7,6 +7,7 @@ from typing import Annotated, Any, Final
 import msgspec
 
 from boardtalk import loader
+from boardtalk.conf import Setting
 from boardtalk.events import (
     CallAsked,
     CallDecided,
@@ -24,6 +25,7 @@ from boardtalk.health import Report
 from boardtalk.sdk import Completion, Contact, Role
 from boardtalk.sdk.groups import MemberList, Members
 from boardtalk.store import AuditLine, Conversation, Explanation
+from boardtalk.trial import Pending
 from boardtalk.users import Change
 from boardtalk.witness import Seen
 
@@ -193,6 +195,36 @@ class Reload(msgspec.Struct, tag_field="op", tag="reload"):
     """Read the configuration again and bring the gateway in line with it."""
 
 
+class GetSettings(msgspec.Struct, tag_field="op", tag="settings"):
+    """Ask for the settings of a module instance."""
+
+    instance: str
+
+
+class ChangeSettings(msgspec.Struct, tag_field="op", tag="change settings"):
+    """Put other settings of a module instance into force, on trial: no file is changed.
+
+    Unless `ConfirmSettings` comes in time, the old ones are in force again.
+    """
+
+    instance: str
+    values: dict[str, str | None]
+    """As the file would have them, by key; null: the default."""
+    confirm_s: float = 60.0
+
+
+class ConfirmSettings(msgspec.Struct, tag_field="op", tag="confirm settings"):
+    """Keep them: they are written into the configuration file, where all else stays as it is."""
+
+    change: str
+
+
+class RevertSettings(msgspec.Struct, tag_field="op", tag="revert settings"):
+    """Have the settings of before at once. Answered by `Reloaded`."""
+
+    change: str
+
+
 class Record(msgspec.Struct, tag_field="op", tag="record"):
     """Instead of `Login`: tell all that the gateway sees and says from now on.
 
@@ -226,6 +258,10 @@ Request = (
     | HangUp
     | Modules
     | Reload
+    | GetSettings
+    | ChangeSettings
+    | ConfirmSettings
+    | RevertSettings
 )
 
 
@@ -383,6 +419,30 @@ class Reloaded(msgspec.Struct, tag="reloaded"):
     changes: list[loader.Change]
 
 
+class ModuleSettings(msgspec.Struct, tag="settings"):
+    """Answers `GetSettings`."""
+
+    instance: str
+    where: str
+    """File and line of its block."""
+    settings: list[Setting]
+    pending: Pending | None
+    """The change, of whichever module, that waits to be confirmed."""
+
+
+class SettingsOnTrial(msgspec.Struct, tag="settings on trial"):
+    """Answers `ChangeSettings`."""
+
+    pending: Pending
+    changes: list[loader.Change]
+
+
+class SettingsKept(msgspec.Struct, tag="settings kept"):
+    """Answers `ConfirmSettings`."""
+
+    file: str
+
+
 class Recording(msgspec.Struct, tag="recording"):
     """Answers `Record`: what the gateway is."""
 
@@ -422,6 +482,9 @@ Reply = (
     | AuditPage
     | ModuleReports
     | Reloaded
+    | ModuleSettings
+    | SettingsOnTrial
+    | SettingsKept
     | Recording
     | Observed
     | MemberList

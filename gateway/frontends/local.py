@@ -28,15 +28,18 @@ from boardtalk.frontends.control import (
     BrokerInfo,
     CallOpened,
     ChangeBoard,
+    ChangeSettings,
     ChangeUser,
     Complete,
     Completions,
+    ConfirmSettings,
     ContactList,
     Contacts,
     ConversationList,
     Conversations,
     Explained,
     Failure,
+    GetSettings,
     HandOver,
     HangUp,
     History,
@@ -44,6 +47,7 @@ from boardtalk.frontends.control import (
     MarkRead,
     ModuleReports,
     Modules,
+    ModuleSettings,
     Observed,
     OpenCall,
     Past,
@@ -54,8 +58,11 @@ from boardtalk.frontends.control import (
     Reloaded,
     Reply,
     Request,
+    RevertSettings,
     Send,
     SetPoint,
+    SettingsKept,
+    SettingsOnTrial,
     Stop,
     System,
     Unwatch,
@@ -69,6 +76,7 @@ from boardtalk.sdk import ConfigError, Kind, Refused, ServiceError, check_name
 from boardtalk.sdk.channel import MAX_LINE_BYTES, Channel
 from boardtalk.sdk.groups import MemberList, Members
 from boardtalk.store import StoreError
+from boardtalk.trial import Trials
 from boardtalk.turns import Turns
 from boardtalk.users import UserError
 
@@ -129,6 +137,7 @@ class LocalDoor:
         self._calls = calls
         self._users = users
         self._configuration = configuration
+        self._trials = Trials(configuration, hub.store)
         self._connections: set[asyncio.Task[None]] = set()
 
     @asynccontextmanager
@@ -146,6 +155,7 @@ class LocalDoor:
             yield
         finally:
             server.close()
+            self._trials.close()
             for task in self._connections:
                 task.cancel()
             await asyncio.gather(*self._connections, return_exceptions=True)
@@ -264,6 +274,8 @@ class LocalDoor:
                 return await self._live(request, session, user)
             case ChangeUser() | ChangeBoard() | Modules() | Reload() | System() | Audit():
                 return await self._administer(request)
+            case GetSettings() | ChangeSettings() | ConfirmSettings() | RevertSettings():
+                return await self._configure(request, user)
             case Send(payload):
                 self._intake.receive(user, payload.encode(), "local", session)
                 return None
@@ -356,6 +368,20 @@ class LocalDoor:
                 return AuditPage(told, more=len(told) < len(lines))
             case Reload():
                 return Reloaded(await self._configuration.reload())
+
+    async def _configure(
+        self, request: GetSettings | ChangeSettings | ConfirmSettings | RevertSettings, user: str
+    ) -> Reply:
+        match request:
+            case GetSettings(instance):
+                block, settings = self._trials.form(instance)
+                return ModuleSettings(instance, block.where, settings, self._trials.pending)
+            case ChangeSettings(instance, values, confirm_s):
+                return SettingsOnTrial(*await self._trials.begin(user, instance, values, confirm_s))
+            case ConfirmSettings(change):
+                return SettingsKept(str(await self._trials.confirm(user, change)))
+            case RevertSettings(change):
+                return Reloaded(await self._trials.revert(user, change))
 
     def _change_user(self, request: ChangeUser) -> UserChanged:
         if request.action == "add":
