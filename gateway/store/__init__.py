@@ -326,7 +326,7 @@ class Store:
         row = message_id.removeprefix("~")
         values: tuple[object, ...]
         if not message_id:
-            which, values = "sender = ? AND recipient <> ? ORDER BY row DESC", (user, SYSTEM)
+            which, values = f"{past.BY_ROW} = ? AND recipient <> ? ORDER BY row DESC", (user, SYSTEM)
         elif row != message_id and row.isdecimal():
             which, values = "row = ?", (int(row[:18]),)
         else:
