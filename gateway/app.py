@@ -22,7 +22,9 @@ from boardtalk.directory import Directory
 from boardtalk.frontends.intake import Intake
 from boardtalk.frontends.local import BoardGate, LocalDoor
 from boardtalk.frontends.mqtt import MqttDoor
+from boardtalk.frontends.reception import Reception
 from boardtalk.hub import Hub
+from boardtalk.page_processes import Pages
 from boardtalk.sdk import SYSTEM
 from boardtalk.sdk.errors import first_error
 from boardtalk.sdk.mqtt.endpoint import boards_file
@@ -33,6 +35,8 @@ from boardtalk.users import Users
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from boardtalk.frontends.control import Page
+
 log = structlog.get_logger()
 
 
@@ -42,6 +46,8 @@ class Endpoints(msgspec.Struct, kw_only=True):
     mqtt: str | None
     """``host:port``; None while there is no broker."""
     modules: list[str]
+    page: str = ""
+    """Address of the web page; "" while there is none."""
 
 
 def find_conf(given: Path | None) -> Path:
@@ -60,7 +66,7 @@ async def serve(
     *,
     local_user: str,
     watch: bool = False,
-    ready: Callable[[Endpoints], None],
+    ready: Callable[[Endpoints, Page], None],
 ) -> int:
     """Run a gateway until SIGINT or SIGTERM; SIGHUP has it read its configuration again.
 
@@ -69,7 +75,7 @@ async def serve(
         folder: the state folder.
         local_user: address of the person at this machine; an admin.
         watch: whether modules start anew when their code changes.
-        ready: called once when everything works.
+        ready: called once when everything works, with the token for the first visit of the page.
 
     Raises:
         BoardtalkError: it can't start; the text says what to do.
@@ -79,11 +85,11 @@ async def serve(
         asyncio.get_running_loop().add_signal_handler(number, stopping.set)
     try:
         async with AsyncExitStack() as stack:
-            endpoints = await _start(stack, source, folder, local_user, watch=watch)
+            endpoints, reception = await _start(stack, source, folder, local_user, watch=watch)
             path = folder / "endpoints.json"
             path.write_bytes(msgspec.json.encode(endpoints))
             stack.callback(path.unlink, missing_ok=True)
-            ready(endpoints)
+            ready(endpoints, reception.page)
             await stopping.wait()
             log.info("stopping")
     except ExceptionGroup as group:
@@ -98,7 +104,7 @@ async def _start(
     local_user: str,
     *,
     watch: bool,
-) -> Endpoints:
+) -> tuple[Endpoints, Reception]:
     """Start the parts in the order in which data needs them; `stack` ends them in reverse."""
     document = source()
     settings = conf.settings(document.globals, conf.Gateway)
@@ -142,9 +148,12 @@ async def _start(
         users.subscribe(mqtt.show_all)
         at = running.endpoint
         gate = BoardGate(boards, mqtt.board_left, running.listen_host, at.port, at.tls, running.own)
-    door = LocalDoor(hub, intake, calls, users, configuration, gate=gate)
+    page = await _start_page(stack, document, folder)
+    reception = Reception(users, hub, page)
+    door = LocalDoor(hub, intake, calls, users, configuration, gate=gate, reception=reception)
     await stack.enter_async_context(door.listening(folder))
-    return Endpoints(mqtt=str(running.endpoint) if running else None, modules=list(runner.modules))
+    mqtt_at = str(running.endpoint) if running else None
+    return Endpoints(mqtt=mqtt_at, modules=list(runner.modules), page=page()), reception
 
 
 def _tell_damage(read: Users | BoardLogins) -> None:
@@ -172,6 +181,15 @@ async def _start_broker(
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     broker.write_private(path, running.boards_endpoint.to_json())
     return running
+
+
+async def _start_page(stack: AsyncExitStack, document: conf.Document, folder: Path) -> Callable[[], str]:
+    """The web page of the configuration, in service; what tells its address, "" if there is none."""
+    blocks = document.of("listen")
+    if not blocks:
+        return str
+    pages = await stack.enter_async_context(Pages(conf.settings(blocks[0], conf.Listen), folder))
+    return lambda: pages.url
 
 
 def _logins(users: Users, boards: BoardLogins) -> list[broker.Login]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import secrets
+from contextlib import contextmanager
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final, TypeVar
 
@@ -17,12 +18,13 @@ import msgspec
 from boardtalk.sdk import BoardtalkError, Role, check_name, kept
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
 T = TypeVar("T")
 
 MIN_PASSWORD_CHARS: Final = 8
+MAX_PASSWORD_CHARS: Final = 200
 TOKEN_BYTES: Final = 24
 """192 bit; the contract asks for at least 128."""
 _SCRYPT_N: Final = 2**14
@@ -55,6 +57,11 @@ class Account(msgspec.Struct, kw_only=True, omit_defaults=True):
     """``scrypt$salt$hash`` in hex; "" = no password login."""
     seen_by: Audience = Audience.EVERYBODY
 
+    @property
+    def stamp(self) -> str:
+        """What changes with role and password, and says nothing about either: the password is salted."""
+        return hashlib.sha256(f"{self.role}${self.password}".encode()).hexdigest()[:16]
+
 
 class Change(msgspec.Struct, frozen=True):
     """A change of one user that was made."""
@@ -70,14 +77,25 @@ def new_token() -> str:
     return secrets.token_urlsafe(TOKEN_BYTES)
 
 
+def check_password(password: str) -> None:
+    """See that something can be a password.
+
+    Raises:
+        UserError: too short, or too long.
+    """
+    if len(password) < MIN_PASSWORD_CHARS:
+        raise UserError(f"a password has at least {MIN_PASSWORD_CHARS} characters")
+    if len(password) > MAX_PASSWORD_CHARS:
+        raise UserError(f"a password has at most {MAX_PASSWORD_CHARS} characters")
+
+
 def hash_password(password: str, salt: bytes | None = None) -> str:
     """The stored form of a password.
 
     Raises:
-        UserError: too short.
+        UserError: too short, or too long.
     """
-    if len(password) < MIN_PASSWORD_CHARS:
-        raise UserError(f"a password has at least {MIN_PASSWORD_CHARS} characters")
+    check_password(password)
     salt = salt or secrets.token_bytes(16)
     digest = hashlib.scrypt(password.encode(), salt=salt, n=_SCRYPT_N, r=_SCRYPT_R, p=_SCRYPT_P)
     return f"scrypt${salt.hex()}${digest.hex()}"
@@ -134,6 +152,15 @@ class Users:
     def subscribe(self, changed: Callable[[], None]) -> None:
         """Have `changed` called after each change, as the broker must know who may log in."""
         self._subscribers.append(changed)
+
+    @contextmanager
+    def watched(self, changed: Callable[[], None]) -> Iterator[None]:
+        """Have `changed` called after each change, while the context lasts."""
+        self._subscribers.append(changed)
+        try:
+            yield
+        finally:
+            self._subscribers.remove(changed)
 
     def __iter__(self):  # type: ignore[no-untyped-def]
         return iter(self._accounts.values())
@@ -243,7 +270,7 @@ class Users:
 
     def _save(self) -> None:
         kept.save(self._path, list(self._accounts.values()))
-        for changed in self._subscribers:
+        for changed in tuple(self._subscribers):
             changed()
 
 

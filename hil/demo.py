@@ -10,7 +10,10 @@ from typing import TYPE_CHECKING, Annotated, Final
 from cyclopts import Parameter
 from rich.console import Console
 
+from boardtalk.cli import invitation
 from boardtalk.cli.common import await_, me
+from boardtalk.frontends import control
+from boardtalk.frontends.client import GatewayClient, ask_unnamed
 from boardtalk.hil.board import EmulatedBoard
 from boardtalk.hil.gateway import GatewayProcess
 from boardtalk.sdk import BoardtalkError
@@ -24,10 +27,14 @@ UID: Final = "b0a7d7a1c0de0001"
 """Always the same board, so that it is still stopped if it was when the last demo ended."""
 
 CONF: Final = """\
-# Written by `boardtalk demo`: a free port for the broker, and the simulated rover's pseudo-terminal.
+# Written by `boardtalk demo`: a free ports for broker and page, and the simulated rover's pseudo-terminal.
 log_level = warning
 
 broker {{
+    port = 0
+}}
+
+listen {{
     port = 0
 }}
 
@@ -70,19 +77,27 @@ async def _demo(folder: Path, *, headless: bool) -> int:
         if headless:
             if "CPython" in board.interpreter:
                 print(f"the simulated rover runs in {board.interpreter}", file=sys.stderr)
-            print(gateway.ready, flush=True)
+            print("\n".join((gateway.ready, *invitation.lines(await _page(folder)))), flush=True)
             await asyncio.Event().wait()  # until Ctrl-C
-        from boardtalk.frontends.client import GatewayClient
         from boardtalk.frontends.terminal import Chat
 
-        _introduce(board, gateway)
+        _introduce(board, gateway, await _page(folder))
         client = await stack.enter_async_context(GatewayClient.connect(folder, me()))
         await Chat(client).run(folder / "chat-history")
     return 0
 
 
-def _introduce(board: EmulatedBoard, gateway: GatewayProcess) -> None:
+async def _page(folder: Path) -> control.Page:
+    """Where the web page is, with a token if nobody can log in there yet."""
+    page = await ask_unnamed(folder, control.AskPage())
+    assert isinstance(page, control.Page)  # noqa: S101 - the answer to it
+    return page
+
+
+def _introduce(board: EmulatedBoard, gateway: GatewayProcess, page: control.Page) -> None:
     console = Console(highlight=False)
+    for line in invitation.lines(page):
+        console.print(line, markup=False, soft_wrap=True)
     console.print(f"A simulated rover runs in [bold]{board.interpreter}[/]; its port: {board.port}")
     host, port = gateway.mqtt
     console.print(f"MQTT: {host}:{port}; in another terminal, for a password:")

@@ -11,6 +11,7 @@ from rich.markup import escape
 
 from boardtalk import app, loader
 from boardtalk import conf as configuration
+from boardtalk.cli import invitation
 from boardtalk.cli.common import (
     DONE,
     UNUSABLE,
@@ -28,6 +29,8 @@ from boardtalk.sdk.options import AsJson, StateFolder
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+    from boardtalk.frontends.control import Page
 
 
 def run(
@@ -53,9 +56,11 @@ def run(
     )
 
 
-def _say_ready(endpoints: app.Endpoints) -> None:
+def _say_ready(endpoints: app.Endpoints, page: Page) -> None:
     where = f"mqtt={endpoints.mqtt} " if endpoints.mqtt else ""
-    print(f"ready {where}modules={','.join(endpoints.modules)}", flush=True)
+    served = f"page={endpoints.page} " if endpoints.page else ""
+    lines = (f"ready {where}{served}modules={','.join(endpoints.modules)}", *invitation.lines(page))
+    print("\n".join(lines), flush=True)
 
 
 def check(file: Path, /, *, json: AsJson = False) -> int:

@@ -4,6 +4,7 @@ A field's name is the key in the file. In its `msgspec.Meta`, `description` is a
 `title` says in words what a value must look like.
 """
 
+import ipaddress
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Final, Literal, Self, TypeAlias
@@ -28,6 +29,9 @@ class Address(str):
 
 
 Host = Annotated[str, Meta(pattern=r"^[A-Za-z0-9.:-]+$", title="a host name or address, such as 127.0.0.1")]
+HostName = Annotated[
+    str, Meta(pattern=r"^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$", title="a host name, such as rover.example.org")
+]
 Port = Annotated[int, Meta(ge=0, le=65535)]
 """0: any free port."""
 Url = Annotated[
@@ -122,10 +126,51 @@ BrokerBlock: TypeAlias = EmbeddedBroker | MosquittoBroker | RemoteBroker
 
 
 class Listen(Settings):
-    """`listen`: where the web page listens; one block for each address."""
+    """`listen`: where the web page is served. Without this block there is none."""
 
-    host: Annotated[Host, Meta(description="where browsers connect; 0.0.0.0: on all networks")] = "127.0.0.1"
-    port: Annotated[Port, Meta(description="TCP port; 0: any free one")] = 8080
+    host: Annotated[
+        Host, Meta(description="where browsers connect; 0.0.0.0: on all networks, which takes `tls`")
+    ] = "127.0.0.1"
+    port: Annotated[Port, Meta(description="TCP port of the page; 0: any free one")] = 8080
+    stop_port: Annotated[
+        Port | None, Meta(description="TCP port of its stop button; without it `port` + 1")
+    ] = None
+    tls: Annotated[
+        bool, Meta(description="whether it is encrypted; `boardtalk tls` makes what that takes")
+    ] = False
+    certificate: Annotated[
+        Path | None, Meta(description="with `tls`: a certificate of your own (PEM), with those above it")
+    ] = None
+    key: Annotated[Path | None, Meta(description="with `certificate`: its key (PEM)")] = None
+    names: Annotated[
+        tuple[HostName, ...],
+        Meta(description="names by which browsers find it, beside this machine's own and its addresses"),
+    ] = ()
+    plain: Annotated[
+        bool, Meta(description="whether passwords may cross networks unencrypted, if `tls` is off")
+    ] = False
+
+    def __post_init__(self) -> None:
+        """Raises ValueError if passwords would go over a network as they are, or keys don't fit."""
+        if not (self.tls or self.plain or is_loopback(self.host)):
+            raise ValueError(
+                f"passwords would cross the network unencrypted on {self.host}: `boardtalk tls`, then "
+                "`tls = yes`; or, where you trust everybody, `plain = yes`"
+            )
+        if bool(self.certificate) != bool(self.key) or (self.certificate and not self.tls):
+            raise ValueError("`certificate` and `key` belong together, and to `tls = yes`")
+        if self.port and self.port == self.stop_port:
+            raise ValueError("`stop_port` is another port than `port`")
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can connect there."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 class UserBlock(Settings):

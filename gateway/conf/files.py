@@ -108,7 +108,7 @@ def check(
     errors = problems(document.globals, Gateway)
     named = [block for block in document.blocks if block.kind in kinds]
     first = {block.name: block for block in reversed(named)}
-    brokers = document.of("broker")
+    brokers, pages = document.of("broker"), document.of("listen")
     for block in document.blocks:
         match block.kind:
             case "module":
@@ -116,7 +116,7 @@ def check(
             case "broker":
                 errors += _broker_problems(block, brokers[0])
             case "listen":
-                errors += _listen_problems(block)
+                errors += _listen_problems(block, pages[0])
             case "allow":
                 errors += problems(block, AllowBlock)
             case kind if kind in kinds:
@@ -191,7 +191,9 @@ def _broker_type(block: Block) -> type[BrokerBlock]:
     return RemoteBroker if any(item.key == "url" for item in block.items) else EmbeddedBroker
 
 
-def _listen_problems(block: Block) -> list[ConfigError]:
+def _listen_problems(block: Block, first: Block) -> list[ConfigError]:
+    if block is not first:
+        return [block.error(f"a second page; there can be one, and {first.where} has it")]
     if block.name:
         return [block.error(f"`listen` takes no name: {quoted(block.name)} is too much")]
     return problems(block, Listen)

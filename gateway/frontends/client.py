@@ -47,6 +47,27 @@ class Denied(BoardtalkError):
     """The gateway refused a request."""
 
 
+async def ask_unnamed(folder: Path, request: control.Unnamed) -> control.Reply:
+    """Ask what takes no login, and wait for the answer.
+
+    Raises:
+        NoGateway: none runs there, or it does not answer.
+    """
+    try:
+        channel: Channel[control.Reply] = await Channel.connect(folder / control.SOCKET, control.Reply)
+        try:
+            channel.send(request)
+            async with asyncio.timeout(ANSWER_TIMEOUT_S):
+                reply = await channel.receive()
+        finally:
+            channel.close()
+    except (ServiceError, TimeoutError) as error:
+        raise NoGateway(str(error) or "the gateway does not answer") from error
+    if reply is None:
+        raise NoGateway("the gateway went away")
+    return reply
+
+
 class GatewayClient:
     """A logged-in connection to the gateway on this machine."""
 
@@ -59,8 +80,15 @@ class GatewayClient:
 
     @classmethod
     @asynccontextmanager
-    async def connect(cls, folder: Path, user: str) -> AsyncIterator[GatewayClient]:
+    async def connect(
+        cls, folder: Path, user: str, *, as_person: bool = False
+    ) -> AsyncIterator[GatewayClient]:
         """Log in.
+
+        Args:
+            folder: the state folder of the gateway.
+            user: who it is.
+            as_person: whether he may only do what his role allows.
 
         Raises:
             NoGateway: none runs there.
@@ -73,7 +101,7 @@ class GatewayClient:
         client = cls(channel)
         reader = asyncio.create_task(client._read(), name="control.sock reader")
         try:
-            await client.ask(control.Login(user), control.Welcome)
+            await client.ask(control.Login(user, as_person), control.Welcome)
             yield client
         finally:
             for task in (reader, *client._exchanges):

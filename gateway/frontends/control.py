@@ -38,6 +38,8 @@ class Login(msgspec.Struct, tag_field="op", tag="login"):
     """Act as this user from now on, and see his events."""
 
     user: str
+    as_person: bool = False
+    """Whether he may only do what his role allows. Else it is the owner of the socket who asks."""
 
 
 class Send(msgspec.Struct, tag_field="op", tag="send"):
@@ -232,10 +234,54 @@ class Record(msgspec.Struct, tag_field="op", tag="record"):
     """
 
 
+class Verify(msgspec.Struct, tag_field="op", tag="verify"):
+    """Instead of `Login`: ask whether this is somebody's password. `Verified` or `NotAdmitted`."""
+
+    user: str
+    password: str
+    address: str
+    """IP address from which he asks: attempts are limited for each."""
+
+
+class SetUp(msgspec.Struct, tag_field="op", tag="set up"):
+    """Instead of `Login`: make the first admin, who has the token. `Verified` or `NotAdmitted`."""
+
+    token: str
+    user: str
+    password: str
+    address: str
+
+
+class NewPassword(msgspec.Struct, tag_field="op", tag="new password"):
+    """Instead of `Login`: change somebody's password, who knows the old one. `Verified` or `NotAdmitted`."""
+
+    user: str
+    password: str
+    """The old one."""
+    new: str
+    address: str
+
+
+class AskPage(msgspec.Struct, tag_field="op", tag="page"):
+    """Instead of `Login`: ask where the page is. A token for `SetUp` that was there is replaced."""
+
+
+class Accounts(msgspec.Struct, tag_field="op", tag="accounts"):
+    """Instead of `Login`: `Stamps` comes now and whenever they change."""
+
+
+Unnamed = Verify | SetUp | NewPassword | AskPage | Accounts
+"""What is asked by nobody in particular."""
+
 Request = (
     Login
     | Record
     | Members
+    | Verify
+    | SetUp
+    | NewPassword
+    | AskPage
+    | Accounts
     | Send
     | Read
     | MarkRead
@@ -465,8 +511,47 @@ class Observed(msgspec.Struct, tag="observed"):
     seen: Seen
 
 
+class Verified(msgspec.Struct, tag="verified"):
+    """Answers `Verify`, `SetUp` and `NewPassword`: who it is now."""
+
+    user: str
+    role: Role
+    stamp: str
+    """As in `Stamps`."""
+
+
+class NotAdmitted(msgspec.Struct, tag="not admitted"):
+    """Answers the same, where it is refused."""
+
+    reason: str
+    wait: float = 0.0
+    """Seconds until the next attempt."""
+
+
+class Page(msgspec.Struct, tag="page"):
+    """Answers `AskPage`."""
+
+    url: str
+    """ "" while there is none."""
+    token: str = ""
+    """For `SetUp`; "" if somebody can log in already."""
+
+
+class Stamps(msgspec.Struct, tag="stamps"):
+    """Answers `Accounts`, again and again: by address, what changes with role and password.
+
+    Who logged in with another one is to be logged out.
+    """
+
+    stamps: dict[str, str]
+
+
 Reply = (
     Welcome
+    | Verified
+    | NotAdmitted
+    | Page
+    | Stamps
     | Failure
     | ContactList
     | Completions

@@ -20,8 +20,10 @@ from boardtalk.events import Delivery
 from boardtalk.frontends import overview
 from boardtalk.frontends.control import (
     SOCKET,
+    Accounts,
     AskCall,
     Asked,
+    AskPage,
     Audit,
     AuditPage,
     BoardChanged,
@@ -48,6 +50,7 @@ from boardtalk.frontends.control import (
     ModuleReports,
     Modules,
     ModuleSettings,
+    NewPassword,
     Observed,
     OpenCall,
     Past,
@@ -63,15 +66,19 @@ from boardtalk.frontends.control import (
     SetPoint,
     SettingsKept,
     SettingsOnTrial,
+    SetUp,
     Stop,
     System,
+    Unnamed,
     Unwatch,
     UserChanged,
+    Verify,
     Watch,
     Watching,
     Welcome,
     Why,
 )
+from boardtalk.frontends.rights import require
 from boardtalk.sdk import ConfigError, Kind, Refused, ServiceError, check_name
 from boardtalk.sdk.channel import MAX_LINE_BYTES, Channel
 from boardtalk.sdk.groups import MemberList, Members
@@ -88,6 +95,7 @@ if TYPE_CHECKING:
     from boardtalk.calls import Calls
     from boardtalk.configuration import Configuration
     from boardtalk.frontends.intake import Intake
+    from boardtalk.frontends.reception import Reception
     from boardtalk.hub import Hub
     from boardtalk.sessions import Session
     from boardtalk.users import Users
@@ -130,8 +138,10 @@ class LocalDoor:
         configuration: Configuration,
         *,
         gate: BoardGate | None = None,
+        reception: Reception | None = None,
     ) -> None:
         self._gate = gate
+        self._reception = reception
         self._hub = hub
         self._intake = intake
         self._calls = calls
@@ -139,6 +149,9 @@ class LocalDoor:
         self._configuration = configuration
         self._trials = Trials(configuration, hub.store)
         self._connections: set[asyncio.Task[None]] = set()
+        self._persons: dict[Session, str] = {}
+        """Connections that may do what their user may, and what he was when they came: `Account.stamp`."""
+        users.subscribe(self._part)
 
     @asynccontextmanager
     async def listening(self, folder: Path) -> AsyncIterator[None]:
@@ -181,16 +194,22 @@ class LocalDoor:
             if isinstance(first, Record):
                 await self._record(channel)
                 return
+            if isinstance(first, Unnamed) and self._reception:
+                await self._reception.answer(first, channel)
+                return
             user = self._login(first, channel)
-            if user is None:
+            if user is None or not isinstance(first, Login):
                 return
             with self._hub.attach(user) as session:
+                if first.as_person:
+                    self._persons[session] = self._stamp(user)
                 channel.send(Welcome(user))
                 async with asyncio.TaskGroup() as tasks:
                     pump = tasks.create_task(_pump(session, channel), name=f"control.sock to {user}")
                     try:
                         await self._requests(channel, session, user)
                     finally:
+                        self._persons.pop(session, None)
                         self._calls.leave(session)
                     pump.cancel()
         except* ServiceError as errors:
@@ -231,14 +250,27 @@ class LocalDoor:
                 channel.send(Failure("the first request must be a login"))
         return None
 
+    def _stamp(self, user: str) -> str:
+        account = self._users.get(user)
+        return account.stamp if account else ""
+
+    def _part(self) -> None:
+        """Cut off persons who are no longer who they were: removed, with another role or password."""
+        for session, stamp in self._persons.items():
+            if session.address and self._stamp(session.address) != stamp:
+                session.close()
+
     async def _requests(self, channel: Channel[Request], session: Session, user: str) -> None:
-        """Answer one request after the other; a stop waits for none of them."""
+        """Answer one request after the other; stops and set-points wait for none of them."""
         waiting: asyncio.Queue[Request] = asyncio.Queue(MAX_REQUESTS)
         async with asyncio.TaskGroup() as tasks:
             work = tasks.create_task(self._work_off(waiting, channel, session, user), name="requests")
             async for request in channel:
                 if isinstance(request, Stop):
                     self._stop(request, user)
+                    continue
+                if isinstance(request, SetPoint):  # of an answered call: behind nothing that waits
+                    self._calls.set_point(session, request.call, request.values)
                     continue
                 try:
                     waiting.put_nowait(request)
@@ -258,6 +290,8 @@ class LocalDoor:
             await turns.over()
             await self._intake.room()
             try:
+                if session in self._persons:
+                    require(request, self._users.role(user))
                 reply = await self._answer(request, session, user)
             except (ConfigError, UserError, Refused, StoreError, ValueError) as error:
                 reply = Failure(str(error))
@@ -270,7 +304,7 @@ class LocalDoor:
 
     async def _answer(self, request: Request, session: Session, user: str) -> Reply | None:
         match request:
-            case OpenCall() | AskCall() | HandOver() | SetPoint() | HangUp() | Watch() | Unwatch():
+            case OpenCall() | AskCall() | HandOver() | HangUp() | Watch() | Unwatch():
                 return await self._live(request, session, user)
             case ChangeUser() | ChangeBoard() | Modules() | Reload() | System() | Audit():
                 return await self._administer(request)
@@ -285,12 +319,11 @@ class LocalDoor:
             case MarkRead(other, row):
                 await self._hub.mark_read(user, other, row, session)
                 return None
-            case Stop():
-                self._stop(request, user)
-                return None
             case Contacts() | Complete() | History() | Conversations() | Why():
                 return await self._look(request, user)
-            case Login() | Record() | Members():
+            case Stop() | SetPoint():
+                return None  # never waits: see `_requests`
+            case Login() | Record() | Members() | Verify() | SetUp() | NewPassword() | AskPage() | Accounts():
                 return Failure("already logged in")
 
     async def _look(self, request: Contacts | Complete | History | Conversations | Why, user: str) -> Reply:
@@ -323,7 +356,7 @@ class LocalDoor:
 
     async def _live(
         self,
-        request: OpenCall | AskCall | HandOver | SetPoint | HangUp | Watch | Unwatch,
+        request: OpenCall | AskCall | HandOver | HangUp | Watch | Unwatch,
         session: Session,
         user: str,
     ) -> CallOpened | Asked | Watching | None:
@@ -335,8 +368,6 @@ class LocalDoor:
                 return Asked(ask.id, ask.holder, ask.until)
             case HandOver(name, yes):
                 self._calls.answer(user, name, yes=yes)
-            case SetPoint(call, values):
-                self._calls.set_point(session, call, values)
             case HangUp(call):
                 self._calls.hang_up(session, call)
             case Watch(address, names):
@@ -409,6 +440,7 @@ class LocalDoor:
 
 
 async def _pump(session: Session, channel: Channel[Request]) -> None:
+    """Pass a session's events on; when it is closed, so is the connection."""
     async for batch in session.events():
         turns = Turns()
         for event in batch:
@@ -418,6 +450,7 @@ async def _pump(session: Session, channel: Channel[Request]) -> None:
                 await channel.drained()
                 session.handed_over(event)
         await channel.drained()
+    channel.close()
 
 
 def _fitting(found: list[T], room: int = MAX_ANSWER_BYTES) -> list[T]:

@@ -60,6 +60,14 @@ def load(path: Path, kind: type[T]) -> Loaded[T]:
     return Loaded(content, "; ".join(told))
 
 
+def peek(path: Path, kind: type[T]) -> T | None:
+    """What another process wrote with `save`: what of file and copy is whole. It changes nothing."""
+    for each in (path, path.with_name(path.name + COPY)):
+        with suppress(OSError, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            return _read(each, kind)
+    return None
+
+
 def save(path: Path, content: object) -> None:
     """Write a file that only its owner can read, all of it or nothing, and its copy before it.
 

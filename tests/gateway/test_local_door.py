@@ -20,6 +20,7 @@ from boardtalk.frontends import control
 from boardtalk.frontends.client import Denied, GatewayClient, NoGateway
 from boardtalk.frontends.intake import Intake
 from boardtalk.frontends.local import LocalDoor
+from boardtalk.frontends.reception import Reception
 from boardtalk.hub import Hub
 from boardtalk.loader import Runner
 from boardtalk.sdk import Code, Role, State
@@ -45,7 +46,8 @@ async def served(folder: Path) -> AsyncIterator[list[str]]:
         empty = conf.parse("")
         configuration = Configuration(lambda: empty, empty, "alice", hub=hub, users=users, runner=runner)
         calls = await stack.enter_async_context(Calls(hub))
-        door = LocalDoor(hub, intake, calls, users, configuration)
+        reception = Reception(users, hub, lambda: "http://127.0.0.1:8080")
+        door = LocalDoor(hub, intake, calls, users, configuration, reception=reception)
         await stack.enter_async_context(door.listening(folder))
         yield changes
 

@@ -1,0 +1,46 @@
+"""The page process; the gateway starts it, as ``python -m boardtalk.web SETTINGS``."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import sys
+
+import msgspec
+import uvicorn
+
+from boardtalk import logs
+from boardtalk.page import PageSettings
+from boardtalk.precedence import fall_back
+from boardtalk.web.guard import MAX_BODY_BYTES
+from boardtalk.web.server import application
+
+MAX_CONNECTIONS = 500
+
+
+def main() -> None:
+    """Serve until the gateway ends."""
+    fall_back()
+    logs.configure()
+    settings = msgspec.json.decode(sys.argv[1], type=PageSettings)
+    config = uvicorn.Config(
+        application(settings),
+        http="h11",
+        ws="websockets-sansio",
+        ws_max_size=MAX_BODY_BYTES,
+        ws_per_message_deflate=False,
+        lifespan="on",
+        log_level="error",  # strangers must not fill the log
+        access_log=False,
+        proxy_headers=False,
+        server_header=False,
+        limit_concurrency=MAX_CONNECTIONS,
+        timeout_graceful_shutdown=1,
+        ssl_certfile=settings.certificate or None,
+        ssl_keyfile=settings.key or None,
+    )
+    asyncio.run(uvicorn.Server(config).serve(sockets=[socket.socket(fileno=settings.fd)]))
+
+
+if __name__ == "__main__":
+    main()
