@@ -287,6 +287,15 @@ class Unregister(Ask, tag="unregister"):
     address: str
 
 
+class Publish(Ask, tag="publish"):
+    """Tell what was measured."""
+
+    answer: ClassVar[Any] = bool
+    address: str
+    values: dict[str, float | str]
+    at: float | None = None
+
+
 class EndCall(Ask, tag="end_call"):
     """Hang up."""
 
@@ -355,6 +364,7 @@ AnyAsk: TypeAlias = (
     | Explain
     | Register
     | Unregister
+    | Publish
     | EndCall
     | Allowed
     | Contacts
