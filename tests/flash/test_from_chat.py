@@ -236,6 +236,9 @@ async def test_stop_is_heard_by_all_the_while_and_the_flash_goes_on(home: Path) 
         )
         assert (await ben.over(driving))[0] is State.CANCELLED
         ben.stop("lamp0")
+        said = "lamp0 CAN'T CONFIRM the stop: `boardtalk flash` is at work on it"
+        await ben.until(lambda: any(said in str(event) for event in ben.events), said)
+        assert ana.end_of(name) is None, "the flash was over when the stop was answered"
         assert (await ana.over(name))[0] is State.DONE
         assert begins(board, data)
 
