@@ -10,6 +10,7 @@ from boardtalk import loader
 from boardtalk.events import CallUpdate, Delivery, Presence, Update
 from boardtalk.health import Report
 from boardtalk.sdk import Completion, Contact, Role
+from boardtalk.sdk.audit import Attempt, Noted, Outcome
 from boardtalk.sdk.groups import MemberList, Members
 from boardtalk.store import Explanation
 from boardtalk.users import Change
@@ -173,6 +174,8 @@ Request = (
     | NewPassword
     | AskPage
     | Accounts
+    | Attempt
+    | Outcome
     | Send
     | Read
     | Stop
@@ -345,6 +348,7 @@ Reply = (
     | Recording
     | Observed
     | MemberList
+    | Noted
     | Delivery
     | Update
     | CallUpdate

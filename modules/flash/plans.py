@@ -39,6 +39,12 @@ class Item(NamedTuple):
     about: str = ""
     """The line that people saw."""
 
+    @property
+    def what(self) -> str:
+        """Which board gets what, for the audit."""
+        digest = f" sha256 {self.sha256}" if self.sha256 else ""
+        return f"{self.kind} {self.uid} at {self.port}, {self.name or 'the one before'}{digest}"
+
 
 @dataclass
 class Plan:
