@@ -38,7 +38,7 @@ class Outcome(msgspec.Struct, tag_field="op", tag="outcome"):
 
 
 class Noted(msgspec.Struct, tag="noted"):
-    """It is in the audit."""
+    """The gateway has it, and writes it with what else is to be written."""
 
 
 class Entry:

@@ -68,6 +68,6 @@ class Bench:
 
 
 def audit(state: Path) -> list[tuple[str, str, str, str]]:
-    """What the gateway's audit has: who, what, target, result."""
+    """What the gateway's audit has on disk: who, what, target, result."""
     with closing(sqlite3.connect(state / "store.db")) as store:
         return list(store.execute("SELECT who, what, target, result FROM audit"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import signal
 from contextlib import suppress
 from pathlib import Path
@@ -14,6 +15,7 @@ import pytest
 from boardtalk.hil.micropython.board import MicroPythonBoard
 from boardtalk.sdk import ServiceError
 from boardtalk.sdk.groups import members
+from tests.flash.bench import audit
 
 from .fleet import Fleet, fleet
 from .rig import program
@@ -73,6 +75,7 @@ async def test_the_first_unhealthy_robot_keeps_the_release_from_all_others(tmp_p
         assert "the same command goes on" in said
         assert not lamps.label("two")
         assert not lamps.label("three")
+        assert re.search(r"bad\+\w+ sha256 \w+: FAILED: .* did not prove itself", audit(lamps.state)[-1][3])
         good = program(tmp_path / "good", "3", filler=3000)
         told = await events(lamps, "push", "one,two,three", good, "--label", "good", "--jobs", "1")
         assert set(ends(told).values()) == {"updated"}
