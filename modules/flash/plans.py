@@ -42,8 +42,9 @@ class Item(NamedTuple):
     @property
     def what(self) -> str:
         """Which board gets what, for the audit."""
+        board = f"{self.kind} {self.uid}".strip()
         digest = f" sha256 {self.sha256}" if self.sha256 else ""
-        return f"{self.kind} {self.uid} at {self.port}, {self.name or 'the one before'}{digest}"
+        return f"{board} at {self.port}, {self.name or 'the one before'}{digest}"
 
 
 @dataclass
