@@ -28,6 +28,7 @@ from boardtalk.modules.iot_bridge.ota.keys import board_key
 from boardtalk.modules.iot_bridge.provision import compiler, layout, prompt
 from boardtalk.modules.iot_bridge.provision.prompt import Prompt
 from boardtalk.sdk.provision import Order, ProvisionError
+from tests.campaigns.figures import note
 from tests.flash.bench import C3, Bench
 from tests.flash.provisioning import (
     boardtalk,
@@ -200,13 +201,18 @@ async def test_a_power_cut_leaves_a_board_that_the_same_command_finishes(bench: 
 
 
 @pytest.mark.soak
-@pytest.mark.timeout(1800)
-async def test_power_cuts_all_along(bench: Bench, robot: Path) -> None:
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("batch", range(5))
+async def test_power_cuts_all_along(bench: Bench, robot: Path, batch: int) -> None:
     whole = await flash_bytes(bench, robot)
-    points = list(range(500, whole, whole // 50))
+    points = [500 + whole * number // 50 for number in range(batch, 50, 5)]
     for after in points:
         await cut_and_go_on(bench, robot, after)
-    print(f"{len(points)} power cuts in {whole} bytes of flash: all finished by the same command")
+    note(
+        "FLASH",
+        f"{len(points)} power cuts in the {whole} bytes of flash that a client takes",
+        "all finished by the same command",
+    )
 
 
 async def test_a_killed_command_leaves_nobody_at_the_port_and_the_same_command_goes_on(
