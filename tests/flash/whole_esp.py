@@ -45,17 +45,22 @@ class WholeEsp(EspBoard):
         os.close(self._line)
         await self.micropython.__aexit__(kind, error, trace)
 
+    @property
+    def _has_started(self) -> bool:
+        """Whether it runs what is on its flash, and that begins as a program does."""
+        return self.state == "app" and self.events.named("boot")[-1] == "app"
+
     async def power_on(self, *, loader: bool = True) -> None:
         """See `LoaderBoard`; without `loader` that is a press of its reset button."""
         await super().power_on(loader=loader)
-        self._runs.put_nowait(self.state == "app")
+        self._runs.put_nowait(self._has_started)
 
     def _take(self, data: bytes | Signals) -> bytes:
-        if self.state == "app" and isinstance(data, bytes):
+        if self._has_started and isinstance(data, bytes):
             os.write(self._line, data)
             return b""
         said = super()._take(data)
-        self._runs.put_nowait(self.state == "app")
+        self._runs.put_nowait(self._has_started)
         return said
 
     async def _switch(self) -> None:

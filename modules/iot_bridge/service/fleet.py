@@ -172,16 +172,18 @@ class Fleet:
     def _at(self, port: str) -> list[Slot]:
         """The slots of a port, by whichever of its names."""
         real = str(Path(port).resolve()) if port.startswith("/") else port
-        return [
-            slot
-            for slot, _ in (*self._slots.values(), *self._found.values())
-            if slot.path == port or str(Path(slot.path).resolve()) == real
-        ]
+        return [s for s in self._all_slots if s.path == port or str(Path(s.path).resolve()) == real]
+
+    @property
+    def _all_slots(self) -> list[Slot]:
+        return [slot for slot, _ in (*self._slots.values(), *self._found.values())]
 
     def _borrower(self, name: str) -> str:
         """To whom a board's line is lent; "": to nobody."""
         board = self._boards.get(name)
-        return next((slot.lent for slot in self._at(board.port) if slot.lent), "") if board else ""
+        if board is None or not any(slot.lent for slot in self._all_slots):
+            return ""
+        return next((slot.lent for slot in self._at(board.port) if slot.lent), "")
 
     # Who is who ---------------------------------------------------------------------------------
 
