@@ -114,6 +114,7 @@ async def test_the_client_alone_leaves_the_program_as_it_is(bench: Bench, robot:
         assert right(board, robot)
 
 
+@pytest.mark.soak  # in the gate an ESP goes the same way, without a mock
 async def test_firmware_client_and_program_by_one_command(
     bench: Bench, robot: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
