@@ -8,6 +8,7 @@ import fcntl
 import json
 import os
 import pty
+import re
 import signal
 import sys
 from dataclasses import replace
@@ -29,7 +30,7 @@ from boardtalk.modules.iot_bridge.provision import compiler, layout, prompt
 from boardtalk.modules.iot_bridge.provision.prompt import Prompt
 from boardtalk.sdk.provision import Order, ProvisionError
 from tests.campaigns.figures import note
-from tests.flash.bench import C3, Bench
+from tests.flash.bench import C3, Bench, audit
 from tests.flash.provisioning import (
     boardtalk,
     empty,
@@ -73,6 +74,9 @@ async def test_an_empty_board_answers_in_the_chat(bench: Bench, robot: Path) -> 
         await gateway.online("lamp", "alice")
         said = await boardtalk("chat", "lamp", "battery", "--user", "alice", "--state", bench.state)
         assert "8.2 V" in said
+        begins, done = [row[3] for row in audit(bench.state) if row[1:3] == ("flash client", board.port)]
+        assert begins == f"client and program, at {board.port}: begins"
+        assert re.match(rf"{board.uid} at {board.port}, sha256 \w{{64}}: done, \d+ bytes written; ", done)
 
 
 async def test_what_is_there_already_is_not_copied_again(bench: Bench, robot: Path) -> None:
