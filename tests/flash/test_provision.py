@@ -22,7 +22,6 @@ from boardtalk.flash.events import Ended
 from boardtalk.flash.job import Job
 from boardtalk.flash.provision import ClientJob, Provision
 from boardtalk.hil.gateway import GatewayProcess
-from boardtalk.hil.loaders.network import Rfc2217Wire
 from boardtalk.hil.loaders.uf2 import CHIPS, Uf2Drive
 from boardtalk.hil.micropython.board import MicroPythonBoard
 from boardtalk.modules.iot_bridge.ota.keys import board_key
@@ -30,7 +29,7 @@ from boardtalk.modules.iot_bridge.provision import compiler, layout, prompt
 from boardtalk.modules.iot_bridge.provision.prompt import Prompt
 from boardtalk.sdk.provision import Order, ProvisionError
 from tests.campaigns.figures import note
-from tests.flash.bench import C3, Bench, audit
+from tests.flash.bench import Bench, audit
 from tests.flash.provisioning import (
     boardtalk,
     empty,
@@ -41,7 +40,6 @@ from tests.flash.provisioning import (
     started,
 )
 from tests.flash.test_drives import uf2
-from tests.flash.whole_esp import WholeEsp
 from tests.hil.flashing import payload
 from tests.ota.rig import CONF
 
@@ -136,35 +134,6 @@ async def test_firmware_client_and_program_by_one_command(
         assert told.program.startswith("lamp ")
         assert (told.board, told.firmware) == ("pico", "MicroPython v1.29.0")
         assert right(board, robot)
-
-
-async def test_an_esp_gets_firmware_client_and_program_by_one_command(bench: Bench, robot: Path) -> None:
-    """It has no control lines: somebody presses its reset button when the firmware is on it."""
-    image = bench.image(60_000)
-    async with WholeEsp() as esp:
-        words = ("--board", C3, "--image", image, "--client", "--robot", robot, "--state", bench.state)
-        process = await started("flash", "write", "--port", esp.port, *words, "--wait", "20", "--json")
-        assert process.stdout is not None
-        said = []
-        async for line in process.stdout:
-            said.append(json.loads(line))
-            if said[-1].get("step") == "wait":
-                await esp.power_on(loader=False)
-        assert await process.wait() == 0, said
-        assert bytes(esp.flash)[: image.stat().st_size] == image.read_bytes()
-        assert (said[-1]["board"], said[-1]["firmware"]) == (C3, "MicroPython v1.29.0")
-        assert said[-1]["program"].startswith("lamp ")
-        assert right(esp.micropython, robot)
-
-
-@pytest.mark.soak
-async def test_an_esp_behind_a_serial_server_is_reset_by_its_control_lines(bench: Bench, robot: Path) -> None:
-    async with WholeEsp(Rfc2217Wire()) as esp:
-        words = ("--board", "esp32-c3", "--image", bench.image(60_000), "--client", "--robot", robot)
-        said = await boardtalk("flash", "write", "--port", esp.port, *words, "--state", bench.state)
-        assert "lamp boardtalk" in said
-        assert esp.events.named("boot")[-2:] == ["loader", "app"]
-        assert right(esp.micropython, robot)
 
 
 async def after(first: Job, second: Order) -> Ended:
