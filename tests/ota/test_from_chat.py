@@ -11,7 +11,7 @@ from boardtalk.hil.micropython.board import MicroPythonBoard
 from boardtalk.hil.paced import PacedLine
 from boardtalk.sdk import State
 from tests.flash.bench import audit
-from tests.flash.talk import Town
+from tests.flash.talk import PATIENCE_S, Town
 from tests.ota.rig import HEAP, UID, flash, program
 
 
@@ -74,10 +74,10 @@ async def test_a_group_is_updated_with_one_code_by_a_person_at_an_mqtt_client(tm
             await ben.online(name)
         ana = await stack.enter_async_context(town.by_mqtt("ana"))
         await ana.says("chat/ana/out", "/ota lamps plan")
-        told = json.loads(bytes((await ana.hears(" confirm ", "/in")).payload))
+        told = json.loads(bytes((await ana.hears(" confirm ", "/in", PATIENCE_S)).payload))
         [confirm] = [line.strip() for line in told["body"].splitlines() if " confirm " in line]
         await ana.says("chat/ana/out", json.dumps({"to": "gateway", "body": confirm, "id": "go"}))
-        end = json.loads(bytes((await ana.hears("2 of 2 done", "/in")).payload))
+        end = json.loads(bytes((await ana.hears("2 of 2 done", "/in", PATIENCE_S)).payload))
         assert (end["from"], end["state"]) == ("flash", "done")
         assert len(re.findall(r"lamp\d: done: 1\+\w+ → 2\.0\+", end["body"])) == 2
         shown = [json.loads(text) for text in ana.texts if b"0 of 2 done" in text]
