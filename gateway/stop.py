@@ -42,6 +42,8 @@ class Stopped(msgspec.Struct, frozen=True):
     """The board said that its outputs are off."""
     ms: float
     """Milliseconds until it said so, or until the wait ended."""
+    lent: str = ""
+    """Who has its line, such as `boardtalk flash`, so that no program of ours hears it."""
 
 
 class StopAnswer(msgspec.Struct, frozen=True, tag_field="ev", tag="stopped"):
@@ -109,9 +111,15 @@ def describe(stopped: tuple[Stopped, ...]) -> str:
     """The result in words, for a person."""
     if not stopped:
         return "no robot is connected: nothing to stop"
-    return "; ".join(
-        f"{each.board} stopped, confirmed in {each.ms:.0f} ms; `{each.board}: rearm` lets it move again"
-        if each.confirmed
-        else f"{each.board} HAS NOT CONFIRMED the stop: use the hardware stop"
-        for each in stopped
-    )
+    return "; ".join(map(_described, stopped))
+
+
+def _described(one: Stopped) -> str:
+    if one.confirmed:
+        return f"{one.board} stopped, confirmed in {one.ms:.0f} ms; `{one.board}: rearm` lets it move again"
+    if one.lent:
+        return (
+            f"{one.board} CAN'T CONFIRM the stop: {one.lent} is at work on it, and no program of ours runs "
+            "there. If anything moves, cut its power; when it is back it is stopped, until `rearm`"
+        )
+    return f"{one.board} HAS NOT CONFIRMED the stop: use the hardware stop"

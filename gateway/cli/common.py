@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import getpass
-import re
 import signal
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final, TypeVar
@@ -12,6 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, TypeVar
 import msgspec
 from cyclopts import Parameter
 from rich.console import Console
+
+from boardtalk.sdk.options import me as me  # noqa: PLC0414 - commands find it here
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
@@ -48,12 +48,6 @@ def await_(work: Coroutine[Any, Any, T]) -> T:
 
     with asyncio.Runner() as runner:
         return runner.run(terminable())
-
-
-def me() -> str:
-    """The address of the person at this machine: the login name, as far as it can be one."""
-    name = re.sub(r"[^a-z0-9_-]", "", getpass.getuser().lower()).lstrip("_-")[:32]
-    return name or "me"
 
 
 def print_json(value: object) -> None:

@@ -14,7 +14,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from boardtalk.cli import flash_client
-from boardtalk.cli.common import DONE, INTERRUPTED, REFUSED, await_, errors, print_json, tables
+from boardtalk.cli.common import DONE, INTERRUPTED, REFUSED, await_, errors, me, print_json, tables
 from boardtalk.cli.flash_client import NONE, Client
 from boardtalk.cli.flash_view import View, summary
 from boardtalk.cli.flash_which import COMMON, All, Common, Ports, chosen
@@ -154,7 +154,7 @@ def put_client(
     kinds = [kinds for _, kinds in chosen(common, port)] if common.board else [[]] * len(port)
     stop = asyncio.Event()
     orders = flash_client.orders(port, its, common.state or running_folder(), stop, kinds)
-    work = [ClientJob(order) for order in orders]
+    work = [ClientJob(order, by=me()) for order in orders]
     return await_(_run(work, stop, common.jobs or fleet.default_jobs(), json=common.json))
 
 
@@ -247,6 +247,7 @@ def _do(
             file=file,
             wait_s=wait,
             stop=stop,
+            by=me(),
         )
         for port, kinds in places
     ]

@@ -117,7 +117,8 @@ def jobs(first: Sequence[Job], client: Client, stop: asyncio.Event) -> list[Clie
     """Jobs of which a client is the second part."""
     made = orders([job.port for job in first], client, first[0].state, stop, [job.boards for job in first])
     return [
-        ClientJob(order, replace(job, wait_s=0), job.wait_s) for order, job in zip(made, first, strict=True)
+        ClientJob(order, replace(job, wait_s=0), job.wait_s, job.by)
+        for order, job in zip(made, first, strict=True)
     ]
 
 

@@ -38,6 +38,10 @@ class Ended(Event, frozen=True, tag="ended"):
     board: str = ""
     id: str = ""
     """What the loader told, such as a MAC address."""
+    device: str = ""
+    """Where that board is; "": its port was not got."""
+    sha256: str = ""
+    """Of what it should get."""
     written: int = 0
     """Bytes that differed, and were written."""
     total: int = 0

@@ -6,6 +6,7 @@ import asyncio
 import os
 from typing import TYPE_CHECKING
 
+from boardtalk.flash import audit
 from boardtalk.flash.events import Ended
 from boardtalk.flash.provision import ClientJob, Provision
 from boardtalk.flash.session import Session
@@ -35,7 +36,7 @@ async def run(jobs: Sequence[Job | ClientJob], at_once: int) -> AsyncGenerator[A
     async def one(job: Job | ClientJob) -> None:
         work = Provision(job, events) if isinstance(job, ClientJob) else Session(job, events)
         async with slots:
-            events.put_nowait(await work.run())
+            events.put_nowait(await audit.kept(job, work.run))
 
     left = len(jobs)
     async with asyncio.TaskGroup() as tasks:

@@ -36,6 +36,8 @@ class Job:
     """Of a backup; None: one with the date, in the state folder."""
     wait_s: float = 0.0
     """How long to wait for MicroPython afterwards."""
+    by: str = ""
+    """Who wants it, for the audit; "": whoever had this done sees to that."""
     stop: asyncio.Event = field(default_factory=asyncio.Event)
     """Set: end after the piece that is being written."""
 

@@ -40,6 +40,8 @@ class ClientJob:
     """What is done before: its firmware."""
     wait_s: float = 0.0
     """Then: how long to wait for MicroPython."""
+    by: str = ""
+    """Who wants it, for the audit; "": whoever had this done sees to that."""
 
     @property
     def port(self) -> str:
@@ -97,6 +99,7 @@ class Provision:
             raise FlashError(Code.CANCELLED, f"{self._job.port}: not begun")
         installer = _installer()
         async with ports.ours(await self._port(), self._order.state) as port:
+            self._ended = msgspec.structs.replace(self._ended, device=port)
             order = replace(self._order, port=port)
             async with aclosing(installer.install(order)) as stages:
                 async for each in stages:
@@ -140,6 +143,7 @@ class Provision:
             return
         if stage.uid:
             self._uid, self._digest = stage.uid, stage.sha256
+            self._ended = msgspec.structs.replace(self._ended, sha256=self._ended.sha256 or stage.sha256)
             if self._journal.unfinished(self._uid, self._digest, WHAT):
                 self._step("plan", "goes on with what did not end")
             self._note(journal.BEGUN)

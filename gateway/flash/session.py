@@ -46,6 +46,7 @@ class Session:
         self._steps = Steps(job, self._telling)
         self._target: Target | None = None
         self._firmware = ""
+        self._device = ""
         self._note = ""
 
     async def run(self) -> Ended:
@@ -72,6 +73,8 @@ class Session:
             ok=error is None,
             board=target.board.id if target else self._job.boards[0].id,
             id=target.found.id if target else "",
+            device=self._device,
+            sha256=self._job.firmware.sha256 if self._job.firmware else "",
             written=self._steps.written,
             total=target.total if target else 0,
             seconds=round(seconds, 2),
@@ -92,6 +95,7 @@ class Session:
         kind = flasher(boards[0].definition)
         rates = _rates(boards[0], kind)
         async with ports.ours(job.port, job.state) as port:
+            self._device = port
             before: FlashError | None = None
             for number, baud in enumerate(rates):
                 try:

@@ -34,6 +34,19 @@ PRODUCTS: Final = {
     0x415: "stm32l476", 0x495: "stm32wb55",
 }  # fmt: skip
 """Product ids of ST's application note AN2606; chips of a line share one."""
+SIGNATURES: Final = {
+    "stm32f1": (0x1FFFF7E8, 0x1FFFF7E0), "stm32f4": (0x1FFF7A10, 0x1FFF7A22),
+    "stm32f7": (0x1FF0F420, 0x1FF0F442), "stm32h7": (0x1FF1E800, 0x1FF1E880),
+    "stm32l4": (0x1FFF7590, 0x1FFF75E0), "stm32wb": (0x1FFF7590, 0x1FFF75E0),
+}  # fmt: skip
+"""Where chips of a family tell their unique id, and the kilobytes of their flash: ST's reference manuals.
+Both lie in the same 256 bytes, which are read as one: an F4 lets nobody read a few of them."""
+UID_BYTES: Final = 12
+MAX_FLASH_KB: Final = 4096
+
+
+class _Refused(FlashError):
+    """The loader understood, and does not do it."""
 
 
 class Stm32UartFlasher(Flasher):
@@ -70,7 +83,10 @@ class Stm32UartFlasher(Flasher):
         count = (await self._bytes(1))[0]
         product = int.from_bytes(await self._bytes(count + 1))
         await self._acknowledged("its id")
-        return Found(PRODUCTS.get(product, f"STM32 with product id {product:#x}"))
+        chip = PRODUCTS.get(product)
+        if chip is None:
+            return Found(f"STM32 with product id {product:#x}")
+        return Found(chip, *await self._signature(chip), FLASH_AT)
 
     async def holds(self, segment: Segment) -> bool:
         """See `Flasher`: by reading, since the loader makes no digests."""
@@ -126,6 +142,18 @@ class Stm32UartFlasher(Flasher):
         await self._acknowledged("its commands")
         return known[1:]
 
+    async def _signature(self, chip: str) -> tuple[str, int]:
+        """Unique id, as MicroPython tells it too, and bytes of flash, as far as the loader lets read them."""
+        uid_at, size_at = SIGNATURES[chip[: len("stm32f4")]]
+        block = uid_at & -PIECE
+        try:
+            told = await self._read(block, PIECE)
+        except _Refused:  # as a chip does that is protected against reading
+            return "", 0
+        uid = told[uid_at - block :][:UID_BYTES]
+        size = int.from_bytes(told[size_at - block :][:2], "little")
+        return "" if uid == b"\xff" * UID_BYTES else uid.hex(), size * 1024 if size <= MAX_FLASH_KB else 0
+
     async def _read(self, at: int, size: int) -> bytes:
         await self._command(READ)
         await self._address(at)
@@ -160,7 +188,7 @@ class Stm32UartFlasher(Flasher):
         if answer == ACK:
             return
         said = "refuses" if answer == NACK else f"answers {answer:#04x} to"
-        raise FlashError(
+        raise (_Refused if answer == NACK else FlashError)(
             Code.LINK,
             f"{self.port}: the loader {said} {what}",
             "if it does so each time, it is protected against reading and writing",

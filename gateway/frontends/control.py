@@ -23,6 +23,7 @@ from boardtalk.events import (
 )
 from boardtalk.health import Report
 from boardtalk.sdk import Completion, Contact, Role
+from boardtalk.sdk.audit import Attempt, Noted, Outcome
 from boardtalk.sdk.groups import MemberList, Members
 from boardtalk.store import AuditLine, Conversation, Explanation
 from boardtalk.trial import Pending
@@ -282,6 +283,8 @@ Request = (
     | NewPassword
     | AskPage
     | Accounts
+    | Attempt
+    | Outcome
     | Send
     | Read
     | MarkRead
@@ -573,6 +576,7 @@ Reply = (
     | Recording
     | Observed
     | MemberList
+    | Noted
     | Delivery
     | Sent
     | Marked

@@ -9,6 +9,7 @@ import asyncio
 import os
 import platform
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
 
@@ -80,6 +81,7 @@ from boardtalk.frontends.control import (
 )
 from boardtalk.frontends.rights import require
 from boardtalk.sdk import ConfigError, Kind, Refused, ServiceError, check_name
+from boardtalk.sdk.audit import Attempt, Noted, Outcome
 from boardtalk.sdk.channel import MAX_LINE_BYTES, Channel
 from boardtalk.sdk.groups import MemberList, Members
 from boardtalk.store import StoreError
@@ -197,6 +199,9 @@ class LocalDoor:
             if isinstance(first, Unnamed) and self._reception:
                 await self._reception.answer(first, channel)
                 return
+            if isinstance(first, Attempt):
+                await self._attempt(channel, first)
+                return
             user = self._login(first, channel)
             if user is None or not isinstance(first, Login):
                 return
@@ -236,6 +241,24 @@ class LocalDoor:
         with self._hub.witness.watched(tell):
             while await channel.receive() is not None:
                 pass
+
+    async def _attempt(self, channel: Channel[Request], attempt: Attempt) -> None:
+        """Have in the audit that somebody changes a board, and how that ends."""
+        note = partial(self._hub.store.audit, attempt.who, attempt.what, attempt.target)
+        if attempt.about:
+            note(f"{attempt.about}: begins")
+        result = f"{attempt.about}: the gateway ended before that did"
+        try:
+            end = await channel.receive()
+            result = (
+                end.result
+                if isinstance(end, Outcome)
+                else f"{attempt.about}: its process ended without a word"
+            )
+        finally:
+            note(result)
+        with suppress(ServiceError):  # who was killed hears nothing
+            channel.send(Noted())
 
     def _login(self, first: Request | None, channel: Channel[Request]) -> str | None:
         """Who the client is; None if he is refused, and told so."""
@@ -323,7 +346,10 @@ class LocalDoor:
                 return await self._look(request, user)
             case Stop() | SetPoint():
                 return None  # never waits: see `_requests`
-            case Login() | Record() | Members() | Verify() | SetUp() | NewPassword() | AskPage() | Accounts():
+            case (
+                Login() | Record() | Members() | Attempt() | Outcome()
+                | Verify() | SetUp() | NewPassword() | AskPage() | Accounts()
+            ):  # fmt: skip
                 return Failure("already logged in")
 
     async def _look(self, request: Contacts | Complete | History | Conversations | Why, user: str) -> Reply:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import getpass
+import re
 from pathlib import Path
 from typing import Annotated
 
@@ -11,3 +13,9 @@ StateFolder = Annotated[
     Path | None, Parameter(name="--state", help="Folder where the gateway keeps its state.")
 ]
 AsJson = Annotated[bool, Parameter(name="--json", negative="", help="Print JSON, for programs.")]
+
+
+def me() -> str:
+    """The address of the person at this machine: the login name, as far as it can be one."""
+    name = re.sub(r"[^a-z0-9_-]", "", getpass.getuser().lower()).lstrip("_-")[:32]
+    return name or "me"

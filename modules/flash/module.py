@@ -29,6 +29,7 @@ from boardtalk.sdk import (
     Status,
     Verdict,
 )
+from boardtalk.sdk.audit import Attempt, audited
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -119,7 +120,7 @@ class Flash(Module):
         if request is None:
             self._answer(message, HELP[requests.word(self._text(message)) or "flash"])
             return CONSUMED
-        self._allow(message)
+        self._allow(message, request)
         robots = self.context.robots(request.target)
         self._require_idle(robots)
         if request.act == "confirm":
@@ -155,15 +156,26 @@ class Flash(Module):
         text = message.body.strip()
         return text if requests.word(text) else f"/flash {text}"
 
-    def _allow(self, message: Message) -> None:
+    def _allow(self, message: Message, request: Request) -> None:
         user = message.sender
         if user not in self.config.users or not self.context.allowed(user, "flash", self.config.address):
             self.context.log.warning("not allowed", by=user, asked=message.body[:100])
+            self._denied(message, request, "not allowed")
             raise Refused(
                 Code.DENIED,
                 f"{user} may not do that: `users` in `module flash` names who may, with the role operator",
             )
         self.context.explain(message, "allowed", f"flash for {user}")
+
+    def _denied(self, message: Message, request: Request, why: str) -> None:
+        """Have it in the audit."""
+
+        async def note() -> None:
+            attempt = Attempt(message.sender, f"/{request.word} {request.act}", request.target)
+            async with audited(self.context.state, attempt) as entry:
+                entry.result = f"denied: {why}"
+
+        self.context.spawn(note(), "audit of what was denied")
 
     def _require_idle(self, robots: Iterable[str]) -> None:
         """See that nobody has one of them just now. Raises Refused."""
@@ -178,6 +190,7 @@ class Flash(Module):
             plan = self._plans.take(message.sender, request.word, request.target, request.name, now)
         except Refused as refused:
             self.context.log.warning("not confirmed", by=message.sender, reason=refused.reason)
+            self._denied(message, request, refused.reason)
             raise
         self._require_idle(item.robot for item in plan.items)
         self.context.explain(message, "confirmed", "\n".join(item.about for item in plan.items))

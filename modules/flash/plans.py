@@ -39,6 +39,13 @@ class Item(NamedTuple):
     about: str = ""
     """The line that people saw."""
 
+    @property
+    def what(self) -> str:
+        """Which board gets what, for the audit."""
+        board = f"{self.kind} {self.uid}".strip()
+        digest = f" sha256 {self.sha256}" if self.sha256 else ""
+        return f"{board} at {self.port}, {self.name or 'the one before'}{digest}"
+
 
 @dataclass
 class Plan:

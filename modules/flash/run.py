@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from boardtalk.modules.flash.workers import work
 from boardtalk.sdk import Code, Flag, Message, Refused, State, Status
+from boardtalk.sdk.audit import Attempt, audited
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -59,10 +60,15 @@ class Line:
         elif told.event == "ended":
             self.end = told
 
+    @property
+    def result(self) -> str:
+        """How it ended."""
+        return self._ended(self.end) if self.end else "did not end"
+
     def text(self, now: float) -> str:
         """The line, for people."""
         if self.end is not None:
-            return f"{self.item.robot}: {self._ended(self.end)}"
+            return f"{self.item.robot}: {self.result}"
         if not self._total:
             return f"{self.item.robot}: {self.step}"
         began, before = self._first or (now, self._done)
@@ -133,14 +139,21 @@ class Run:
     async def _one(self, line: Line, slots: asyncio.Semaphore) -> None:
         async with slots:
             line.step = "begins"
-            async with aclosing(work(self.plan.word, order(self._context, self.plan, line.item))) as told:
-                async for each in told:
-                    line.take(each, self._context.now())
-                    if each.event == "step" and each.detail:
-                        self._context.explain(self.message, f"{line.item.robot} {each.step}", each.detail)
+            plan, item = self.plan, line.item
+            attempt = Attempt(plan.user, f"/{plan.word} {plan.act}", item.robot, item.what)
+            async with audited(self._context.state, attempt) as entry:
+                await self._work(line)
+                entry.result = f"{item.what}: {line.result}"
         if line.end is not None and line.end.ok is False:
             self._context.log.warning("failed", robot=line.item.robot, reason=line.end.reason)
         self._remember()
+
+    async def _work(self, line: Line) -> None:
+        async with aclosing(work(self.plan.word, order(self._context, self.plan, line.item))) as told:
+            async for each in told:
+                line.take(each, self._context.now())
+                if each.event == "step" and each.detail:
+                    self._context.explain(self.message, f"{line.item.robot} {each.step}", each.detail)
 
     async def _tell(self) -> None:
         """Let who waits see how far it is, by editing the one message."""

@@ -14,6 +14,7 @@ outlive sessions is in :mod:`~boardtalk.modules.iot_bridge.service.board`.
 from __future__ import annotations
 
 import asyncio
+import re
 from contextlib import AsyncExitStack, suppress
 from functools import partial
 from itertools import chain, repeat
@@ -67,9 +68,10 @@ REARM_TIMEOUT_S: Final = 1.0
 STOP_FAST_S: Final = (0.02, 0.02, 0.02)
 STOP_SLOW_S: Final = 0.1
 """Pauses between the repetitions of STOP until it is confirmed."""
-PROMPT: Final = ">>> "
-START_AGAIN: Final = b"\x03\x04"
-"""To MicroPython's prompt: Ctrl-C, so that the line is empty, and Ctrl-D, a soft reset."""
+PROMPT: Final = re.compile(r"(?:^|\n|\x1b\[K)(?:>|=== |\.\.\. )[^\n]*\Z")
+"""MicroPython's prompts at the end of what came: what frames type there may lead from one to another."""
+START_AGAIN: Final = b"\x03\x02\x04"
+"""To whichever prompt: Ctrl-C, so that nothing is typed, Ctrl-B, that for people, Ctrl-D, a soft reset."""
 SAID_CHARS: Final = 200
 """Of what a board printed instead of saying hello: for the person who looks for the reason."""
 
@@ -261,7 +263,7 @@ class Device:
     @property
     def at_prompt(self) -> bool:
         """Whether MicroPython's prompt is the last that came: the program has ended, or did not start."""
-        return self._said.rpartition("\n")[2].startswith(PROMPT)
+        return PROMPT.search(self._said) is not None
 
     def on_traffic(self, callback: OnTraffic) -> None:
         """Have this called with all that goes over the line; see `Session.on_traffic`."""

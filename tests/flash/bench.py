@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import aclosing
+import sqlite3
+from contextlib import aclosing, closing
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -64,3 +65,9 @@ class Bench:
             async for event in events:
                 told[event.port].append(event)
         return [Told(each) for each in told.values()]
+
+
+def audit(state: Path) -> list[tuple[str, str, str, str]]:
+    """What the gateway's audit has on disk: who, what, target, result."""
+    with closing(sqlite3.connect(state / "store.db")) as store:
+        return list(store.execute("SELECT who, what, target, result FROM audit"))

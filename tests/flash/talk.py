@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 from typing import Self
 
+import aiomqtt
+
+from boardtalk.broker import Endpoint
 from boardtalk.events import Delivery, Event, Update
 from boardtalk.frontends import control
 from boardtalk.frontends.client import GatewayClient
@@ -16,6 +19,7 @@ from boardtalk.modules.iot_bridge.service import api
 from boardtalk.modules.iot_bridge.service.client import ask
 from boardtalk.sdk import SYSTEM, Code, Flag, Message, State
 from tests.flash.bench import C3
+from tests.gateway import brokers
 
 CONF = """\
 log_level = warning
@@ -191,6 +195,24 @@ class Town:
                 for listener in listeners:
                     listener.cancel()
                 await asyncio.gather(*listeners, return_exceptions=True)
+
+    @asynccontextmanager
+    async def by_mqtt(self, name: str) -> AsyncIterator[brokers.Person]:
+        """Somebody at an ordinary MQTT client."""
+        async with GatewayClient.connect(self.gateway.folder, name) as client:
+            made = await client.ask(control.ChangeUser("token", name), control.UserChanged)
+        topics = (f"chat/{name}/in", f"chat/{name}/status")
+        at = Endpoint(*self.gateway.mqtt, name, made.token)
+        async with AsyncExitStack() as stack:
+            async with asyncio.timeout(PATIENCE_S):
+                while True:
+                    with suppress(aiomqtt.MqttError):  # the broker does not know the new login yet
+                        someone = await stack.enter_async_context(
+                            brokers.person(at, name, *topics, token=made.token)
+                        )
+                        break
+                    await asyncio.sleep(0.05)
+            yield someone
 
     def workers(self) -> list[int]:
         """The process ids of those that flash or update for this gateway now."""

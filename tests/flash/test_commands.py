@@ -6,14 +6,16 @@ import asyncio
 import json
 import signal
 import sys
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
 
 from boardtalk.flash import detect
 from boardtalk.hil.gateway import GatewayProcess
-from boardtalk.hil.loaders.esp import EspBoard
-from tests.flash.bench import C3, Bench
+from boardtalk.hil.loaders.esp import MAC, EspBoard
+from boardtalk.sdk.options import me
+from tests.flash.bench import C3, Bench, audit
 
 CONF = """\
 log_level = warning
@@ -61,6 +63,24 @@ async def test_a_port_that_the_gateway_has_is_lent_and_taken_back(bench: Bench) 
         assert "bytes are on it" in said
         said = await flash("verify", "--port", "rovr", *words[:-2], "--state", bench.state, rc=1)
         assert "there is no board 'rovr'" in said
+        said = await flash(
+            "erase", "--port", "rover", "--board", "esp32", "--yes", "--state", bench.state, rc=1
+        )
+        assert "wrong-chip" in said
+        digest = sha256(image.read_bytes()).hexdigest()
+        end = f"{MAC.hex(':')} at {board.port}"
+        wrote, erased = ("flash write", board.port), ("flash erase", "rover")
+        rows = [
+            ((what, target), result.partition(": rover: ")[0])
+            for who, what, target, result in audit(bench.state)
+            if who == me()
+        ]
+        assert rows == [
+            (wrote, f"{C3} at {board.port}, {image.name} sha256 {digest}: begins"),
+            (wrote, f"{C3} {end}, sha256 {digest}: done, {image.stat().st_size} bytes written"),
+            (erased, "esp32 at rover: begins"),
+            (erased, f"esp32 {end}: FAILED (wrong-chip)"),
+        ]
         async with asyncio.timeout(15):
             while not await _holds(board.port):
                 await asyncio.sleep(0.05)

@@ -8,6 +8,7 @@ import signal
 import sys
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,7 @@ from boardtalk.events import Delivery
 from boardtalk.hil.board import EmulatedBoard
 from boardtalk.hil.loaders.esp import EspBoard
 from boardtalk.sdk import Flag, State
-from tests.flash.bench import C3
+from tests.flash.bench import C3, audit
 from tests.flash.talk import Town
 from tests.hil.flashing import esp_image
 
@@ -85,6 +86,11 @@ async def test_a_plan_touches_nothing_and_its_code_does_exactly_that_once(home: 
         assert "lamp0: done: unknown → new-1.27.bin" in text
         assert begins(board, data)
         assert "no plan of yours" in (await ana.say(confirm))[1]
+        rows = audit(place.gateway.folder)
+        what = f"{C3} at {board.port}, new-1.27.bin sha256 {sha256(data).hexdigest()}"
+        assert [row[:3] for row in rows] == [("ana", "/flash write", "lamp0")] * 2
+        assert rows[0][3] == f"{what}: begins"
+        assert rows[1][3].startswith(f"{what}: done: unknown → new-1.27.bin, ")
 
         # One message, edited: who looks back sees its last text, once.
         first, *edits = ana.said(name)
@@ -107,6 +113,8 @@ async def test_nobody_who_is_not_named_may_and_a_role_is_needed_too(home: Path) 
                 assert (state, "may not do that" in told) == (State.REJECTED, True)
         assert "no plan of yours" in (await ben.say(confirm))[1]  # another one's code
         assert bytes(board.flash)[:1] == b"\xff"
+        denied = ("tom", "/flash confirm", "lamp0", "denied: not allowed")
+        assert denied in audit(place.gateway.folder)
         said = [(each["body"], each["state"]) for each in await tom.history()]
         assert (confirm, "rejected") in said
 
@@ -236,6 +244,9 @@ async def test_stop_is_heard_by_all_the_while_and_the_flash_goes_on(home: Path) 
         )
         assert (await ben.over(driving))[0] is State.CANCELLED
         ben.stop("lamp0")
+        said = "lamp0 CAN'T CONFIRM the stop: `boardtalk flash` is at work on it"
+        await ben.until(lambda: any(said in str(event) for event in ben.events), said)
+        assert ana.end_of(name) is None, "the flash was over when the stop was answered"
         assert (await ana.over(name))[0] is State.DONE
         assert begins(board, data)
 

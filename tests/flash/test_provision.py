@@ -8,6 +8,7 @@ import fcntl
 import json
 import os
 import pty
+import re
 import signal
 import sys
 from dataclasses import replace
@@ -27,7 +28,8 @@ from boardtalk.modules.iot_bridge.ota.keys import board_key
 from boardtalk.modules.iot_bridge.provision import compiler, layout, prompt
 from boardtalk.modules.iot_bridge.provision.prompt import Prompt
 from boardtalk.sdk.provision import Order, ProvisionError
-from tests.flash.bench import Bench
+from tests.campaigns.figures import note
+from tests.flash.bench import Bench, audit
 from tests.flash.provisioning import (
     boardtalk,
     empty,
@@ -70,6 +72,9 @@ async def test_an_empty_board_answers_in_the_chat(bench: Bench, robot: Path) -> 
         await gateway.online("lamp", "alice")
         said = await boardtalk("chat", "lamp", "battery", "--user", "alice", "--state", bench.state)
         assert "8.2 V" in said
+        begins, done = [row[3] for row in audit(bench.state) if row[1:3] == ("flash client", board.port)]
+        assert begins == f"client and program, at {board.port}: begins"
+        assert re.match(rf"{board.uid} at {board.port}, sha256 \w{{64}}: done, \d+ bytes written; ", done)
 
 
 async def test_what_is_there_already_is_not_copied_again(bench: Bench, robot: Path) -> None:
@@ -111,6 +116,7 @@ async def test_the_client_alone_leaves_the_program_as_it_is(bench: Bench, robot:
         assert right(board, robot)
 
 
+@pytest.mark.soak  # in the gate an ESP goes the same way, without a mock
 async def test_firmware_client_and_program_by_one_command(
     bench: Bench, robot: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -169,13 +175,18 @@ async def test_a_power_cut_leaves_a_board_that_the_same_command_finishes(bench: 
 
 
 @pytest.mark.soak
-@pytest.mark.timeout(1800)
-async def test_power_cuts_all_along(bench: Bench, robot: Path) -> None:
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("batch", range(10))
+async def test_power_cuts_all_along(bench: Bench, robot: Path, batch: int) -> None:
     whole = await flash_bytes(bench, robot)
-    points = list(range(500, whole, whole // 50))
+    points = [500 + whole * number // 50 for number in range(batch, 50, 10)]
     for after in points:
         await cut_and_go_on(bench, robot, after)
-    print(f"{len(points)} power cuts in {whole} bytes of flash: all finished by the same command")
+    note(
+        "FLASH",
+        f"{len(points)} power cuts in the {whole} bytes of flash that a client takes",
+        "all finished by the same command",
+    )
 
 
 async def test_a_killed_command_leaves_nobody_at_the_port_and_the_same_command_goes_on(

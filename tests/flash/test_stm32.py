@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from boardtalk.flash.errors import Code
 from boardtalk.hil.faults import Faults
 from boardtalk.hil.line import FaultyLine
-from boardtalk.hil.loaders.stm32 import Command, Stm32Board
+from boardtalk.hil.loaders.stm32 import UID, Command, Stm32Board
 from boardtalk.hil.loaders.wire import PtyWire
 from tests.flash.bench import Bench
 from tests.hil.flashing import payload
@@ -41,6 +43,16 @@ async def test_an_image_is_written_by_sectors_verified_and_started(bench: Bench)
         await board.power_on()
         told = await bench.do("verify", board.port, image, F405)
         assert told.end.note == f"all of {image.stat().st_size} bytes are on it"
+
+
+@pytest.mark.parametrize(("kind", "size"), [("stm32f405", "1024 kB"), ("stm32f103", "128 kB")])
+async def test_the_loader_tells_chip_unique_id_and_size(bench: Bench, kind: str, size: str) -> None:
+    async with Stm32Board(kind) as board:
+        job = bench.job("probe", board.port, None, F405)
+        [known] = job.boards
+        like = msgspec.structs.replace(known, definition=msgspec.structs.replace(known.definition, mcu=kind))
+        [told] = await bench.all([replace(job, boards=[like])])
+        assert (told.end.id, told.end.note) == (UID.hex(), f"{kind}, {UID.hex()}, {size}")
 
 
 async def test_the_older_erase_command_is_used_where_there_is_no_other(bench: Bench) -> None:
@@ -93,6 +105,7 @@ async def test_a_protected_chip_says_so(bench: Bench) -> None:
         told = await bench.do("write", board.port, program(bench), F405)
         assert told.end.code is Code.LINK
         assert told.end.cure.startswith("if it does so each time, it is protected")
+        assert told.end.id == ""
         assert board.fired["read protected"] > 0
 
 

@@ -105,7 +105,7 @@ class Person:
     async def says(self, topic: str, text: str | bytes, *, retain: bool = False) -> None:
         await self._mqtt.publish(topic, text, qos=1, retain=retain)
 
-    async def hears(self, text: str | bytes, topic: str = "") -> aiomqtt.Message:
+    async def hears(self, text: str | bytes, topic: str = "", within: float = DEADLINE_S) -> aiomqtt.Message:
         """The first message with these words, on a topic that ends like this."""
         words = text.encode() if isinstance(text, str) else text
 
@@ -114,7 +114,7 @@ class Person:
             return next(fits, None)
 
         try:
-            found = await until(fitting, str(text))
+            found = await until(fitting, str(text), within)
         except AssertionError as error:
             raise AssertionError(f"{error}; heard {self.texts}") from error
         assert found is not None

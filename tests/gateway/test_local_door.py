@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 import stat
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, closing
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,8 @@ from boardtalk.frontends.reception import Reception
 from boardtalk.hub import Hub
 from boardtalk.loader import Runner
 from boardtalk.sdk import Code, Role, State
+from boardtalk.sdk.audit import Attempt, Noted, audited
+from boardtalk.sdk.channel import Channel
 from boardtalk.store import Store
 from boardtalk.users import Users
 
@@ -205,3 +208,41 @@ async def test_the_audit_log_is_read_page_by_page_and_searched(tmp_path: Path) -
         assert not oldest.more
         assert oldest.lines[0].seq < newest.lines[0].seq < newest.lines[1].seq
         assert (await alice.ask(control.Audit(text="nobody"), control.AuditPage)).lines == []
+
+
+async def test_who_changes_a_board_is_in_the_audit_however_that_ends(tmp_path: Path) -> None:
+    async with served(tmp_path):
+        async with audited(tmp_path, Attempt("ana", "flash write", "rover", "pico")) as entry:
+            entry.result = "pico: done"
+        with pytest.raises(KeyError):
+            async with audited(tmp_path, Attempt("ana", "flash erase", "rover", "pico")):
+                raise KeyError("why")
+        async with audited(tmp_path, Attempt("eve", "/flash plan", "rover")) as entry:
+            entry.result = "denied"
+        killed: Channel[Noted] = await Channel.connect(tmp_path / control.SOCKET, Noted)
+        killed.send(Attempt("ben", "ota push", "rover", "1.3"))
+        await killed.drained()
+        killed.close()
+        cut_off = audited(tmp_path, Attempt("tom", "ota push", "arm", "1.3"))
+        entry = await cut_off.__aenter__()
+        await asyncio.sleep(0.1)  # the one that was killed has gone
+    async with served(tmp_path):
+        entry.result = "1.3: updated"
+        await cut_off.__aexit__(None, None, None)
+    with closing(sqlite3.connect(tmp_path / "store.db")) as store:
+        rows = store.execute("SELECT who, what, target, result FROM audit").fetchall()
+    assert rows == [
+        ("ana", "flash write", "rover", "pico: begins"),
+        ("ana", "flash write", "rover", "pico: done"),
+        ("ana", "flash erase", "rover", "pico: begins"),
+        ("ana", "flash erase", "rover", "pico: FAILED: 'why'"),
+        ("eve", "/flash plan", "rover", "denied"),
+        ("ben", "ota push", "rover", "1.3: begins"),
+        ("ben", "ota push", "rover", "1.3: its process ended without a word"),
+        ("tom", "ota push", "arm", "1.3: begins"),
+        ("tom", "ota push", "arm", "1.3: the gateway ended before that did"),
+        ("tom", "ota push", "arm", "1.3: begins"),
+        ("tom", "ota push", "arm", "1.3: updated"),
+    ]
+    async with audited(tmp_path, Attempt("ana", "flash write", "rover", "pico")):
+        pass  # without a gateway nobody is kept from it

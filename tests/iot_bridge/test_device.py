@@ -6,10 +6,14 @@ import asyncio
 import os
 import time
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
+from boardtalk.flash.line import Line
+from boardtalk.hil.firmware import example
+from boardtalk.hil.micropython.board import MicroPythonBoard
 from boardtalk.modules.iot_bridge import frames
 from boardtalk.modules.iot_bridge.cache import DictionaryCache
 from boardtalk.modules.iot_bridge.device import Device
@@ -207,6 +211,25 @@ async def test_a_restarted_board_ends_the_session(board: FakeBoard, device: Devi
     board.restart()
     with pytest.raises(SessionLost, match="restarted"):
         await news_until(device, Dropped)
+
+
+async def test_a_board_at_whichever_prompt_is_seen_there_and_started_again(cache: DictionaryCache) -> None:
+    """What frames type there leads from the prompt to the one for more lines, for pastes, or for programs."""
+    async with MicroPythonBoard(example("rover")) as board:
+        for typed in (b"", b"if 1:\r", b"\x05", b"\x01"):
+            async with Line(board.port, 115_200) as line:
+                await line.write(b"\x03")
+                said = await line.until(b">>> ", 10)
+                await line.write(typed)
+                with suppress(TimeoutError):
+                    while True:
+                        said += await line.read(0.3)
+            async with Device(SerialPort(board.port), cache, restart=True) as device:
+                device._said = said.decode()
+                assert device.at_prompt, said
+                assert device.hello.uid == board.uid
+                device._said = "> 3 V\n"
+                assert not device.at_prompt
 
 
 async def test_another_board_is_refused(board: FakeBoard, cache: DictionaryCache) -> None:

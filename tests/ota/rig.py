@@ -106,10 +106,10 @@ class Site:
                 process.kill()
                 await process.communicate()
 
-    async def ota(self, *words: str | Path, rc: int = 0) -> str:
+    async def ota(self, *words: str | Path, rc: int = 0, within: float = 60) -> str:
         """Run it; what it says."""
         process = await self.start(*words)
-        said = (await asyncio.wait_for(process.communicate(), 60))[0].decode()
+        said = (await asyncio.wait_for(process.communicate(), within))[0].decode()
         print(said)
         assert process.returncode == rc, said
         return said

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import re
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 from boardtalk.hil.micropython.board import MicroPythonBoard
 from boardtalk.hil.paced import PacedLine
 from boardtalk.sdk import State
-from tests.flash.talk import Town
+from tests.flash.bench import audit
+from tests.flash.talk import PATIENCE_S, Town
 from tests.ota.rig import HEAP, UID, flash, program
 
 
@@ -51,3 +54,35 @@ async def test_a_release_is_planned_confirmed_and_taken_back(tmp_path: Path) -> 
             assert (state_, bool(re.search(r"lamp: done: 2\.0\+\w+ → 1\+", said))) == (State.DONE, True)
             await ana.online("lamp")
             assert (await ana.say("/ota lamp status"))[1].startswith("lamp runs 1")
+
+
+async def test_a_group_is_updated_with_one_code_by_a_person_at_an_mqtt_client(tmp_path: Path) -> None:
+    state = tmp_path / "state"
+    state.mkdir()
+    program(tmp_path / "releases" / "lamps" / "2.0", "2")
+    uids = {f"lamp{number}": f"{number:016x}" for number in range(2)}
+    async with AsyncExitStack() as stack:
+        ports = {}
+        for name, uid in uids.items():
+            board = MicroPythonBoard(flash(tmp_path / name, state, uid), uid=uid, heap=HEAP, flash="littlefs")
+            ports[name] = (await stack.enter_async_context(board)).port
+        group = f"group lamps {{\n    members = ana, {', '.join(ports)}\n}}\n"
+        programs = ", ".join(f"{name}: lamps" for name in ports)
+        town = await stack.enter_async_context(Town(tmp_path, group, ports, programs=programs))
+        [ben] = await stack.enter_async_context(town.people("ben"))
+        for name in ports:
+            await ben.online(name)
+        ana = await stack.enter_async_context(town.by_mqtt("ana"))
+        await ana.says("chat/ana/out", "/ota lamps plan")
+        told = json.loads(bytes((await ana.hears(" confirm ", "/in", PATIENCE_S)).payload))
+        [confirm] = [line.strip() for line in told["body"].splitlines() if " confirm " in line]
+        await ana.says("chat/ana/out", json.dumps({"to": "gateway", "body": confirm, "id": "go"}))
+        end = json.loads(bytes((await ana.hears("2 of 2 done", "/in", PATIENCE_S)).payload))
+        assert (end["from"], end["state"]) == ("flash", "done")
+        assert len(re.findall(r"lamp\d: done: 1\+\w+ → 2\.0\+", end["body"])) == 2
+        shown = [json.loads(text) for text in ana.texts if b"0 of 2 done" in text]
+        assert shown[0]["refid"] == "go"
+        assert {end["refid"], *(each["refid"] for each in shown[1:])} == {shown[0]["id"]}, "one message"
+        await ben.say("help", "lamp0")  # until it is accepted, all that came before is written
+        outcomes = [row[3] for row in audit(state) if row[:2] == ("ana", "/ota push")]
+        assert sum(": done: 1+" in each for each in outcomes) == 2

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from boardtalk.hil.micropython.board import MicroPythonBoard
 from boardtalk.hil.paced import PacedLine
 from boardtalk.modules.iot_bridge.service import api
 from boardtalk.sdk.channel import Channel
+from tests.flash.bench import audit
 
 from .rig import CONF, HEAP, UID, Site, program, site
 
@@ -46,6 +48,11 @@ async def test_a_release_is_sent_tried_and_kept_and_can_be_taken_back(lamp: Site
     await lamp.ota("rollback", "lamp")
     while (await lamp.runs())[0] != "two":
         await asyncio.sleep(0.1)
+    [_, pushed, _, _, _, back] = [
+        row[3] for row in audit(lamp.state) if row[2] == "lamp" and row[1] != "stop"
+    ]
+    assert re.fullmatch(rf"{UID} at \S+, two\+\w+ sha256 \w{{64}}: updated; runs two\+\w+", pushed)
+    assert back == f"{UID} at {board.port}: done"
 
 
 @pytest.mark.soak

@@ -25,8 +25,9 @@ from boardtalk.modules.iot_bridge.ota.release import collect
 from boardtalk.modules.iot_bridge.ota.rollout import ALL, AT_ONCE, Rollout
 from boardtalk.modules.iot_bridge.ota.view import View, advice, summary
 from boardtalk.sdk import ServiceError
+from boardtalk.sdk.audit import Attempt, audited
 from boardtalk.sdk.folders import running_folder
-from boardtalk.sdk.options import AsJson, StateFolder
+from boardtalk.sdk.options import AsJson, StateFolder, me
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -138,6 +139,7 @@ async def _push(
         wait=wait,
         dry_run=dry_run,
         declares=declares,
+        by=me(),
     )
     interrupted = asyncio.Event()
 
@@ -221,7 +223,7 @@ def confirm(robot: Robots, /, *, state: StateFolder = None) -> int:
         await fleet.confirm(folder, name)
         out.print(f"{name}: the release that runs stays", markup=False)
 
-    return _each(robot, state, keep)
+    return _each(robot, state, _kept("ota confirm", keep))
 
 
 @ota.command
@@ -235,7 +237,17 @@ def rollback(robot: Robots, /, *, state: StateFolder = None) -> int:
         await fleet.roll_back(folder, name)
         out.print(f"{name}: starts the release before", markup=False)
 
-    return _each(robot, state, back)
+    return _each(robot, state, _kept("ota rollback", back))
+
+
+def _kept(what: str, do: Callable[[Path, str], Awaitable[None]]) -> Callable[[Path, str], Awaitable[None]]:
+    """The same, in the audit."""
+
+    async def kept(folder: Path, name: str) -> None:
+        async with audited(folder, Attempt(me(), what, name, await fleet.where(folder, name))):
+            await do(folder, name)
+
+    return kept
 
 
 def _each(names: str, state: Path | None, do: Callable[[Path, str], Awaitable[None]]) -> int:
@@ -279,8 +291,13 @@ def install(
     release = collect(files, label)
     folder = state or running_folder()
     modulus = _keys().modulus(public_key) if public_key else None
-    uid = asyncio.run(fleet.uid(folder, robot))
-    text, runs = asyncio.run(put_on(folder, robot, uid, release, modulus))
+
+    async def put() -> tuple[str, bool]:
+        about = f"{await fleet.where(folder, robot)}, {release.version} sha256 {release.sha256}"
+        async with audited(folder, Attempt(me(), "ota install", robot, about)):
+            return await put_on(folder, robot, await fleet.uid(folder, robot), release, modulus)
+
+    text, runs = asyncio.run(put())
     out.print(clean(text), markup=False, style="dim", end="")
     words = "runs" if runs else "is at its prompt: its program has ended"
     out.print(f"{robot} {words}; from now on `boardtalk ota push` updates it", markup=False)

@@ -63,6 +63,11 @@ class Release(msgspec.Struct, frozen=True, dict=True):
         return sha256(b"".join(pairs)).hexdigest()[:8]
 
     @property
+    def sha256(self) -> str:
+        """Of what is the same for all boards."""
+        return sha256(self.text()).hexdigest()
+
+    @property
     def version(self) -> str:
         """Its label and its digest: what boards say that they run."""
         return f"{self.label}+{self.digest}" if self.label else self.digest

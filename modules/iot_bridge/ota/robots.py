@@ -56,11 +56,22 @@ async def meant(state: Path, names: str) -> list[str]:
 
 async def uid(state: Path, robot: str) -> str:
     """A robot's unique id, from which its key follows. Raises LinkError: it is not known."""
+    board = await _board(state, robot)
+    if board is None or not board.uid:
+        raise LinkError(f"there is no board {robot!r} that was met: `boardtalk boards` lists them")
+    return board.uid
+
+
+async def where(state: Path, robot: str) -> str:
+    """Which board a robot is, and at which port, for the audit."""
+    board = await _board(state, robot)
+    return f"{board.uid or 'a board'} at {board.port or 'no port yet'}" if board else "no board"
+
+
+async def _board(state: Path, robot: str) -> api.BoardChanged | None:
     answer = await ask(state, api.ListBoards(re=1))
-    for board in answer.boards if isinstance(answer, api.Boards) else ():
-        if board.name == robot and board.uid:
-            return board.uid
-    raise LinkError(f"there is no board {robot!r} that was met: `boardtalk boards` lists them")
+    boards = answer.boards if isinstance(answer, api.Boards) else ()
+    return next((board for board in boards if board.name == robot), None)
 
 
 async def status(state: Path, robot: str) -> Status:

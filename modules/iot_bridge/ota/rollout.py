@@ -15,9 +15,11 @@ from typing import TYPE_CHECKING, Final
 from boardtalk.modules.iot_bridge.errors import LinkError, UpdateRefused
 from boardtalk.modules.iot_bridge.ota.events import AnyEvent, Ended, Outcome, Said, Sent, Stage, Total
 from boardtalk.modules.iot_bridge.ota.push import FIRST_S, Push
+from boardtalk.modules.iot_bridge.ota.robots import where
 from boardtalk.modules.iot_bridge.service import api
 from boardtalk.modules.iot_bridge.service.client import ask
 from boardtalk.sdk import ServiceError
+from boardtalk.sdk.audit import Attempt, audited
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Mapping, Sequence
@@ -46,6 +48,7 @@ class Rollout:
         wait: until the release has proved itself on each; else until it runs on trial.
         dry_run: only look what each runs, and what would change.
         declares: what robots with it can do, as far as that is known before it runs.
+        by: who wants it, for the audit.
     """
 
     def __init__(
@@ -59,8 +62,10 @@ class Rollout:
         wait: bool = True,
         dry_run: bool = False,
         declares: Dictionary | None = None,
+        by: str = "",
     ) -> None:
         self._state = state
+        self._by = by
         self._release = release
         self._stages = stages
         self._wait = wait
@@ -133,7 +138,7 @@ class Rollout:
         loop = asyncio.get_running_loop()
         began = loop.time()
         try:
-            outcome, reason = await self._outcome(push), ""
+            outcome, reason = await self._outcome(robot, push), ""
         except asyncio.CancelledError:
             outcome, reason = _left_behind(push), ""
             if not self._halted:
@@ -159,14 +164,23 @@ class Rollout:
         if outcome.unhealthy and not self._halted:
             self._halt()
 
-    async def _outcome(self, push: Push) -> Outcome:
+    async def _outcome(self, robot: str, push: Push) -> Outcome:
         async with self._gate:
             if self._dry_run:
                 await push.look()
                 return Outcome.HAS if push.had_it else Outcome.PLANNED
-            await push.transfer()
-            if self._wait:
-                await push.proof()
+            about = (
+                f"{await where(self._state, robot)}, {self._release.version} sha256 {self._release.sha256}"
+            )
+            async with audited(self._state, Attempt(self._by, "ota push", robot, about)) as entry:
+                await push.transfer()
+                if self._wait:
+                    await push.proof()
+                outcome = self._good(push)
+                entry.result = f"{about}: {outcome}; runs {push.runs}"
+                return outcome
+
+    def _good(self, push: Push) -> Outcome:
         if push.had_it:
             return Outcome.HAS
         return Outcome.UPDATED if self._wait else Outcome.ON_TRIAL

@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import sys
 from contextlib import suppress
-from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
@@ -71,7 +70,7 @@ async def main() -> None:
         match order.what:
             case "check":
                 release = _collected(order)
-                say("checked", name=release.label, sha256=_digest(release), size=release.size)
+                say("checked", name=release.label, sha256=release.sha256, size=release.size)
             case "status":
                 say("ended", ok=True, **await _status(order))
             case "push":
@@ -124,14 +123,9 @@ def _collected(order: Order) -> Release:
     """Its files, read once, so that nobody can change them between the check and the transfer."""
     folder = Path(order.release)
     release = collect([folder], folder.name)
-    if order.sha256 and _digest(release) != order.sha256:
+    if order.sha256 and release.sha256 != order.sha256:
         raise LinkError(f"the release {release.label} is another one than was planned")
     return release
-
-
-def _digest(release: Release) -> str:
-    """Of all that a board gets, but for what is its own."""
-    return sha256(release.text()).hexdigest()
 
 
 def say(event: str, **more: object) -> None:

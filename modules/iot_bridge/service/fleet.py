@@ -161,12 +161,7 @@ class Fleet:
         """
         named = name.startswith("/") or "://" in name
         port = name if named else self[name].port
-        real = str(Path(port).resolve()) if port.startswith("/") else port
-        slots = [
-            slot
-            for slot, _ in (*self._slots.values(), *self._found.values())
-            if slot.path == port or str(Path(slot.path).resolve()) == real
-        ]
+        slots = self._at(port)
         if named and not slots:
             return None, api.Lent(port="", baud=0)
         if not slots or port == MQTT:
@@ -175,6 +170,22 @@ class Fleet:
         await slots[0].lend(to)
         wanted = self._wanted.get(name)
         return slots[0], api.Lent(port=port, baud=wanted.baud if wanted else api.WantedBoard(name="").baud)
+
+    def _at(self, port: str) -> list[Slot]:
+        """The slots of a port, by whichever of its names."""
+        real = str(Path(port).resolve()) if port.startswith("/") else port
+        return [s for s in self._all_slots if s.path == port or str(Path(s.path).resolve()) == real]
+
+    @property
+    def _all_slots(self) -> list[Slot]:
+        return [slot for slot, _ in (*self._slots.values(), *self._found.values())]
+
+    def _borrower(self, name: str) -> str:
+        """To whom a board's line is lent; "": to nobody."""
+        board = self._boards.get(name)
+        if board is None or not any(slot.lent for slot in self._all_slots):
+            return ""
+        return next((slot.lent for slot in self._at(board.port) if slot.lent), "")
 
     # Who is who ---------------------------------------------------------------------------------
 
@@ -281,20 +292,22 @@ class Fleet:
 
         All are told before the first answer is waited for.
         """
-        return tuple(await asyncio.gather(*(_answer(*each) for each in self.begin_stop(wanted))))
+        return tuple(await asyncio.gather(*(self._answer(*each) for each in self.begin_stop(wanted))))
 
     def begin_stop(self, wanted: tuple[str, ...]) -> list[tuple[str, asyncio.Task[bool] | None]]:
         """`stop` for who does not wait for the confirmations, of which the tasks tell."""
         names = wanted if wanted and self._boards.keys() >= set(wanted) else tuple(self._boards)
         return [(each, self._boards[each].stop()) for each in names]
 
-
-async def _answer(name: str, stopping: asyncio.Task[bool] | None) -> api.BoardStopped:
-    """How one board takes a stop."""
-    loop = asyncio.get_running_loop()
-    began = loop.time()
-    confirmed = False
-    if stopping is not None:
-        done, _ = await asyncio.wait({stopping}, timeout=STOP_ANSWER_S)
-        confirmed = bool(done) and not stopping.cancelled() and stopping.result()
-    return api.BoardStopped(board=name, confirmed=confirmed, ms=(loop.time() - began) * 1000)
+    async def _answer(self, name: str, stopping: asyncio.Task[bool] | None) -> api.BoardStopped:
+        """How one board takes a stop."""
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        confirmed = False
+        if stopping is not None:
+            done, _ = await asyncio.wait({stopping}, timeout=STOP_ANSWER_S)
+            confirmed = bool(done) and not stopping.cancelled() and stopping.result()
+        ms = (loop.time() - began) * 1000
+        return api.BoardStopped(
+            board=name, confirmed=confirmed, ms=ms, lent="" if confirmed else self._borrower(name)
+        )

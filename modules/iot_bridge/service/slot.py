@@ -84,6 +84,8 @@ class Slot:
         self._ours = asyncio.Event()
         """The port is not lent."""
         self._ours.set()
+        self.lent = ""
+        """To whom it is lent; "": it is not."""
         self._closed = asyncio.Event()
         self._use = asyncio.timeout(None)
         """Ends when somebody borrows the port."""
@@ -113,6 +115,7 @@ class Slot:
         if not self._ours.is_set():
             raise LinkError(f"{self.path} is lent already")
         self._ours.clear()
+        self.lent = to
         try:
             self._use.reschedule(0)
             await self._closed.wait()
@@ -124,6 +127,7 @@ class Slot:
 
     def take_back(self) -> None:
         """Use the port again."""
+        self.lent = ""
         self._ours.set()
 
     async def _connect(self) -> None:

@@ -158,6 +158,8 @@ class BoardStopped(msgspec.Struct, frozen=True, kw_only=True):
     board: str
     confirmed: bool
     ms: float
+    lent: str = ""
+    """To whom its line is lent: no program of ours hears it there."""
 
 
 class Stopped(Answer, tag="stopped"):
