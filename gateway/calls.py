@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final, Self
 
 import structlog
 
-from boardtalk.events import CallUpdate
+from boardtalk.events import CallAsked, CallDecided, CallUpdate
 from boardtalk.sdk import CONSUMED, Call, CallState, Code, Refused
 from boardtalk.witness import Called, HungUp, Steered
 
@@ -24,6 +24,12 @@ RING_S: Final = 5.0
 SILENCE_S: Final = 2.0
 """A call without a set-point for so long has ended. (The board itself stops earlier: at its lease.)"""
 LOOK_EVERY_S: Final = 0.2
+ASK_S: Final = 15.0
+"""Who is asked to hand over and says nothing for so long has said no."""
+KEPT_S: Final = 5.0
+"""For so long a robot that was handed over is kept for who asked for it."""
+MAX_ASKS: Final = 10
+"""For one robot."""
 MAX_SET_POINT_BYTES: Final = 1024
 
 log = structlog.get_logger()
@@ -42,12 +48,28 @@ class _Line:
     """When the last set-point came, monotonic."""
 
 
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """Somebody wants a call that another one has."""
+
+    id: str
+    by: str
+    to: str
+    holder: str
+    until: float
+    """UTC seconds."""
+    timer: asyncio.TimerHandle
+
+
 class Calls:
     """All calls. Use as an async context manager; on leaving, all are ended."""
 
     def __init__(self, hub: Hub) -> None:
         self._hub = hub
         self._lines: dict[str, _Line] = {}
+        self._asks: dict[str, Ask] = {}
+        self._kept: dict[str, tuple[str, float]] = {}
+        """By robot, for whom it is kept after a hand-over, and until when, monotonic."""
         self._watch: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
@@ -64,6 +86,8 @@ class Calls:
             self._watch.cancel()
         for call_id in list(self._lines):
             self.end(call_id, "the gateway ends")
+        for ask in self._asks.values():
+            ask.timer.cancel()
 
     async def open(self, holder: object, sender: str, to: str, control: str = "") -> Call:
         """Call a robot, for a user behind the connection `holder` of a front-end.
@@ -74,9 +98,7 @@ class Calls:
         self._hub.directory.require(to)
         call = Call(id=self._new_id(), sender=sender, to=to, control=control)
         self._hub.witness.tell(Called, call)
-        other = next((line.call.sender for line in self._lines.values() if line.call.to == to), None)
-        if other is not None:
-            reason = f"{other} controls {to} just now"
+        if reason := self._busy(sender, to):
             self._tell(call, CallState.BUSY, reason)
             raise Refused(Code.BUSY, reason)
         line = self._lines[call.id] = _Line(call, holder)
@@ -134,9 +156,80 @@ class Calls:
         for line in [line for line in self._lines.values() if line.holder is holder]:
             self._hang_up(line, "is gone")
 
+    def ask(self, user: str, to: str) -> Ask:
+        """Ask who has a call to hand it over; what comes of it is told to both.
+
+        Raises:
+            Refused: nobody has one, the user may not, or too many have asked.
+        """
+        self._hub.directory.require(to)
+        if not self._hub.directory.allowed(user, "motion"):
+            raise Refused(Code.DENIED, f"your role does not let you move {to}")
+        holder = self._caller(to)
+        if holder in (None, user):
+            raise Refused(Code.FAILED, f"nobody else controls {to}: call it")
+        asks = self._asked_for(to)
+        if found := next((ask for ask in asks if ask.by == user), None):
+            return found
+        if len(asks) >= MAX_ASKS:
+            raise Refused(Code.BUSY, f"{len(asks)} have asked {holder} for {to} already")
+        number = self._new_id()
+        timer = asyncio.get_running_loop().call_later(ASK_S, self._decide, number, f"{holder} said nothing")
+        ask = self._asks[number] = Ask(number, user, to, str(holder), time.time() + ASK_S, timer)
+        self._hub.push(ask.holder, CallAsked(ask.holder, ask.id, user, to, ask.until))
+        return ask
+
+    def answer(self, user: str, ask_id: str, *, yes: bool) -> None:
+        """Answer it, as who has the call. Of one that is decided already: nothing."""
+        ask = self._asks.get(ask_id)
+        if ask is None or ask.holder != user:
+            return
+        if not yes:
+            self._decide(ask_id, f"{user} keeps it")
+            return
+        self._hub.store.audit(user, "call handed over", ask.to, f"to {ask.by}")
+        self._grant(ask, reason := f"{user} hands it over to {ask.by}")
+        for line in [line for line in self._lines.values() if line.call.to == ask.to]:
+            self._hang_up(line, reason.removeprefix(f"{user} "))
+
+    def _grant(self, ask: Ask, reason: str) -> None:
+        """Keep a robot for who asked for it first; the others have to ask again."""
+        self._kept[ask.to] = ask.by, time.monotonic() + KEPT_S
+        self._decide(ask.id, reason, granted=True)
+        for other in self._asked_for(ask.to):
+            self._decide(other.id, reason)
+
+    def _asked_for(self, to: str) -> list[Ask]:
+        return [ask for ask in self._asks.values() if ask.to == to]
+
+    def _decide(self, ask_id: str, reason: str, *, granted: bool = False) -> None:
+        ask = self._asks.pop(ask_id)
+        ask.timer.cancel()
+        for user in (ask.by, ask.holder):
+            self._hub.push(user, CallDecided(user, ask.id, ask.by, ask.to, granted, reason))
+
+    def _caller(self, to: str) -> str | None:
+        return next((line.call.sender for line in self._lines.values() if line.call.to == to), None)
+
+    def _busy(self, sender: str, to: str) -> str:
+        """Why a robot can't be called just now; "" if it can."""
+        if other := self._caller(to):
+            return f"{other} controls {to} just now"
+        other, until = self._kept.get(to, (sender, 0.0))
+        if other != sender and time.monotonic() < until:
+            return f"{to} was handed over to {other} just now"
+        self._kept.pop(to, None)
+        return ""
+
     def _hang_up(self, line: _Line, how: str) -> None:
         reason = f"{line.call.sender} {how}"
         self._hub.witness.tell(HungUp, line.call.id, reason)
+        self._give_up(line, reason)
+
+    def _give_up(self, line: _Line, reason: str) -> None:
+        """End a call that its caller does not want any more, in favour of who asked for it first."""
+        if asked := self._asked_for(line.call.to):
+            self._grant(asked[0], reason)
         self.end(line.call.id, reason)
 
     def _new_id(self) -> str:
@@ -168,6 +261,8 @@ class Calls:
         line = self._lines.pop(call_id, None)
         if line:
             self._tell(line.call, state, reason)
+            for ask in self._asked_for(line.call.to):  # a stop, a take-over: it is not handed over
+                self._decide(ask.id, reason)
 
     def _tell(self, call: Call, state: CallState, reason: str = "") -> None:
         """Tell caller and modules how a call is; the audit, who controlled what."""
@@ -183,4 +278,4 @@ class Calls:
             await asyncio.sleep(LOOK_EVERY_S)
             late = time.monotonic() - SILENCE_S
             for line in [line for line in self._lines.values() if line.answered_by and line.heard < late]:
-                self.end(line.call.id, f"{line.call.sender} fell silent")
+                self._give_up(line, f"{line.call.sender} fell silent")

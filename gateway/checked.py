@@ -5,17 +5,25 @@ A text where a number belongs would otherwise be noticed by the store or the hub
 
 from __future__ import annotations
 
-from typing import Final, TypeVar
+import math
+from typing import TYPE_CHECKING, Final, TypeVar
 
 import msgspec
 
 from boardtalk.sdk import MAX_BODY_BYTES, MAX_ID_CHARS, Message
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 T = TypeVar("T", bound=msgspec.Struct)
 MAX_COUNT: Final = 2**31 - 1
 """Largest number in a message, as in envelopes."""
 MAX_ROW: Final = 2**63 - 1
 """Largest number of SQLite's."""
+MAX_NAME_CHARS: Final = 80
+"""Of a series."""
+MAX_VALUE_CHARS: Final = 400
+"""Of what is measured and no number; the rest is cut off."""
 
 _encoder: Final = msgspec.json.Encoder()
 
@@ -64,3 +72,22 @@ def checked_message(message: Message) -> Message:
         if len(getattr(message, name)) > MAX_ID_CHARS:
             raise ValueError(f"{name}: {MAX_ID_CHARS} characters are the most")
     return message
+
+
+def checked_values(values: Mapping[str, float | str]) -> dict[str, float | str]:
+    """What was measured, if it can be told, by the names of its series.
+
+    Raises:
+        ValueError: it can't.
+    """
+    told: dict[str, float | str] = {}
+    for name, value in values.items():
+        if len(str(name)) > MAX_NAME_CHARS:
+            raise ValueError(f"names of series have at most {MAX_NAME_CHARS} characters")
+        if isinstance(value, str):
+            told[str(name)] = value[:MAX_VALUE_CHARS]
+        elif math.isfinite(value):
+            told[str(name)] = float(value)
+        else:
+            raise ValueError(f"{name}: {value} is no number that can be told")
+    return told

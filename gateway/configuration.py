@@ -91,6 +91,11 @@ class Configuration:
         self._put_in_service()
 
     @property
+    def document(self) -> conf.Document:
+        """What is in force."""
+        return self._document
+
+    @property
     def shown(self) -> str:
         """What is in force, as text that may be shown: without secrets."""
         return conf.render(conf.public(self._document))
@@ -116,6 +121,14 @@ class Configuration:
             self._next = self._spawn(self._reload(), "reload")
         return await asyncio.shield(self._next)
 
+    async def apply(self, document: conf.Document) -> list[Change]:
+        """Bring the gateway in line with another configuration, until it is read again.
+
+        Raises:
+            ConfigError, UserError: it is wrong; nothing was changed.
+        """
+        return await asyncio.shield(self._spawn(self._apply(document), "apply"))
+
     def hang_up(self) -> None:
         """`reload`, for SIGHUP: there is nobody to tell."""
         if self._next is None:
@@ -128,31 +141,37 @@ class Configuration:
     async def _reload(self) -> list[Change]:
         async with self._changing:
             self._next = None
-            document, plan = await asyncio.to_thread(self._read)
-            check_names(document, plan, self._users)
-            settings = conf.settings(document.globals, conf.Gateway)
-            changes = self._later(document)
-            logs.configure(settings.log_level)
-            if users := self._users.declare(declared_users(document, self._local_user)):
-                changes.append(Change("users", What.RECONFIGURED, ", ".join(users)))
-            if self._hub.directory.set_groups(groups(document)):
-                changes.append(Change("groups", What.RECONFIGURED))
-            changes += await self.runner.apply(plan.instances)
-            self._put_in_service()
-            await self.runner.retire()
-            self._document = document
-            for change in changes:
-                log.info("configuration", part=change.name, what=change.what.value, detail=change.detail)
-            return changes
+            return await self._bring(*await asyncio.to_thread(self._read, self._source))
 
-    def _read(self) -> tuple[conf.Document, Plan]:
-        """The configuration as it is now; in a thread, since code of modules runs.
+    async def _apply(self, document: conf.Document) -> list[Change]:
+        async with self._changing:
+            return await self._bring(*await asyncio.to_thread(self._read, lambda: document))
+
+    async def _bring(self, document: conf.Document, plan: Plan) -> list[Change]:
+        check_names(document, plan, self._users)
+        settings = conf.settings(document.globals, conf.Gateway)
+        changes = self._later(document)
+        logs.configure(settings.log_level)
+        if users := self._users.declare(declared_users(document, self._local_user)):
+            changes.append(Change("users", What.RECONFIGURED, ", ".join(users)))
+        if self._hub.directory.set_groups(groups(document)):
+            changes.append(Change("groups", What.RECONFIGURED))
+        changes += await self.runner.apply(plan.instances)
+        self._put_in_service()
+        await self.runner.retire()
+        self._document = document
+        for change in changes:
+            log.info("configuration", part=change.name, what=change.what.value, detail=change.detail)
+        return changes
+
+    def _read(self, source: Callable[[], conf.Document]) -> tuple[conf.Document, Plan]:
+        """A configuration; in a thread, since code of modules runs.
 
         Raises:
             ConfigError: it is wrong, or that code is.
         """
         try:
-            document = self._source()
+            document = source()
             if self._document.blocks and not document.blocks:
                 raise InvalidConfigError([ConfigError(EMPTY)])
             if problems := loader.problems(document):

@@ -6,6 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 
 import structlog
+from msgspec.structs import replace
 
 from boardtalk.checked import checked, checked_message, checked_row
 from boardtalk.notes import Notes
@@ -109,13 +110,26 @@ class ModuleContext(Work):
 
     def register(self, contact: Contact) -> None:
         """See the SDK."""
-        self._hub.directory.register(self.instance, checked(contact, Contact))
-        self._hub.publish_presence(contact.address, online=contact.online, state=contact.state)
+        contact, before = checked(contact, Contact), self._hub.directory.contact(contact.address)
+        self._hub.directory.register(self.instance, contact)
+        moved = contact.holder != (before.holder if before else "")
+        if moved:
+            self._hub.publish_holder(contact.address, contact.holder)
+        if before is None or not moved or replace(before, holder=contact.holder) != contact:
+            self._hub.publish_presence(contact.address, online=contact.online, state=contact.state)
 
     def unregister(self, address: str) -> None:
         """See the SDK."""
+        if self._hub.directory.owner(address) == self.instance:
+            self._hub.series.forget(address)
         self._hub.directory.unregister(self.instance, address)
         self._hub.publish_presence(address, online=False, state="gone")
+
+    def publish(self, address: str, values: Mapping[str, float | str], at: float | None = None) -> bool:
+        """See the SDK."""
+        if self._hub.directory.owner(address) != self.instance:
+            raise Refused(Code.DENIED, f"{address!r} is no address of this module's")
+        return self._hub.series.publish(address, values, at)
 
     def end_call(self, call_id: str, reason: str) -> None:
         """See the SDK."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TypeAlias
+
 import msgspec
 
 from boardtalk.sdk import CallState, Message, Status
@@ -17,6 +19,51 @@ class Delivery(msgspec.Struct, frozen=True, gc=False, tag="message"):
     """UTC seconds."""
     status: Status | None = None
     """For answers: how the message that `refid` names ended."""
+    replaces: int = 0
+    """By `Flag.REPLACES`: the row of the message whose place it takes; 0: it is not known any more."""
+
+
+class Sent(msgspec.Struct, frozen=True, gc=False, tag="sent"):
+    """What `recipient` has said himself: in another session, over MQTT, by a module; or any stop."""
+
+    recipient: str
+    message: Message
+    at: float
+    """UTC seconds."""
+    replaces: int = 0
+    """As in `Delivery`."""
+
+
+class Marked(msgspec.Struct, frozen=True, gc=False, tag="marked"):
+    """`recipient` has read a conversation, as he said in another session."""
+
+    recipient: str
+    other: str
+    """With whom: a user, a robot, or a group."""
+    row: int
+    """Up to which message."""
+
+
+class Held(msgspec.Struct, frozen=True, gc=False, tag="held"):
+    """Somebody has a robot for himself now, or nobody has."""
+
+    address: str
+    """The robot."""
+    holder: str
+    """Who drives it, has it moving, or took it over; "" if nobody does."""
+
+
+Sample: TypeAlias = "tuple[float, float | str]"
+"""UTC seconds, and what was measured then; a text of what is no number."""
+
+
+class Values(msgspec.Struct, frozen=True, tag="values"):
+    """What was measured, for who watches."""
+
+    address: str
+    """The robot."""
+    series: dict[str, list[Sample]]
+    """By name, oldest first."""
 
 
 class Update(msgspec.Struct, frozen=True, gc=False, tag="status"):
@@ -29,6 +76,8 @@ class Update(msgspec.Struct, frozen=True, gc=False, tag="status"):
     status: Status
     at: float
     """UTC seconds."""
+    row: int = 0
+    """Of the message; 0: it is not stored."""
 
 
 class Presence(msgspec.Struct, frozen=True, gc=False, tag="presence"):
@@ -55,4 +104,31 @@ class CallUpdate(msgspec.Struct, frozen=True, tag="call"):
     """UTC seconds."""
 
 
-Event = Delivery | Update | Presence | CallUpdate
+class CallAsked(msgspec.Struct, frozen=True, tag="call asked"):
+    """Somebody asks `recipient`, who has a call, to hand it over."""
+
+    recipient: str
+    ask: str
+    """Its id, for the answer."""
+    by: str
+    """Who asks."""
+    to: str
+    """The robot."""
+    until: float
+    """UTC seconds; nothing said until then is a no."""
+
+
+class CallDecided(msgspec.Struct, frozen=True, tag="call decided"):
+    """What came of it, told to both."""
+
+    recipient: str
+    ask: str
+    by: str
+    """Who asked."""
+    to: str
+    granted: bool
+    """Whether the robot is free for him now: it is kept for him for a few seconds."""
+    reason: str
+
+
+Event = Delivery | Sent | Marked | Update | Presence | Held | Values | CallUpdate | CallAsked | CallDecided

@@ -60,15 +60,21 @@ class Handover:
         self._catching_up: dict[str | None, bool] = {}
         """To whom (None: the broker) is being handed over what waited, and whether more came to wait."""
 
-    def deliver(self, user: str, message: Message, status: Status | None) -> None:
+    def deliver(self, user: str, message: Message, status: Status | None, replaces: int) -> None:
         """Hand a message to a user, or keep it until he comes.
+
+        Args:
+            user: its recipient, or a member of the group that is.
+            message: as it left the chain.
+            status: see `Delivery`, as for `replaces`.
+            replaces: the row of another one.
 
         Raises:
             Refused: he is not there, and it is of no use later.
         """
         if self._catching_up and status is None and not _is_for_now(message) and self._is_late(user):
             self._store.hold(user, message)
-        elif not self._hand(Delivery(user, message, time.time(), status), held=False):
+        elif not self._hand(Delivery(user, message, time.time(), status, replaces), held=False):
             self._keep(user, message)
 
     def needs_to_catch_up(self, address: str | None) -> bool:

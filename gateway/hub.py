@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 from msgspec.structs import replace
 
-from boardtalk import witness
+from boardtalk import events, witness
 from boardtalk.chain import Chain, Outcome, Passage
-from boardtalk.events import Delivery, Event, Presence, Update
+from boardtalk.events import Delivery, Event, Held, Presence, Sample, Update
 from boardtalk.handover import Handover
+from boardtalk.marks import Marks
 from boardtalk.pulse import Pulse
 from boardtalk.quota import Quota
 from boardtalk.receipts import Receipts
@@ -33,8 +34,9 @@ from boardtalk.sdk import (
     Status,
     User,
 )
+from boardtalk.series import Series
 from boardtalk.sessions import Session, Sessions
-from boardtalk.store import Accepted, Conflict, Duplicate, Explanation, NotStored, Step, Store
+from boardtalk.store import Accepted, Conflict, Conversation, Duplicate, Explanation, NotStored, Step, Store
 from boardtalk.turns import Turns
 from boardtalk.unfinished import Unfinished
 from boardtalk.witness import Came, Passed, Said, Sent, Stopped, TurnedAway, Witness
@@ -80,12 +82,17 @@ class Hub:
         self._unfinished = Unfinished(store, directory, self._sessions)
         self._questions = Quota("questions what became of messages")
         self._receipts = Receipts(store, directory, self.tell)
+        self._marks = Marks(store, directory, self._sessions, self._receipts)
+        self.series = Series()
         self._handover = Handover(store, self._sessions, self)
         self._waiting: dict[tuple[str, str], deque[tuple[Message, int, Status | None]]] = {}
         self._pulse = Pulse()
         self._behind_s = 0.0
         """How long the last message had to wait for the disk and for its turn."""
-        self._module_sent: OrderedDict[tuple[str, str], str] = OrderedDict()
+        self._module_sent: OrderedDict[tuple[str, str], tuple[str, int]] = OrderedDict()
+        """Instances and rows, by senders and ids."""
+        self._origins: dict[int, Session] = {}
+        """Where messages were said that wait for the disk, by their rows."""
         self._tasks = asyncio.TaskGroup()
         self._running: set[asyncio.Task[None]] = set()
 
@@ -143,8 +150,14 @@ class Hub:
         finally:
             self._sessions.remove(session)
             self._handover.take_back(session)
+            self.series.leave(session)
             for user in session.listeners or ((address,) if address else ()):
                 self._went(user)
+
+    @property
+    def sessions(self) -> list[Session]:
+        """All that are open."""
+        return self._sessions.all()
 
     def listen(self, session: Session, users: frozenset[str]) -> None:
         """Note whose messages are heard at a broker from now on."""
@@ -154,8 +167,10 @@ class Hub:
         for user in before - users:
             self._went(user)
 
-    def accept(self, message: Message) -> None:
+    def accept(self, message: Message, session: Session | None = None) -> None:
         """Take a message from a user. What becomes of it comes back through his sessions.
+
+        His sessions but the given one, in which he said it, are shown the message itself.
 
         Raises:
             Refused: the gateway is full, or it is for modules only. All other refusals are told to the
@@ -166,11 +181,14 @@ class Hub:
         message = message.with_(accepted=time.monotonic() - self._pulse.age_s(), row=0)
         if message.flags & (Flag.TRANSIENT | Flag.PRESENCE):
             self.witness.tell(Said, message)
+            self._echo(message, session)
             self._enter(message, 0)
             return
         if self._is_behind:
             raise Refused(Code.BUSY, f"the gateway is {self._behind_s:.0f} s behind; try again in a moment")
-        self.store.put(message)
+        row = self.store.put(message)
+        if session is not None:
+            self._origins[row] = session
         self.witness.tell(Said, message)
 
     @property
@@ -230,11 +248,28 @@ class Hub:
             raise Refused(Code.FAILED, f"you have sent or got {what}; `boardtalk history --ids` shows ids")
         return found
 
+    def watch(
+        self, session: Session, user: str, address: str, names: Sequence[str]
+    ) -> dict[str, list[Sample]]:
+        """Show what is measured there in a session of a user's from now on; what there was.
+
+        Raises:
+            Refused: nobody has this address, the user may not see it, or watches too much.
+        """
+        self.directory.require(address)
+        if not self.directory.allowed(user, "query"):
+            raise Refused(Code.DENIED, f"you may not see {address}")
+        self.series.watch(session, address, names)
+        past = self.series.past(address)
+        return {name: past[name] for name in names if name in past} if names else past
+
     def stopped(self, message: Message, text: str, status: Status) -> None:
         """Tell sender, history and audit of a stop that was carried out (or was not) past the hub."""
         self.witness.tell(Stopped, message, text, status)
         self.store.audit(message.sender, "stop", message.to, text)
-        self.store.update(self.store.record(message).row, replace(status, detail=text))
+        recorded = self.store.record(message)
+        self.store.update(recorded.row, replace(status, detail=text))
+        self._echo(recorded, None)
         self._say(message, text, status)
         self.tell(message, status)
 
@@ -242,12 +277,13 @@ class Hub:
 
     def submit(self, instance: str, message: Message, status: Status | None) -> None:
         """Take a message from a module; it enters the chain behind that module."""
-        if message.id:
-            self._module_sent[message.sender, message.id] = instance
-            if len(self._module_sent) > MAX_REMEMBERED:
-                self._module_sent.popitem(last=False)
         if not message.flags & (Flag.TRANSIENT | Flag.PRESENCE):
             message = self.store.record(message, status)
+        if message.id:
+            self._module_sent[message.sender, message.id] = instance, message.row
+            if len(self._module_sent) > MAX_REMEMBERED:
+                self._module_sent.popitem(last=False)
+        self._echo(message, None)
         self.witness.tell(Sent, instance, message, status)
         message = message.with_(accepted=time.monotonic())
         if self._early is None:
@@ -259,9 +295,9 @@ class Hub:
         """Record a status change of a message and tell its sender."""
         if message.row:
             self.store.update(message.row, status)
-        instance = self._module_sent.get((message.sender, message.id)) if message.id else None
-        if instance is not None:
-            self._call_status(instance, message, status)
+        sent = self._module_sent.get((message.sender, message.id)) if message.id else None
+        if sent is not None:
+            self._call_status(sent[0], message, status)
             if self.directory.kind(message.sender) is not Kind.USER:
                 return
         quiet = status.code < Code.DONE and not message.flags & Flag.DELIVERY_RECEIPT
@@ -269,7 +305,7 @@ class Hub:
         if not message.id and quiet and (kind is None or kind.is_people):
             return
         name = message.id or f"~{message.row}"
-        update = Update(message.sender, name, message.to, status, time.time())
+        update = Update(message.sender, name, message.to, status, time.time(), message.row)
         self._unfinished.told(message.row, update)
         self.push(message.sender, update)
 
@@ -284,9 +320,18 @@ class Hub:
         """Tell that a message has arrived."""
         self._receipts.handed_over(recipient, message)
 
-    async def read(self, reader: str, sender: str, message_id: str) -> None:
+    async def read(self, reader: str, sender: str, message_id: str, session: Session | None = None) -> None:
         """Take it from his front-end that somebody has read a message."""
-        await self._receipts.read(reader, sender, message_id)
+        await self._marks.read(reader, sender, message_id, session)
+
+    async def mark_read(self, reader: str, other: str, row: int, session: Session | None = None) -> None:
+        """Take it from his front-end that somebody has read a conversation up to a row."""
+        await self._marks.move(reader, other, row, session)
+
+    async def conversations(self, user: str, limit: int) -> list[Conversation]:
+        """With whom a user has talked, newest first, and how far he has read."""
+        groups, read = self.directory.groups_of(user), await self._marks.of(user)
+        return await self.store.conversations(user, groups=groups, read=read, limit=limit)
 
     def push(self, user: str, event: Event) -> None:
         """Queue an event for all sessions that show this user's."""
@@ -295,6 +340,10 @@ class Hub:
     def publish_presence(self, address: str, *, online: bool, state: str) -> None:
         """Show everybody who is to know how a robot or a user is."""
         self._sessions.show(Presence(address, online, state, self.directory.viewers(address)))
+
+    def publish_holder(self, address: str, holder: str) -> None:
+        """Show everybody who has a robot for himself."""
+        self._sessions.show_holder(Held(address, holder))
 
     def show_to(self, user: str, audience: Audience) -> None:
         """From now on, have these told whether a user is online; to the others he seems to leave."""
@@ -310,8 +359,10 @@ class Hub:
             for item in batch:
                 await turns.over()
                 self._behind_s = time.monotonic() - item.message.accepted - self._pulse.age_s()
+                session = self._origins.pop(item.message.row, None)
                 match item:
                     case Accepted(message):
+                        self._echo(message, session)
                         self.tell(message, ACCEPTED)
                         self._enter(message, 0)
                     case Duplicate(message, row, status, answer):
@@ -333,7 +384,8 @@ class Hub:
     def _repeat(self, message: Message, status: Status | None, answer: Message | None) -> None:
         """Answer a duplicate as the original was answered, without doing it again."""
         status = status or ACCEPTED
-        self.push(message.sender, Update(message.sender, message.id, message.to, status, time.time()))
+        update = Update(message.sender, message.id, message.to, status, time.time(), message.row)
+        self.push(message.sender, update)
         if answer:
             self.push(message.sender, Delivery(message.sender, answer, time.time(), status))
         elif status.code.failed:
@@ -406,13 +458,27 @@ class Hub:
             self._route(outcome, status)
         except Refused as refused:
             self.refuse(original, refused)
+            return
+        if original.row and outcome.to == original.to:
+            self.store.arrived(original, outcome.body)
+
+    def _echo(self, message: Message, session: Session | None) -> None:
+        """Show the sender what he has said, but where he has said it."""
+        if self._sessions.has(message.sender) and not message.flags & Flag.PRESENCE:
+            replaced = self._row_replaced(message)
+            self._sessions.echo(events.Sent(message.sender, message, time.time(), replaced), but=session)
+
+    def _row_replaced(self, message: Message) -> int:
+        if not message.flags & Flag.REPLACES:
+            return 0
+        return self._module_sent.get((message.sender, message.refid), ("", 0))[1]
 
     def _route(self, message: Message, status: Status | None) -> None:
         kind = self.directory.require(message.to)
         if not kind.is_people:
             raise Refused(Code.OFFLINE, f"no module answers for {message.to!r} just now")
         if kind is Kind.USER:
-            self._handover.deliver(message.to, message, status)
+            self._handover.deliver(message.to, message, status, self._row_replaced(message))
             return
         members = self.directory.members(message.to)
         if message.sender not in members and self.directory.kind(message.sender) is Kind.USER:
@@ -425,7 +491,7 @@ class Hub:
         refusals = []
         for member in members:
             try:
-                self._handover.deliver(member, message, status)
+                self._handover.deliver(member, message, status, self._row_replaced(message))
             except Refused as refused:
                 refusals.append(refused)
         if refusals and len(refusals) == len(members):

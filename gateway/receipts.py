@@ -47,13 +47,18 @@ class Receipts:
                 self._told.popitem(last=False)
             self._tell(message, DELIVERED)
 
-    async def read(self, reader: str, sender: str, message_id: str) -> None:
-        """Take it that somebody has read a message: its sender is told, once, if he asked for that."""
+    async def read(self, reader: str, sender: str, message_id: str) -> Message | None:
+        """Take it that somebody has read a message: its sender is told, once, if he asked for that.
+
+        Returns the message, if he was told.
+        """
         detail = f"{reader} has read it"
         async with self._one_at_a_time:  # or two devices that say the same would both be heard
             message = await self._store.receipt_due(sender, message_id, detail)
             if message and reader in self._readers(message.to):
                 self._tell(message, Status(code=Code.DONE, state=State.READ, detail=detail))
+                return message
+        return None
 
     def _readers(self, address: str) -> tuple[str, ...]:
         is_group = self._directory.kind(address) is Kind.GROUP

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import deque
 from typing import TYPE_CHECKING, Final
 
 import msgspec
 import structlog
 
-from boardtalk.events import Delivery, Event, Presence
+from boardtalk.events import Delivery, Event, Held, Marked, Presence, Sent
 from boardtalk.witness import Told, Witness
 
 if TYPE_CHECKING:
@@ -36,6 +37,8 @@ class Session:
         listeners: frozenset[str] | None = None,
     ) -> None:
         self.address = address
+        self.since = time.time()
+        """UTC seconds."""
         self.listeners = listeners
         """Of a broker: users of whose messages somebody hears there; None: it never tells."""
         self.missed = asyncio.Event()
@@ -122,8 +125,12 @@ class Sessions:
 
     def close(self) -> None:
         """Close all: their front-ends will remove them."""
-        for session in [session for group in self._open.values() for session in group]:
+        for session in self.all():
             session.close()
+
+    def all(self) -> list[Session]:
+        """All."""
+        return [session for group in self._open.values() for session in group]
 
     def of(self, user: str) -> list[Session]:
         """Those that see a user's events."""
@@ -141,6 +148,25 @@ class Sessions:
         self._witness.tell(Told, event)
         for session in self.of(user):
             session.push(event)
+
+    def echo(self, event: Sent | Marked, but: Session | None) -> None:
+        """Queue what a user did for his sessions, `but` for the one where he did it; never for brokers.
+
+        There nobody could leave out the client that it came from.
+        """
+        for session in self._open.get(event.recipient, ()):
+            if session is not but:
+                session.push(event)
+
+    def has(self, user: str) -> bool:
+        """Whether a user has sessions of his own."""
+        return user in self._open
+
+    def show_holder(self, held: Held) -> None:
+        """Queue it for all people's sessions; brokers have no place for it."""
+        for address, sessions in self._open.items():
+            for session in sessions if address is not None else ():
+                session.push(held)
 
     def deliver(self, delivery: Delivery) -> bool:
         """Queue a message wherever its recipient gets it; whether somewhere."""

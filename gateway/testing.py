@@ -180,6 +180,10 @@ class Bench:
         """Who has an address; None: nobody."""
         return self._hub.directory.contact(address)
 
+    def series(self, address: str) -> dict[str, list[tuple[float, float | str]]]:
+        """What the module has published for an address: when and what, by the names of the series."""
+        return self._hub.series.past(address)
+
     async def complete(self, to: str, line: str) -> list[Completion]:
         """How a half-typed line may go on."""
         return await self._hub.complete(to, line)

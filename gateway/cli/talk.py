@@ -7,7 +7,7 @@ import sys
 import time
 from contextlib import suppress
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 from cyclopts import Parameter
 from cyclopts.validators import Number
@@ -33,8 +33,13 @@ from boardtalk.sdk import Code, Flag, State, Status
 from boardtalk.sdk.folders import running_folder
 from boardtalk.sdk.options import AsJson, StateFolder
 
+if TYPE_CHECKING:
+    from collections.abc import Awaitable
+
 RECORD_S = 1.0
 """Longest that a stop waits for the gateway to note it."""
+PAGE: Final = 200
+"""Of past messages, so many are asked for at once."""
 EDIT_EVERY_S: Final = 10.0
 """A line once printed can't be changed: of what passes, one is shown so often."""
 
@@ -179,21 +184,32 @@ def history(
         search: only those with all these words.
         ids: show the ids that `boardtalk why` takes.
     """
-    request = control.History(other, limit, search)
-    return await_(_history(state or running_folder(), user or me(), request, ids=ids, as_json=json))
+    found = _past(state or running_folder(), user or me(), control.History(other, text=search), limit)
+    return await_(_history(found, ids=ids, as_json=json))
 
 
-async def _history(folder: Path, user: str, request: control.History, *, ids: bool, as_json: bool) -> int:
+async def _past(folder: Path, user: str, request: control.History, limit: int) -> list[dict[str, Any]]:
+    entries: list[dict[str, Any]] = []
     async with GatewayClient.connect(folder, user) as client:
-        past = await client.ask(request, control.Past)
+        more = True
+        while more and len(entries) < limit:
+            request.limit = min(limit - len(entries), PAGE)
+            past = await client.ask(request, control.Past)
+            entries[:0], more = past.entries, past.more
+            request.before = entries[0]["row"] if entries else None
+    return entries
+
+
+async def _history(found: Awaitable[list[dict[str, Any]]], *, ids: bool, as_json: bool) -> int:
+    entries = await found
     if as_json:
-        print_json(past.entries)
+        print_json(entries)
         return DONE
-    for entry in past.entries:
+    for entry in entries:
         name = f"{entry['id'] or '~' + str(entry['row'])} " if ids else ""
         line = f"{entry['at']} {name}{entry['sender']} → {entry['to']}: {entry['body']}"
         console.print(line, markup=False, soft_wrap=True)
-    if not past.entries:
+    if not entries:
         errors.print("nothing was said")
     return DONE
 

@@ -22,7 +22,8 @@ from boardtalk.conf.blocks import (
     RemoteBroker,
     UserBlock,
 )
-from boardtalk.conf.document import Block, Document, Item, public
+from boardtalk.conf.document import HIDDEN, Block, Document, Item, is_secret, public
+from boardtalk.conf.edit import edited, with_block
 from boardtalk.conf.files import (
     broker_settings,
     check,
@@ -32,10 +33,12 @@ from boardtalk.conf.files import (
     module_settings,
     unknown_members,
 )
+from boardtalk.conf.form import Setting, form
 from boardtalk.conf.grammar import parse, render
 from boardtalk.conf.settings import problems, settings
 
 __all__ = [
+    "HIDDEN",
     "AllowBlock",
     "Block",
     "BrokerBlock",
@@ -48,10 +51,14 @@ __all__ = [
     "ModuleOptions",
     "MosquittoBroker",
     "RemoteBroker",
+    "Setting",
     "UserBlock",
     "broker_settings",
     "check",
+    "edited",
     "foreign_broker",
+    "form",
+    "is_secret",
     "load",
     "module_options",
     "module_settings",
@@ -61,4 +68,5 @@ __all__ = [
     "render",
     "settings",
     "unknown_members",
+    "with_block",
 ]

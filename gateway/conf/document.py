@@ -95,11 +95,18 @@ def public(document: Document) -> Document:
     return Document(tuple(map(_public, document.globals)), tuple(blocks))
 
 
+def is_secret(key: str) -> bool:
+    """Whether the values of a key are nobody's business."""
+    return bool(SECRET.search(key)) and not key.endswith("_file")
+
+
+def shown(key: str, value: str) -> str:
+    """What may be shown of a value."""
+    return HIDDEN if is_secret(key) else IN_URL.sub(rf"\1{HIDDEN}@", value)
+
+
 def _public(item: Item) -> Item:
-    hides = SECRET.search(item.key) and not item.key.endswith("_file")
-    return (
-        replace(item, value=HIDDEN) if hides else replace(item, value=IN_URL.sub(rf"\1{HIDDEN}@", item.value))
-    )
+    return replace(item, value=shown(item.key, item.value))
 
 
 def _repeated(items: Iterable[Item]) -> Iterator[ConfigError]:

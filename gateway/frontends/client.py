@@ -9,7 +9,18 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
-from boardtalk.events import CallUpdate, Delivery, Presence, Update
+from boardtalk.events import (
+    CallAsked,
+    CallDecided,
+    CallUpdate,
+    Delivery,
+    Held,
+    Marked,
+    Presence,
+    Sent,
+    Update,
+    Values,
+)
 from boardtalk.frontends import control
 from boardtalk.sdk import BoardtalkError, Flag, Message, ServiceError
 from boardtalk.sdk.channel import Channel
@@ -21,7 +32,7 @@ if TYPE_CHECKING:
     from boardtalk.events import Event
 
 R = TypeVar("R")
-EVENTS = (Delivery, Update, Presence, CallUpdate)
+EVENTS = (Delivery, Sent, Marked, Update, Presence, Held, Values, CallUpdate, CallAsked, CallDecided)
 PARAMETERS = ("to", "body", "id", "refid", "groupid", "type", "flags", "expiry", "to_online", "aid")
 """Those of a message that its sender sets."""
 ANSWER_TIMEOUT_S = 10.0
@@ -142,10 +153,22 @@ class GatewayClient:
         """End a call."""
         self._send(control.HangUp(call))
 
+    def hand_over(self, ask: str, *, yes: bool) -> None:
+        """Say whether somebody hands over his call to who asks for it."""
+        self._send(control.HandOver(ask, yes))
+
     def read(self, message: Message) -> None:
         """Say that somebody has read a message, if its sender wants to know."""
         if message.id and message.flags & Flag.READ_RECEIPT:
             self._send(control.Read(message.sender, message.id))
+
+    def mark_read(self, other: str, row: int) -> None:
+        """Say that somebody has read a conversation up to a row."""
+        self._send(control.MarkRead(other, row))
+
+    def unwatch(self, address: str) -> None:
+        """Hear no more of what is measured there."""
+        self._send(control.Unwatch(address))
 
     def stop(self, robot: str = "") -> None:
         """Stop one robot, or all."""

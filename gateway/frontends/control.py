@@ -2,16 +2,30 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 import msgspec
 
 from boardtalk import loader
-from boardtalk.events import CallUpdate, Delivery, Presence, Update
+from boardtalk.conf import Setting
+from boardtalk.events import (
+    CallAsked,
+    CallDecided,
+    CallUpdate,
+    Delivery,
+    Held,
+    Marked,
+    Presence,
+    Sample,
+    Sent,
+    Update,
+    Values,
+)
 from boardtalk.health import Report
 from boardtalk.sdk import Completion, Contact, Role
 from boardtalk.sdk.groups import MemberList, Members
-from boardtalk.store import Explanation
+from boardtalk.store import AuditLine, Conversation, Explanation
+from boardtalk.trial import Pending
 from boardtalk.users import Change
 from boardtalk.witness import Seen
 
@@ -41,6 +55,17 @@ class Read(msgspec.Struct, tag_field="op", tag="read"):
     id: str
 
 
+class MarkRead(msgspec.Struct, tag_field="op", tag="mark"):
+    """The user has read a conversation up to a row. Not answered; his other sessions are told.
+
+    Receipts that are due for what stands before it are given.
+    """
+
+    other: str
+    """Whom he talks with: a user, a robot, or a group."""
+    row: int
+
+
 class Stop(msgspec.Struct, tag_field="op", tag="stop"):
     """Stop one robot, or all."""
 
@@ -59,12 +84,39 @@ class Complete(msgspec.Struct, tag_field="op", tag="complete"):
 
 
 class History(msgspec.Struct, tag_field="op", tag="history"):
-    """Ask for past messages of the user, newest last."""
+    """Ask for past messages of the user, newest last.
+
+    Who was away asks with the last row that he has as `after`, until there are no more.
+    """
 
     other: str = ""
-    limit: int = 20
+    limit: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 20
     text: str = ""
     """Only those with these words."""
+    before: int | None = None
+    """Only those of smaller rows, the newest of them."""
+    after: int | None = None
+    """Only those of larger rows, the oldest of them; with them changes of others, by `Flag.REPLACES`."""
+
+
+class Conversations(msgspec.Struct, tag_field="op", tag="conversations"):
+    """Ask with whom the user has talked, the newest first."""
+
+    limit: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 100
+
+
+class Watch(msgspec.Struct, tag_field="op", tag="watch"):
+    """Ask to be told by `Values` what is measured at an address, until the connection ends, or `Unwatch`."""
+
+    address: str
+    series: list[str] = []
+    """Only these; none: all. Asked again, the last one counts."""
+
+
+class Unwatch(msgspec.Struct, tag_field="op", tag="unwatch"):
+    """No longer. Not answered."""
+
+    address: str
 
 
 class Why(msgspec.Struct, tag_field="op", tag="why"):
@@ -72,6 +124,20 @@ class Why(msgspec.Struct, tag_field="op", tag="why"):
 
     id: str = ""
     """"": the last one that the user sent."""
+
+
+class System(msgspec.Struct, tag_field="op", tag="system"):
+    """Ask how the gateway is."""
+
+
+class Audit(msgspec.Struct, tag_field="op", tag="audit"):
+    """Ask who did what, newest last."""
+
+    limit: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 100
+    before: int | None = None
+    """Only lines of smaller numbers, the newest of them."""
+    text: str = ""
+    """Only those with this in it."""
 
 
 class ChangeUser(msgspec.Struct, tag_field="op", tag="user"):
@@ -97,6 +163,19 @@ class OpenCall(msgspec.Struct, tag_field="op", tag="call"):
     control: str = ""
 
 
+class AskCall(msgspec.Struct, tag_field="op", tag="ask call"):
+    """Ask who controls a robot to hand it over. What he says comes as `CallDecided`."""
+
+    to: str
+
+
+class HandOver(msgspec.Struct, tag_field="op", tag="hand over"):
+    """Answer a `CallAsked`. Not answered."""
+
+    ask: str
+    yes: bool
+
+
 class SetPoint(msgspec.Struct, tag_field="op", tag="set"):
     """Live values for a call. Not answered."""
 
@@ -116,6 +195,36 @@ class Modules(msgspec.Struct, tag_field="op", tag="modules"):
 
 class Reload(msgspec.Struct, tag_field="op", tag="reload"):
     """Read the configuration again and bring the gateway in line with it."""
+
+
+class GetSettings(msgspec.Struct, tag_field="op", tag="settings"):
+    """Ask for the settings of a module instance."""
+
+    instance: str
+
+
+class ChangeSettings(msgspec.Struct, tag_field="op", tag="change settings"):
+    """Put other settings of a module instance into force, on trial: no file is changed.
+
+    Unless `ConfirmSettings` comes in time, the old ones are in force again.
+    """
+
+    instance: str
+    values: dict[str, str | None]
+    """As the file would have them, by key; null: the default."""
+    confirm_s: float = 60.0
+
+
+class ConfirmSettings(msgspec.Struct, tag_field="op", tag="confirm settings"):
+    """Keep them: they are written into the configuration file, where all else stays as it is."""
+
+    change: str
+
+
+class RevertSettings(msgspec.Struct, tag_field="op", tag="revert settings"):
+    """Have the settings of before at once. Answered by `Reloaded`."""
+
+    change: str
 
 
 class Record(msgspec.Struct, tag_field="op", tag="record"):
@@ -175,18 +284,30 @@ Request = (
     | Accounts
     | Send
     | Read
+    | MarkRead
     | Stop
     | Contacts
     | Complete
     | History
+    | Conversations
+    | Watch
+    | Unwatch
     | Why
+    | System
+    | Audit
     | ChangeUser
     | ChangeBoard
     | OpenCall
+    | AskCall
+    | HandOver
     | SetPoint
     | HangUp
     | Modules
     | Reload
+    | GetSettings
+    | ChangeSettings
+    | ConfirmSettings
+    | RevertSettings
 )
 
 
@@ -221,6 +342,22 @@ class Past(msgspec.Struct, tag="history"):
     """Answers `History`."""
 
     entries: list[dict[str, Any]]
+    more: bool = False
+    """Whether there are more, beyond the limit or what goes into one answer."""
+
+
+class ConversationList(msgspec.Struct, tag="conversations"):
+    """Answers `Conversations`."""
+
+    conversations: list[Conversation]
+
+
+class Watching(msgspec.Struct, tag="watching"):
+    """Answers `Watch`."""
+
+    address: str
+    past: dict[str, list[Sample]]
+    """What is kept of the recent past, by the names of the series, oldest first."""
 
 
 class Explained(msgspec.Struct, tag="why"):
@@ -257,6 +394,65 @@ class CallOpened(msgspec.Struct, tag="called"):
     call: str
 
 
+class Asked(msgspec.Struct, tag="asked"):
+    """Answers `AskCall`."""
+
+    ask: str
+    holder: str
+    """Who is asked."""
+    until: float
+    """UTC seconds: how long he has for it."""
+
+
+class BrokerInfo(msgspec.Struct):
+    """The broker of MQTT clients."""
+
+    host: str
+    """Where it listens; 0.0.0.0: at all addresses of this machine."""
+    port: int
+    tls: bool
+    own: bool
+    """Whether this gateway runs it."""
+
+
+class SessionInfo(msgspec.Struct):
+    """A connection at `control.sock`: of a terminal, a page, a program."""
+
+    user: str
+    since: float
+    """UTC seconds."""
+    unread: int
+    """Events that it has not read yet."""
+
+
+class SystemReport(msgspec.Struct, kw_only=True, tag="system"):
+    """Answers `System`."""
+
+    version: str
+    python: str
+    pid: int
+    uptime_s: float
+    memory_bytes: int
+    """Resident, of the gateway's own process."""
+    store_bytes: int
+    waiting_for_disk: int
+    """Messages."""
+    disk_free_bytes: int
+    """Where the state folder is."""
+    disk_bytes: int
+    broker: BrokerInfo | None
+    sessions: list[SessionInfo]
+    """Oldest first."""
+
+
+class AuditPage(msgspec.Struct, tag="audit"):
+    """Answers `Audit`."""
+
+    lines: list[AuditLine]
+    more: bool = False
+    """Whether there are more before them."""
+
+
 class ModuleReports(msgspec.Struct, tag="modules"):
     """Answers `Modules`."""
 
@@ -267,6 +463,30 @@ class Reloaded(msgspec.Struct, tag="reloaded"):
     """Answers `Reload`."""
 
     changes: list[loader.Change]
+
+
+class ModuleSettings(msgspec.Struct, tag="settings"):
+    """Answers `GetSettings`."""
+
+    instance: str
+    where: str
+    """File and line of its block."""
+    settings: list[Setting]
+    pending: Pending | None
+    """The change, of whichever module, that waits to be confirmed."""
+
+
+class SettingsOnTrial(msgspec.Struct, tag="settings on trial"):
+    """Answers `ChangeSettings`."""
+
+    pending: Pending
+    changes: list[loader.Change]
+
+
+class SettingsKept(msgspec.Struct, tag="settings kept"):
+    """Answers `ConfirmSettings`."""
+
+    file: str
 
 
 class Recording(msgspec.Struct, tag="recording"):
@@ -336,17 +556,31 @@ Reply = (
     | ContactList
     | Completions
     | Past
+    | ConversationList
+    | Watching
     | Explained
     | UserChanged
     | BoardChanged
     | CallOpened
+    | Asked
+    | SystemReport
+    | AuditPage
     | ModuleReports
     | Reloaded
+    | ModuleSettings
+    | SettingsOnTrial
+    | SettingsKept
     | Recording
     | Observed
     | MemberList
     | Delivery
+    | Sent
+    | Marked
     | Update
     | CallUpdate
+    | CallAsked
+    | CallDecided
     | Presence
+    | Held
+    | Values
 )

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from boardtalk.hub import Hub
+    from boardtalk.sessions import Session
     from boardtalk.stop import Stopped
 
 MAX_STOPS: Final = 100
@@ -51,9 +52,10 @@ class Intake:
         """Wait until the hub takes more."""
         await self._hub.room()
 
-    def receive(self, sender: str, payload: bytes, via: str) -> None:
+    def receive(self, sender: str, payload: bytes, via: str, session: Session | None = None) -> None:
         """Take a payload in either form of :mod:`boardtalk.envelope`, from the front-end `via`.
 
+        In a session of `sender`'s, if it has them: his others are shown what he says.
         Never raises: refusals go to `sender`.
         """
         if len(payload) <= stopwords.MAX_LINE_CHARS:
@@ -75,9 +77,9 @@ class Intake:
             return
         if not (message.to == SYSTEM and message.body.startswith("/")):  # said in passing
             self._last[sender] = message.to
-        self.accept(message.with_(via=via))
+        self.accept(message.with_(via=via), session)
 
-    def accept(self, message: Message) -> None:
+    def accept(self, message: Message, session: Session | None = None) -> None:
         """Take a message that has been read already."""
         if len(message.body) <= stopwords.MAX_LINE_CHARS and self._is_stop(message.to):
             target = stopwords.meant(message.body, message.to, self._moves)
@@ -85,7 +87,7 @@ class Intake:
                 self._start_stop(message.with_(to=target or SYSTEM))
                 return
         try:
-            self._hub.accept(message)
+            self._hub.accept(message, session)
         except Refused as refused:
             self._hub.turn_away(message, refused)
 

@@ -10,32 +10,46 @@ import os
 import platform
 from contextlib import asynccontextmanager, suppress
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
 
 import msgspec
 import structlog
 
 from boardtalk import broker
 from boardtalk.events import Delivery
+from boardtalk.frontends import overview
 from boardtalk.frontends.control import (
     SOCKET,
     Accounts,
+    AskCall,
+    Asked,
     AskPage,
+    Audit,
+    AuditPage,
     BoardChanged,
+    BrokerInfo,
     CallOpened,
     ChangeBoard,
+    ChangeSettings,
     ChangeUser,
     Complete,
     Completions,
+    ConfirmSettings,
     ContactList,
     Contacts,
+    ConversationList,
+    Conversations,
     Explained,
     Failure,
+    GetSettings,
+    HandOver,
     HangUp,
     History,
     Login,
+    MarkRead,
     ModuleReports,
     Modules,
+    ModuleSettings,
     NewPassword,
     Observed,
     OpenCall,
@@ -47,13 +61,20 @@ from boardtalk.frontends.control import (
     Reloaded,
     Reply,
     Request,
+    RevertSettings,
     Send,
     SetPoint,
+    SettingsKept,
+    SettingsOnTrial,
     SetUp,
     Stop,
+    System,
     Unnamed,
+    Unwatch,
     UserChanged,
     Verify,
+    Watch,
+    Watching,
     Welcome,
     Why,
 )
@@ -62,6 +83,7 @@ from boardtalk.sdk import ConfigError, Kind, Refused, ServiceError, check_name
 from boardtalk.sdk.channel import MAX_LINE_BYTES, Channel
 from boardtalk.sdk.groups import MemberList, Members
 from boardtalk.store import StoreError
+from boardtalk.trial import Trials
 from boardtalk.turns import Turns
 from boardtalk.users import UserError
 
@@ -76,12 +98,13 @@ if TYPE_CHECKING:
     from boardtalk.frontends.reception import Reception
     from boardtalk.hub import Hub
     from boardtalk.sessions import Session
-    from boardtalk.store import HistoryEntry
     from boardtalk.users import Users
     from boardtalk.witness import Seen
 
 MAX_REQUESTS: Final = 10_000
 """Of one client, that wait to be answered; who has more is cut off."""
+MAX_ANSWER_BYTES: Final = MAX_LINE_BYTES // 2
+"""Of a list that is told in part if it is longer."""
 LEAVING_S: Final = 1.0
 """How long the requests of a client that has left are still worked off."""
 
@@ -100,6 +123,7 @@ class BoardGate(NamedTuple):
 
 
 log = structlog.get_logger()
+T = TypeVar("T")
 
 
 class LocalDoor:
@@ -123,6 +147,7 @@ class LocalDoor:
         self._calls = calls
         self._users = users
         self._configuration = configuration
+        self._trials = Trials(configuration, hub.store)
         self._connections: set[asyncio.Task[None]] = set()
         self._persons: dict[Session, str] = {}
         """Connections that may do what their user may, and what he was when they came: `Account.stamp`."""
@@ -131,6 +156,7 @@ class LocalDoor:
     @asynccontextmanager
     async def listening(self, folder: Path) -> AsyncIterator[None]:
         """Serve the socket while the context lasts."""
+        self._folder = folder
         path = folder / SOCKET
         path.unlink(missing_ok=True)
         before = os.umask(0o177)
@@ -142,6 +168,7 @@ class LocalDoor:
             yield
         finally:
             server.close()
+            self._trials.close()
             for task in self._connections:
                 task.cancel()
             await asyncio.gather(*self._connections, return_exceptions=True)
@@ -277,46 +304,84 @@ class LocalDoor:
 
     async def _answer(self, request: Request, session: Session, user: str) -> Reply | None:
         match request:
-            case OpenCall() | HangUp():
-                return await self._control(request, session, user)
-            case ChangeUser() | ChangeBoard() | Modules() | Reload():
+            case OpenCall() | AskCall() | HandOver() | HangUp() | Watch() | Unwatch():
+                return await self._live(request, session, user)
+            case ChangeUser() | ChangeBoard() | Modules() | Reload() | System() | Audit():
                 return await self._administer(request)
+            case GetSettings() | ChangeSettings() | ConfirmSettings() | RevertSettings():
+                return await self._configure(request, user)
             case Send(payload):
-                self._intake.receive(user, payload.encode(), "local")
+                self._intake.receive(user, payload.encode(), "local", session)
                 return None
             case Read(sender, message_id):
-                await self._hub.read(user, sender, message_id)
+                await self._hub.read(user, sender, message_id, session)
                 return None
-            case Contacts() | Complete() | History() | Why():
+            case MarkRead(other, row):
+                await self._hub.mark_read(user, other, row, session)
+                return None
+            case Contacts() | Complete() | History() | Conversations() | Why():
                 return await self._look(request, user)
             case Stop() | SetPoint():
                 return None  # never waits: see `_requests`
             case Login() | Record() | Members() | Verify() | SetUp() | NewPassword() | AskPage() | Accounts():
                 return Failure("already logged in")
 
-    async def _look(self, request: Contacts | Complete | History | Why, user: str) -> Reply:
+    async def _look(self, request: Contacts | Complete | History | Conversations | Why, user: str) -> Reply:
         match request:
             case Contacts():
                 return ContactList(self._hub.directory.contacts_for(user))
             case Complete(to, line):
                 return Completions(await self._hub.complete(to, line))
-            case History(other, limit, text):
-                entries = await self._hub.store.history(
-                    user, other or None, groups=self._hub.directory.groups_of(user), text=text, limit=limit
-                )
-                return Past([_plain(entry) for entry in entries])
+            case History():
+                return await self._history(request, user)
+            case Conversations(limit):
+                return ConversationList(_fitting(await self._hub.conversations(user, limit)))
             case Why(message_id):
                 return Explained(await self._hub.why(user, message_id))
 
-    async def _control(self, request: OpenCall | HangUp, session: Session, user: str) -> CallOpened | None:
+    async def _history(self, request: History, user: str) -> Past:
+        entries = await self._hub.store.history(
+            user,
+            request.other or None,
+            groups=self._hub.directory.groups_of(user),
+            text=request.text,
+            before=request.before,
+            after=request.after,
+            limit=request.limit + 1,
+        )
+        nearest_first = entries if request.after is not None else entries[::-1]
+        told = _fitting(nearest_first[: request.limit])
+        plain = [msgspec.to_builtins(entry) for entry in told]
+        return Past(plain if request.after is not None else plain[::-1], more=len(told) < len(entries))
+
+    async def _live(
+        self,
+        request: OpenCall | AskCall | HandOver | HangUp | Watch | Unwatch,
+        session: Session,
+        user: str,
+    ) -> CallOpened | Asked | Watching | None:
         match request:
             case OpenCall(to, control):
                 return CallOpened((await self._calls.open(session, user, to, control)).id)
+            case AskCall(to):
+                ask = self._calls.ask(user, to)
+                return Asked(ask.id, ask.holder, ask.until)
+            case HandOver(name, yes):
+                self._calls.answer(user, name, yes=yes)
             case HangUp(call):
                 self._calls.hang_up(session, call)
+            case Watch(address, names):
+                past = self._hub.watch(session, user, address, names)
+                room = MAX_ANSWER_BYTES // max(1, len(past))
+                newest = {name: _fitting(samples[::-1], room)[::-1] for name, samples in past.items()}
+                return Watching(address, newest)
+            case Unwatch(address):
+                self._hub.series.unwatch(session, address)
         return None
 
-    async def _administer(self, request: ChangeUser | ChangeBoard | Modules | Reload) -> Reply:
+    async def _administer(
+        self, request: ChangeUser | ChangeBoard | Modules | Reload | System | Audit
+    ) -> Reply:
         match request:
             case ChangeUser():
                 return self._change_user(request)
@@ -324,8 +389,30 @@ class LocalDoor:
                 return await self._change_board(request)
             case Modules():
                 return ModuleReports(self._configuration.runner.reports())
+            case System():
+                gate = self._gate
+                broker = BrokerInfo(gate.host, gate.port, gate.tls, gate.own) if gate else None
+                return overview.report(self._hub, self._folder, broker)
+            case Audit(limit, before, text):
+                lines = await self._hub.store.audit_lines(before, limit + 1, text)
+                told = _fitting(lines[::-1][:limit])[::-1]
+                return AuditPage(told, more=len(told) < len(lines))
             case Reload():
                 return Reloaded(await self._configuration.reload())
+
+    async def _configure(
+        self, request: GetSettings | ChangeSettings | ConfirmSettings | RevertSettings, user: str
+    ) -> Reply:
+        match request:
+            case GetSettings(instance):
+                block, settings = self._trials.form(instance)
+                return ModuleSettings(instance, block.where, settings, self._trials.pending)
+            case ChangeSettings(instance, values, confirm_s):
+                return SettingsOnTrial(*await self._trials.begin(user, instance, values, confirm_s))
+            case ConfirmSettings(change):
+                return SettingsKept(str(await self._trials.confirm(user, change)))
+            case RevertSettings(change):
+                return Reloaded(await self._trials.revert(user, change))
 
     def _change_user(self, request: ChangeUser) -> UserChanged:
         if request.action == "add":
@@ -366,5 +453,10 @@ async def _pump(session: Session, channel: Channel[Request]) -> None:
     channel.close()
 
 
-def _plain(entry: HistoryEntry) -> dict[str, Any]:
-    return msgspec.to_builtins(entry)  # type: ignore[no-any-return]
+def _fitting(found: list[T], room: int = MAX_ANSWER_BYTES) -> list[T]:
+    """The first of them, as many as go into so many bytes; one goes anyhow."""
+    for count, each in enumerate(found):
+        room -= len(msgspec.json.encode(each))
+        if room < 0 and count:
+            return found[:count]
+    return found

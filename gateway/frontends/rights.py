@@ -6,19 +6,31 @@ from typing import TYPE_CHECKING, Final
 
 from boardtalk import policy
 from boardtalk.frontends.control import (
+    AskCall,
+    Audit,
     ChangeBoard,
+    ChangeSettings,
     ChangeUser,
     Complete,
+    ConfirmSettings,
     Contacts,
+    Conversations,
+    GetSettings,
+    HandOver,
     HangUp,
     History,
+    MarkRead,
     Modules,
     OpenCall,
     Read,
     Reload,
+    RevertSettings,
     Send,
     SetPoint,
     Stop,
+    System,
+    Unwatch,
+    Watch,
     Why,
 )
 from boardtalk.sdk import Code, Refused
@@ -44,6 +56,18 @@ RIGHTS: Final[Mapping[type, Action]] = {
     ChangeUser: "admin",
     ChangeBoard: "admin",
     Reload: "admin",
+    AskCall: "motion",
+    Audit: "admin",
+    ChangeSettings: "admin",
+    ConfirmSettings: "admin",
+    Conversations: "query",
+    GetSettings: "inspect",
+    HandOver: "query",
+    MarkRead: "query",
+    RevertSettings: "admin",
+    System: "inspect",
+    Unwatch: "query",
+    Watch: "query",
 }
 """By the kind of request. Whatever stands not here nobody may do. What is not answered asks for no more
 than everybody may: a refusal would be taken for the answer to something else."""

@@ -15,7 +15,7 @@ from prompt_toolkit.input.vt100 import Vt100Input
 from prompt_toolkit.patch_stdout import patch_stdout
 from prompt_toolkit.styles import Style
 
-from boardtalk.events import Delivery, Event, Presence, Update
+from boardtalk.events import Delivery, Event, Presence, Sent, Update
 from boardtalk.frontends import control
 from boardtalk.frontends.client import Denied, GatewayClient, NoGateway
 from boardtalk.sdk import SYSTEM, Contact, Flag, Kind, State, stopwords
@@ -258,6 +258,8 @@ def describe(event: Event) -> list[tuple[str, str]]:
             if len(lines) == 1:
                 return [(style, f"{who}: {message.body}")]
             return [(style, f"{who}:"), *((style, f"  {line}") for line in lines)]
+        case Sent(message=message) if stopwords.target(message.body) is None:
+            return [("hint", f"you → {message.to}: {line}") for line in message.body.split("\n")]
         case _:
             return []
 

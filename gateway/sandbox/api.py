@@ -285,6 +285,15 @@ class Unregister(Ask, tag="unregister"):
     address: str
 
 
+class Publish(Ask, tag="publish"):
+    """Tell what was measured."""
+
+    answer: ClassVar[Any] = bool
+    address: str
+    values: dict[str, float | str]
+    at: float | None = None
+
+
 class EndCall(Ask, tag="end_call"):
     """Hang up."""
 
@@ -353,6 +362,7 @@ AnyAsk: TypeAlias = (
     | Explain
     | Register
     | Unregister
+    | Publish
     | EndCall
     | Allowed
     | Contacts

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import msgspec
 
+from boardtalk.checked import checked_values
 from boardtalk.sandbox import api
 from boardtalk.sdk import Contact, OutsideError, Refused, ServiceError
 from boardtalk.work import Work
@@ -164,6 +165,11 @@ class SandboxContext(Work):
     def unregister(self, address: str) -> None:
         """See the SDK."""
         self._gateway.ask(api.Unregister(address=address))
+
+    def publish(self, address: str, values: Mapping[str, float | str], at: float | None = None) -> bool:
+        """See the SDK."""
+        values = checked_values(values)  # what JSON can't say would end the conversation
+        return bool(self._gateway.ask(api.Publish(address=address, values=values, at=at)))
 
     def end_call(self, call_id: str, reason: str) -> None:
         """See the SDK."""

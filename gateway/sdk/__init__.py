@@ -5,7 +5,16 @@ See :mod:`boardtalk.sdk.module` for the module itself, :mod:`boardtalk.sdk.messa
 """
 
 from boardtalk.sdk.calls import Call, CallState
-from boardtalk.sdk.contacts import ArgumentInfo, CommandInfo, Completion, Contact, Kind, Role, User
+from boardtalk.sdk.contacts import (
+    ArgumentInfo,
+    CommandInfo,
+    Completion,
+    Contact,
+    Kind,
+    Role,
+    SeriesInfo,
+    User,
+)
 from boardtalk.sdk.doctor import Finding, Severity
 from boardtalk.sdk.errors import (
     AddressError,
@@ -75,6 +84,7 @@ __all__ = [
     "Refused",
     "Response",
     "Role",
+    "SeriesInfo",
     "ServiceError",
     "Settings",
     "Severity",

@@ -82,6 +82,23 @@ class CommandInfo(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     """What follows it, in this order."""
 
 
+class SeriesInfo(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Something that is measured again and again, and told by `Context.publish`."""
+
+    name: str
+    """As `Context.publish` has it: ``battery``, ``pose.x``."""
+    help: str = ""
+    """What it is, in a few words."""
+    unit: str = ""
+    """Of numbers."""
+    min: float | None = None
+    """Smallest number that is to be expected; None = any."""
+    max: float | None = None
+    """Largest number that is to be expected; None = any."""
+    text: bool = False
+    """Whether its values are texts."""
+
+
 class Contact(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Somebody who can be talked to. A module registers those that it answers for."""
 
@@ -97,6 +114,14 @@ class Contact(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One word for people, such as ``ready``, ``offline`` or ``latched``."""
     commands: tuple[CommandInfo, ...] = ()
     """What it understands, for help and completion."""
+    controls: tuple[CommandInfo, ...] = ()
+    """What can be controlled live, in a call: its names, and the values of a set-point."""
+    series: tuple[SeriesInfo, ...] = ()
+    """What is measured there; see `Context.publish`."""
+    details: dict[str, str] = {}
+    """What else is to be known of it, such as its ``firmware`` and ``port``."""
+    holder: str = ""
+    """Who has it for himself just now, so that others' commands are refused; "" = nobody."""
 
 
 class Completion(msgspec.Struct, frozen=True):

@@ -146,6 +146,25 @@ class Context(Protocol):
         """No longer answer for an address. Unknown ones are ignored."""
         ...
 
+    def publish(self, address: str, values: Mapping[str, float | str], at: float | None = None) -> bool:
+        """Tell what was measured at an address of this module's, for who watches and who plots it.
+
+        It is never stored: the gateway keeps ten minutes of it in memory, and who reads slowly misses some.
+        Say what it is in `Contact.series`. Tell what you like as it comes, some hundred a second at most:
+        people are told ten times a second. Returns whether somebody watches; with no values that is all: what
+        is dear to measure need not be measured for nobody.
+
+        Args:
+            address: which the module has registered.
+            values: numbers (of a series that is plotted) or texts, by the name of the series.
+            at: when that was, by `time`; None: now.
+
+        Raises:
+            Refused: it is somebody else's address, or has more than 128 series.
+            ValueError: no number, or a name of more than 80 characters.
+        """
+        ...
+
     def allowed(self, sender: str, action: Action, to: str) -> bool:
         """Whether the role of the user `sender` lets him do `action` with the robot `to`."""
         ...

@@ -13,20 +13,21 @@ import sqlite3
 import time
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from functools import partial
 from pathlib import Path
-from string import ascii_lowercase, ascii_uppercase
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 import structlog
 
 from boardtalk.sdk import SYSTEM, Code, Flag, Message, Refused, State, Status
-from boardtalk.store import whole
+from boardtalk.store import past, whole
 from boardtalk.store.records import (
     Accepted,
+    AuditLine,
     Conflict,
+    Conversation,
     Duplicate,
     Explanation,
     HistoryEntry,
@@ -39,6 +40,7 @@ from boardtalk.store.schema import StoreError, open_file, read_as_it_is
 from boardtalk.store.writer import (
     COLUMNS,
     FIRST_HASH,
+    Arrived,
     Audit,
     Change,
     Hold,
@@ -48,6 +50,7 @@ from boardtalk.store.writer import (
     Put,
     Record,
     Release,
+    Replaced,
     Steps,
     Taken,
     Writer,
@@ -56,11 +59,13 @@ from boardtalk.store.writer import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import AsyncIterator, Mapping, Sequence
 
 __all__ = [
     "Accepted",
+    "AuditLine",
     "Conflict",
+    "Conversation",
     "Duplicate",
     "Explanation",
     "HistoryEntry",
@@ -84,12 +89,8 @@ MAX_ROW: Final = 1 << 62
 DAY_S: Final = 24 * 3600.0
 PRUNE_EVERY_S: Final = 3600.0
 MAX_OUTDATED: Final = 250
-MAX_WORDS: Final = 8
-"""That a search looks for."""
-ENTRY: Final = "row, at, sender, recipient, body, mid, refid, code, state, detail"
-"""The columns of a `HistoryEntry`."""
-_LOWER: Final = str.maketrans(ascii_uppercase, ascii_lowercase)
-"""What SQLite's `lower` does."""
+WRITTEN_WITHIN_S: Final = 2.0
+"""A disk that takes longer, or refuses, does not keep those waiting who look back."""
 DELIVERED: Final = Status(code=Code.DELIVERED, state=State.DONE)
 DAMAGED: Final = Status(code=Code.FAILED, state=State.UNKNOWN, detail="it is damaged on disk")
 
@@ -156,8 +157,8 @@ class Store:
         """Messages that were put, and of which nobody has heard yet what became of them."""
         return self._pending
 
-    def put(self, message: Message) -> None:
-        """Queue a message for acceptance.
+    def put(self, message: Message) -> int:
+        """Queue a message for acceptance; its row.
 
         Raises:
             Refused: too many wait for the disk.
@@ -167,7 +168,9 @@ class Store:
         self._pending += 1
         if self._pending >= MAX_PENDING // 2:
             self._have_room.clear()
-        self._writer.submit(Put(message.with_(row=self._row()), time.time()))
+        message = message.with_(row=self._row())
+        self._writer.submit(Put(message, time.time()))
+        return message.row
 
     def record(self, message: Message, status: Status | None = None) -> Message:
         """Note a message that goes out without waiting for the disk; the message with its row."""
@@ -183,6 +186,13 @@ class Store:
     def taken(self, row: int) -> None:
         """Note that a module consumed a message; what it says of it itself counts more."""
         self._writer.submit(Taken(row, time.time()))
+
+    def arrived(self, message: Message, told: str) -> None:
+        """Note that a message went through the chain to people, and with which text."""
+        other = None if told == message.body else told
+        self._writer.submit(Arrived(other, message.row))
+        if message.flags & Flag.REPLACES:
+            self._writer.submit(Replaced(other, message.sender, message.refid, message.to))
 
     def steps(self, row: int, steps: Sequence[Step]) -> None:
         """Note what happened to a message on its way."""
@@ -256,9 +266,10 @@ class Store:
         groups: Sequence[str] = (),
         text: str = "",
         before: int | None = None,
+        after: int | None = None,
         limit: int = 50,
     ) -> list[HistoryEntry]:
-        """Messages from and to a user, newest last.
+        """Messages from and to a user, newest last; of others only what reached him, as it did.
 
         Args:
             user: whose.
@@ -266,20 +277,42 @@ class Store:
             groups: what was said to these is his too.
             text: only those with all these words, of which the first eight count; A is a.
             before: only those of smaller rows: for paging.
-            limit: so many at most, the newest.
+            after: only those of larger rows, the oldest of them, and with them changes of others
+                (`Flag.REPLACES`): for who was away.
+            limit: so many at most, without `after` the newest.
         """
-        words = [word.translate(_LOWER) for word in text.split()[:MAX_WORDS]]
-        has_words = "AND instr(lower(body), ?) " * len(words)
-        theirs = ", ".join("?" * len(groups))
-        found = await self._read(
-            f"SELECT {ENTRY} FROM ledger "  # noqa: S608
-            f"WHERE row < ? AND NOT flags & {Flag.REPLACES:d} "
-            f"AND (((sender = ? OR recipient IN ({theirs})) AND ? IN (recipient, '')) "
-            "OR (recipient = ? AND ? IN (sender, ''))) "
-            f"{has_words} ORDER BY row DESC LIMIT ?",
-            (before or 1 << 62, user, *groups, other or "", user, other or "", *words, limit),
-        )
-        return whole.entries(reversed(found))
+        query = past.history(user, other or "", groups, text=text, before=before, after=after, limit=limit)
+        await self._soon_written()
+        found = await self._read(*query)
+        return whole.entries(found if after is not None else reversed(found))
+
+    async def conversations(
+        self, user: str, *, groups: Sequence[str], read: Mapping[str, int], limit: int
+    ) -> list[Conversation]:
+        """The conversations of a user with their last messages, newest first.
+
+        Args:
+            user: whose.
+            groups: what was said to these is his too.
+            read: the rows up to which he has read, by the other.
+            limit: so many at most.
+        """
+        await self._soon_written()
+        others = {other for (other,) in await self._read(past.PARTNERS, (user,))} | set(groups)
+        found = []
+        for other in others:
+            last = await self._read(
+                *past.history(user, other, groups, text="", before=None, after=None, limit=1)
+            )
+            found += [(entry.row, other, entry) for entry in whole.entries(last)]
+        found.sort(reverse=True)
+        told = []
+        for _, other, entry in found[:limit]:
+            row = read.get(other, 0)
+            query = past.unread(user, other, is_group=other in groups, row=row)
+            ((count,),) = await self._read(*query)
+            told.append(Conversation(other=other, last=entry, read=row, unread=count))
+        return told
 
     async def explain(self, message_id: str, user: str, *, everybody: bool) -> Explanation | None:
         """All that is known of a message; None: `user` has sent or got none like that.
@@ -293,21 +326,22 @@ class Store:
         row = message_id.removeprefix("~")
         values: tuple[object, ...]
         if not message_id:
-            which, values = "sender = ? AND recipient <> ? ORDER BY row DESC", (user, SYSTEM)
+            which, values = f"{past.BY_ROW} = ? AND recipient <> ? ORDER BY row DESC", (user, SYSTEM)
         elif row != message_id and row.isdecimal():
             which, values = "row = ?", (int(row[:18]),)
         else:
             which, values = "mid = ? AND mid <> '' ORDER BY sender = ? DESC, row DESC", (message_id, user)
         found = await self._read(
-            f"SELECT {ENTRY} FROM (SELECT * FROM ledger WHERE {which}) "  # noqa: S608
+            f"SELECT {past.AS_SEEN} FROM (SELECT * FROM ledger WHERE {which}) "  # noqa: S608
             "WHERE ? OR sender = ? OR (recipient = ? AND state IN ('done', 'read')) LIMIT 1",
-            (*values, everybody, user, user),
+            (everybody, user, *values, everybody, user, user),
         )
         if not (entries := whole.entries(found)):
             return None
         (message,) = entries
         answers = await self._read(
-            f"SELECT {ENTRY} FROM ledger WHERE recipient = ? AND refid = ? AND refid <> '' ORDER BY row",  # noqa: S608
+            f"SELECT {past.AS_TOLD} FROM ledger "  # noqa: S608
+            "WHERE recipient = ? AND refid = ? AND refid <> '' ORDER BY row",
             (message.sender, message.id),
         )
         return Explanation(
@@ -343,6 +377,13 @@ class Store:
         )
         return as_message(found[0]) if found else None
 
+    async def receipts_asked(
+        self, reader: str, other: str, *, is_group: bool, rows: tuple[int, int]
+    ) -> list[tuple[str, str]]:
+        """Senders and ids of messages of a conversation that ask for receipts: above a row, up to another."""
+        await self._soon_written()
+        return await self._read_if_whole(*past.receipts(reader, other, rows, is_group=is_group))
+
     # What modules keep ------------------------------------------------------------------------
 
     def note(self, instance: str, key: str, value: bytes | None) -> None:
@@ -360,6 +401,22 @@ class Store:
     def audit(self, who: str, what: str, target: str, result: str) -> None:
         """Add a line to the audit log."""
         self._writer.submit(Audit(time.time(), who, what, target, result))
+
+    async def audit_lines(self, before: int | None, limit: int, text: str = "") -> list[AuditLine]:
+        """The newest lines of the audit log, newest last.
+
+        Args:
+            before: only lines of smaller numbers.
+            limit: so many at most.
+            text: only those with this in it; A is not a.
+        """
+        await self._soon_written()
+        found = await self._read(
+            "SELECT seq, at, who, what, target, result FROM audit WHERE seq < ? "
+            "AND instr(who || ' ' || what || ' ' || target || ' ' || result, ?) ORDER BY seq DESC LIMIT ?",
+            (before or 1 << 62, text, limit),
+        )
+        return whole.audit_lines(reversed(found))
 
     async def verify_audit(self) -> int | None:
         """The number of the first audit line that does not fit its chain; None: all fit."""
@@ -397,6 +454,12 @@ class Store:
         written = asyncio.Event()
         self._writer.submit(Mark(partial(self._loop.call_soon_threadsafe, written.set)))
         await written.wait()
+
+    async def _soon_written(self) -> None:
+        """Wait for it, but not for ever: what is in the file can be read also if the disk refuses more."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(WRITTEN_WITHIN_S):
+                await self._all_written()
 
     async def _read(self, query: str, values: tuple[object, ...]) -> list[tuple]:  # type: ignore[type-arg]
         """What a query finds. Raises StoreError if the file is damaged there, or the disk refuses."""

@@ -55,9 +55,37 @@ class HistoryEntry(msgspec.Struct, frozen=True, kw_only=True):
     body: str
     id: str
     refid: str
+    groupid: str
+    type: int
+    flags: int
     status: int
     state: str
     detail: str
+
+
+class Conversation(msgspec.Struct, frozen=True, kw_only=True):
+    """What a user and another address have said to each other, or he and a group."""
+
+    other: str
+    last: HistoryEntry
+    """The newest message."""
+    read: int = 0
+    """The row up to which the user has read."""
+    unread: int = 0
+    """Messages of others behind it; 100 at most are counted."""
+
+
+class AuditLine(msgspec.Struct, frozen=True, kw_only=True):
+    """A line of the audit log."""
+
+    seq: int
+    """Its number."""
+    at: float
+    """UTC seconds."""
+    who: str
+    what: str
+    target: str
+    result: str
 
 
 class Open(NamedTuple):

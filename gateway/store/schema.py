@@ -59,6 +59,12 @@ CREATE INDEX steps_row ON steps (row);
 CREATE INDEX ledger_mid ON ledger (mid) WHERE mid <> '';
 CREATE INDEX inbox_expires ON inbox (expires);
 """,
+    """
+ALTER TABLE ledger ADD COLUMN arrived INTEGER NOT NULL DEFAULT 1;    -- whether the chain let it through
+ALTER TABLE ledger ADD COLUMN told TEXT;    -- what its recipients got, if that is another text
+CREATE INDEX ledger_pair ON ledger (sender, recipient, row);
+DROP INDEX ledger_sender;    -- one index more would be dear at each message
+""",
 )
 """What makes version n + 1 out of version n; only ever added to."""
 

@@ -9,7 +9,7 @@ import structlog
 
 from boardtalk.checked import checked
 from boardtalk.sdk import SYSTEM, Message, iso
-from boardtalk.store.records import HistoryEntry, Open, Step
+from boardtalk.store.records import AuditLine, HistoryEntry, Open, Step
 from boardtalk.store.writer import as_message
 
 if TYPE_CHECKING:
@@ -24,13 +24,26 @@ log = structlog.get_logger()
 def entries(found: Iterable[tuple[Any, ...]]) -> list[HistoryEntry]:
     """Past messages from the columns of `ENTRY`."""
     whole = []
-    for row, at, sender, to, body, mid, refid, code, state, detail in found:
+    for row, at, sender, to, body, mid, refid, groupid, type_, flags, code, state, detail in found:
         try:
             entry = HistoryEntry(row=row, at=iso(at), sender=sender, to=to, body=body, id=mid, refid=refid,
+                                 groupid=groupid, type=type_, flags=flags,
                                  status=code, state=state, detail=detail)  # fmt: skip
             whole.append(checked(entry, HistoryEntry))
         except ERRORS as error:
             _tell("a message in the history", row=row, error=error)
+    return whole
+
+
+def audit_lines(found: Iterable[tuple[Any, ...]]) -> list[AuditLine]:
+    """Lines of the audit log, from their columns."""
+    whole = []
+    for seq, at, who, what, target, result in found:
+        try:
+            line = AuditLine(seq=seq, at=at, who=who, what=what, target=target, result=result)
+            whole.append(checked(line, AuditLine))
+        except ERRORS as error:
+            _tell("a line of the audit log", seq=seq, error=error)
     return whole
 
 

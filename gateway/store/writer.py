@@ -59,6 +59,23 @@ class Taken(NamedTuple):
     at: float
 
 
+class Arrived(NamedTuple):
+    """The chain let a message through to people."""
+
+    told: str | None
+    """What they got, if that is another text."""
+    row: int
+
+
+class Replaced(NamedTuple):
+    """… and took the place of another one."""
+
+    told: str | None
+    sender: str
+    mid: str
+    recipient: str
+
+
 class Steps(NamedTuple):
     """What happened to a message on its way."""
 
@@ -114,13 +131,17 @@ class Note(NamedTuple):
     value: bytes | None
 
 
-Job = Put | Record | Change | Taken | Steps | Hold | Release | Audit | Prune | Note | Mark
+Job = (
+    Put | Record | Change | Taken | Arrived | Replaced | Steps | Hold | Release | Audit | Prune | Note | Mark
+)
 
 INSERT: Final = (
     "INSERT OR IGNORE INTO ledger (row, at, boot, sender, recipient, mid, refid, groupid, type, flags, "
-    "expiry, aid, body, code, state, detail) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"
+    "expiry, aid, body, code, state, detail, arrived) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,0)"
 )
 PLAIN: Final[dict[type[Job], str]] = {
+    Arrived: "UPDATE ledger SET arrived = 1, told = ? WHERE row = ?",
+    Replaced: "UPDATE ledger SET told = ? WHERE sender = ? AND mid = ? AND mid <> '' AND recipient = ?",
     Steps: "INSERT INTO steps VALUES (?,?,?)",
     Release: "DELETE FROM inbox WHERE recipient = ? AND row = ?",
 }
@@ -222,7 +243,7 @@ class Writer(threading.Thread):
                 )
             case Taken(row, at):
                 self._taken(row, at)
-            case Steps() | Release():
+            case Arrived() | Replaced() | Steps() | Release():
                 execute(PLAIN[type(job)], job)
             case Hold(recipient, message, expires):
                 execute(
@@ -283,11 +304,15 @@ class Writer(threading.Thread):
         return cursor.rowcount > 0
 
     def _record(self, message: Message, at: float, status: Status) -> None:
-        """Note what goes out; the history shows what it replaces with its text."""
+        """Note what goes out; the history shows what it replaces with its text.
+
+        But not to the recipients, before the chain has let it through.
+        """
         self._insert(message, at, status)
         if message.flags & Flag.REPLACES:
             self._connection.execute(
-                "UPDATE ledger SET body = ? WHERE sender = ? AND mid = ? AND mid <> '' AND recipient = ?",
+                "UPDATE ledger SET body = ?, told = coalesce(told, body) "
+                "WHERE sender = ? AND mid = ? AND mid <> '' AND recipient = ?",
                 (message.body, message.sender, message.refid, message.to),
             )
 

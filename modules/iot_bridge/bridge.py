@@ -14,6 +14,7 @@ from boardtalk.modules.iot_bridge.errors import DictionaryError, LinkError
 from boardtalk.modules.iot_bridge.journal import Journal
 from boardtalk.modules.iot_bridge.language import commands
 from boardtalk.modules.iot_bridge.live import Calls
+from boardtalk.modules.iot_bridge.quality import EVERY_S, Quality
 from boardtalk.modules.iot_bridge.reports import Reports
 from boardtalk.modules.iot_bridge.requests import Requests
 from boardtalk.modules.iot_bridge.robots import Robot, unseen
@@ -44,8 +45,8 @@ RESTART_PAUSES_S: Final = (0.1, 0.5, 1.0, 2.0, 5.0)
 """Before each attempt to start the link process again."""
 LOST_S: Final = 10.0
 """A command that was under way ends as unknown if so long nobody is found who could be asked about it."""
-WARNING: Final = 30
-"""Log lines of this level and above, and console output (0), are shown in chat."""
+SHOW_HOLDERS_S: Final = 0.25
+"""Between two looks at who has which robot."""
 OWN_WORDS: Final = (
     Completion("help", "what it can do"),
     Completion("stop", "stop at once, until rearm"),
@@ -116,6 +117,8 @@ class IotBridge(Module):
         await self._attach()
         if not roster.link.boards:
             self.context.log.info("no board yet: plug one in; `boardtalk boards` lists what is found")
+        self.context.every(EVERY_S, Quality(self.context, roster).look)
+        self.context.every(SHOW_HOLDERS_S, self._show_holders)
         self._keeper = self.context.spawn(self._keep_link(), "link process")
         self._patience = self.context.after(LOST_S, self._under_way.give_up)
 
@@ -229,8 +232,8 @@ class IotBridge(Module):
                     self._under_way.result(event)
                 case api.Report():
                     self._reports.show(event)
-                case api.LogLine() if event.level in (0, *range(WARNING, 256)):
-                    self._speech.tell(event.board, event.text)
+                case api.LogLine():
+                    self._reports.log(event)
                 case api.StopNotice():
                     self._stopped(event)
                 case api.Lapsed():
@@ -238,6 +241,15 @@ class IotBridge(Module):
                 case api.Dropped():
                     text = f"{event.count} reports and log lines were thrown away: it sends too much"
                     self._speech.tell(event.board, text)
+
+    def _show_holders(self) -> None:
+        """Have everybody see who has a robot for himself, when that has changed."""
+        now = self.context.now()
+        for robot in self._roster.robots.values():
+            if (holder := robot.holder(now)) != robot.held_by:
+                robot.held_by = holder
+                if self.context.contact(robot.name):
+                    self.context.register(robot.contact)
 
     def _stopped(self, event: api.StopNotice) -> None:
         for board in event.stopped:

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Final
 
 from boardtalk.modules.iot_bridge.errors import DictionaryError
-from boardtalk.modules.iot_bridge.language import commands
+from boardtalk.modules.iot_bridge.language import commands, manual
+from boardtalk.modules.iot_bridge.language.words import line
 from boardtalk.modules.iot_bridge.robots import MAX_LISTENERS, Robot
 from boardtalk.modules.iot_bridge.service import api
 from boardtalk.sdk import Code, Context, Message, Refused, State
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from boardtalk.modules.iot_bridge.dictionary import Channel
     from boardtalk.modules.iot_bridge.roster import Roster
     from boardtalk.modules.iot_bridge.speech import Speech
+
+WARNING: Final = 30
+"""Log lines of this level and above, and console output (0), are shown in chat."""
 
 
 class Reports:
@@ -43,6 +50,12 @@ class Reports:
         text = f"{name} is shown as it comes" if start else f"{name} is no longer shown"
         self._speech.end(message, (Code.DONE, State.DONE), text)
 
+    def log(self, said: api.LogLine) -> None:
+        """Pass on what a board logged or printed."""
+        self._publish(said.board, {manual.log_series(said.level): said.text})
+        if said.level in (0, *range(WARNING, 256)):
+            self._speech.tell(said.board, said.text)
+
     def show(self, event: api.Report) -> None:
         """Pass one on."""
         robot = self._roster.robots.get(event.board)
@@ -53,13 +66,28 @@ class Reports:
         if event.index >= len(channels):
             return
         channel = channels[event.index]
-        listeners = robot.watchers.get(channel.name, set()) if telemetry else robot.followers
-        if not listeners:
-            return
         try:
-            text = commands.show(channel.format.unpack(event.data), channel.values, of=channel.name)
+            values = channel.format.unpack(event.data)
         except DictionaryError as error:
             self._context.log.warning("report not understood", board=robot.name, error=str(error))
             return
+        if telemetry:
+            self._publish(robot.name, _measured(channel, values))
+        listeners = robot.watchers.get(channel.name, set()) if telemetry else robot.followers
+        if telemetry and not listeners:
+            return
+        text = commands.show(values, channel.values, of=channel.name)
+        if not telemetry:
+            self._publish(robot.name, {f"{manual.EVENT}{channel.name}": text})
         if not telemetry or robot.is_news(channel.name, text, self._context.now()):
             self._speech.say(robot.name, listeners, f"{channel.name}: {text}" if text else channel.name)
+
+    def _publish(self, robot: str, values: Mapping[str, float | str]) -> None:
+        with suppress(Refused):  # it has no address, or too many series
+            self._context.publish(robot, values)
+
+
+def _measured(channel: Channel, values: Mapping[str, Any]) -> dict[str, float | str]:
+    """Values of a telemetry channel, by the names of their series; None is no value."""
+    named = ((manual.series_name(channel, each), values[each.name]) for each in channel.values)
+    return {name: line(got) if isinstance(got, str) else got for name, got in named if got is not None}

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from boardtalk.modules.iot_bridge.errors import DictionaryError
 from boardtalk.modules.iot_bridge.frames import MAX_COMMANDS, Outcome
-from boardtalk.modules.iot_bridge.language import commands
+from boardtalk.modules.iot_bridge.language import commands, manual
 from boardtalk.modules.iot_bridge.language.words import line
 from boardtalk.modules.iot_bridge.service.api import STOPPED_FIRST, BoardChanged, BoardState
 from boardtalk.sdk import Code, Contact, Kind, Message, Refused
@@ -97,6 +97,8 @@ class Robot:
     running: dict[int, Running] = field(default_factory=dict)
     steered_by: str = ""
     """Who has a call with it."""
+    held_by: str = ""
+    """Who has it for himself, as everybody was told last."""
     taken_by: str = ""
     """Who took it over last."""
     taken_until: float = 0.0
@@ -125,7 +127,17 @@ class Robot:
             about=line(known.about or known.name) if known else self.board.detail,
             state=self.board.state,
             commands=commands.infos(known) if known else (),
+            controls=manual.controls(known) if known else (),
+            series=manual.series(known) if known else (),
+            details={name: text for name, text in self._details() if text},
+            holder=self.held_by,
         )
+
+    def _details(self) -> Iterator[tuple[str, str]]:
+        yield "firmware", self.board.firmware
+        yield "port", self.board.port
+        yield "uid", self.board.uid
+        yield "detail", line(self.board.detail)
 
     def update(self, board: BoardChanged, now: float) -> None:
         """Note how it is at `now`. A link process that has not met it knows neither start nor epoch."""

@@ -25,6 +25,7 @@ from boardtalk.sdk import (
     ModuleError,
     OutsideError,
     Refused,
+    SeriesInfo,
     Settings,
     State,
     Status,
@@ -79,7 +80,13 @@ class Skeleton(Module):
         commands = tuple(CommandInfo(name=word, help=text, cls="query") for word, text in WORDS.items())
         # From now on this module answers for its address; it stands in everybody's list.
         self.context.register(
-            Contact(address=self.config.address, kind=Kind.SERVICE, online=True, commands=commands)
+            Contact(
+                address=self.config.address,
+                kind=Kind.SERVICE,
+                online=True,
+                commands=commands,
+                series=(SeriesInfo(name="waiting", help="questions that wait", min=0, max=MAX_QUESTIONS),),
+            )
         )
         # Timers end with the instance. `now` and `random` come from the context too: then a recorded
         # session can be played again.
@@ -116,6 +123,8 @@ class Skeleton(Module):
             self._questions.put_nowait(message)
         except asyncio.QueueFull:
             raise Refused(Code.BUSY, "too many ask me just now; try again in a moment") from None
+        # What is measured is told to who watches, and plotted.
+        self.context.publish(self.config.address, {"waiting": self._questions.qsize()})
         self.context.explain(message, "queued", f"{self._questions.qsize()} wait")  # for `boardtalk why`
         return CONSUMED
 

@@ -150,7 +150,7 @@ async def test_a_duplicate_is_answered_alike_and_not_done_again(tmp_path: Path) 
                 hub.accept(hello(to="rover"))
                 found = await events(alice, delivered(1))
                 assert bodies(found) == ["did hello"]
-        assert len([entry for entry in await hub.store.history("rover") if entry.to == "rover"]) == 1
+        assert len([entry for entry in await hub.store.history("alice", "rover") if entry.to == "rover"]) == 1
         assert hub.chain.stages[0].health.calls == 1
 
 

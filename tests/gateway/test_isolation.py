@@ -177,6 +177,15 @@ async def test_it_passes_replaces_consumes_and_refuses(folder: Path) -> None:
         assert await ask(gateway, "1 + 1") == "2"
 
 
+async def test_what_it_measures_is_told(folder: Path) -> None:
+    async with guest(folder) as gateway:
+        values = "{'volts': 7.5, 'mood': 'fine'}"
+        assert await ask(gateway, f"self.context.publish('guest', {values}, at=5.0)") == "False"
+        assert gateway.series("guest") == {"volts": [(5.0, 7.5)], "mood": [(5.0, "fine")]}
+        assert "no address" in await ask(gateway, "self.context.publish('alice', {'volts': 7.5})")
+        assert "ValueError" in await ask(gateway, "self.context.publish('guest', {'volts': 1e999})")
+
+
 async def test_it_can_t_change_whose_message_it_is(folder: Path) -> None:
     async with guest(folder) as gateway:
         number = gateway.say("bob", "carol", "forge")

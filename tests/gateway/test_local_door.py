@@ -180,3 +180,28 @@ async def test_a_stop_waits_for_no_other_request(tmp_path: Path, monkeypatch: py
         assert isinstance(told, Delivery)
         assert "STOP NOT CARRIED OUT" in told.message.body  # there is no link process here
         asking.cancel()
+
+
+async def test_how_the_gateway_is_stands_in_figures(tmp_path: Path) -> None:
+    async with served(tmp_path), GatewayClient.connect(tmp_path, "alice") as alice:
+        async with GatewayClient.connect(tmp_path, "bob"):
+            found = await alice.ask(control.System(), control.SystemReport)
+        assert [each.user for each in found.sessions] == ["alice", "bob"]
+        assert found.broker is None
+        assert 0 < found.disk_free_bytes < found.disk_bytes
+        assert 0 < found.store_bytes < 1 << 20 < found.memory_bytes
+
+
+async def test_the_audit_log_is_read_page_by_page_and_searched(tmp_path: Path) -> None:
+    async with served(tmp_path), GatewayClient.connect(tmp_path, "alice") as alice:
+        for robot in ("one", "two", "three"):
+            alice.stop(robot)
+            await until(alice, Delivery)
+        newest = await alice.ask(control.Audit(limit=2), control.AuditPage)
+        assert [(each.who, each.what) for each in newest.lines] == [("alice", "stop")] * 2
+        assert newest.more
+        oldest = await alice.ask(control.Audit(limit=2, before=newest.lines[0].seq), control.AuditPage)
+        assert len(oldest.lines) == 1
+        assert not oldest.more
+        assert oldest.lines[0].seq < newest.lines[0].seq < newest.lines[1].seq
+        assert (await alice.ask(control.Audit(text="nobody"), control.AuditPage)).lines == []

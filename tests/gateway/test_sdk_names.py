@@ -9,9 +9,9 @@ from boardtalk import sdk
 NAMES = """
 API_VERSION Action AddressError ArgumentInfo BoardtalkError CONSUMED Call CallState Code CommandInfo
 Completion ConfigError Connection Contact Context Finding Flag JsonService Kind Log MAX_BODY_BYTES
-MAX_ID_CHARS Message Module ModuleError OutsideError PASS Refused Response Role SYSTEM ServiceError Settings
-Severity State Status Timeouts User Verdict check_address check_name iso json_extract json_extract_all
-read_secret
+MAX_ID_CHARS Message Module ModuleError OutsideError PASS Refused Response Role SYSTEM SeriesInfo
+ServiceError Settings Severity State Status Timeouts User Verdict check_address check_name iso json_extract
+json_extract_all read_secret
 """.split()  # noqa: SIM905 - easier to compare
 
 

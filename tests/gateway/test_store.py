@@ -120,7 +120,8 @@ def refuse(_: object) -> None:
 
 async def test_history_survives_a_restart_newest_last(tmp_path: Path) -> None:
     async with opened(tmp_path) as store:
-        await put(store, say("one"), say("two"), say("other", to="carol"))
+        results = await put(store, say("one"), say("two"), say("other", to="carol"))
+        store.arrived(results[-1].message, "other")  # type: ignore[attr-defined]
     async with opened(tmp_path) as store:
         assert [entry.body for entry in await store.history("alice")] == ["one", "two", "other"]
         assert [entry.body for entry in await store.history("alice", "bob")] == ["one", "two"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from pathlib import Path
 
 from boardtalk import conf
@@ -29,10 +30,18 @@ CONF = "group team {\n members = alice, bob, carol\n owner = alice\n}\n"
 
 @asynccontextmanager
 async def town(
-    folder: Path, text: str = CONF, source: Callable[[], conf.Document] | None = None
+    folder: Path,
+    text: str = CONF,
+    source: Callable[[], conf.Document] | None = None,
+    file: Path | None = None,
 ) -> AsyncIterator[Hub]:
-    """A gateway with a local door and no module but its own; `source` is what it reads when it reloads."""
-    document = conf.parse(text)
+    """A gateway with a local door and no module but its own, and those of its configuration.
+
+    That is a text, or a file; `source` is what it reads when it reloads.
+    """
+    document = conf.load(file) if file else conf.parse(text)
+    if file:
+        source = partial(conf.load, file)
     async with AsyncExitStack() as stack:
         users = Users.load(folder / "secrets", PEOPLE)
         store = await stack.enter_async_context(Store.open(folder / "store.db"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import struct
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager
@@ -14,6 +15,7 @@ from typing import Any
 import pytest
 import structlog
 
+from boardtalk import timers
 from boardtalk.modules.iot_bridge.bridge import BoardBlock, IotBridge
 from boardtalk.modules.iot_bridge.frames import Kind, Type
 from boardtalk.modules.iot_bridge.service import api
@@ -40,6 +42,10 @@ class Gateway:
         self.full = False
         """Whether it takes no more messages."""
         self.notes: dict[str, Any] = {}
+        self.series: dict[str, list[float | str]] = {}
+        self.watched = False
+        """Whether somebody watches."""
+        self.timers: list[asyncio.Task[None]] = []
         self._boards = boards
         self._tasks = tasks
 
@@ -63,6 +69,14 @@ class Gateway:
 
     def unregister(self, address: str) -> None: ...
 
+    def contact(self, address: str) -> Contact | None:
+        return self.contacts.get(address)
+
+    def publish(self, address: str, values: Mapping[str, float | str], at: float | None = None) -> bool:
+        for name, value in values.items():
+            self.series.setdefault(f"{address} {name}", []).append(value)
+        return self.watched
+
     def allowed(self, sender: str, action: Any, to: str) -> bool:
         return True
 
@@ -78,8 +92,16 @@ class Gateway:
     def spawn(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
         return self._tasks.create_task(work, name=name)
 
+    def every(self, seconds: float, call: Callable[[], Any]) -> asyncio.Task[None]:
+        task = self._tasks.create_task(timers.every(seconds, call, self.failed), name="every")
+        self.timers.append(task)
+        return task
+
     def after(self, seconds: float, call: Callable[[], None]) -> asyncio.TimerHandle:
         return asyncio.get_running_loop().call_later(seconds, call)
+
+    def failed(self, error: BaseException) -> None:
+        raise AssertionError from error
 
     async def state_of(self, robot: str, state: str) -> None:
         await until(lambda: robot in self.contacts and self.contacts[robot].state == state)
@@ -107,6 +129,8 @@ async def bridge(
             yield module, gateway
         finally:
             await module.on_cleanup()
+            for task in gateway.timers:
+                task.cancel()
 
 
 async def until(condition: Callable[[], bool]) -> None:
@@ -297,3 +321,28 @@ async def test_c17_who_talks_to_a_board_that_sends_too_much_is_told_how_much_was
         await until(lambda: any("thrown away" in each for each in gateway.answers))
         told = [each for each in gateway.answers if each.startswith("battery:")]
         assert 1 <= len(told) < 10, "people read no faster"
+
+
+async def test_what_a_board_reports_is_told_as_series(tmp_path: Path, board: FakeBoard) -> None:
+    async with bridge(tmp_path, rover=board) as (_, gateway):
+        await gateway.state_of("rover", "ready")
+        known = {each.name: each for each in gateway.contacts["rover"].series}
+        assert {"battery", "event.bumped", "log.error", "link.rtt"} <= known.keys()
+        assert [control.name for control in gateway.contacts["rover"].controls] == ["drive"]
+        assert gateway.contacts["rover"].details["firmware"] == "fake 1"
+        board.send(Type.TELEMETRY, struct.pack("<f", 7.5), Kind.DGRAM)
+        board.send(Type.EVENT, b"")
+        await until(lambda: {"rover battery", "rover event.bumped"} <= gateway.series.keys())
+        assert gateway.series["rover battery"] == [7.5]
+        assert not any(name.startswith("rover link.") for name in gateway.series)
+
+
+async def test_the_quality_of_the_line_is_measured_while_somebody_watches(
+    tmp_path: Path, board: FakeBoard
+) -> None:
+    async with bridge(tmp_path, rover=board) as (_, gateway):
+        await gateway.state_of("rover", "ready")
+        gateway.watched = True
+        await until(lambda: "rover link.loss" in gateway.series)
+        assert 0 < float(gateway.series["rover link.rtt"][0]) < 1000
+        assert gateway.series["rover link.loss"][0] == 0

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Final
 from boardtalk.modules.iot_bridge.dictionary import MAX_FLOAT
 from boardtalk.modules.iot_bridge.language import units
 from boardtalk.modules.iot_bridge.language.words import exact, limits, line, quoted, unit_suffix, value_text
-from boardtalk.sdk import ArgumentInfo, CommandInfo
+from boardtalk.sdk import ArgumentInfo, CommandInfo, SeriesInfo
 
 if TYPE_CHECKING:
-    from boardtalk.modules.iot_bridge.dictionary import Command, Control, Dictionary, Value
+    from boardtalk.modules.iot_bridge.dictionary import Channel, Command, Control, Dictionary, Value
 
 COLUMNS: Final = 80
 CALL_COLUMNS: Final = 30
@@ -22,6 +22,17 @@ MAX_ARGUMENTS: Final = 30
 """Explained in one help."""
 CLASSES: Final = ("motion", "action", "query", "config", "stop")
 """In the order in which help lists them."""
+EVENT: Final = "event."
+"""So begin the names of series that are a board's events."""
+LOGS: Final = {0: "console", 10: "debug", 20: "info", 30: "warning", 40: "error"}
+"""Levels of log lines, and what their series are called behind `log.`."""
+OWN_SERIES: Final = (
+    *(SeriesInfo(name=f"log.{name}", help=f"log of the board: {name}", text=True) for name in LOGS.values()),
+    SeriesInfo(name="link.rtt", help="from a question to the board to its answer", unit="ms", min=0),
+    SeriesInfo(name="link.loss", help="frames that were lost in a second, of all", unit="%", min=0, max=100),
+    SeriesInfo(name="link.resent", help="frames sent again in a second", unit="1/s", min=0),
+)
+"""What the bridge itself tells of every robot; of the line while somebody watches."""
 ALWAYS: Final = "always: help [COMMAND], stop, rearm, cancel, watch CHANNEL, unwatch CHANNEL"
 """What the bridge itself understands, for every robot."""
 
@@ -84,6 +95,47 @@ def infos(dictionary: Dictionary) -> tuple[CommandInfo, ...]:
         )
         for command in dictionary.commands
     )
+
+
+def controls(dictionary: Dictionary) -> tuple[CommandInfo, ...]:
+    """What can be controlled live, for the directory."""
+    return tuple(
+        CommandInfo(
+            name=control.name, help=line(control.help), cls="motion", args=tuple(map(_info, control.args))
+        )
+        for control in dictionary.controls
+    )
+
+
+def series(dictionary: Dictionary) -> tuple[SeriesInfo, ...]:
+    """What is measured there, for the directory."""
+    measured = (
+        SeriesInfo(
+            name=series_name(channel, value),
+            help=line(value.help or channel.help),
+            unit=line(value.unit),
+            min=value.min,
+            max=value.max,
+            text=value.type in ("str", "choice"),
+        )
+        for channel in dictionary.telemetry
+        for value in channel.values
+    )
+    events = (
+        SeriesInfo(name=f"{EVENT}{event.name}", help=line(event.help), text=True)
+        for event in dictionary.events
+    )
+    return (*measured, *events, *OWN_SERIES)
+
+
+def log_series(level: int) -> str:
+    """What the series of log lines of a level is called."""
+    return f"log.{LOGS[max(known for known in LOGS if known <= level)]}"
+
+
+def series_name(channel: Channel, value: Value) -> str:
+    """What a value of a telemetry channel is called among the series."""
+    return channel.name if len(channel.values) == 1 else f"{channel.name}.{value.name}"
 
 
 def _info(spec: Value) -> ArgumentInfo:

@@ -29,6 +29,8 @@ class Reading(NamedTuple):
     """Seconds that it gains in a second; 0.0 while unknown."""
     error_s: float
     """How much the offset may be wrong."""
+    round_trip_s: float
+    """How long the last answer took."""
 
 
 class _Sample(NamedTuple):
@@ -46,11 +48,13 @@ class BoardClock:
         self._drift = 0.0
         self._doubt = UNKNOWN_DRIFT
         """How much the drift may be wrong."""
+        self._round_trip = 0.0
         self._shown = 0
         """Milliseconds, without beginning anew."""
 
     def learn(self, sent: float, came: float, board_ms: int) -> None:
         """The board was asked at `sent`, and its answer came at `came`."""
+        self._round_trip = came - sent
         self._shown += (board_ms - self._shown) & CLOCK_MASK
         at = (sent + came) / 2
         offset = self._shown * RESOLUTION_S + RESOLUTION_S / 2 - at
@@ -68,7 +72,12 @@ class BoardClock:
         if best is None:
             return None
         age = now - best.at
-        return Reading(best.offset + age * self._drift, self._drift, best.error + abs(age) * self._doubt)
+        return Reading(
+            best.offset + age * self._drift,
+            self._drift,
+            best.error + abs(age) * self._doubt,
+            self._round_trip,
+        )
 
     def deadline(self, at: float) -> int:
         """A time by the board's clock, as frames carry it: rather too early than too late.

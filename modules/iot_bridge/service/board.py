@@ -90,6 +90,7 @@ class Board(Standing):
             offset_ms=reading.offset_s * 1e3,
             drift_ppm=reading.drift * 1e6,
             error_ms=reading.error_s * 1e3,
+            round_trip_ms=reading.round_trip_s * 1e3,
         )
 
     def lost(self) -> api.Lost | None:
@@ -98,6 +99,19 @@ class Board(Standing):
             return None
         counters = self.device.counters
         return api.Lost(from_board=counters.lost, to_board=counters.missed)
+
+    def frames(self) -> api.Frames | None:
+        """What was counted, if there is a session."""
+        if self.device is None:
+            return None
+        counters = self.device.counters
+        return api.Frames(
+            sent=counters.sent,
+            resent=counters.resent,
+            received=counters.received,
+            missing=counters.lost,
+            bad=counters.lost + counters.missed + counters.resent,
+        )
 
     def tell(self) -> None:
         """Tell how it is, if that has changed."""

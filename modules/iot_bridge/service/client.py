@@ -170,6 +170,12 @@ class LinkClient:
         """Give a waiting board a name, for good."""
         await self._call(api.Adopt(uid=uid, name=name))
 
+    async def list_boards(self) -> tuple[api.BoardChanged, ...]:
+        """All boards, with their clocks and counters."""
+        answer = await self._call(api.ListBoards())
+        assert isinstance(answer, api.Boards)  # noqa: S101 - or `_call` had raised
+        return answer.boards
+
     async def dictionary(self, board: str) -> bytes:
         """A board's dictionary, as it sent it."""
         answer = await self._call(api.GetDictionary(board=board))

@@ -76,7 +76,9 @@ class Fleet:
         if not clocks:
             return tuple(board.describe() for board in boards)
         return tuple(
-            msgspec.structs.replace(board.describe(), clock=board.clock(), lost=board.lost())
+            msgspec.structs.replace(
+                board.describe(), clock=board.clock(), lost=board.lost(), frames=board.frames()
+            )
             for board in boards
         )
 

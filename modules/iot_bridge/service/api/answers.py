@@ -52,6 +52,8 @@ class Clock(msgspec.Struct, frozen=True, kw_only=True):
     """How many millionths faster it is; 0 while unknown."""
     error_ms: float
     """How much the offset may be wrong."""
+    round_trip_ms: float = 0.0
+    """How long the board's last answer took."""
 
 
 class Lost(msgspec.Struct, frozen=True, kw_only=True):
@@ -61,6 +63,19 @@ class Lost(msgspec.Struct, frozen=True, kw_only=True):
     """Reports, log lines and progress."""
     to_board: int
     """Renewals and set-points."""
+
+
+class Frames(msgspec.Struct, frozen=True, kw_only=True):
+    """What was counted since the session began."""
+
+    sent: int
+    """Those sent again, too."""
+    resent: int
+    received: int
+    missing: int
+    """Those of the board that did not come."""
+    bad: int
+    """Missing ones of both sides, and those sent again."""
 
 
 class BoardChanged(Answer, tag="board"):
@@ -87,6 +102,8 @@ class BoardChanged(Answer, tag="board"):
     clock: Clock | None = None
     """Only when boards are listed, and there is a session."""
     lost: Lost | None = None
+    """Likewise."""
+    frames: Frames | None = None
     """Likewise."""
 
 

@@ -1,0 +1,46 @@
+"""How the gateway is, in figures: what an operator looks at before he looks into the log."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import time
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from boardtalk.frontends.control import BrokerInfo, SessionInfo, SystemReport
+
+if TYPE_CHECKING:
+    from boardtalk.hub import Hub
+
+BEGAN: Final = time.monotonic()
+
+
+def report(hub: Hub, folder: Path, broker: BrokerInfo | None) -> SystemReport:
+    """How it is now, with all that stands in its state folder."""
+    disk = shutil.disk_usage(folder)
+    sessions = [
+        SessionInfo(each.address, round(each.since, 3), each.backlog)
+        for each in hub.sessions
+        if each.address is not None
+    ]
+    return SystemReport(
+        version=version("boardtalk"),
+        python=platform.python_version(),
+        pid=os.getpid(),
+        uptime_s=round(time.monotonic() - BEGAN, 1),
+        memory_bytes=_resident_bytes(),
+        store_bytes=sum(path.stat().st_size for path in folder.glob("store.db*")),
+        waiting_for_disk=hub.store.pending,
+        disk_free_bytes=disk.free,
+        disk_bytes=disk.total,
+        broker=broker,
+        sessions=sorted(sessions, key=lambda each: each.since),
+    )
+
+
+def _resident_bytes() -> int:
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE")

@@ -1,0 +1,292 @@
+"""Other settings of a module, on trial: in force at once, and in the file when somebody confirms them.
+
+Until then they are in no file: whatever goes wrong, even if the gateway dies, the old ones come back.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import secrets
+import tempfile
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
+
+import msgspec
+import structlog
+
+from boardtalk import conf
+from boardtalk.loader import What
+from boardtalk.sandbox.module import Isolated
+from boardtalk.sdk import SYSTEM, BoardtalkError, Code, ConfigError, Refused
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine, Mapping
+
+    from boardtalk.conf import Block, Document, Setting
+    from boardtalk.configuration import Configuration
+    from boardtalk.loader import Change
+    from boardtalk.store import Store
+
+MAX_CONFIRM_S: Final = 3600.0
+BAD: Final = (What.KEPT, What.FAILED)
+"""What becomes of an instance that does not like its settings."""
+T = TypeVar("T")
+
+log = structlog.get_logger()
+
+
+class Pending(msgspec.Struct, frozen=True, kw_only=True):
+    """A change that waits to be confirmed."""
+
+    change: str
+    """Its id."""
+    instance: str
+    by: str
+    keys: list[str]
+    """What was changed."""
+    until: float
+    """UTC seconds; then it is taken back."""
+
+
+class _Place(NamedTuple):
+    """Where the block of an instance stands."""
+
+    path: Path
+    number: int
+    """Of the block in its file."""
+    block: Block
+
+
+class _Trial(NamedTuple):
+    pending: Pending
+    path: Path
+    old: str
+    """Text of the file."""
+    new: str
+    before: Document
+    document: Document
+    timer: asyncio.TimerHandle
+
+
+class Trials:
+    """One at a time. What was asked for is done to its end, also if who asked for it is gone meanwhile."""
+
+    def __init__(self, configuration: Configuration, store: Store) -> None:
+        self._configuration = configuration
+        self._store = store
+        self._trial: _Trial | None = None
+        self._changing = asyncio.Lock()
+        self._tasks: set[asyncio.Task[Any]] = set()
+
+    @property
+    def pending(self) -> Pending | None:
+        """The change that waits; None: there is none."""
+        if self._trial and self._configuration.document is not self._trial.document:
+            self._forget()  # the configuration was read again meanwhile
+        return self._trial.pending if self._trial else None
+
+    async def begin(
+        self, user: str, instance: str, values: Mapping[str, str | None], confirm_s: float
+    ) -> tuple[Pending, list[Change]]:
+        """Put other values into force, to be confirmed within so many seconds.
+
+        Args:
+            user: who.
+            instance: of a module.
+            values: texts as a file has them, by key; None: the default.
+            confirm_s: at most an hour.
+
+        Raises:
+            ConfigError: a value is wrong, as a file's would be; nothing was changed.
+            Refused: another change waits, or the file can't be changed.
+        """
+        return await self._done(self._begin(user, instance, values, confirm_s))
+
+    async def confirm(self, user: str, change: str) -> Path:
+        """Write it into the file; which one.
+
+        Raises:
+            Refused: it does not wait any more, or the file can't be written, or is another one by now.
+        """
+        return await self._done(self._confirm(user, change))
+
+    async def revert(self, user: str, change: str) -> list[Change]:
+        """Have the settings of before again.
+
+        Raises:
+            Refused: it does not wait any more.
+        """
+        return await self._done(self._revert(user, change))
+
+    def form(self, instance: str) -> tuple[Block, list[Setting]]:
+        """The keys of an instance's block, and what they are now; of an isolated one, those that it has.
+
+        Raises:
+            Refused: there is no such instance.
+        """
+        block = find(self._configuration.document, instance).block
+        running = next((each for each in self._configuration.runner.instances if each.name == instance), None)
+        config = [running.module.Config] if running and not issubclass(running.module, Isolated) else []
+        return block, conf.form(block, *config, conf.ModuleOptions)
+
+    def close(self) -> None:
+        """Nothing is confirmed any more."""
+        self._forget()
+        for task in self._tasks:
+            task.cancel()
+
+    async def _begin(
+        self, user: str, instance: str, values: Mapping[str, str | None], confirm_s: float
+    ) -> tuple[Pending, list[Change]]:
+        async with self._changing:
+            if waits := self.pending:
+                what = f"a change of {waits.by}'s to {waits.instance}"
+                raise Refused(Code.BUSY, f"{what} waits to be confirmed")
+            before = self._configuration.document
+            _require_open(values)
+            place = find(before, instance)
+            old = await asyncio.to_thread(_read, place, before)
+            new = conf.edited(old, str(place.path), place.number, values)
+            block = conf.parse(new, str(place.path)).blocks[place.number]
+            document = conf.with_block(before, place.block, block)
+            changes = await self._configuration.apply(document)
+            bad = next((each for each in changes if each.name == instance and each.what in BAD), None)
+            if bad is not None:
+                await self._configuration.apply(before)
+                raise Refused(Code.FAILED, f"nothing was changed: {bad}")
+            seconds = min(max(confirm_s, 1.0), MAX_CONFIRM_S)
+            pending = Pending(
+                change=secrets.token_hex(6),
+                instance=instance,
+                by=user,
+                keys=list(values),
+                until=time.time() + seconds,
+            )
+            timer = asyncio.get_running_loop().call_later(seconds, self._expire)
+            self._trial = _Trial(pending, place.path, old, new, before, document, timer)
+            self._store.audit(user, "settings on trial", instance, ", ".join(values))
+            return pending, changes
+
+    async def _confirm(self, user: str, change: str) -> Path:
+        async with self._changing:
+            trial = self._waiting(change)
+            await asyncio.to_thread(_write, trial)
+            self._forget()
+            self._store.audit(user, "settings kept", trial.pending.instance, ", ".join(trial.pending.keys))
+            return trial.path
+
+    async def _revert(self, user: str, change: str) -> list[Change]:
+        async with self._changing:
+            trial = self._waiting(change)
+            self._forget()
+            instance = trial.pending.instance
+            self._store.audit(user, "settings taken back", instance, ", ".join(trial.pending.keys))
+            return await self._configuration.apply(trial.before)
+
+    async def _done(self, work: Coroutine[Any, Any, T]) -> T:
+        task = asyncio.create_task(work, name="settings on trial")
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return await asyncio.shield(task)
+
+    def _waiting(self, change: str) -> _Trial:
+        pending, trial = self.pending, self._trial
+        if trial is None or pending is None or pending.change != change:
+            raise Refused(Code.FAILED, "this change does not wait any more: it was kept, or taken back")
+        return trial
+
+    def _expire(self) -> None:
+        if pending := self.pending:
+            task = asyncio.create_task(self._take_back(pending), name="settings that nobody confirmed")
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    async def _take_back(self, pending: Pending) -> None:
+        try:
+            await self._revert(SYSTEM, pending.change)
+        except Refused:
+            return  # confirmed at the last moment
+        except BoardtalkError as error:
+            log.error("settings not taken back", module=pending.instance, error=str(error))
+        else:
+            log.warning("settings taken back: nobody confirmed them", module=pending.instance, by=pending.by)
+
+    def _forget(self) -> None:
+        if self._trial:
+            self._trial.timer.cancel()
+        self._trial = None
+
+
+def _require_open(values: Mapping[str, str | None]) -> None:
+    """See that nobody writes what he was shown in place of a secret.
+
+    Raises:
+        Refused: he would.
+    """
+    for key, value in values.items():
+        is_shown = conf.is_secret(key) and value == conf.HIDDEN
+        if is_shown or f"://{conf.HIDDEN}@" in (value or ""):
+            raise Refused(Code.FAILED, f"{key}: what it is now is hidden; leave it out to keep it")
+
+
+def find(document: Document, instance: str) -> _Place:
+    """Where an instance stands.
+
+    Raises:
+        Refused: there is no such one, or it stands in no file.
+    """
+    name, _, count = instance.partition("#")
+    blocks = [block for block in document.of("module") if block.name == name]
+    number = int(count) if count.isdecimal() else 1
+    if not 1 <= number <= len(blocks):
+        raise Refused(Code.FAILED, f"there is no module {instance!r} in the configuration")
+    block = blocks[number - 1]
+    if block.path is None:
+        raise Refused(Code.FAILED, f"{instance} stands in no file: this gateway was started without one")
+    same_file = [each for each in document.blocks if each.path == block.path]
+    return _Place(Path(block.path), next(at for at, each in enumerate(same_file) if each is block), block)
+
+
+def _read(place: _Place, document: Document) -> str:
+    """The text of a file, if it still says what is in force.
+
+    Raises:
+        Refused: it does not, or can't be changed.
+    """
+    try:
+        text = place.path.read_bytes().decode()
+        found = conf.parse(text, str(place.path)).blocks
+    except (OSError, UnicodeDecodeError, ConfigError) as error:
+        raise Refused(Code.FAILED, f"{place.path}: can't be read again: {error}") from error
+    if found != tuple(each for each in document.blocks if each.path == str(place.path)):
+        raise Refused(Code.FAILED, f"{place.path} says something else than what is in force: reload it first")
+    if not os.access(place.path.resolve().parent, os.W_OK) or not os.access(place.path, os.W_OK):
+        raise Refused(Code.DENIED, f"{place.path}: the gateway may not write it; change it there, and reload")
+    return text
+
+
+def _write(trial: _Trial) -> None:
+    """Put a file into the place of the old one: after a cut there is one of the two, whole."""
+    path = trial.path.resolve()
+    try:
+        if path.read_bytes().decode() != trial.old:
+            raise Refused(Code.FAILED, f"{trial.path} has been changed meanwhile: reload it first")
+        before = path.stat()
+        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(trial.new.encode())
+                file.flush()
+                os.fchmod(file.fileno(), before.st_mode & 0o7777)
+                with contextlib.suppress(PermissionError):  # whoever may not give it away keeps it
+                    os.fchown(file.fileno(), before.st_uid, before.st_gid)
+                os.fsync(file.fileno())
+            Path(name).replace(path)
+        except BaseException:
+            Path(name).unlink(missing_ok=True)
+            raise
+    except OSError as error:
+        raise Refused(Code.FAILED, f"{trial.path}: can't be written: {error.strerror or error}") from error
