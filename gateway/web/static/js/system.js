@@ -25,7 +25,7 @@ export function system(store) {
 
 function me(store) {
   return h("article", {class: "card"}, h("h2", {}, store.me.user), h("p", {class: "muted"}, t(`role.${store.me.role}`)),
-    h("div", {class: "row"}, h("button", {type: "button", onclick: async () => { await post("/logout", {}).catch(() => {}); window.dispatchEvent(new Event("logout")); }}, t("logout"))));
+    h("div", {class: "row"}, h("button", {type: "button", onclick: ownPassword}, t("password.own")), h("button", {type: "button", onclick: async () => { await post("/logout", {}).catch(() => {}); window.dispatchEvent(new Event("logout")); }}, t("logout"))));
 }
 
 function look() {
@@ -82,6 +82,16 @@ export function applyTheme() {
   if (chosen === "auto") delete document.documentElement.dataset.theme;
   else document.documentElement.dataset.theme = chosen;
   dispatchEvent(new Event("theme"));
+}
+
+async function ownPassword() {
+  const [old, fresh] = ["current-password", "new-password"].map(kind => h("input", {id: `own-${kind}`, type: "password", required: true, minlength: kind === "new-password" ? "8" : null, autocomplete: kind}));
+  const field = h("div", {class: "page-part"}, [["password.old", old], ["person.password.new", fresh]].map(([key, input]) => h("div", {class: "field"}, h("label", {for: input.id}, t(key)), input)));
+  if (!await ask({title: t("password.own"), yes: t("save"), no: t("cancel"), field})) return;
+  try {
+    await post("/password", {password: old.value, new: fresh.value});
+    toast(t("password.changed"));
+  } catch (problem) { toast(problem.message, "bad"); }
 }
 
 async function listSessions(box) {

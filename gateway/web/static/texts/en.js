@@ -69,6 +69,7 @@ export const texts = {
   "minutes": {one: "{n} minute", other: "{n} minutes"}, "hours": {one: "{n} hour", other: "{n} hours"}, "days": {one: "{n} day", other: "{n} days"},
   "audit": "Audit log", "audit.text": "Who did what, the newest first.", "audit.find": "Find in the audit log", "audit.more": "Older lines", "audit.at": "When", "audit.who": "Who", "audit.what": "What", "audit.target": "Whom", "audit.result": "Outcome",
   "look": "Appearance", "theme": "Colours", "theme.auto": "as the device has them", "theme.light": "light", "theme.dark": "dark",
+  "password.own": "Change your password", "password.old": "The one of now", "password.changed": "Your password is changed. All your other sessions have ended.",
   "role.viewer": "viewer", "role.operator": "operator", "role.admin": "admin",
   "sessions": "Where you are logged in", "sessions.text": "End those that you do not know.", "session.agent": "Browser", "session.address": "Address", "session.since": "Since", "session.end": "End", "session.own": "this one", "session.close": "End it",
   "people": "People", "person.name": "Name", "person.role": "Role", "person.here": "Here", "person.change": "Change", "person.role.of": "Role of {name}",
