@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 import pytest
 from playwright.sync_api import Browser as Chromium
 
+from boardtalk.sdk import Role
 from tests.scenarios.conftest import alice, demo, join  # noqa: F401 - fixtures of a gateway with a rover
 
 from . import visitor
@@ -44,7 +45,7 @@ def chromium() -> Iterator[Chromium]:
 def town(tmp_path_factory: pytest.TempPathFactory, chromium: Chromium) -> Iterator[Town]:
     """A gateway with the simulated rover and a page; shared by the tests of a file."""
     with Town(tmp_path_factory.mktemp("town") / "state") as town:
-        town.settle({"anna": "admin", "ben": "operator", "vera": "viewer"})
+        town.settle({"anna": Role.ADMIN, "ben": Role.OPERATOR, "vera": Role.VIEWER})
         yield town
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
@@ -12,17 +11,14 @@ from playwright.sync_api import Page, expect
 from .conftest import Visit
 from .visitor import Cut, Town, Visitor
 
-OVERRUN_S = 0.8
-"""The lease, what it takes to brake, and a busy machine."""
-
 
 @pytest.fixture(autouse=True)
 def armed(town: Town) -> None:
-    town.chat("rover", "rearm")
+    town.hear("rearm")
 
 
 def position(town: Town) -> str:
-    return town.chat("rover", "position").out
+    return town.hear("position")
 
 
 def hold(page: Page) -> None:
@@ -32,14 +28,6 @@ def hold(page: Page) -> None:
     pad.focus()
     page.keyboard.down("ArrowUp")
     expect(page.locator(".holder")).to_contain_text("It is yours")
-
-
-def stands(town: Town) -> bool:
-    """Whether the rover does not move any more, soon after whatever came."""
-    time.sleep(OVERRUN_S)
-    there = position(town)
-    time.sleep(0.3)
-    return position(town) == there
 
 
 def test_who_only_watches_can_stop_but_not_drive(visit: Visit) -> None:
@@ -69,10 +57,6 @@ def leave(visitor: Visitor, line: Cut) -> None:
     visitor.page.goto("about:blank")
 
 
-def let_go(visitor: Visitor, line: Cut) -> None:
-    visitor.page.keyboard.up("ArrowUp")
-
-
 @pytest.fixture
 def line(town: Town) -> Iterator[Cut]:
     line = Cut(urlsplit(town.url).port or 0)
@@ -80,7 +64,7 @@ def line(town: Town) -> Iterator[Cut]:
     line.close()
 
 
-@pytest.mark.parametrize("end", [let_go, hide, cut, leave])
+@pytest.mark.parametrize("end", [hide, cut, leave])
 def test_the_rover_stops_when(visit: Visit, town: Town, line: Cut, end: object) -> None:
     ben = visit("ben")
     page = ben.log_in("ben", "drive/rover", url=f"http://127.0.0.1:{line.port}")
@@ -89,7 +73,7 @@ def test_the_rover_stops_when(visit: Visit, town: Town, line: Cut, end: object) 
     page.wait_for_timeout(300)
     assert callable(end)
     end(ben, line)
-    assert stands(town)
+    assert town.stands()
     assert position(town) != before
 
 
@@ -106,7 +90,7 @@ def test_two_who_want_the_rover_see_who_has_it_ask_hand_over_and_take_over(visit
     expect(ben.page.locator(".holder")).to_contain_text("It is yours")
     expect(anna.page.locator(".holder")).to_contain_text("ben drives rover")
     anna.page.keyboard.up("ArrowUp")
-    assert stands(town)
+    assert town.stands()
 
     anna.page.get_by_role("button", name="Take over and stop it").click()
     expect(ben.page.get_by_role("region", name="Stopped robots")).to_contain_text("rover is stopped")

@@ -8,7 +8,7 @@ from tests.scenarios.rig import local_user
 
 from .conftest import Visit
 from .hostile import CORPUS, MODULE, SCRIPTS, TRAP
-from .visitor import Town, pour
+from .visitor import Town
 
 ALIEN = """() => [...document.querySelectorAll("iframe, object, embed, base, img, form[action], [onerror]")]
   .concat([...document.querySelectorAll("script")].filter(each => !each.src.startsWith(location.origin)))
@@ -27,7 +27,7 @@ def test_s07_what_is_said_never_runs(visit: Visit, town: Town) -> None:
     anna = visit("anna", f"chat/{local_user()}")
     anna.context.add_init_script(TRAP)
     page = anna.open(f"chat/{local_user()}")
-    pour(town, "anna", CORPUS)
+    town.pour("anna", CORPUS)
     page.locator(".said").nth(len(CORPUS) - 1).wait_for()
     shown = page.locator(".said .bubble").all_text_contents()
     assert sum("pwn()" in text for text in shown) == len([each for each in CORPUS if "pwn()" in each])
@@ -39,7 +39,7 @@ def test_s07_what_is_said_never_runs(visit: Visit, town: Town) -> None:
 def test_s07_names_helps_units_states_steps_and_errors_never_run(visit: Visit, town: Town) -> None:
     anna = visit("anna")
     anna.context.add_init_script(TRAP)
-    for evil in SCRIPTS[7::25]:
+    for evil in SCRIPTS[7::40]:
         town.load("hostile", MODULE.format(evil=evil))
         page = anna.open("chat/evil")
         page.get_by_role("textbox", name="Message to").press_sequentially("x")

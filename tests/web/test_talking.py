@@ -12,7 +12,7 @@ from playwright.sync_api import Page, expect
 from tests.scenarios.rig import local_user, until
 
 from .conftest import Visit
-from .visitor import Cut, Town, pour
+from .visitor import Cut, Town
 
 
 @pytest.fixture
@@ -71,11 +71,11 @@ def test_the_page_opens_without_a_line_and_says_later_what_was_typed_then(visit:
 def test_a_command_that_waited_too_long_is_not_done_behind_ones_back(
     visit: Visit, line: Cut, town: Town
 ) -> None:
-    town.chat("rover", "rearm")
+    town.hear("rearm")
     ben = visit("ben")
     ben.page.clock.install()
     page = ben.log_in("ben", "chat/rover", url=through(line))
-    before = town.chat("rover", "position").out
+    before = town.hear("position")
     line.cut()
     ben.say("forward 10")
     page.locator(".steps[data-state=waiting]").wait_for()
@@ -84,15 +84,15 @@ def test_a_command_that_waited_too_long_is_not_done_behind_ones_back(
     line.mend()
     page.clock.fast_forward(6000)
     page.locator("#line[data-state=open]").wait_for()
-    assert town.chat("rover", "position").out == before
+    assert town.hear("position") == before
     page.get_by_role("button", name="Say it again").click()
     page.locator(".steps[data-state=done]").last.wait_for()
     assert page.locator(".said.own").count() == 1
-    assert town.chat("rover", "position").out != before
+    assert town.hear("position") != before
 
 
 def test_what_may_follow_is_offered_and_taken_by_keys_alone(visit: Visit, town: Town) -> None:
-    town.chat("rover", "rearm")
+    town.hear("rearm")
     page = visit("ben", "chat/rover").page
     box = page.get_by_role("textbox", name="Message to")
     expect(box).to_be_focused()
@@ -125,7 +125,7 @@ def test_one_person_sees_the_same_in_two_windows_and_what_is_unread_in_one_place
 
 def test_the_past_comes_as_one_scrolls_and_is_found_by_a_word(visit: Visit, town: Town) -> None:
     page = visit("vera", f"chat/{local_user()}").page
-    pour(town, "vera", ["the needle", *(f"hay {number}" for number in range(130))])
+    town.pour("vera", ["the needle", *(f"hay {number}" for number in range(130))])
     page.locator(".said").get_by_text("hay 129", exact=True).wait_for()
     page.reload()
     page.locator(".said").get_by_text("hay 129", exact=True).wait_for()

@@ -7,19 +7,24 @@ import re
 import shutil
 import socket
 import threading
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TypeVar
 
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
+from boardtalk.events import Delivery
 from boardtalk.frontends import control
 from boardtalk.frontends.client import GatewayClient
+from boardtalk.sdk import Role
 from tests.scenarios.rig import Gateway, local_user
 
 from .house import PASSWORD
 
+T = TypeVar("T")
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 FLAGS = ("--no-sandbox", "--disable-dev-shm-usage")
 """As root, and with little shared memory, as in containers."""
@@ -27,6 +32,8 @@ PATIENCE_MS = 15_000
 """On a busy machine."""
 expect.set_options(timeout=PATIENCE_MS)
 DESKTOP, PHONE = {"width": 1280, "height": 800}, {"width": 360, "height": 740}
+OVERRUN_S = 0.8
+"""The lease, what it takes to brake, and a busy machine."""
 GROUP = "group team {\n  members = anna, ben\n}\n"
 VIOLATIONS = """
 window.violations = [];
@@ -58,11 +65,56 @@ class Town(Gateway):
         """Where the page is."""
         return re.findall(r"page=(\S+)", self.ready)[0]
 
-    def settle(self, people: dict[str, str]) -> None:
+    def settle(self, people: dict[str, Role]) -> None:
         """Add people, by their roles, who can log in."""
-        for name, role in people.items():
-            assert self.cli("user", "add", name, "--role", role).code == 0
-            assert self.cli("user", "passwd", name, stdin=f"{PASSWORD}\n").code == 0
+
+        async def add(client: GatewayClient) -> None:
+            for name, role in people.items():
+                for action in ("add", "passwd"):
+                    change = control.ChangeUser(action, name, role, PASSWORD if action == "passwd" else "")
+                    await client.ask(change, control.UserChanged)
+
+        self.with_client(add)
+
+    def pour(self, to: str, texts: Sequence[str]) -> None:
+        """Say many things as the person at the terminal, as quickly as the gateway takes them."""
+
+        async def say(client: GatewayClient) -> None:
+            for text in texts:
+                client.say(to, text)
+            await client.ask(control.History(limit=1), control.Past)
+
+        self.with_client(say)
+
+    def hear(self, text: str) -> str:
+        """What the rover answers to the person at the terminal."""
+
+        async def ask(client: GatewayClient) -> str:
+            message_id = client.say("rover", text)
+            async for event in client.events():
+                if isinstance(event, Delivery) and event.message.refid == message_id:
+                    return event.message.body
+            raise AssertionError("the gateway went away")
+
+        return self.with_client(ask)
+
+    def stands(self) -> bool:
+        """Whether the rover does not move any more, soon after whatever came."""
+        time.sleep(OVERRUN_S)
+        there = self.hear("position")
+        time.sleep(0.3)
+        return self.hear("position") == there
+
+    def with_client(self, work: Callable[[GatewayClient], Coroutine[None, None, T]]) -> T:
+        """Do something as the person at the terminal, without a process for it."""
+
+        async def connected() -> T:
+            async with asyncio.timeout(15), GatewayClient.connect(self.state, local_user()) as client:
+                return await work(client)
+
+        # Playwright's own loop runs in this thread.
+        with ThreadPoolExecutor(1) as thread:
+            return thread.submit(asyncio.run, connected()).result()
 
 
 class Visitor:
@@ -166,17 +218,3 @@ def _pump(source: socket.socket, sink: socket.socket) -> None:
         with suppress(OSError):
             each.shutdown(socket.SHUT_RDWR)
     source.close()
-
-
-def pour(town: Town, to: str, texts: Sequence[str]) -> None:
-    """Say many things as the person at the terminal, as quickly as the gateway takes them."""
-
-    async def say() -> None:
-        async with GatewayClient.connect(town.state, local_user()) as client:
-            for text in texts:
-                client.say(to, text)
-            await client.ask(control.History(limit=1), control.Past)
-
-    # Playwright's own loop runs in this thread.
-    with ThreadPoolExecutor(1) as thread:
-        thread.submit(asyncio.run, say()).result()
