@@ -92,7 +92,7 @@ async def test_c07_it_stops_while_others_stand_still(
     assert (await asyncio.to_thread(alice.outcome, motion)).state in {"cancelled", "failed"}
 
 
-async def test_c07_the_link_process_s_audit_has_who_pressed_it(demo: Gateway, eve: Browser) -> None:
+async def test_c07_the_link_process_notes_who_pressed_it(demo: Gateway, eve: Browser) -> None:
     with frozen(demo, GATEWAY):
         async with eve.socket("/stop", stop_port(demo)) as lane:
             await press(lane)
