@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final, Self
 import structlog
 
 from boardtalk.events import CallAsked, CallDecided, CallUpdate
+from boardtalk.quota import Quota
 from boardtalk.sdk import CONSUMED, Call, CallState, Code, Refused
 from boardtalk.witness import Called, HungUp, Steered
 
@@ -68,6 +69,7 @@ class Calls:
         self._hub = hub
         self._lines: dict[str, _Line] = {}
         self._asks: dict[str, Ask] = {}
+        self._questions = Quota("questions who hands over")
         self._kept: dict[str, tuple[str, float]] = {}
         """By robot, for whom it is kept after a hand-over, and until when, monotonic."""
         self._watch: asyncio.Task[None] | None = None
@@ -160,7 +162,7 @@ class Calls:
         """Ask who has a call to hand it over; what comes of it is told to both.
 
         Raises:
-            Refused: nobody has one, the user may not, or too many have asked.
+            Refused: nobody has one, the user may not, or he or others ask too much.
         """
         self._hub.directory.require(to)
         if not self._hub.directory.allowed(user, "motion"):
@@ -171,6 +173,7 @@ class Calls:
         asks = self._asked_for(to)
         if found := next((ask for ask in asks if ask.by == user), None):
             return found
+        self._questions.take(user)
         if len(asks) >= MAX_ASKS:
             raise Refused(Code.BUSY, f"{len(asks)} have asked {holder} for {to} already")
         number = self._new_id()

@@ -14,8 +14,10 @@ MAX_WORDS: Final = 8
 """That a search looks for."""
 MAX_UNREAD: Final = 100
 """So many are counted."""
-MAX_RECEIPTS: Final = 1000
+MAX_RECEIPTS: Final = 100
 """So many are given at once."""
+REACHED: Final = "arrived AND state <> 'expired'"
+"""Messages that the chain let through, and that were not too late."""
 ENTRY: Final = (
     "row, at, sender, recipient, {body} AS text, mid, refid, groupid, type, flags, code, state, detail"
 )
@@ -73,10 +75,10 @@ def _parts(user: str, other: str, groups: Sequence[str]) -> Iterator[tuple[str, 
         yield AS_SAID, f"{BY_ROW} = ?", (user,)
     if other not in groups:
         got = "recipient = ?" + " AND sender = ?" * bool(other)
-        yield AS_TOLD, f"{got} AND arrived AND sender <> recipient", (user, other)[: 1 + bool(other)]
+        yield AS_TOLD, f"{got} AND {REACHED} AND sender <> recipient", (user, other)[: 1 + bool(other)]
     for group in groups:
         if other in ("", group):
-            yield AS_TOLD, "recipient = ? AND sender <> ? AND arrived", (group, user)
+            yield AS_TOLD, f"recipient = ? AND sender <> ? AND {REACHED}", (group, user)
 
 
 PARTNERS: Final = """
@@ -105,7 +107,7 @@ def unread(user: str, other: str, *, is_group: bool, row: int) -> Query:
         where, whose = ("recipient = ? AND sender = ? AND sender <> recipient", (user, other))
     return (
         (
-            f"SELECT count(*) FROM (SELECT 1 FROM ledger WHERE {where} AND row > ? AND arrived "  # noqa: S608
+            f"SELECT count(*) FROM (SELECT 1 FROM ledger WHERE {where} AND row > ? AND {REACHED} "  # noqa: S608
             f"AND {MESSAGES} LIMIT {MAX_UNREAD})"
         ),
         (*whose, row),
@@ -118,7 +120,7 @@ def receipts(user: str, other: str, rows: tuple[int, int], *, is_group: bool) ->
     if not is_group:
         where, whose = ("recipient = ? AND sender = ?", (user, other))
     query = (
-        f"SELECT sender, mid FROM ledger WHERE {where} AND row > ? AND row <= ? AND arrived "  # noqa: S608
+        f"SELECT sender, mid FROM ledger WHERE {where} AND row > ? AND row <= ? AND {REACHED} "  # noqa: S608
         f"AND mid <> '' AND flags & {Flag.READ_RECEIPT:d} ORDER BY row DESC LIMIT {MAX_RECEIPTS}"
     )
     return query, (*whose, *rows)

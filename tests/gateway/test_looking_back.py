@@ -8,7 +8,7 @@ from typing import Any
 
 from boardtalk.frontends import control
 from boardtalk.frontends.client import GatewayClient
-from boardtalk.sdk import CONSUMED, PASS, Flag, Message, Module, Refused, Verdict
+from boardtalk.sdk import CONSUMED, PASS, Flag, Message, Module, Refused, State, Verdict
 from boardtalk.testing import bench
 from tests.gateway.town import heard, town
 
@@ -138,6 +138,19 @@ async def test_one_looks_back_at_what_reached_one_as_it_did() -> None:
         assert [entry.body for entry in await history("alice", "bob")] == ["good", "refused", "taken", "ugly"]
         assert [entry.body for entry in await history("bob", "alice")] == ["good", "****"]
         assert await history("bob", "alice", text="ugly") == []
+
+
+async def test_what_came_too_late_for_somebody_is_in_its_author_s_history_only() -> None:
+    async with bench(Guard) as gateway:
+        gateway.log_out("bob")
+        late = gateway.say("alice", "bob", "now!", expiry=1)
+        gateway.say("alice", "bob", "whenever you come")
+        assert (await gateway.ended(late)).state is State.EXPIRED
+        gateway.log_in("bob")
+        await gateway.hears("bob", "whenever")
+        history = gateway._hub.store.history
+        assert [entry.body for entry in await history("bob", "alice")] == ["whenever you come"]
+        assert [entry.body for entry in await history("alice", "bob")] == ["now!", "whenever you come"]
 
 
 class Teller(Module):
