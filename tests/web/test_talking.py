@@ -123,6 +123,18 @@ def test_one_person_sees_the_same_in_two_windows_and_what_is_unread_in_one_place
     expect(second.page.locator(".talk[href='#/chat/team'] .badge")).to_have_count(0)
 
 
+def test_who_is_there_sees_that_somebody_types_and_who_is_away_is_no_matter(visit: Visit) -> None:
+    anna = visit("anna", "chat/team")
+    box = anna.page.get_by_role("textbox", name="Message to")
+    box.press_sequentially("ben is away")
+    ben = visit("ben", "chat/team")
+    anna.page.clock.install()
+    anna.page.clock.fast_forward(4000)  # it is told each 3 s
+    box.press_sequentially(" no more")
+    ben.page.get_by_text("anna is typing").wait_for()
+    expect(anna.page.locator(".toast")).to_have_count(0)
+
+
 def test_the_past_comes_as_one_scrolls_and_is_found_by_a_word(visit: Visit, town: Town) -> None:
     page = visit("vera", f"chat/{local_user()}").page
     town.pour("vera", ["the needle", *(f"hay {number}" for number in range(130))])
