@@ -9,7 +9,7 @@ import signal
 import sys
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import suppress
+from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 from typing import TypeVar
 
@@ -306,6 +306,21 @@ async def test_c07_stop_goes_while_a_full_queue_waits_and_the_gateway_hangs(
         client.command(a_command(number, BLINK, ttl_ms=60_000))
     (stopped,) = await stop_door.stop(state, (), "alice")
     assert stopped.confirmed
+
+
+async def test_c07_who_fills_the_door_holds_up_no_stop(
+    client: LinkClient, board: FakeBoard, state: Path
+) -> None:
+    async with AsyncExitStack() as stack:
+        for _ in range(40):
+            _, writer = await asyncio.open_unix_connection(state / "link.sock")
+            stack.callback(writer.close)
+        (stopped,) = await stop_door.stop(state, ("rover",), "alice")
+        assert stopped.confirmed
+        assert board.latched
+        refused = await ask(state, api.ListBoards())
+        assert isinstance(refused, api.Refused)
+        assert "32 others" in refused.reason
 
 
 async def test_c07_an_unconfirmed_stop_is_told_and_goes_on(

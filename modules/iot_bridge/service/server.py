@@ -8,7 +8,7 @@ import logging
 import os
 import signal
 from collections import OrderedDict
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -24,7 +24,7 @@ from boardtalk.sdk import ServiceError
 from boardtalk.sdk.channel import MAX_LINE_BYTES, Channel
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Awaitable, Callable, Iterator
 
     from boardtalk.modules.iot_bridge.service.slot import Slot
 
@@ -33,6 +33,10 @@ LINGER_S: Final = 60.0
 LEAVING_S: Final = 1.0
 """How long the next gateway waits: that the one before was killed may not be noticed yet."""
 MAX_CONNECTIONS: Final = 32
+MAX_STOPPERS: Final = 256
+"""So many more are let in to stop, whoever fills the others; and nothing else."""
+STOP_WITHIN_S: Final = 1.0
+"""After so long one of these that has not said it is sent away."""
 MAX_PENDING: Final = 32
 """Requests of one connection that wait for a board."""
 RECENT_RESULTS: Final = 2000
@@ -119,17 +123,17 @@ class Service:
     # Connections --------------------------------------------------------------------------------
 
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        if self._connections >= MAX_CONNECTIONS or self._ending:
+        if self._connections >= MAX_CONNECTIONS + MAX_STOPPERS or self._ending:
             writer.close()
             return
         channel: Connection = Channel(reader, writer, api.AnyRequest)
-        self._tasks.create_task(self._serve(channel), name="link.sock connection")
-
-    async def _serve(self, channel: Connection) -> None:
+        work = self._requests if self._connections < MAX_CONNECTIONS else self._stop_only
         self._connections += 1
+        self._tasks.create_task(self._serve(channel, work), name="link.sock connection")
+
+    async def _serve(self, channel: Connection, work: Callable[[Connection], Awaitable[None]]) -> None:
         try:
-            async with asyncio.TaskGroup() as pending:
-                await self._requests(channel, pending)
+            await work(channel)
         except* ServiceError as errors:
             log.info("a connection was cut off: %s", errors.exceptions[0])
         except* Exception:
@@ -142,23 +146,36 @@ class Service:
             self._detach(channel)
             channel.close()
 
-    async def _requests(self, channel: Connection, pending: asyncio.TaskGroup) -> None:
+    async def _requests(self, channel: Connection) -> None:
         """What waits for a board does not hold up what comes next."""
         slots = asyncio.Semaphore(MAX_PENDING)
-        async for request in channel:
-            if channel is self._gateway or isinstance(request, api.Stop):
-                self._fleet.taps.asked(request)
-            if isinstance(request, api.Stop | api.Rearm | api.Attach | api.Borrow | api.UpdateStep):
-                await slots.acquire()
-                task = pending.create_task(self._ask(channel, request), name=type(request).__name__)
-                task.add_done_callback(lambda _: slots.release())
-                continue
-            try:
-                answer = self._answer(channel, request)
-            except LinkError as error:
-                answer = api.Refused(reason=str(error))
-            if answer is not None:
-                self._reply(channel, request, answer)
+        async with asyncio.TaskGroup() as pending:
+            async for request in channel:
+                if channel is self._gateway or isinstance(request, api.Stop):
+                    self._fleet.taps.asked(request)
+                if isinstance(request, api.Stop | api.Rearm | api.Attach | api.Borrow | api.UpdateStep):
+                    await slots.acquire()
+                    task = pending.create_task(self._ask(channel, request), name=type(request).__name__)
+                    task.add_done_callback(lambda _: slots.release())
+                    continue
+                try:
+                    answer = self._answer(channel, request)
+                except LinkError as error:
+                    answer = api.Refused(reason=str(error))
+                if answer is not None:
+                    self._reply(channel, request, answer)
+
+    async def _stop_only(self, channel: Connection) -> None:
+        """One connection too many: if it is to stop, it is not."""
+        request = None
+        with suppress(TimeoutError):
+            async with asyncio.timeout(STOP_WITHIN_S):
+                request = await channel.receive()
+        if isinstance(request, api.Stop):
+            self._fleet.taps.asked(request)
+            await self._ask(channel, request)
+        elif request is not None:
+            self._reply(channel, request, api.Refused(reason=f"{MAX_CONNECTIONS} others are served already"))
 
     async def _ask(
         self,
