@@ -33,8 +33,9 @@ def eve(house: House) -> Browser:
     return browser
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Chromium]:
+    """One for a file: as long as it is there, no test of this process can have an event loop of its own."""
     if not visitor.CHROMIUM:
         pytest.skip("chromium is not installed")
     with visitor.chromium() as browser:

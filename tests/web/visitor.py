@@ -45,7 +45,7 @@ document.addEventListener("securitypolicyviolation", event => {
 
 @contextmanager
 def chromium() -> Iterator[Browser]:
-    """One, for all tests of a run."""
+    """One, headless."""
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         yield browser
