@@ -6,6 +6,9 @@ LOCK   := $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3
 	--no-header --no-annotate --no-emit-index-url --no-emit-find-links
 FOLDERS = gateway modules hil firmware boards conf
 
+# Tests start hundreds of processes: each would compile all that it imports anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: setup tools run test soak contract lint bench picture screens reference curves lock clean help
 
 help:            ## this list
@@ -44,9 +47,10 @@ run: setup       ## chat with a simulated rover
 	@$(BIN)/boardtalk demo
 
 # Most tests wait for something most of the time. Those of a file stay together: they share a gateway.
+# Files come in the order of tests/conftest.py; xdist's own would put those of few, but long tests last.
 # The campaigns measure, and load the machine as they like: they have it for themselves.
 test: tools      ## the tests
-	$(BIN)/python -m pytest -n 3 --dist loadfile -m 'not soak and not contract and not alone' $(ARGS)
+	$(BIN)/python -m pytest -n 4 --dist loadfile --no-loadscope-reorder -m 'not soak and not contract and not alone' $(ARGS)
 	$(BIN)/python -m pytest -m 'alone and not contract and not soak' $(ARGS) || [ $$? -eq 5 ]
 
 soak: tools      ## the long fault campaigns, and a report of what they measured
@@ -69,7 +73,7 @@ lint: tools $(VENV)/typings      ## format, style, types, import rules, generate
 	$(BIN)/python -m boardtalk.modules.iot_bridge.codegen --check
 
 bench: setup     ## all benchmarks, as tables
-	@for name in chain isolated conversations codec command broker link startup villains boards ota; do $(BIN)/boardtalk bench $$name || exit 1; done
+	@for name in chain isolated conversations codec command broker link startup villains native boards ota; do $(BIN)/boardtalk bench $$name || exit 1; done
 
 picture: tools   ## take the picture of the README anew
 	$(BIN)/python docs/picture.py docs/chat.svg

@@ -1,5 +1,7 @@
 """Where modules come from: installed packages, and folders that the configuration names.
 
+In folders there may be native ones too, which are shared libraries.
+
 A module is imported only when a configuration asks for it: code that nobody asked for does not run.
 """
 
@@ -15,8 +17,9 @@ from importlib.metadata import EntryPoint, entry_points
 from importlib.util import cache_from_source, find_spec, module_from_spec, spec_from_file_location
 from pathlib import Path
 from threading import current_thread, main_thread
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, ClassVar, Final
 
+from boardtalk.native import build, elf
 from boardtalk.sdk import API_VERSION, Module, ModuleError, check_address
 
 if TYPE_CHECKING:
@@ -30,12 +33,18 @@ OURS: Final = "boardtalk."
 OUR_MODULES: Final = "boardtalk.modules"
 FOLDER_PREFIX: Final = "boardtalk_folder_"
 """Modules from folders are imported under this and their name: they can't stand in for a library."""
+NATIVE_PREFIX: Final = "mesibo_mod_"
+NATIVE_SUFFIX: Final = ".so"
+NATIVE_MODULE: Final = "boardtalk.native.module"
 
 log = logging.getLogger(__name__)
 
 
 class Source:
     """One module that could be loaded; `name` is what a configuration calls it."""
+
+    is_native: ClassVar[bool] = False
+    """Whether it is a shared library, which never runs in the gateway's process."""
 
     def __init__(self, name: str, origin: str, package: str) -> None:
         self.name = name
@@ -67,6 +76,14 @@ class Source:
             raise ModuleError(
                 f"module {self.name!r} ({self.origin}): {type(error).__name__}: {error}"
             ) from error
+
+    def helpers(self) -> Path | None:
+        """A library that its process needs beside it; None: it needs none.
+
+        Raises:
+            ModuleError: there is none, and it can't be made.
+        """
+        return None
 
     def forget(self) -> dict[str, ModuleType]:
         """Have the next `load` import it anew, from its files as they are then; what was imported."""
@@ -191,10 +208,44 @@ class InFolder(Source):
         )
 
 
+class Library(Source):
+    """A native module in a folder of the configuration: ``mesibo_mod_NAME.so``."""
+
+    is_native = True
+
+    def __init__(self, path: Path) -> None:
+        name = path.stem.removeprefix(NATIVE_PREFIX)
+        super().__init__(name, str(path), FOLDER_PREFIX + name)
+        self._file = path
+        self.folder = path.parent
+
+    def helpers(self) -> Path:
+        """What is linked against it."""
+        return build.helpers()
+
+    def files(self) -> list[Path]:
+        """Its library."""
+        return [self._file]
+
+    def forget(self) -> dict[str, ModuleType]:
+        """Nothing: it is opened in processes of its own alone."""
+        return {}
+
+    def root(self) -> Path:
+        """Its library."""
+        return self._file
+
+    def _import(self) -> object:
+        elf.entry(self._file, self.name)
+        late = importlib.import_module(NATIVE_MODULE)  # for its process alone
+        return late.native(self.name, self._file)
+
+
 def find(folders: Iterable[Path] = ()) -> dict[str, Source]:
     """All modules that could be loaded, by name.
 
-    Of several that have one name, that in the last folder counts, then the gateway's own.
+    Of several that have one name, that in the last folder counts, then the gateway's own; in a folder, the
+    one in Python.
 
     Raises:
         ModuleError: a folder can't be read.
@@ -204,24 +255,28 @@ def find(folders: Iterable[Path] = ()) -> dict[str, Source]:
     )
     found: dict[str, Source] = {source.name: source for source in installed}
     for folder in folders:
-        for path in _in(folder):
-            found[path.stem] = InFolder(path)
+        found |= {source.name: source for source in sorted(_in(folder), key=lambda each: not each.is_native)}
     return found
 
 
-def _in(folder: Path) -> Iterator[Path]:
+def _in(folder: Path) -> Iterator[Source]:
     try:
         paths = sorted(folder.iterdir())
     except OSError as error:
         raise ModuleError(f"folder of modules {folder}: {error.strerror}") from error
     for path in paths:
         if (path.suffix == ".py" and path.stem != "__init__") or (path / "__init__.py").is_file():
-            try:
-                check_address(path.stem)
-            except ValueError:
-                log.warning("%s is no module: its name may have a-z, 0-9, '_' and '-'", path)
-            else:
-                yield path
+            source: Source = InFolder(path)
+        elif path.name.startswith(NATIVE_PREFIX) and path.suffix == NATIVE_SUFFIX:
+            source = Library(path)
+        else:
+            continue
+        try:
+            check_address(source.name)
+        except ValueError:
+            log.warning("%s is no module: its name may have a-z, 0-9, '_' and '-'", path)
+        else:
+            yield source
 
 
 def _checked(name: str, module: object) -> type[Module]:

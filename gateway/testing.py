@@ -17,7 +17,7 @@ from boardtalk.context import contexts
 from boardtalk.directory import Directory, Group
 from boardtalk.events import CallUpdate, Delivery, Update
 from boardtalk.hub import Hub
-from boardtalk.loader import Instance, Runner, Source
+from boardtalk.loader import Instance, Runner, Source, plan
 from boardtalk.sdk import (
     CONSUMED,
     PASS,
@@ -300,6 +300,22 @@ async def bench(
         await runner.start([instance])
         _put_in_service(hub, runner, tail)
         yield made
+
+
+def planned(name: str, folder: Path, settings: str = "") -> Instance:
+    """An instance of a module for `bench` as a gateway would run it, native ones and isolated ones too.
+
+    Args:
+        name: the module's.
+        folder: where it lies: ``NAME.py``, ``NAME/__init__.py`` or ``mesibo_mod_NAME.so``.
+        settings: the lines of its block.
+
+    Raises:
+        ConfigError: there is no such module, or its settings are wrong.
+    """
+    document = conf.parse(f"module_folders = {folder}\nmodule {name} {{\n{settings}\n}}", "settings")
+    [instance] = plan(document).instances
+    return instance
 
 
 def _instance(module: type[Module], settings: str) -> Instance:

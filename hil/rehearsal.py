@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 from boardtalk.hil.interpreter import SIM
 from boardtalk.sandbox import jail
 from boardtalk.sandbox.api import Jail
+from boardtalk.sdk.leash import leashed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -39,7 +40,7 @@ def declared(program: Mapping[str, bytes]) -> bytes | None:
             path.write_bytes(data)
         try:
             done = subprocess.run(
-                [sys.executable, "-I", "-m", __name__, name],
+                leashed(sys.executable, "-I", "-m", __name__, name),
                 stdin=subprocess.DEVNULL,
                 capture_output=True,
                 timeout=TIMEOUT_S,

@@ -11,6 +11,8 @@ import pytest
 
 MARK = "BOARDTALK_TEST"
 """Environment variable that our child processes inherit, by which leftovers are found."""
+LAST = ("boards", "firmware", "gateway", "modules")
+"""Folders whose files take seconds. One that takes a minute and is begun last is waited for by all."""
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # in the background of a shell; children inherit it
     signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -28,6 +30,12 @@ def running(mark: str) -> list[str]:
         except OSError:
             continue
     return found
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Workers get the files in this order."""
+    here = Path(__file__).parent
+    items.sort(key=lambda item: item.path.relative_to(here).parts[0] in LAST)
 
 
 @pytest.fixture(autouse=True)

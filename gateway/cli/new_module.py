@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 from cyclopts import Parameter
 
 from boardtalk import sdk
+from boardtalk.cli import new_native
 from boardtalk.cli.common import DONE, console
 from boardtalk.loader import find
 from boardtalk.sdk import AddressError, ModuleError, check_name
@@ -48,7 +49,7 @@ broker {{
 }}
 
 module {name} {{
-    verbosity = 1
+    {own}
 }}
 """
 PYTEST: Final = """\
@@ -95,6 +96,7 @@ def new_module(
     /,
     *,
     package: Annotated[bool, Parameter(negative="", help="Make a package that others can install.")] = False,
+    c: Annotated[bool, Parameter(name="--c", negative="", help="In C, with a Makefile.")] = False,
     folder: Annotated[Path | None, Parameter(help="Where; default: ./NAME.")] = None,
 ) -> int:
     """Begin a module of your own: its code, a test that passes, and a configuration to try it.
@@ -102,21 +104,24 @@ def new_module(
     Example: boardtalk new-module weather
     """
     _check(name)
+    if package and c:
+        raise ModuleError("a module in C is a library, no package of Python's: leave out --package")
     if package:
         _check_import_name(name)
     target = (folder or Path(name)).absolute()
     _check_folder(target)
-    files = _package(name) if package else _single(name)
-    files[f"{name}.conf"] = CONF.format(name=name, folder=target)
+    code, files = _native(name) if c else _package(name) if package else _single(name)
+    own = f"address = {name}" if c else "verbosity = 1"
+    files[f"{name}.conf"] = CONF.format(name=name, folder=target, own=own)
     files["pytest.ini"] = PYTEST
     _write(target, files)
-    code = f"{name}/__init__.py" if package else f"{name}.py"
+    test = "make test" if c else "pytest"
     told = [
         f"{target}: {', '.join(files)}",
         "next:",
-        f"  1. cd {target} && pytest   # needs pytest and pytest-asyncio",
+        f"  1. cd {target} && {test}   # needs pytest and pytest-asyncio",
         f"  2. boardtalk run --watch --conf {target / name}.conf   # in another terminal",
-        f"  3. boardtalk chat {name} hello; then change {code}, and say it again",
+        f"  3. boardtalk chat {name} hello; then change {code}, {'`make`, ' if c else ''}and say it again",
     ]
     if package:
         told.append(f"  4. pip install {target}   # where a gateway is: then `module {name}` is enough")
@@ -125,17 +130,23 @@ def new_module(
     return DONE
 
 
-def _single(name: str) -> dict[str, str]:
+def _native(name: str) -> tuple[str, dict[str, str]]:
+    """The file with a module's code, and all of it: a library in C."""
+    return f"{name}.c", new_native.files(name)
+
+
+def _single(name: str) -> tuple[str, dict[str, str]]:
     """A module in one file, for a folder that a configuration names."""
-    cls = _class_name(name)
-    return {f"{name}.py": _code(name, cls), f"test_{name}.py": TEST.format(name=name, cls=cls)}
+    cls, code = _class_name(name), f"{name}.py"
+    return code, {code: _code(name, cls), f"test_{name}.py": TEST.format(name=name, cls=cls)}
 
 
-def _package(name: str) -> dict[str, str]:
+def _package(name: str) -> tuple[str, dict[str, str]]:
     """A package with an entry point. Its folder serves as a folder of modules too, to try it."""
     names = {"name": name, "cls": _class_name(name), "dashed": name.replace("_", "-")}
-    return {
-        f"{name}/__init__.py": _code(name, names["cls"]),
+    code = f"{name}/__init__.py"
+    return code, {
+        code: _code(name, names["cls"]),
         f"tests/test_{name}.py": TEST.format(**names),
         "pyproject.toml": PROJECT.format(**names),
         "README.md": README.format(**names),

@@ -55,7 +55,10 @@ class Gateway(Settings):
         Meta(description="what is logged: this and what is worse"),
     ] = "info"
     module_folders: Annotated[
-        tuple[Path, ...], Meta(description="where further modules lie, as `NAME.py` or `NAME/__init__.py`")
+        tuple[Path, ...],
+        Meta(
+            description="where further modules lie, as `NAME.py`, `NAME/__init__.py` or `mesibo_mod_NAME.so`"
+        ),
     ] = ()
     history_days: Annotated[int, Meta(ge=1, le=3650, description="messages are kept for so many days")] = 30
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
@@ -86,7 +86,7 @@ def plan(document: conf.Document) -> Plan:
     sources, errors = _sources(document)
     if errors:
         raise errors[0]
-    loaded = [(block, _load(document, block, sources)) for block in document.of("module")]
+    loaded = [(_as_run(block, sources), _load(document, block, sources)) for block in document.of("module")]
     kinds = _kinds({block.name: each.module for block, each in loaded})
     blocks = {
         kind: {block.name: conf.settings(block, type_) for block in document.of(kind)}
@@ -132,12 +132,28 @@ def _load(document: conf.Document, block: conf.Block, sources: Mapping[str, Sour
         near = nearest(block.name, sources)
         hint = f"did you mean {near}?" if near else f"there are: {', '.join(sorted(sources))}"
         raise block.error(f"there is no module {block.name!r}; {hint}")
+    block = _as_run(block, sources)
     options = conf.module_options(block)
     try:
         source = _allowed(document, sources[block.name])
         return _Loaded(*isolated(source, block, options)) if options.isolate else _Loaded(source.load())
     except ModuleError as error:
         raise block.error(str(error)) from error
+
+
+def _as_run(block: conf.Block, sources: Mapping[str, Source]) -> conf.Block:
+    """The block of a module as it is run: a native one is isolated, also if nobody says so.
+
+    Raises:
+        ConfigError: somebody says that it is not to be.
+    """
+    if block.name not in sources or not sources[block.name].is_native:
+        return block
+    implied = replace(block, items=(*block.items, conf.Item("isolate", "yes")))
+    if conf.module_options(implied).isolate:
+        return implied
+    said = next(item for item in block.items if item.key == "isolate")
+    raise said.error("a native module always runs in a process of its own: leave out `isolate = no`")
 
 
 def _settings(block: conf.Block, module: type[Module]) -> tuple[conf.ModuleOptions, Settings]:

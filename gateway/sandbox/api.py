@@ -46,6 +46,8 @@ class Begin(msgspec.Struct, frozen=True, kw_only=True):
     block: Block
     """Its configuration; the name is the module's."""
     jail: Jail
+    helpers: str = ""
+    """The library that a native module is linked against."""
     state: str = ""
     folder: str = ""
     verbosity: int = 0

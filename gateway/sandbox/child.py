@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 from boardtalk import conf
 from boardtalk.finder import find
+from boardtalk.native.module import Given, Native
 from boardtalk.sandbox import api
 from boardtalk.sandbox.context import Gateway, SandboxContext
-from boardtalk.sdk import CONSUMED, PASS, BoardtalkError, Message, Module, ModuleError, Refused
+from boardtalk.sdk import CONSUMED, PASS, BoardtalkError, Message, Module, ModuleError, Refused, Settings
 from boardtalk.sdk.channel import MAX_LINE_BYTES, Channel
 
 if TYPE_CHECKING:
@@ -43,7 +44,11 @@ def describe(begin: api.Begin, missing: Sequence[str]) -> api.Description:
     """What the module is, and what is wrong with its settings."""
     try:
         module = load(begin)
-        problems = conf.problems(begin.block, conf.ModuleOptions, module.Config)
+        problems = (
+            []
+            if issubclass(module, Native)
+            else conf.problems(begin.block, conf.ModuleOptions, module.Config)
+        )
     except BoardtalkError as error:
         return api.Description(failure=str(error), missing=tuple(missing))
     source = find(map(Path, begin.module_folders))[begin.block.name]
@@ -126,8 +131,7 @@ class Child:
     def _called(self, request: api.AnyRequest) -> Any:
         if isinstance(request, api.Start):
             module = load(self._begin)
-            _, settings = conf.module_settings(self._begin.block, module.Config)
-            self._module = module(self._context, settings)
+            self._module = module(self._context, _settings(self._begin, module))
             return self._module.on_start()
         module_ = self._module
         if module_ is None:
@@ -144,6 +148,15 @@ class Child:
         if result is not None:
             await result
         module.config = settings
+
+
+def _settings(begin: api.Begin, module: type[Module]) -> Settings:
+    """A native module takes whatever keys the gateway leaves of its block."""
+    if not issubclass(module, Native):
+        return conf.module_settings(begin.block, module.Config)[1]
+    taken = conf.ModuleOptions.__struct_fields__
+    items = ((item.key, item.value) for item in begin.block.items if item.key not in taken)
+    return Given(items=tuple(items), helpers=begin.helpers)
 
 
 def _answer(number: int, result: Any) -> api.AnyAnswer:

@@ -72,6 +72,8 @@ class Isolated(Module):
     Config = Given
     jail: ClassVar[api.Jail]
     module_folders: ClassVar[tuple[str, ...]]
+    helpers: ClassVar[str]
+    """The library that a native one is linked against."""
     callbacks: ClassVar[frozenset[str]]
     skipped: ClassVar[bool]
     """Whether messages go past it if it fails."""
@@ -149,6 +151,9 @@ class Isolated(Module):
         return self._process is None or message.to not in self._process.addresses
 
     async def _decided(self, message: Message) -> Verdict:
+        process, verdict = self._process, None
+        if process and self.helpers and message.row:
+            process.taken[message.row] = message
         try:
             verdict = _verdict(await self._asked(api.OnMessage(message)))
         except NoReaction:
@@ -157,6 +162,8 @@ class Isolated(Module):
             return PASS  # no failure of the module's: another message may be the one that it hangs on
         finally:
             self._deciding -= 1
+            if process and verdict is not CONSUMED:
+                process.taken.pop(message.row, None)
         if not isinstance(verdict, Message):
             return verdict
         return verdict.with_(  # whose message it is, is not for it to say
@@ -202,6 +209,7 @@ class Isolated(Module):
         begin = api.Begin(
             instance=context.instance,
             module_folders=self.module_folders,
+            helpers=self.helpers,
             block=block,
             jail=msgspec.structs.replace(
                 self.jail,
@@ -233,7 +241,8 @@ class Isolated(Module):
                 how = await process.close()
                 if time.monotonic() - since > HEALTHY_S:
                     pause = BACK_OFF_S[0]
-                self.context.log.error("process of a module is started again", why=hung or how, seconds=pause)
+                why = ": ".join(filter(None, (hung, how)))
+                self.context.log.error("process of a module is started again", why=why, seconds=pause)
             await asyncio.sleep(pause)
             pause, since = min(2 * pause, BACK_OFF_S[1]), time.monotonic()
             self._proven = since + HEALTHY_S
@@ -286,11 +295,12 @@ def isolated(source: Source, block: Block, options: ModuleOptions) -> Described:
         ModuleError: it can't be imported, or can't be isolated.
     """
     folders = (str(source.folder),) if source.folder else ()
+    helpers = source.helpers()
     jail = api.Jail(
         memory_mb=options.memory_mb,
         files=FILES,
         network=options.network,
-        readable=(*folders, str(source.root().resolve().parent)),
+        readable=(*folders, str(source.root().resolve().parent), *([str(helpers)] if helpers else ())),
         writable=tuple(map(str, options.devices)),
     )
     digest = source.digest()
@@ -307,6 +317,7 @@ def isolated(source: Source, block: Block, options: ModuleOptions) -> Described:
             "description": told.description,
             "jail": jail,
             "module_folders": folders,
+            "helpers": str(helpers or ""),
             "callbacks": told.callbacks,
             "skipped": options.on_fail == "skip",
             "files": tuple(map(Path, told.files)),

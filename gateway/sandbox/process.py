@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, cast
 import msgspec
 
 from boardtalk.sandbox import api
-from boardtalk.sdk import BoardtalkError, Refused, ServiceError
+from boardtalk.sdk import BoardtalkError, Code, Refused, ServiceError, State, Status
 from boardtalk.sdk.channel import MAX_LINE_BYTES, Channel
 from boardtalk.sdk.leash import leashed
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from boardtalk.sdk import Context
+    from boardtalk.sdk import Context, Message
 
 PROGRAM: Final = ("-P", "-m", "boardtalk.sandbox")
 END_S: Final = 1.0
@@ -35,6 +35,9 @@ ASK_RATE: Final = 2000
 """Asks a second; then the module waits."""
 SEE_RATE: Final = 2000
 """What a module sees of the world in a second, as far as it is recorded."""
+LOST: Final = Status(
+    code=Code.FAILED, state=State.UNKNOWN, detail="a module took it, and its process ended before it answered"
+)
 KEPT: Final = ("PATH", "LANG", "LC_ALL", "TZ", "PYTHONPATH", "SSL_CERT_FILE", "SSL_CERT_DIR")
 """What the process sees of the gateway's environment: there may be secrets in the rest."""
 
@@ -100,6 +103,11 @@ class Process:
         self._context = context
         self._number = 0
         self._waiting: dict[int, asyncio.Future[api.AnyAnswer]] = {}
+        self._requests: dict[int, api.AnyRequest] = {}
+        """Those that nothing has answered yet, as far as somebody waits, in their order."""
+        self._stuck_on: api.AnyRequest | None = None
+        self._over = False
+        """Whether it has said its last word."""
         self._loop = asyncio.get_running_loop()
         self.suspicious = asyncio.Event()
         """Set when an answer is late, or nobody waits for it any more."""
@@ -112,6 +120,8 @@ class Process:
         """Those that the module answers for."""
         self.calls: set[str] = set()
         """Ids of the calls that it answered."""
+        self.taken: dict[int, Message] = {}
+        """Of a native module: messages that it is asked about, or took and has not reported the end of."""
         self._tasks = [
             asyncio.create_task(work, name=f"{context.instance}: {name}")
             for name, work in (
@@ -173,7 +183,7 @@ class Process:
             raise
         finally:
             late.cancel()
-            del self._waiting[number]
+            self._forget(number)
 
     async def reacts(self, verbosity: int, *, patience: float, within: float) -> bool:
         """Whether it does, in time. For calls that last longer than `patience`, it has failed meanwhile.
@@ -186,6 +196,7 @@ class Process:
             await asyncio.wait({pong}, timeout=patience)
             if not pong.done():
                 self._stalled = True
+                self._stuck()
                 for answer in self._waiting.values():
                     if answer is not pong and not answer.done():
                         answer.set_exception(NoReaction())
@@ -193,10 +204,12 @@ class Process:
             if pong.done():
                 self._stalled = False
                 pong.result()
+                if not self._over:
+                    self._stuck_on = None
             return pong.done()
         finally:
             pong.cancel()
-            del self._waiting[number]
+            self._forget(number)
 
     def _request(self, request: api.AnyRequest) -> tuple[int, asyncio.Future[api.AnyAnswer]]:
         self._number += 1
@@ -207,7 +220,18 @@ class Process:
             self.suspicious.set()
             raise ProcessEnded from error
         answer = self._waiting[request.re] = self._loop.create_future()
+        self._requests[request.re] = request
         return request.re, answer
+
+    def _forget(self, number: int) -> None:
+        del self._waiting[number]
+        self._requests.pop(number, None)
+
+    def _stuck(self) -> None:
+        """Note what it was busy with: one that answers at once, answers in the order of the requests."""
+        self._stuck_on = self._stuck_on or next(
+            (each for each in self._requests.values() if not isinstance(each, api.Ping)), None
+        )
 
     def kill(self) -> None:
         """End it now, with all that it started."""
@@ -215,7 +239,7 @@ class Process:
             os.killpg(self.pid, signal.SIGKILL)
 
     async def close(self) -> str:
-        """Hang up, and see that it ends; how it did, in words."""
+        """Hang up, and see that it ends; how it did, in words, and what it had in hand."""
         self._channel.close()
         self._asks.close()
         try:
@@ -231,7 +255,10 @@ class Process:
             self._context.unregister(address)
         for call in self.calls:
             self._context.end_call(call, "the module that answered has ended")
-        return f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with code {code}"
+        for message in self.taken.values():
+            self._context.report(message, LOST)
+        how = f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with code {code}"
+        return f"{how}{_in_hand(self._stuck_on)}"
 
     async def _listen(self) -> None:
         try:
@@ -241,6 +268,7 @@ class Process:
                 elif isinstance(answer, api.Saw):
                     self._note(answer)
                 elif (waiting := self._waiting.get(answer.re)) and not waiting.done():
+                    self._requests.pop(answer.re, None)
                     waiting.set_result(answer)
         except ServiceError as error:
             self._context.log.error("process of a module speaks nonsense: ended", error=str(error))
@@ -248,6 +276,8 @@ class Process:
         finally:
             self._channel.close()
             self.suspicious.set()
+            self._over = True
+            self._stuck()
             for waiting in self._waiting.values():
                 if not waiting.done():
                     waiting.set_exception(ProcessEnded())
@@ -317,6 +347,8 @@ class Process:
                 return None
             case api.Unregister(address=address):
                 self.addresses.discard(address)
+            case api.Report(message=message, status=status) if status.state.terminal:
+                self.taken.pop(message.row, None)
         arguments = (getattr(ask, field) for field in ask.__struct_fields__)
         return getattr(self._context, str(ask.__struct_config__.tag))(*arguments)
 
@@ -331,6 +363,17 @@ def environment(folder: Path) -> dict[str, str]:
         "MALLOC_ARENA_MAX": "2",
         "PYTHONUNBUFFERED": "1",
     }
+
+
+def _in_hand(request: api.AnyRequest | None) -> str:
+    """What a process was busy with when it ended, for the log."""
+    if request is None:
+        return ""
+    what = request.__struct_config__.tag
+    if isinstance(request, api.OnMessage | api.OnMessageStatus):
+        message = request.message
+        return f" in {what} of message {message.id or message.row} from {message.sender} to {message.to}"
+    return f" in {what}"
 
 
 async def _channel(connection: socket.socket, incoming: Any) -> Channel[Any]:

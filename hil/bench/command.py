@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 Name = Literal[
     "chain",
     "isolated",
+    "native",
     "conversations",
     "codec",
     "command",
@@ -31,6 +32,7 @@ Name = Literal[
 MODULES: Final[dict[Name, str]] = {
     "chain": "chain",
     "isolated": "isolated",
+    "native": "native",
     "conversations": "conversations",
     "codec": "codec",
     "command": "round_trip",
@@ -55,8 +57,8 @@ def bench(
     Example: boardtalk bench chain
 
     Args:
-        name: the chain of modules, isolated modules, many conversations at once, the frame codec, a
-            command's round trip, the broker, the link, the start, what bad modules do to others,
+        name: the chain of modules, isolated modules, native ones, many conversations at once, the frame
+            codec, a command's round trip, the broker, the link, the start, what bad modules do to others,
             emulated boards, flashing, or an update over the link.
     """
     rows: list[Row] = list(import_module(f"boardtalk.hil.bench.{MODULES[name]}").rows())

@@ -55,17 +55,17 @@ async def _measure() -> list[Row]:
     found = []
     async with isolated(1) as chain, _echo() as echo:
         for how, pause in PAUSES.items():
-            bare = await _hops(echo, pause)
-            times = await _hops(partial(pass_on, chain), pause)
+            bare = await hops(echo, pause)
+            times = await hops(partial(pass_on, chain), pause)
             for percent in (50, 99):
-                ours, theirs = (_percentile(each, percent) * 1e3 for each in (times, bare))
+                ours, theirs = (percentile(each, percent) * 1e3 for each in (times, bare))
                 found.append(Row.against(f"isolated hop, {how}, p{percent}", ours, "ms", HOPS, theirs))
     for count in MODULES:
         async with isolated(count) as chain:
             for at_once in CONVERSATIONS:
                 name = f"isolated, {count} modules, {at_once} conversations"
-                rate = await _rate(chain, CALLS // count, at_once)
-                found.append(Row(name=name, value=rate, unit="messages/s", n=CALLS // count))
+                found_rate = await rate(chain, CALLS // count, at_once)
+                found.append(Row(name=name, value=found_rate, unit="messages/s", n=CALLS // count))
     return found
 
 
@@ -73,7 +73,14 @@ async def _measure() -> list[Row]:
 async def isolated(count: int) -> AsyncIterator[Chain]:
     """A chain of so many isolated modules that let everything go on."""
     blocks = "module passing {\n isolate = yes\n required = yes\n}\n" * count
-    plan = loader.plan(conf.parse(f"module_folders = {FOLDER}\n{blocks}"))
+    async with in_service(f"module_folders = {FOLDER}\n{blocks}") as chain:
+        yield chain
+
+
+@asynccontextmanager
+async def in_service(configuration: str) -> AsyncIterator[Chain]:
+    """The chain that a configuration asks for."""
+    plan = loader.plan(conf.parse(configuration))
     async with AsyncExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="boardtalk-bench-")))
         store = await stack.enter_async_context(Store.open(folder / "store.db"))
@@ -94,7 +101,9 @@ async def pass_on(chain: Chain) -> None:
         raise RuntimeError(f"the message did not come through: {outcome}")
 
 
-async def _rate(chain: Chain, messages: int, at_once: int) -> float:
+async def rate(chain: Chain, messages: int, at_once: int) -> float:
+    """Messages a second, with so many conversations at once."""
+
     async def converse() -> None:
         for _ in range(messages // at_once):
             await pass_on(chain)
@@ -106,7 +115,7 @@ async def _rate(chain: Chain, messages: int, at_once: int) -> float:
     return messages / (time.perf_counter() - began)
 
 
-async def _hops(hop: Callable[[], Awaitable[object]], pause: float) -> list[float]:
+async def hops(hop: Callable[[], Awaitable[object]], pause: float) -> list[float]:
     """Seconds that each hop takes, one after the other, after a warm-up."""
     times = []
     for _ in range(WARM_UP + HOPS):
@@ -138,5 +147,6 @@ async def _echo() -> AsyncIterator[Callable[[], Awaitable[object]]]:
         await process.wait()
 
 
-def _percentile(values: list[float], percent: int) -> float:
+def percentile(values: list[float], percent: int) -> float:
+    """The value that so many percent are below."""
     return sorted(values)[len(values) * percent // 100]

@@ -30,7 +30,7 @@ from boardtalk.hil.record.link import RecordedLink
 from boardtalk.hil.record.web import RecordedAnswer
 from boardtalk.hub import Hub
 from boardtalk.modules.iot_bridge import bridge
-from boardtalk.sdk import SYSTEM, OutsideError, Refused, Role
+from boardtalk.sdk import SYSTEM, ModuleError, OutsideError, Refused, Role
 from boardtalk.store.writer import Writer
 from boardtalk.users import Users
 from boardtalk.witness import (
@@ -139,6 +139,9 @@ class _Player:
         """The parts of a gateway, as `boardtalk.app` joins them, without those that carry."""
         gateway = self._head.gateway
         document = _inline(conf.parse(gateway.configuration, "the recorded configuration"))
+        plan = loader.plan(document)
+        if native := [each.name for each in plan.instances if each.source.is_native]:
+            raise ModuleError(f"{', '.join(native)}: a recording with native modules can't be played")
         admins = [user for user, role in gateway.users.items() if role is Role.ADMIN]
         admin = (admins or list(gateway.users))[0]  # the configuration may make the person there anything
         users = Users.load(self._folder / "secrets", declared_users(document, admin) | gateway.users)
@@ -167,7 +170,7 @@ class _Player:
         desk = Desk(await stack.enter_async_context(own), configuration, self._hub)
         desk.on_start()
         configuration.answer_with(desk)
-        await configuration.start(loader.plan(document))
+        await configuration.start(plan)
         for user in gateway.online:
             self._come(user)
         await asyncio.sleep(0)

@@ -25,7 +25,7 @@ MARGIN_S = 0.1
 """Promised: outputs are off so soon after the lease."""
 STANDS_S = 1.0
 """Longer than the lease: what still moves is renewed, on a full disk."""
-BOTS = 4
+BOTS = 5
 LOSSES: dict[str, Loss] = {
     "kill -9 of the gateway": kill_gateway,
     "SIGSTOP of the gateway": freeze_gateway,
@@ -33,8 +33,8 @@ LOSSES: dict[str, Loss] = {
     "SIGSTOP of the link process": freeze_link,
 }
 
-SHORT = pytest.param(3, id="short", marks=pytest.mark.timeout(240))
-LONG = pytest.param(25, id="long", marks=[pytest.mark.soak, pytest.mark.timeout(3600)])
+SHORT = pytest.param(2, id="short", marks=pytest.mark.timeout(240))
+LONG = pytest.param(20, id="long", marks=[pytest.mark.soak, pytest.mark.timeout(3600)])
 """Rounds; each is a loss for all robots."""
 
 

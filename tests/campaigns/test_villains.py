@@ -32,7 +32,7 @@ print(json.dumps(asyncio.run(villains.measure(int(sys.argv[1]), float(sys.argv[2
 """
 """Milliseconds of others' messages in peace, and beside villains."""
 
-HELD_S = 3.0
+HELD_S = 1.5
 """For so long a module lets nobody else in the gateway have a turn."""
 HOLDER = f"""
 import time

@@ -33,7 +33,7 @@ def test_its_tests_pass(tmp_path: Path) -> None:
     for number, code in enumerate(EXAMPLES):
         (tmp_path / f"test_{number}.py").write_text(code)
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"],
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:hypothesispytest"],
         cwd=tmp_path,
         env=environment(),
         capture_output=True,

@@ -17,8 +17,8 @@ from boardtalk.flash.provision import ClientJob
 from boardtalk.hil.micropython.board import MicroPythonBoard
 from boardtalk.sdk.provision import Order
 from tests.flash.bench import Told
+from tests.ota.rig import HEAP
 
-HEAP = "192k"
 PROGRAM = """\
 from boardtalk import Board
 from part import VERSION
@@ -30,21 +30,6 @@ def battery():
     return 8.2
 
 lamp.run()
-"""
-CONF = """\
-log_level = warning
-broker {{
-    port = 0
-}}
-module iot_bridge {{
-    discover = no
-}}
-user alice {{
-    role = operator
-}}
-board lamp {{
-    port = {port}
-}}
 """
 
 

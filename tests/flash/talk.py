@@ -89,6 +89,13 @@ class Person:
         """Say something; the id of the message."""
         return self._client.say(to, text)
 
+    def has_begun(self, name: str) -> bool:
+        """Whether a command has started."""
+        return any(
+            isinstance(event, Update) and event.message_id == name and event.status.state is State.STARTED
+            for event in self.events
+        )
+
     def end_of(self, name: str) -> Update | None:
         return next(
             (

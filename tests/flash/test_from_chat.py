@@ -221,9 +221,10 @@ async def test_stop_is_heard_by_all_the_while_and_the_flash_goes_on(home: Path) 
         await ben.online("rover")
         board.flash.faults.erase_s = 0.5
         _, confirm = await ana.plan("/flash lamp0 plan")
-        driving = ben.begin("forward 400", "rover")
         name = ana.begin(confirm)
         await ana.sees(name, "lamp0: write")
+        driving = ben.begin("forward 400", "rover")
+        await ben.until(lambda: ben.has_begun(driving), "the rover drives")
         heard = len(ben.events)
         ben.stop("rover")
         await ben.until(

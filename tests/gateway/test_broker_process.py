@@ -108,7 +108,8 @@ async def test_a_port_that_was_free_a_moment_ago_is_another_one_s_and_its_data_s
     store = tmp_path / "broker" / kind
     store.mkdir(parents=True)
     (store / "old").touch()
-    with socket.create_server(("127.0.0.1", 0)) as other:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
         drawn = [other.getsockname()[1]] * (2 if kind == "nats-server" else 1)  # it has a port of its own too
         monkeypatch.setattr(supervisor, "check_free", lambda *_: None)  # somebody comes right after it
         for where in (hosted_broker, embedded):

@@ -30,7 +30,7 @@ from boardtalk.users import Account, Audience, Users
 
 from .brokers import HOSTED, Person, hosted, person, until
 
-MESSAGES = 3_000
+MESSAGES = 1_000
 
 
 @asynccontextmanager

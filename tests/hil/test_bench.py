@@ -37,6 +37,11 @@ LONG = [pytest.mark.soak, pytest.mark.timeout(400)]
             marks=LONG,
         ),
         pytest.param(
+            "native",
+            {"Python, inline: hop, p99", "Python, isolated: hop, p99", "native: 100 conversations"},
+            marks=LONG,
+        ),
+        pytest.param(
             "conversations",
             {
                 "conversations, throughput",
@@ -46,7 +51,11 @@ LONG = [pytest.mark.soak, pytest.mark.timeout(400)]
             marks=LONG,
         ),
         ("codec", {"encode 8 B, hand / interpreted", "encode and decode 128 B, hand / compiled"}),
-        ("command", {"bare echo on a pty, p50", "board hop alone, p50", "through the broker, p99"}),
+        pytest.param(
+            "command",
+            {"bare echo on a pty, p50", "board hop alone, p50", "through the broker, p99"},
+            marks=LONG,
+        ),
         pytest.param(
             "broker",
             {"MQTT door, QoS 1 in and out", "MQTT door, lost", "MQTT door, doubled"},

@@ -98,11 +98,11 @@ async def test_outputs_carry_the_time_of_this_machine() -> None:
 async def test_the_rover_drives_where_it_is_told() -> None:
     async with EmulatedBoard("rover") as board, Peer(board.port) as peer:
         await peer.learn()
-        there = await peer.do("forward", distance=20)
-        assert there == {"x": pytest.approx(20, abs=0.5), "y": 0, "heading": 0}
-        turned = await peer.do("turn", angle=90)
+        there = await peer.do("forward", distance=20, speed=20)
+        assert there == {"x": pytest.approx(20, abs=1), "y": 0, "heading": 0}
+        turned = await peer.do("turn", angle=90, speed=20)
         assert turned["heading"] == pytest.approx(90, abs=2)
-        back = await peer.do("back", distance=10)
+        back = await peer.do("back", distance=10, speed=20)
         assert back["y"] == pytest.approx(-10, abs=1)
 
 

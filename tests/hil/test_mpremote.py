@@ -66,7 +66,7 @@ async def test_it_runs_a_file_of_this_machine(board: MicroPythonBoard, tmp_path:
     assert not board.files.names()
 
 
-@pytest.mark.parametrize(("kind", "size"), [("folder", 100_000), ("littlefs", 100_000)])
+@pytest.mark.parametrize(("kind", "size"), [("folder", 20_000), ("littlefs", 20_000)])
 async def test_files_are_copied_to_the_board_and_back(kind: FlashKind, size: int, tmp_path: Path) -> None:
     data = BYTES + os.urandom(size - len(BYTES))
     (tmp_path / "there").write_bytes(data)

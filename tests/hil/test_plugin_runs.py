@@ -27,7 +27,7 @@ from boardtalk.modules.iot_bridge.sniff.decoder import Decoder
 from tests.iot_bridge.servers import Rfc2217Server, tcp_server
 from tests.scenarios.rig import environment, processes, until
 
-OUR_OWN = ("-p", "no:cacheprovider", "-p", "no:asyncio")
+OUR_OWN = ("-p", "no:cacheprovider", "-p", "no:asyncio", "-p", "no:hypothesispytest")
 LAMP = Path(hil.__file__).parent / "examples" / "lamp" / "robot"
 ROBOTS = Path(__file__).parents[1] / "firmware" / "robots"
 EXAMPLES = Path(__file__).parents[2] / "firmware" / "examples"

@@ -178,7 +178,7 @@ def test_the_command_says_so_and_makes_a_test_of_it(
 ) -> None:
     assert replay(recording, make_test=tmp_path / "test_night.py") == 0
     assert "as recorded: " in capsys.readouterr().out
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(tmp_path)]
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:hypothesispytest", str(tmp_path)]
     ran = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, cwd=tmp_path)
     assert "1 passed" in ran.stdout, ran.stdout
 

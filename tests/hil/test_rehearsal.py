@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from boardtalk.hil.rehearsal import declared
+from tests.scenarios.rig import environment, processes, until
 
 EXAMPLES = Path(__file__).parents[2] / "firmware" / "examples"
 NOSY = """\
@@ -53,3 +56,11 @@ def test_it_sees_nothing_of_this_machine(tmp_path: Path) -> None:
 @pytest.mark.parametrize("program", [b"1 / 0\n", b"print('{}')\n", b"import sys\nsys.exit(0)\n"])
 def test_a_program_that_does_not_get_so_far_declares_nothing(program: bytes) -> None:
     assert not declared({"main.py": program})
+
+
+def test_it_ends_with_whoever_asked(tmp_path: Path) -> None:
+    code = "from boardtalk.hil.rehearsal import declared\ndeclared({'main.py': b'while True: pass'})"
+    with subprocess.Popen([sys.executable, "-c", code], env=environment(tmp_path)) as asking:
+        until(lambda: any("declare.py" in each.command for each in processes(tmp_path)), "the program runs")
+        asking.kill()
+    until(lambda: not processes(tmp_path), "it has ended", within=5)

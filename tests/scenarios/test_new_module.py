@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -34,6 +36,28 @@ def test_a_new_module_passes_its_test_and_answers_in_a_gateway(tmp_path: Path, j
         )
         alice = join(gateway, "alice")
         assert alice.do("count", to="weather").body == "1 times"
+
+
+@pytest.mark.skipif(not shutil.which("cc"), reason="no C compiler: apt install gcc libc6-dev make")
+def test_one_in_c_is_compiled_passes_its_test_and_says_what_to_do(tmp_path: Path) -> None:
+    made = boardtalk("new-module", "counter", "--c", folder=tmp_path)
+    assert "1. cd" in made.out
+    assert "&& make test" in made.out
+    folder = tmp_path / "counter"
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    tested = subprocess.run(
+        ["make", "test"],
+        cwd=folder,
+        env=environment() | {"PATH": path},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert "2 passed" in tested.stdout, tested.stdout + tested.stderr
+    assert "warning" not in tested.stderr
+    answer = boardtalk("new-module", "other", "--c", "--package", folder=tmp_path)
+    assert (answer.code, "leave out --package" in answer.text) == (2, True)
 
 
 @pytest.mark.parametrize(

@@ -44,7 +44,7 @@ def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The commands of an empty environment into which lock file and wheel were installed."""
     folder = tmp_path_factory.mktemp("venv")
     venv.create(folder, symlinks=True)
-    install = [*PIP, "--python", str(folder / "bin" / "python"), "install"]
+    install = [*PIP, "--python", str(folder / "bin" / "python"), "install", "--no-compile"]
     lock = ["--require-hashes", "-r", str(ROOT / "requirements.lock")]
     subprocess.run([*install, *lock], check=True, timeout=240)
     subprocess.run([*install, "--no-deps", "--no-index", str(wheel)], check=True, timeout=60)
@@ -72,6 +72,13 @@ def test_a_strangers_project_is_tested_without_hardware(installed: Path, tmp_pat
     project = tmp_path / "lamp"
     subprocess.run([installed / "boardtalk", "hil", "new", project], check=True, capture_output=True)
     assert "6 passed" in outcome(installed, project)
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(300)
+def test_a_strangers_project_is_tested_by_two_workers(installed: Path, tmp_path: Path) -> None:
+    project = tmp_path / "lamp"
+    subprocess.run([installed / "boardtalk", "hil", "new", project], check=True, capture_output=True)
     wanted = ("pytest-xdist==", "execnet==")
     lock = re.split(r"^(?=\S)", (ROOT / "requirements-dev.lock").read_text(), flags=re.MULTILINE)
     (tmp_path / "lock").write_text("".join(block for block in lock if block.startswith(wanted)))

@@ -1,0 +1,137 @@
+"""A native module that crashes takes its own process along: nothing else, and no message."""
+
+from __future__ import annotations
+
+import pytest
+
+from boardtalk.sdk import ModuleError, Refused, State
+from boardtalk.testing import Bench
+
+from .conftest import Workshop, until
+
+TOLD = "process of a module is started again"
+SETTINGS = "address = villain\nmemory_mb = 96"
+CRIMES = {
+    "crash": "SIGSEGV",
+    "abort": "SIGABRT",
+    "exit": "code 3",
+    "spin": "did not react for 1 s: was ended by SIGKILL",
+    "leak": "SIGSEGV",
+    "write past the end": "SIGSEGV",
+    "read past the end": "SIGSEGV",
+}
+MORE_CRIMES = {
+    "free the text": "SIGABRT",
+    "free itself": "SIG",
+    "recurse": "SIGSEGV",
+    "wrong pointers": "SIGSEGV",
+    "jump": "SIGSEGV",
+}
+
+
+async def ended(capfd: pytest.CaptureFixture[str]) -> str:
+    """What is logged of a process that ends."""
+    said = ""
+
+    def told() -> bool:
+        nonlocal said
+        said += capfd.readouterr().out
+        return TOLD in said
+
+    await until(told)
+    return next(line for line in said.splitlines() if TOLD in line)
+
+
+@pytest.mark.parametrize(
+    "crime", [*CRIMES, *(pytest.param(each, marks=pytest.mark.soak) for each in MORE_CRIMES)]
+)
+async def test_its_end_is_told_with_signal_and_message_and_no_other_is_lost_or_doubled(
+    workshop: Workshop, crime: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    async with workshop.run("villain", SETTINGS) as gateway:
+        before = [gateway.say("alice", "carol", f"before {number}") for number in range(20)]
+        guilty = gateway.say("bob", "villain", crime)
+        after = [gateway.say("alice", "carol", f"after {number}") for number in range(20)]
+        line = await ended(capfd)
+        assert (CRIMES | MORE_CRIMES)[crime] in line
+        assert f"in on_message of message {guilty} from bob to villain" in line
+        for number in (*before, *after):
+            assert (await gateway.ended(number)).state is State.DONE
+        heard = [message.body for message in gateway.inbox("carol")]
+        assert heard == [f"{when} {number}" for when in ("before", "after") for number in range(20)]
+
+
+async def test_with_on_fail_drop_nothing_passes_it_meanwhile(workshop: Workshop) -> None:
+    async with workshop.run("villain", f"{SETTINGS}\non_fail = drop") as gateway:
+        numbers = [gateway.say("bob", "villain", "crash"), gateway.say("alice", "carol", "hello")]
+        states = [(await gateway.ended(number)).state for number in numbers]
+        assert states == [State.REJECTED, State.REJECTED]
+        assert not gateway.inbox("carol")
+
+
+async def test_it_is_started_again_and_works(workshop: Workshop) -> None:
+    async with workshop.run("villain", SETTINGS) as gateway:
+        gateway.say("bob", "villain", "crash")
+        await until(lambda: gateway.contact("villain") is None)
+        await until(lambda: gateway.contact("villain") is not None)
+        gateway.say("bob", "carol", "fill this")
+        await gateway.hears("carol", "^fill$")
+
+
+async def test_what_it_took_and_did_not_answer_ends_as_unknown(workshop: Workshop) -> None:
+    async with workshop.run("villain", SETTINGS) as gateway:
+        taken = gateway.say("bob", "villain", "nothing")
+        await until(lambda: gateway.reports[0].consumed == 1)
+        gateway.say("alice", "villain", "thread")
+        status = await gateway.ended(taken)
+        assert (status.state, status.detail) == (
+            State.UNKNOWN,
+            "a module took it, and its process ended before it answered",
+        )
+
+
+async def test_what_it_returns_besides_is_a_failure(workshop: Workshop) -> None:
+    async with workshop.run("villain", SETTINGS) as gateway:
+        gateway.say("bob", "villain", "return -1")
+        await until(lambda: gateway.reports[0].failed == 1)
+        assert (
+            "on_message returned -1: 0 lets a message go on, 1 consumes it" in gateway.reports[0].last_error
+        )
+        gateway.say("bob", "villain", "return 77")
+        await until(lambda: gateway.reports[0].failed == 2)
+        gateway.say("bob", "carol", "cut an é")
+        await gateway.hears("carol", "cut an \ufffd")
+
+
+async def commit(gateway: Bench, where: str) -> None:
+    """Have a callback called."""
+    match where:
+        case "on_message":
+            gateway.say("bob", "carol", "hello")
+        case "on_message_status":
+            gateway.say("bob", "villain", "send")
+        case "on_login":
+            gateway.log_out("carol")
+        case "on_call":
+            with pytest.raises(Refused):
+                await gateway.call("bob", "villain")
+
+
+@pytest.mark.parametrize("where", ["on_message", "on_message_status", "on_login", "on_call"])
+async def test_a_crash_in_any_callback_is_told(
+    workshop: Workshop, where: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    async with workshop.run("villain", f"{SETTINGS}\nwhere = {where}") as gateway:
+        await commit(gateway, where)
+        assert f"was ended by SIGSEGV in {where}" in await ended(capfd)
+
+
+async def test_a_crash_at_the_end_holds_up_nobody(workshop: Workshop) -> None:
+    async with workshop.run("villain", f"{SETTINGS}\nwhere = on_cleanup") as gateway:
+        assert await gateway.apply() == ["villain: removed"]
+
+
+async def test_a_crash_at_the_beginning_is_why_it_does_not_start(workshop: Workshop) -> None:
+    with pytest.raises(ModuleError, match="its process was ended by SIGSEGV in on_start"):
+        async with workshop.run("villain", f"{SETTINGS}\nwhere = init"):
+            pass

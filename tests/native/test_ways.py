@@ -1,0 +1,204 @@
+"""What a native module asks of its helpers: HTTP, FastCGI, sockets, threads, JSON."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+
+import pytest
+from websockets.asyncio.server import ServerConnection, serve
+
+from boardtalk.testing import Bench
+
+from .conftest import Workshop, ask
+
+PUPPET = "address = puppet\nnetwork = yes\nverbosity = 1"
+Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+
+
+@pytest.fixture
+async def puppet(workshop: Workshop) -> AsyncIterator[Bench]:
+    async with workshop.run("puppet", PUPPET) as gateway:
+        yield gateway
+
+
+@asynccontextmanager
+async def server(handler: Handler) -> AsyncIterator[int]:
+    """A real server on a port of its own."""
+
+    async def served(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            await handler(reader, writer)
+        except (OSError, asyncio.IncompleteReadError):
+            pass
+        finally:
+            writer.close()
+
+    made = await asyncio.start_server(served, "127.0.0.1", 0)
+    async with made:
+        yield made.sockets[0].getsockname()[1]
+
+
+def answers(*pieces: bytes, pause: float = 0.0, told: list[bytes] | None = None) -> Handler:
+    """Says these, with pauses between them, once it has been asked."""
+
+    async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked = await reader.readuntil(b"\r\n\r\n")
+        if length := re.search(rb"Content-Length: (\d+)", asked, re.IGNORECASE):
+            asked += await reader.readexactly(int(length[1]))
+        if told is not None:
+            told.append(asked)
+        for piece in pieces:
+            writer.write(piece)
+            await writer.drain()
+            await asyncio.sleep(pause)
+
+    return handler
+
+
+def chunk(data: bytes) -> bytes:
+    return b"%x\r\n%s\r\n" % (len(data), data)
+
+
+CHUNKED = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+
+async def test_a_chatbot_asks_a_service_and_answers(puppet: Bench, capfd: pytest.CaptureFixture[str]) -> None:
+    told: list[bytes] = []
+    pieces = (
+        chunk(b'{"result": [{"fulfill'),
+        chunk(b'mentText": "caf\\u00e9 \\"open\\""}'),
+        chunk(b"]}"),
+        b"0\r\n\r\n",
+    )
+    async with server(answers(CHUNKED, *pieces, pause=0.05, told=told)) as port:
+        answer = await ask(puppet, f'post http://127.0.0.1:{port}/v2/ask {{"q": 1}}')
+    assert answer == '0 200 100 café "open"'
+    [asked] = told
+    assert asked.startswith(b"POST /v2/ask HTTP/1.1\r\n")
+    assert asked.endswith(b'\r\n\r\n{"q": 1}'), "what the module has freed meanwhile was copied"
+    for header in (
+        b"x-puppet: yes",
+        b"x-more: too",
+        b"content-type: application/json",
+        b"user-agent: puppet",
+    ):
+        assert header in asked.lower()
+    assert "type application/json" in capfd.readouterr().out
+
+
+async def test_a_slow_service_is_given_up_a_broken_one_told_once(puppet: Bench) -> None:
+    begun = b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nonly the beginning"
+    async with server(answers(begun, pause=0.0)) as port:
+        assert await ask(puppet, f"get http://127.0.0.1:{port}/") == "-1 200 0 "
+    async with server(answers(b"", pause=5)) as port:
+        assert await ask(puppet, f"get http://127.0.0.1:{port}/") == "-1 0 0 "
+    assert await ask(puppet, "get http://127.0.0.1:1/") == "-1 0 0 "
+    assert await ask(puppet, "get no-url") == "-1 0 0 "
+    async with server(answers(b"HTTP/1.1 503 Busy\r\nContent-Length: 4\r\n\r\nbusy")) as port:
+        assert await ask(puppet, f"get http://127.0.0.1:{port}/") == "0 503 100 busy"
+    async with server(answers(b"HTTP/1.1 204 Nothing\r\n\r\n")) as port:
+        assert await ask(puppet, f"get http://127.0.0.1:{port}/") == "0 204 100 "
+
+
+async def test_a_module_that_can_t_take_more_ends_the_transfer(puppet: Bench) -> None:
+    async with server(answers(b"HTTP/1.1 200 OK\r\nContent-Length: 200000\r\n\r\n", b"x" * 200_000)) as port:
+        assert (await ask(puppet, f"get http://127.0.0.1:{port}/")).startswith("-1 200 ")
+
+
+async def test_without_network_it_is_refused_and_says_so(
+    workshop: Workshop, capfd: pytest.CaptureFixture[str]
+) -> None:
+    async with workshop.run("puppet", "address = puppet") as gateway:
+        assert await ask(gateway, "get http://127.0.0.1:1/") == "-1 0 0 "
+    assert "`network = yes` in `module puppet` grants it" in capfd.readouterr().out
+
+
+async def test_it_talks_over_tcp(puppet: Bench) -> None:
+    async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while data := await reader.read(100):
+            writer.write(data)
+
+    async with server(echo) as port:
+        assert await ask(puppet, f"talk sock://127.0.0.1:{port}") == "connected"
+        await puppet.hears("bob", "closed 0, 2 written, got hello there")
+    await ask_until_closed(puppet, "talk sock://127.0.0.1:1", "closed -1, 0 written")
+
+
+async def test_it_talks_over_a_websocket(puppet: Bench) -> None:
+    async def echo(connection: ServerConnection) -> None:
+        async for message in connection:
+            assert isinstance(message, str)
+            await connection.send(message)
+
+    async with serve(echo, "127.0.0.1", 0) as made:
+        port = next(iter(made.sockets)).getsockname()[1]
+        assert await ask(puppet, f"talk ws://127.0.0.1:{port}/") == "connected"
+        await puppet.hears("bob", "closed 0, 2 written, got hello there")
+
+
+async def ask_until_closed(gateway: Bench, text: str, pattern: str) -> None:
+    gateway.say("bob", "puppet", text)
+    await gateway.hears("bob", pattern)
+
+
+def record(kind: int, content: bytes) -> bytes:
+    return bytes([1, kind, 0, 1, *len(content).to_bytes(2, "big"), 3, 0]) + content + b"\0\0\0"
+
+
+async def test_it_runs_scripts_by_fastcgi(puppet: Bench) -> None:
+    told: list[bytes] = []
+
+    async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked = b""
+        while not asked.endswith(b"\1\5\0\1\0\0\0\0"):  # the end of what the script reads
+            asked += await reader.read(1000)
+        told.append(asked)
+        writer.write(record(7, b"a warning") + record(6, b"Content-Type: text/plain\r\n\r\nfor"))
+        writer.write(record(6, b"ty-two") + record(3, bytes(8)))
+
+    async with server(script) as port:
+        assert await ask(puppet, f"script {port}") == "script 0: forty-two"
+    [asked] = told
+    assert b"\x04\x03USERbob" in asked
+    assert b"SCRIPT_FILENAME/srv/answer.php" in asked
+    assert b"CONTENT_LENGTH5" in asked
+    assert b"\1\5\0\1\0\5\0\0what?" in asked
+    assert await ask(puppet, "script 1") == "script -1: "
+
+
+async def test_its_threads_send_and_log(puppet: Bench) -> None:
+    assert await ask(puppet, "threads") == "threads are done"
+    assert [each.body for each in puppet.inbox("bob")].count("from a thread") == 200
+
+
+async def test_a_thread_that_goes_on_does_not_hold_up_its_end(workshop: Workshop) -> None:
+    async with workshop.run("puppet", PUPPET) as gateway:
+        assert await ask(gateway, "linger") == "it lingers"
+        assert await gateway.apply() == ["puppet: removed"]
+
+
+JSON = {
+    '{"name":"apple", "game" : "ball"}': "apple",
+    '{"a": [{"b": {"name": "deep"}}]}': "deep",
+    r'{"name": "two\nlines \u00e4\ud83d\ude00 \"x\" \\"}': 'two\nlines ä😀 "x" \\',
+    '{"x": "name", "name": 12.5}': "12.5",
+    '{"name": [1, {"y": "]"}], "z": 1}': '[1, {"y": "]"}]',
+    '{"name": {"y": 2} }': '{"y": 2}',
+    '{"name": true}': "true",
+    '{"name": null}': "nothing",
+    '{"nam": 1}': "nothing",
+    '{"name": "cut': "nothing",
+    '{"name": 1': "nothing",
+    '{"name"': "nothing",
+    r'{"name": "\u12\uqqqq\ud83d"}': "?12?qqqq\ufffd",
+    "": "nothing",
+}
+
+
+async def test_values_are_found_in_json(puppet: Bench) -> None:
+    assert {source: await ask(puppet, f"json name {source}") for source in JSON} == JSON
+    assert await ask(puppet, 'json name [{"name": "one"}, {"name": "two"}]') == "one"
+    await puppet.hears("bob", "^two$")
