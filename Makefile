@@ -9,7 +9,7 @@ FOLDERS = gateway modules hil firmware boards conf
 # Tests start hundreds of processes: each would compile all that it imports anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: setup tools run test soak contract lint bench picture reference curves lock clean help
+.PHONY: setup tools run test soak contract lint bench picture screens reference curves lock clean help
 
 help:            ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST)
@@ -77,6 +77,9 @@ bench: setup     ## all benchmarks, as tables
 
 picture: tools   ## take the picture of the README anew
 	$(BIN)/python docs/picture.py docs/chat.svg
+
+screens: tools   ## take the pictures of the web page anew
+	$(BIN)/python docs/screens.py docs/screens
 
 curves: tools    ## draw the curves of docs/benchmarks.md anew: what the link makes of a line
 	$(BIN)/python docs/plots.py link docs/link.svg

@@ -208,7 +208,12 @@ class Hub:
         self.refuse(message, refused)
 
     def refuse(self, message: Message, refused: Refused) -> None:
-        """Tell the sender that his message is refused, in words and as a status."""
+        """Tell the sender that his message is refused, in words and as a status.
+
+        That he is typing is nothing to be told of: it is of no use later, and nobody said it.
+        """
+        if message.flags & Flag.PRESENCE and refused.code is Code.OFFLINE:
+            return
         state = State.EXPIRED if refused.code is Code.EXPIRED else State.REJECTED
         status = Status(code=refused.code, state=state, detail=refused.reason)
         self.tell(message, status)

@@ -1,0 +1,164 @@
+"""Take pictures of the web page's views: ``python docs/screens.py docs/screens`` (or ``make screens``).
+
+They are of a real gateway with the simulated rover. Needs Debian's ``chromium``.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from PIL import Image
+from playwright.sync_api import sync_playwright
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from playwright.sync_api import Browser, Page
+
+PASSWORD: Final = "only for pictures"  # noqa: S105 - of a gateway that ends with them
+SIZES: Final = {"phone": (360, 740), "desktop": (1280, 800)}
+COLOURS: Final = 128
+"""Of a picture: few enough for 60 kB."""
+VIEWS: Final = {
+    "chat": "chat/rover",
+    "conversations": "chat",
+    "robot": "robot/rover",
+    "boards": "boards",
+    "chain": "chain",
+    "why": "why/",
+    "system": "system",
+}
+TALK: Final = ("help", "forward 20", "fowrard 20", "forward 900", "turn 90 deg", "battery")
+
+
+@contextmanager
+def demo(state: Path) -> Iterator[str]:
+    """A gateway with the simulated rover; the address of its page, with the token."""
+    program = [sys.executable, "-m", "boardtalk", "demo", "--headless", "--state", str(state)]
+    with subprocess.Popen(program, stdout=subprocess.PIPE, text=True) as gateway:
+        assert gateway.stdout  # noqa: S101 - asked for
+        try:
+            url = re.findall(r"page=(\S+)", gateway.stdout.readline())[0]
+            yield url
+        finally:
+            gateway.terminate()
+
+
+def boardtalk(state: Path, *arguments: str, stdin: str = "") -> str:
+    """What a command prints."""
+    program = [sys.executable, "-m", "boardtalk", *arguments, "--state", str(state)]
+    return subprocess.run(program, input=stdin, capture_output=True, text=True, check=False).stdout
+
+
+def take(page: Page, path: Path) -> None:
+    """Take a picture, with few colours."""
+    page.wait_for_timeout(500)
+    picture = Image.open(io.BytesIO(page.screenshot(animations="disabled")))
+    picture.convert("RGB").quantize(COLOURS).save(path, optimize=True)
+
+
+def window(browser: Browser, size: str, scheme: str = "light") -> Page:
+    """A new browser's window."""
+    width, height = SIZES[size]
+    context = browser.new_context(
+        viewport={"width": width, "height": height},
+        has_touch=size == "phone",
+        color_scheme="dark" if scheme == "dark" else "light",
+        locale="en-GB",
+    )
+    return context.new_page()
+
+
+def log_in(page: Page, url: str, name: str) -> None:
+    """Log in, past the form."""
+    fields = {"user": name, "password": PASSWORD}
+    assert page.context.request.post(f"{url}/login", data=fields, headers={"Origin": url}).ok  # noqa: S101
+
+
+def first_visit(browser: Browser, link: str, folder: Path) -> None:
+    """From the token to the first conversation."""
+    for size in SIZES:
+        page = window(browser, size)
+        page.goto(link)
+        page.get_by_label("Name").wait_for()
+        take(page, folder / f"setup-{size}.png")
+    page.get_by_label("Name").fill("anna")
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Begin").click()
+    page.get_by_role("link", name="rover").click()
+    for text in TALK:
+        page.get_by_role("textbox", name="Message to").fill(text)
+        page.keyboard.press("Enter")
+        page.locator(".said.own .steps[data-how=good], .said.own .steps[data-how=bad]").last.wait_for()
+        page.wait_for_timeout(1500)
+
+
+def views(browser: Browser, url: str, folder: Path) -> None:
+    """All views as they are when one looks."""
+    for size, scheme in (("phone", "light"), ("desktop", "light"), ("phone", "dark")):
+        page = window(browser, size, scheme)
+        log_in(page, url, "anna")
+        for name, view in VIEWS.items():
+            if scheme == "dark" and name not in ("chat", "robot"):
+                continue
+            page.goto("about:blank")
+            page.goto(f"{url}/#/{view}")
+            page.locator("#line[data-state=open]").wait_for()
+            page.wait_for_timeout(800)
+            take(page, folder / f"{name}-{size}{'-dark' if scheme == 'dark' else ''}.png")
+
+
+def driving(browser: Browser, url: str, folder: Path) -> None:
+    """Somebody drives, somebody else looks on, and stops it."""
+    for size, other in (("phone", "desktop"), ("desktop", "phone")):
+        page, watcher = window(browser, size), window(browser, other)
+        for each, name in ((page, "anna"), (watcher, "ben")):
+            log_in(each, url, name)
+            each.goto(f"{url}/#/drive/rover")
+            each.locator("#line[data-state=open]").wait_for()
+        box = page.get_by_role("application").bounding_box()
+        assert box  # noqa: S101 - it is there
+        page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+        page.mouse.down()
+        page.mouse.move(box["x"] + box["width"] * 0.62, box["y"] + box["height"] * 0.2)
+        page.locator(".holder[data-how=mine]").wait_for()
+        page.wait_for_timeout(1500)
+        take(page, folder / f"drive-{size}.png")
+        take(watcher, folder / f"drive-watched-{other}.png")
+        page.mouse.up()
+        page.get_by_role("button", name="Give it back").click()
+        watcher.get_by_role("button", name="Stop all").click()
+        watcher.get_by_text("rover is stopped and will not move").wait_for()
+        take(watcher, folder / f"stopped-{other}.png")
+        watcher.get_by_role("button", name="Re-arm rover").click()
+        take(watcher, folder / f"rearm-{other}.png")
+        watcher.get_by_role("button", name="Re-arm", exact=True).click()
+        watcher.wait_for_timeout(800)
+
+
+def main(folder: Path) -> None:
+    """Take them all."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory() as place, sync_playwright() as playwright:
+        state = Path(place) / "state"
+        with demo(state) as url:
+            flags = ("--no-sandbox", "--disable-dev-shm-usage")
+            browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=flags)
+            first_visit(browser, boardtalk(state, "page").split()[-1], folder)
+            boardtalk(state, "user", "add", "ben", "--role", "operator")
+            boardtalk(state, "user", "passwd", "ben", stdin=f"{PASSWORD}\n")
+            views(browser, url, folder)
+            driving(browser, url, folder)
+            browser.close()
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

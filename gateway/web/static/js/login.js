@@ -1,0 +1,43 @@
+// Logging in, and the first visit with the token from the terminal.
+import {h, put} from "./dom.js";
+import {t} from "./texts.js";
+
+export async function post(path, body) {
+  const reply = await fetch(path, {method: "POST", headers: {"Content-Type": "application/json"}, body: JSON.stringify(body)});
+  const said = await reply.json().catch(() => ({}));
+  if (!reply.ok) throw new Error(said.wait ? t("login.wait", {n: Math.ceil(said.wait)}) : said.reason ?? t("login.failed"));
+  return said;
+}
+
+export function login(note, done) {
+  const token = /^#setup=(.+)$/.exec(location.hash)?.[1];
+  const error = h("p", {class: "error", role: "alert"}, note);
+  const user = h("input", {id: "user", name: "username", autocomplete: "username", autocapitalize: "none", spellcheck: "false", required: true, pattern: "[a-z0-9][a-z0-9_\\-]{0,31}", title: t("login.address")});
+  const password = h("input", {id: "password", name: "password", type: "password", autocomplete: token ? "new-password" : "current-password", required: true, minlength: token ? "8" : null});
+  const button = h("button", {class: "main"}, t(token ? "setup.button" : "login.button"));
+
+  async function send(event) {
+    event.preventDefault();
+    put(error);
+    button.disabled = true;
+    const who = {user: user.value.trim(), password: password.value};
+    try {
+      await post(token ? "/setup" : "/login", token ? {token, ...who} : who);
+      const reply = await fetch("/me");
+      if (!reply.ok) throw new Error(t("login.failed"));
+      if (token) history.replaceState(null, "", "#/");
+      done(await reply.json());
+    } catch (problem) {
+      put(error, problem instanceof TypeError ? t("login.away") : problem.message);
+      button.disabled = false;
+      password.select();
+    }
+  }
+
+  return h("section", {class: "login"},
+    h("div", {class: "field"}, h("h1", {}, t(token ? "setup.title" : "login.title")), h("p", {class: "muted"}, t(token ? "setup.text" : "login.text"))),
+    h("form", {onsubmit: send}, error,
+      h("div", {class: "field"}, h("label", {for: "user"}, t("login.user")), user, token && h("small", {}, t("login.address"))),
+      h("div", {class: "field"}, h("label", {for: "password"}, t("login.password")), password, token && h("small", {}, t("setup.password"))),
+      button));
+}

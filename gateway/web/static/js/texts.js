@@ -1,0 +1,22 @@
+// All texts of the page stand in texts/en.js; a translation is a copy of that file.
+import {texts} from "../texts/en.js";
+
+const plural = new Intl.PluralRules(document.documentElement.lang);
+
+// t("held", {name: "anna"}); a text of several forms takes the one that fits `n`.
+export function t(key, values = {}) {
+  const found = texts[key] ?? key;
+  const form = typeof found === "string" ? found : found[plural.select(values.n)] ?? found.other;
+  return form.replace(/\{(\w+)\}/g, (_, name) => values[name] ?? "");
+}
+
+const clock = new Intl.DateTimeFormat(undefined, {hour: "2-digit", minute: "2-digit"});
+const exact = new Intl.DateTimeFormat(undefined, {hour: "2-digit", minute: "2-digit", second: "2-digit"});
+const date = new Intl.DateTimeFormat(undefined, {weekday: "long", day: "numeric", month: "long"});
+const short = new Intl.DateTimeFormat(undefined, {day: "numeric", month: "short"});
+
+export const time = at => clock.format(at * 1000);
+export const seconds = at => exact.format(at * 1000);
+export const isToday = at => new Date(at * 1000).toDateString() === new Date().toDateString();
+export const day = at => isToday(at) ? t("today") : date.format(at * 1000);
+export const brief = at => isToday(at) ? time(at) : short.format(at * 1000);
