@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from boardtalk import logs
+
 MARK = "BOARDTALK_TEST"
 """Environment variable that our child processes inherit, by which leftovers are found."""
 LAST = ("boards", "firmware", "gateway", "modules")
@@ -46,6 +48,12 @@ def no_orphans(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) 
     yield
     leftover = running(mark)
     assert not leftover, f"processes left behind: {leftover}"
+
+
+@pytest.fixture(autouse=True)
+def one_log(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A gateway in the tests' own process leaves the log as it is: loggers remember for good how it was."""
+    monkeypatch.setattr(logs, "configure", lambda level="info": None)
 
 
 @pytest.hookimpl(wrapper=True)

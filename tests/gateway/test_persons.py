@@ -12,12 +12,13 @@ from boardtalk.frontends import control
 from boardtalk.frontends.client import Denied, GatewayClient, NoGateway
 from boardtalk.frontends.rights import RIGHTS
 from boardtalk.sdk import Role
+from boardtalk.sdk.audit import Attempt, Outcome
 from boardtalk.sdk.channel import Channel
 from boardtalk.sdk.groups import Members
 from tests.gateway.test_local_door import served
 
 PASSWORD = "correct horse"
-BEFORE_LOGIN = {control.Login, control.Record, Members, *get_args(control.Unnamed)}
+BEFORE_LOGIN = {control.Login, control.Record, Members, Attempt, Outcome, *get_args(control.Unnamed)}
 
 
 def test_every_request_says_what_right_it_takes() -> None:

@@ -29,6 +29,19 @@ if "interrupt" in os.listdir():
     raise KeyboardInterrupt
 """
 """What a 0x03 does that is in a frame of a session which the board's reset has ended."""
+SILENT = b"""\
+import os, time
+if "interrupt" in os.listdir():
+    os.remove("interrupt")
+    began = time.time()
+    while True:
+        try:
+            time.sleep(0.1)
+        except KeyboardInterrupt:
+            if time.time() > began + 5:
+                raise
+"""
+"""What a 0x01 does behind that: the raw prompt does not say what is typed there."""
 
 
 class Ended(Exception):
@@ -169,7 +182,11 @@ async def test_c12_boards_in_each_others_ports_are_refused_with_the_names_that_t
             assert not one.executed + two.executed
 
 
-async def test_a_board_that_ends_at_its_prompt_after_a_reset_is_started_again(tmp_path: Path) -> None:
+@pytest.mark.parametrize("code", [INTERRUPTED, SILENT], ids=["at its prompt", "silent"])
+async def test_a_board_that_does_not_become_the_client_after_a_reset_is_started_again(
+    tmp_path: Path, code: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("boardtalk.modules.iot_bridge.service.slot.PATIENCE_S", (3.0,))
     async with MicroPythonBoard(example("rover")) as board:
         async with fleet(tmp_path, api.WantedBoard(name="rover", port=board.port)) as boards:
 
@@ -180,7 +197,7 @@ async def test_a_board_that_ends_at_its_prompt_after_a_reset_is_started_again(tm
 
             await until(lambda: start() != 0)
             before = start()
-            board.files.write("main.py", INTERRUPTED + board.files.read("main.py"))
+            board.files.write("main.py", code + board.files.read("main.py"))
             board.files.write("interrupt", b"")
             await board.reset()
             await until(lambda: start() not in {0, before})

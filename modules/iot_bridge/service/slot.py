@@ -81,6 +81,8 @@ class Slot:
         self._said = ""
         self._at_prompt = False
         """The board's program ended, and nobody had the port since."""
+        self._met = False
+        """A board answered here, and nobody had the port since."""
         self._ours = asyncio.Event()
         """The port is not lent."""
         self._ours.set()
@@ -122,7 +124,7 @@ class Slot:
         except BaseException:
             self.take_back()
             raise
-        self._at_prompt = False  # who has the port now may leave it so
+        self._at_prompt = self._met = False  # who has the port now may leave it as he likes
         self._report(LinkError(f"{self.path}: lent to {to}"))
 
     def take_back(self) -> None:
@@ -145,15 +147,18 @@ class Slot:
     async def _session(self) -> None:
         patience = PATIENCE_S[min(self._unanswered, len(PATIENCE_S) - 1)]
         port = self._transport()
-        restart, self._at_prompt = self._at_prompt, False
-        if restart:
+        prompt, self._at_prompt = self._at_prompt, False
+        if prompt:
             log.warning("%s: the board is at its prompt; its program is started again", self.path)
+        # One that says nothing may be at a prompt too: the raw one shows nothing. A client takes no notice.
+        restart = prompt or (self._met and self._unanswered > 0)
         async with Device(port, self._cache, patience_s=patience, restart=restart) as device:
             board = self._fleet.find(device, self._board, self._uid)
             hello = device.hello
             log.info("%s: %s, board %s, %s", self.path, board.name, hello.uid, hello.firmware)
             self._failures = self._unanswered = 0
             self._said = ""
+            self._met = True
             try:
                 await board.serve(device)
             finally:
