@@ -1,6 +1,7 @@
 """Tells when a program has closed a port: the pseudo-terminal itself does not, while we hold it open too.
 
-That is inotify(7), as for ports that come (`transports/hotplug.py`), but on the port.
+That is inotify(7), as for ports that come (`transports/hotplug.py`), but on the port. It says that there was
+a closing, not how many: it merges what is alike and was not read yet. Who has it open stands in `/proc`.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import ctypes
 import os
 import struct
 from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Final, Self
 
 if TYPE_CHECKING:
@@ -24,8 +26,8 @@ class Closings:
     """A port under watch while entered; who had it open before does not count."""
 
     def __init__(self, port: str) -> None:
-        self._port = port
-        self._holders = 0
+        self._port = os.path.realpath(port)
+        self._before = self._holders()
         self._closed = asyncio.Event()
 
     def __enter__(self) -> Self:
@@ -50,9 +52,21 @@ class Closings:
 
     def _on_events(self) -> None:
         with suppress(BlockingIOError):
-            for _, mask, _, _ in EVENT.iter_unpack(os.read(self._fd, EVENTS_BYTES)):
-                self._holders = max(0, self._holders + (1 if mask & IN_OPEN else -1))
-                if self._holders:
-                    self._closed.clear()
-                else:
-                    self._closed.set()
+            *_, (_, mask, _, _) = EVENT.iter_unpack(os.read(self._fd, EVENTS_BYTES))
+            if mask & IN_OPEN or self._holders() - self._before:
+                self._closed.clear()
+            else:
+                self._closed.set()
+
+    def _holders(self) -> set[Path]:
+        """The descriptors of all processes that are of this port."""
+        found: set[Path] = set()
+        for process in Path("/proc").glob("[0-9]*"):
+            with suppress(OSError):  # it has ended meanwhile, or is somebody else's
+                found.update(each for each in (process / "fd").iterdir() if self._is_there(each))
+        return found
+
+    def _is_there(self, descriptor: Path) -> bool:
+        with suppress(OSError):
+            return str(descriptor.readlink()) == self._port
+        return False

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
+import termios
 
 import pytest
 
@@ -33,6 +35,24 @@ async def test_only_opening_and_closing_at_1200_baud_is_a_touch(tool: str) -> No
         await open_at(wire.port, 115200, tool)
         assert not waiting.done()
         await open_at(wire.port, 1200, tool)
+        async with asyncio.timeout(5):
+            await waiting
+
+
+async def test_two_that_close_it_at_once_have_closed_it() -> None:
+    """inotify merges what is alike and was not read yet."""
+    async with PtyWire() as wire:
+        waiting = asyncio.create_task(touched(wire.port))
+        await asyncio.sleep(0)
+        fds = []
+        for _ in range(2):
+            fds.append(os.open(wire.port, os.O_RDWR | os.O_NOCTTY))
+            await asyncio.sleep(0.05)
+        attributes = termios.tcgetattr(fds[0])
+        attributes[4] = attributes[5] = termios.B1200
+        termios.tcsetattr(fds[0], termios.TCSANOW, attributes)
+        for fd in fds:
+            os.close(fd)
         async with asyncio.timeout(5):
             await waiting
 
