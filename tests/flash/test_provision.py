@@ -174,12 +174,16 @@ async def test_a_power_cut_leaves_a_board_that_the_same_command_finishes(bench: 
     await cut_and_go_on(bench, robot, 60_000)  # half of what is written
 
 
+SPARED_BYTES = 8192
+"""At the end: another time it may write so much less, since the file system goes its own ways."""
+
+
 @pytest.mark.soak
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("batch", range(10))
 async def test_power_cuts_all_along(bench: Bench, robot: Path, batch: int) -> None:
     whole = await flash_bytes(bench, robot)
-    points = [500 + whole * number // 50 for number in range(batch, 50, 10)]
+    points = [500 + (whole - SPARED_BYTES) * number // 50 for number in range(batch, 50, 10)]
     for after in points:
         await cut_and_go_on(bench, robot, after)
     note(
