@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections import deque
 from typing import TYPE_CHECKING, Final
 
 from boardtalk.sdk import Code, Refused
+from boardtalk.sdk.bucket import Bucket
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,8 +26,7 @@ class Pace:
     """Calls what is given to `do`: at once while there is room, otherwise a moment later."""
 
     def __init__(self) -> None:
-        self._room = float(BURST)
-        self._at = time.monotonic()
+        self._room = Bucket(BURST, RATE)
         self._waiting: deque[tuple[Callable[[], None], int]] = deque()
         self.sending: asyncio.Task[None] | None = None
         """Sends what waits; None: nothing does."""
@@ -38,7 +37,7 @@ class Pace:
         Raises:
             Refused: too much waits already.
         """
-        if not self._waiting and self._take(cost):
+        if not self._waiting and self._room.take(cost):
             send()
             return
         if len(self._waiting) >= MAX_WAITING:
@@ -52,18 +51,9 @@ class Pace:
         if self.sending:
             self.sending.cancel()
 
-    def _take(self, cost: int) -> bool:
-        now = time.monotonic()
-        self._room = min(BURST, self._room + (now - self._at) * RATE)
-        self._at = now
-        if self._room < cost:
-            return False
-        self._room -= cost
-        return True
-
     async def _send_waiting(self) -> None:
         while self._waiting:
             await asyncio.sleep(TURN_S)
-            while self._waiting and self._take(self._waiting[0][1]):
+            while self._waiting and self._room.take(self._waiting[0][1]):
                 self._waiting.popleft()[0]()
         self.sending = None

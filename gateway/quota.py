@@ -6,6 +6,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Final
 
 from boardtalk.sdk import Code, Refused
+from boardtalk.sdk.bucket import Bucket
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,8 +22,7 @@ class Quota:
     def __init__(self, what: str, clock: Callable[[], float] = monotonic) -> None:
         self._what = what
         self._clock = clock
-        self._room: dict[str, tuple[float, float]] = {}
-        """What each user has left, and when that was."""
+        self._buckets: dict[str, Bucket] = {}
 
     def take(self, user: str) -> None:
         """Note that a user does it.
@@ -30,9 +30,7 @@ class Quota:
         Raises:
             Refused: he does it too often.
         """
-        now = self._clock()
-        left, at = self._room.get(user, (BURST, now))
-        left = min(BURST, left + (now - at) * RATE)
-        if left < 1:
+        if user not in self._buckets:
+            self._buckets[user] = Bucket(BURST, RATE, self._clock)
+        if not self._buckets[user].take():
             raise Refused(Code.BUSY, f"{self._what}: {RATE:g} a second at most; try again in a moment")
-        self._room[user] = left - 1, now

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from boardtalk.native import layouts
-from boardtalk.native.library import MISMATCH, Library
 from boardtalk.native.names import Names
-from boardtalk.native.ways import FAIL, OK, Ways
+from boardtalk.native.network import FAIL, OK, Network
+from boardtalk.native.shared_object import MISMATCH, Library
 from boardtalk.sdk import (
     CONSUMED,
     MAX_BODY_BYTES,
@@ -63,7 +63,8 @@ class Native(Module):
     """Stands for a library; `native` makes a class for each."""
 
     Config = Given
-    library: ClassVar[Path]
+    path: ClassVar[Path]
+    """Of the library."""
     said: list[str]
 
     def on_start(self) -> None:
@@ -77,9 +78,9 @@ class Native(Module):
         """Messages that it consumed and has not answered, by number; until when it may."""
         self._deciding, self._has_answered = 0, False
         """The number of the message that it is asked about, and whether it has sent an answer already."""
-        self._ways = Ways(self.context, self._complain)
+        self._network = Network(self.context, self._complain)
         self._address = self._answers_for()
-        self._own = Library(self.library, self.name, Path(self.config.helpers), self.config.items, self)
+        self._own = Library(self.path, self.name, Path(self.config.helpers), self.config.items, self)
         self._own.begin()
         self._starting = False
         self._own.configured()
@@ -124,17 +125,17 @@ class Native(Module):
         self._own.call(layouts.ON_CALL_STATUS)
 
     def helpers(self) -> layouts.Helpers:
-        """What its helpers are; see `boardtalk.native.library.Host`."""
-        ways = self._ways
+        """What its helpers are; see `boardtalk.native.shared_object.Host`."""
+        network = self._network
         return layouts.Helpers(
             layouts.MESSAGE(self._guarded(self._message)),
             layouts.LOG(self._guarded(self._log)),
-            layouts.HTTP(self._guarded(ways.http)),
-            layouts.FETCH(self._guarded(ways.fetch)),
-            layouts.FCGI(self._guarded(ways.fcgi)),
-            layouts.CONNECT(self._guarded(ways.connect)),
-            layouts.WRITE(self._guarded(ways.write)),
-            layouts.CLOSE(self._guarded(ways.close)),
+            layouts.HTTP(self._guarded(network.http)),
+            layouts.FETCH(self._guarded(network.fetch)),
+            layouts.FCGI(self._guarded(network.fcgi)),
+            layouts.CONNECT(self._guarded(network.connect)),
+            layouts.WRITE(self._guarded(network.write)),
+            layouts.CLOSE(self._guarded(network.close)),
         )
 
     # What its helpers are asked for, from any thread ----------------------------------------------
@@ -248,7 +249,7 @@ class Native(Module):
 
 def native(name: str, path: Path) -> type[Module]:
     """The class for a library. That is opened only when an instance of it starts."""
-    facts = {"name": name, "description": f"native module {path.name}", "library": path}
+    facts = {"name": name, "description": f"native module {path.name}", "path": path}
     return type(f"Native {name}", (Native,), facts)
 
 

@@ -17,8 +17,6 @@ from boardtalk.web.rates import SET_POINTS_PER_S, Rates
 from boardtalk.web.socket import HELLO_WITHIN_S, UNREADABLE, Page, pages
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from starlette.websockets import WebSocket
 
     from boardtalk.events import Values
@@ -65,15 +63,13 @@ class Lane:
             await self._websocket.send_text(_encoder.encode(value).decode())
 
 
-async def serve(websocket: WebSocket, folder: Path, user: str) -> None:
+async def serve(websocket: WebSocket, user: str) -> None:
     """Serve the page of a user who is logged in, until it leaves; with it end its calls.
 
     Args:
         websocket: not yet accepted. Host, Origin and session have been checked.
-        folder: of the gateway, to which the page is connected already.
         user: who it is.
     """
-    del folder
     await websocket.accept()
     code, reason = 1000, ""
     try:

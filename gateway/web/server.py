@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 
     from boardtalk.page import PageSettings
 
-    Serve = Callable[[WebSocket, Path, str], Coroutine[Any, Any, None]]
+    Serve = Callable[[WebSocket, str], Coroutine[Any, Any, None]]
 
 LOG_IN: Final = 4401
 """Close code of a WebSocket: log in, or log in again."""
@@ -44,7 +45,7 @@ def application(settings: PageSettings) -> ASGIApp:
 
     def lane(serve: Serve) -> Callable[[WebSocket], Awaitable[None]]:
         async def answer(websocket: WebSocket) -> None:
-            await _while_logged_in(websocket, login, serve, folder)
+            await _while_logged_in(websocket, login, serve)
 
         return answer
 
@@ -77,7 +78,7 @@ def application(settings: PageSettings) -> ASGIApp:
             Route("/password", login.change_password, methods=["POST"]),
             Route("/sessions", login.list_sessions),
             Route("/sessions/end", login.end_sessions, methods=["POST"]),
-            WebSocketRoute("/ws", lane(socket.serve)),
+            WebSocketRoute("/ws", lane(partial(socket.serve, folder))),
             WebSocketRoute("/live", lane(live.serve)),
         ],
         exception_handlers={HTTPException: _told},
@@ -92,7 +93,7 @@ async def _told(_: Request, error: Exception) -> Response:
     return JSONResponse({"reason": error.detail}, error.status_code, error.headers)
 
 
-async def _while_logged_in(websocket: WebSocket, login: Login, serve: Serve, folder: Path) -> None:
+async def _while_logged_in(websocket: WebSocket, login: Login, serve: Serve) -> None:
     """Serve a WebSocket as long as the session lasts with which it was opened."""
     session = login.session(websocket)
     if session is None:
@@ -100,7 +101,7 @@ async def _while_logged_in(websocket: WebSocket, login: Login, serve: Serve, fol
         await websocket.close(LOG_IN, "log in")
         return
     session.sockets += 1
-    serving = asyncio.create_task(serve(websocket, folder, session.kept.user), name="websocket")
+    serving = asyncio.create_task(serve(websocket, session.kept.user), name="websocket")
     ending = asyncio.create_task(session.ended.wait(), name="end of the session")
     try:
         await asyncio.wait((serving, ending), return_when=asyncio.FIRST_COMPLETED)

@@ -184,12 +184,12 @@ pages: dict[str, Page] = {}
 """Those that are open, by their ids."""
 
 
-async def serve(websocket: WebSocket, folder: Path, user: str) -> None:
+async def serve(folder: Path, websocket: WebSocket, user: str) -> None:
     """Serve the page of a user who is logged in, until it leaves.
 
     Args:
-        websocket: not yet accepted. Host, Origin and session have been checked.
         folder: the state folder of the gateway.
+        websocket: not yet accepted. Host, Origin and session have been checked.
         user: who it is.
     """
     await websocket.accept()

@@ -49,7 +49,7 @@ export class Link extends EventTarget {
     this.#open();
   }
 
-  // A call of another kind has found that the line is dead.
+  // For good: nobody is logged in here any more.
   end() {
     this.#ended = true;
     clearTimeout(this.#again);

@@ -51,8 +51,7 @@ function control(arg, id, required) {
   if (arg.type === "choice") return h("select", {id, required}, !required && h("option", {value: ""}, t("preset", {value: arg.default})), arg.choices.map(each => h("option", {}, each)));
   if (arg.type === "bool") return h("input", {id, type: "checkbox", checked: Boolean(arg.default)});
   if (arg.type === "str") return h("input", {id, type: "text", required, autocomplete: "off", placeholder: required ? null : arg.default});
-  const start = required && arg.min !== undefined && arg.max !== undefined ? Math.min(Math.max(arg.min, 20), arg.max) : "";
-  return h("input", {id, type: "number", inputmode: "decimal", required, min: arg.min, max: arg.max, step: arg.type === "int" ? 1 : "any", placeholder: required ? null : arg.default, value: start});
+  return h("input", {id, type: "number", inputmode: "decimal", required, min: arg.min, max: arg.max, step: arg.type === "int" ? 1 : "any", placeholder: required ? null : arg.default});
 }
 
 function said(arg, input) {

@@ -1,4 +1,4 @@
-"""The ways out of native modules: HTTP, FastCGI, sockets.
+"""The network of native modules: HTTP, FastCGI, sockets.
 
 What a module asks for is copied before its call returns, since it may free it then. It is done in the event
 loop, by the helpers that all modules have, and so are its callbacks called.
@@ -95,7 +95,7 @@ class Socket:
         self.queue.put_nowait(data)
 
 
-class Ways:
+class Network:
     """Those of one module. Its methods are called from any thread.
 
     Args:
