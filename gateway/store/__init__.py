@@ -104,6 +104,7 @@ class Store:
         self,
         connection: sqlite3.Connection,
         reader: sqlite3.Connection,
+        path: Path,
         history_days: int,
         first_row: int | None,
     ) -> None:
@@ -121,7 +122,7 @@ class Store:
         self._have_room.set()
         self._loop = asyncio.get_running_loop()
         boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-        self._writer = Writer(connection, boot, self._written)
+        self._writer = Writer(connection, path, boot, self._written)
 
     @classmethod
     @asynccontextmanager
@@ -141,7 +142,7 @@ class Store:
         connection = await asyncio.to_thread(open_file, path)
         reader = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, check_same_thread=False)
         read_as_it_is(reader)
-        store = cls(connection, reader, history_days, first_row)
+        store = cls(connection, reader, path, history_days, first_row)
         store._writer.start()
         pruner = asyncio.create_task(store._prune(), name="store pruner")
         try:

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 BUSY_TIMEOUT_S: Final = 1.0
+MAX_LOG_PAGES: Final = 10_000
+"""Of 4 kB. More than `Checkpointer` leaves: if it can't do its work, a commit does it."""
 
 TABLES: Final = """
 CREATE TABLE ledger (
@@ -119,6 +121,7 @@ def _open(path: Path) -> sqlite3.Connection:
         read_as_it_is(connection)
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
+        connection.execute(f"PRAGMA wal_autocheckpoint = {MAX_LOG_PAGES}")
         version = connection.execute("PRAGMA user_version").fetchone()[0]
         if version > len(MIGRATIONS) and _shape(connection) != _right_shape():
             raise StoreError(f"{path}: written by a newer boardtalk; use that one, or another state folder")

@@ -6,17 +6,19 @@ import hashlib
 import sqlite3
 import threading
 from collections import deque
-from contextlib import closing
+from contextlib import closing, suppress
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import msgspec
 import structlog
 
 from boardtalk.sdk import Code, Flag, Message, State, Status
+from boardtalk.store.checkpoint import EVERY_JOBS, MOVE, Checkpointer
 from boardtalk.store.records import Accepted, Conflict, Duplicate, NotStored, Result
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
 ID_MEMORY_S: Final = 24 * 3600
 """Ids are remembered this long; afterwards they may be used again."""
@@ -154,17 +156,26 @@ class Writer(threading.Thread):
 
     Args:
         connection: used by this thread alone, which closes it at its end.
+        path: of the database.
         boot: of the machine, noted with each message.
         done: called in this thread after each transaction, with the results of its puts.
     """
 
     def __init__(
-        self, connection: sqlite3.Connection, boot: str, done: Callable[[list[Result]], None]
+        self,
+        connection: sqlite3.Connection,
+        path: Path,
+        boot: str,
+        done: Callable[[list[Result]], None],
     ) -> None:
         super().__init__(name="store writer", daemon=True)
         self._connection = connection
         self._boot = boot
         self._done = done
+        self._checkpointer = Checkpointer(path, self._move_rest)
+        self._moved = False
+        self._since = 0
+        """Jobs since a checkpoint began."""
         self._jobs: deque[Job] = deque()
         self._wake = threading.Condition()
         self._ending = False
@@ -184,18 +195,38 @@ class Writer(threading.Thread):
 
     def run(self) -> None:
         """Write until `end`."""
+        self._checkpointer.start()
         with closing(self._connection):
             self._serve()
+            self._checkpointer.end()
 
     def _serve(self) -> None:
         while True:
             with self._wake:
-                while not self._jobs and not self._ending:
+                while not self._jobs and not self._ending and not self._moved:
                     self._wake.wait()
                 jobs, self._jobs = self._jobs, deque()
-                if not jobs:
+                if not jobs and self._ending:
                     return
-            self._done(self._write(jobs))
+            if jobs:
+                self._done(self._write(jobs))
+            self._checkpoint(len(jobs))
+
+    def _checkpoint(self, written: int) -> None:
+        if self._moved:
+            self._moved = False
+            with suppress(sqlite3.Error):  # the next one may
+                self._connection.execute(MOVE)
+        self._since += written
+        if self._since >= EVERY_JOBS:
+            self._since = 0
+            self._checkpointer.begin()
+
+    def _move_rest(self) -> None:
+        """In the checkpointer's thread."""
+        with self._wake:
+            self._moved = True
+            self._wake.notify()
 
     def _write(self, jobs: deque[Job]) -> list[Result]:
         """One transaction; if the disk refuses it, puts fail and the rest is tried again later."""

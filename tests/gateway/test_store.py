@@ -376,6 +376,26 @@ async def test_a_closed_store_is_one_file(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["store.db"]
 
 
+async def test_the_log_beside_the_file_stays_small_while_messages_never_pause(tmp_path: Path) -> None:
+    """Checkpoints go on beside the commits; none of them meets a moment at which all is moved."""
+    many, at_once = 6000, 20
+    async with opened(tmp_path) as store:
+        for _ in range(at_once):
+            store.put(say("hello"))
+        accepted = 0
+        async for batch in store.committed():
+            accepted += len(batch)
+            if accepted >= many:
+                break
+            for _ in batch:
+                store.put(say("hello" * 40))
+        size = (tmp_path / "store.db-wal").stat().st_size
+    written = (tmp_path / "store.db").stat().st_size
+    assert accepted >= many
+    assert size < 6 << 20
+    assert written > many * 200
+
+
 async def test_a_store_closes_while_reads_that_nobody_waits_for_any_more_still_run(tmp_path: Path) -> None:
     """SQLite crashes the process when a connection is closed in the middle of a query."""
     for _ in range(20):
