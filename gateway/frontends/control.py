@@ -31,6 +31,8 @@ from boardtalk.users import Change
 from boardtalk.witness import Seen
 
 SOCKET: Final = "control.sock"
+Line = Annotated[str, msgspec.Meta(max_length=4096)]
+"""What somebody types to be looked up."""
 
 # Requests ---------------------------------------------------------------------------------------
 
@@ -81,7 +83,7 @@ class Complete(msgspec.Struct, tag_field="op", tag="complete"):
     """Ask what may follow a half-typed line."""
 
     to: str
-    line: str
+    line: Line
 
 
 class History(msgspec.Struct, tag_field="op", tag="history"):
@@ -92,7 +94,7 @@ class History(msgspec.Struct, tag_field="op", tag="history"):
 
     other: str = ""
     limit: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 20
-    text: str = ""
+    text: Line = ""
     """Only those with these words."""
     before: int | None = None
     """Only those of smaller rows, the newest of them."""
@@ -137,7 +139,7 @@ class Audit(msgspec.Struct, tag_field="op", tag="audit"):
     limit: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 100
     before: int | None = None
     """Only lines of smaller numbers, the newest of them."""
-    text: str = ""
+    text: Line = ""
     """Only those with this in it."""
 
 
@@ -181,7 +183,8 @@ class SetPoint(msgspec.Struct, tag_field="op", tag="set"):
     """Live values for a call. Not answered."""
 
     call: str
-    values: str
+    values: Annotated[str, msgspec.Meta(max_length=1024)]
+    """Like the arguments of a command: `x=20 y=-50`."""
 
 
 class HangUp(msgspec.Struct, tag_field="op", tag="hang up"):

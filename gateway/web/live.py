@@ -12,7 +12,8 @@ from starlette.websockets import WebSocketDisconnect
 
 from boardtalk.frontends import control
 from boardtalk.frontends.client import Denied, NoGateway
-from boardtalk.web.messages import Join, LiveRequest, NewValues, SetPoint, Watching
+from boardtalk.frontends.control import SetPoint
+from boardtalk.web.messages import Join, LiveRequest
 from boardtalk.web.rates import SET_POINTS_PER_S, Rates
 from boardtalk.web.socket import HELLO_WITHIN_S, UNREADABLE, Page, pages
 
@@ -50,13 +51,12 @@ class Lane:
     async def run(self, page: Page) -> None:
         """Tell what is known, then what comes, on and on."""
         with suppress(Denied):  # nobody by that name: nothing comes
-            known = await page.client.ask(control.Watch(self._robot), control.Watching)
-            await self._send(Watching(known.past))
+            await self._send(await page.client.ask(control.Watch(self._robot), control.Watching))
         while True:
             await self._wake.wait()
             self._wake.clear()
             while self._waiting:
-                await self._send(NewValues(self._waiting.popleft().series))
+                await self._send(self._waiting.popleft())
 
     async def _send(self, value: msgspec.Struct) -> None:
         async with asyncio.timeout(READ_WITHIN_S):

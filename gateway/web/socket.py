@@ -15,26 +15,9 @@ from starlette.websockets import WebSocketDisconnect
 from boardtalk.events import Values
 from boardtalk.frontends import control
 from boardtalk.frontends.client import Denied, GatewayClient, NoGateway
+from boardtalk.frontends.control import CallOpened, HandOver, HangUp, MarkRead, OpenCall, Stop
 from boardtalk.sdk import Flag, Message
-from boardtalk.store import HistoryEntry
-from boardtalk.web import messages
-from boardtalk.web.admin import answer
-from boardtalk.web.messages import (
-    Answer,
-    HandOver,
-    HangUp,
-    Hello,
-    Mark,
-    OpenCall,
-    Question,
-    Refusal,
-    Request,
-    Say,
-    StopNow,
-    Talk,
-    Typing,
-    Welcome,
-)
+from boardtalk.web.messages import Answer, Ask, Hello, Refusal, Request, Say, Typing, Welcome
 from boardtalk.web.outgoing import Outgoing, TooSlow
 from boardtalk.web.rates import MESSAGES_PER_S, Rates
 
@@ -86,23 +69,20 @@ class Page:
                 page=self.id,
                 version=version("boardtalk"),
                 contacts=contacts.contacts,
-                talks=[
-                    Talk(each.other, messages.past(each.last), each.read, each.unread)
-                    for each in talks.conversations
-                ],
+                talks=talks.conversations,
                 entries=entries,
                 gap=gap,
             )
         )
 
-    async def _missed(self, after: int) -> tuple[list[messages.Row], bool]:
+    async def _missed(self, after: int) -> tuple[list[dict[str, Any]], bool]:
         """What came behind a row, and whether that is too much: then the page begins anew."""
         if not after:
             return [], False
         past = await self.client.ask(control.History(after=after, limit=MAX_MISSED), control.Past)
         if past.more:
             return [], True
-        return [messages.past(msgspec.convert(each, HistoryEntry)) for each in past.entries], False
+        return past.entries, False
 
     async def listen(self) -> None:
         """Pass on what the gateway tells, until it goes away."""
@@ -110,21 +90,21 @@ class Page:
             if isinstance(event, Values):
                 for sink in self.sinks:
                     sink(event)
-            elif heard := messages.told(event):
-                self._outgoing.put(heard)
+            else:
+                self._outgoing.put(event)
         raise NoGateway("the gateway went away")
 
     def take(self, request: Request) -> None:
         """Do what the page asks; never waits, so that a stop doesn't either."""
         match request:
-            case StopNow(robot):
+            case Stop(robot):
                 self.client.stop(robot)
             case Say():
                 self._say(request)
             case Typing(to):
                 if self._rate.take():
                     self.client.send(Message(sender=self.user, to=to, body="typing", flags=Flag.PRESENCE))
-            case Mark(other, row):
+            case MarkRead(other, row):
                 self.client.mark_read(other, row)
             case HandOver(ask, yes):
                 self.client.hand_over(ask, yes=yes)
@@ -133,7 +113,7 @@ class Page:
                 self.client.hang_up(call)
             case Hello():
                 pass  # once is enough
-            case _:
+            case Ask():
                 self._ask(request)
 
     def leave(self, sink: Callable[[Values], None]) -> None:
@@ -160,24 +140,24 @@ class Page:
         flags = said.flags & Flag.READ_RECEIPT
         self.client.send(Message(sender=self.user, to=said.to, body=said.body, id=said.id, flags=flags))
 
-    def _ask(self, question: Question) -> None:
+    def _ask(self, asked: Ask) -> None:
         if len(self._questions) >= MAX_QUESTIONS:
-            self._outgoing.put(Refusal(question.n, "too many questions at once"))
+            self._outgoing.put(Refusal(asked.n, "too many questions at once"))
             return
-        task = asyncio.create_task(self._answer(question), name=f"question of {self.user}")
+        task = asyncio.create_task(self._answer(asked), name=f"question of {self.user}")
         self._questions.add(task)
         task.add_done_callback(self._questions.discard)
 
-    async def _answer(self, question: Question) -> None:
+    async def _answer(self, asked: Ask) -> None:
         with suppress(TooSlow):  # the next event finds out, too
             try:
-                value: Any = await answer(self.client, question)
+                reply = await self.client.ask(asked.request, msgspec.Struct)
             except (Denied, NoGateway, TimeoutError) as error:
-                self._outgoing.put(Refusal(question.n, str(error) or "the gateway does not answer"))
+                self._outgoing.put(Refusal(asked.n, str(error) or "the gateway does not answer"))
                 return
-            if isinstance(question, OpenCall):
-                self.calls[value] = question.to
-            self._outgoing.put(Answer(question.n, value))
+            if isinstance(asked.request, OpenCall) and isinstance(reply, CallOpened):
+                self.calls[reply.call] = asked.request.to
+            self._outgoing.put(Answer(asked.n, reply))
 
 
 pages: dict[str, Page] = {}

@@ -12,13 +12,15 @@ import socket
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import get_args
 
 import httpx
 import pytest
 from websockets.exceptions import InvalidStatus
 
 from boardtalk.frontends import control
-from boardtalk.sdk import Role
+from boardtalk.sdk import Flag, Role
+from boardtalk.web.messages import Question
 from tests.scenarios.rig import free_port, processes, until
 
 from .house import CONF, PASSWORD, Browser, House, closed
@@ -207,6 +209,28 @@ def test_s05_no_answer_says_what_serves_it(house: House) -> None:
         answer = house.browser().get(path)
         assert "server" not in answer.headers
         assert not re.search("uvicorn|starlette|python", str(answer.headers) + answer.text, re.IGNORECASE)
+
+
+async def test_s05_a_page_asks_the_gateway_what_is_on_the_list_and_nothing_else(eve: Browser) -> None:
+    for kind in set(get_args(control.Request)) - set(get_args(Question)):
+        async with eve.socket() as open_:
+            await open_.send('{"op": "hello"}')
+            request = {"op": kind.__struct_config__.tag, "user": "eve"}
+            await open_.send(json.dumps({"op": "ask", "n": 1, "request": request}))
+            assert await closed(open_) == 1008, kind
+
+
+async def test_s05_nobody_speaks_for_somebody_else(house: House, eve: Browser) -> None:
+    said = {"op": "send", "id": "forged", "to": "eve", "body": "it is me", "flags": 0xFF}
+    async with eve.socket() as open_:
+        await open_.send('{"op": "hello"}')
+        await open_.send(json.dumps({**said, "sender": "root", "from": "root", "row": 1, "via": "mqtt"}))
+        async for text in open_:
+            heard = json.loads(text)
+            if heard["type"] == "message":
+                break
+    message = heard["message"]
+    assert (message["sender"], message["flags"], message["via"]) == ("eve", Flag.READ_RECEIPT, "local")
 
 
 # 6 ────────────────────────────────────────────────────────────────────────────────────────────

@@ -25,7 +25,7 @@ export function chain(store) {
 
   async function draw() {
     try {
-      const all = await store.link.ask("modules");
+      const {modules: all} = await store.link.ask("modules");
       put(problem);
       if (all.length) update(list, all.map(item), all.map(each => form(each.name)));
       else put(list, h("li", {class: "empty"}, icon("chain"), h("h2", {}, t("chain.none"))));

@@ -25,13 +25,13 @@ export class Link extends EventTarget {
     this.#open();
   }
 
-  // Ask something; the answer's value, or an Error with the reason in words.
+  // Ask the gateway; what it replies, or an Error with the reason in words.
   ask(op, fields = {}) {
     const n = ++this.#n;
     return new Promise((resolve, reject) => {
       const late = setTimeout(() => this.#settle(n, "reject", new Error("no answer")), ANSWER_MS);
       this.#asked.set(n, {resolve, reject, late});
-      if (!this.say(op, {n, ...fields})) this.#settle(n, "reject", new Error("offline"));
+      if (!this.say("ask", {n, request: {op, ...fields}})) this.#settle(n, "reject", new Error("offline"));
     });
   }
 
@@ -64,7 +64,7 @@ export class Link extends EventTarget {
     socket.onopen = () => this.say("hello", this.hello());
     socket.onmessage = ({data}) => {
       const heard = JSON.parse(data);
-      if (heard.op === "welcome") { clearTimeout(late); this.#tries = 0; this.page = heard.page; }
+      if (heard.type === "welcome") { clearTimeout(late); this.#tries = 0; this.page = heard.page; }
       this.#take(heard);
     };
     socket.onclose = ({code}) => {
@@ -84,11 +84,11 @@ export class Link extends EventTarget {
   }
 
   #take(heard) {
-    if (heard.op === "answer") return this.#settle(heard.n, "resolve", heard.value);
-    if (heard.op === "refused" && heard.n) return this.#settle(heard.n, "reject", new Error(heard.reason));
-    const begun = heard.op === "welcome";
+    if (heard.type === "answer") return this.#settle(heard.n, "resolve", heard.value);
+    if (heard.type === "refused" && heard.n) return this.#settle(heard.n, "reject", new Error(heard.reason));
+    const begun = heard.type === "welcome";
     if (begun) this.state = "open";
-    this.#tell(heard.op, heard);
+    this.#tell(heard.type, heard);
     if (begun) this.#tell("state", "open");
   }
 

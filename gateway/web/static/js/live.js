@@ -41,7 +41,7 @@ export class Live extends EventTarget {
     this.#socket?.close();
     const socket = this.#socket = new WebSocket(`${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/live`);
     socket.onopen = () => socket.send(JSON.stringify({op: "hello", page, robot: this.#robot}));
-    socket.onmessage = ({data}) => { const heard = JSON.parse(data); this.dispatchEvent(new CustomEvent(heard.op, {detail: heard})); };
+    socket.onmessage = ({data}) => { const heard = JSON.parse(data); this.dispatchEvent(new CustomEvent(heard.type, {detail: heard})); };
     socket.onclose = () => {
       this.dispatchEvent(new CustomEvent("down"));
       if (!this.#closed && this.link.state === "open") this.#again = setTimeout(() => this.#open(this.link.page), BACK_OFF_MS);

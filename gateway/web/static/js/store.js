@@ -4,7 +4,7 @@ import {Outbox, newId} from "./outbox.js";
 export const ORDER = ["waiting", "accepted", "sent", "started", "done", "read"];
 const GOOD = new Set(["done", "read"]);
 export const BAD = new Set(["failed", "expired", "rejected", "cancelled", "unknown", "unsent"]);
-const TRANSIENT = 4, REPLACES = 32, WANTS_RECEIPT = 2;
+const WANTS_RECEIPT = 2, TRANSIENT = 4, PRESENCE = 8, REPLACES = 32;
 const MAX_ROWS = 2000;
 const MAX_NEWS = 300;
 const TYPING_MS = 5000;
@@ -24,9 +24,9 @@ export class Store extends EventTarget {
     this.outbox = new Outbox(me.user);
     const on = (type, act) => link.addEventListener(type, ({detail}) => act(detail));
     on("welcome", heard => this.#welcome(heard));
-    on("message", heard => this.#came(heard.entry));
-    on("sent", heard => this.#add(heard.entry));
-    on("status", heard => this.#status(heard));
+    on("message", heard => heard.message.flags & PRESENCE ? this.#typing(heard.message) : this.#came(told(heard)));
+    on("sent", heard => this.#add(told(heard)));
+    on("status", ({message_id, to, row, status: {state, detail}}) => this.#status({id: message_id, to, row, state, detail}));
     on("refused", heard => this.#refused(heard));
     on("presence", heard => this.#presence(heard));
     on("held", heard => this.#held(heard));
@@ -75,12 +75,12 @@ export class Store extends EventTarget {
     const {entries, more} = await this.link.ask("history", {other: name, before: talk.fetched && first ? first.row : null, limit: PAGE});
     talk.fetched = true;
     talk.older = more;
-    for (const entry of entries) this.#add(entry, true);
+    for (const entry of entries) this.#add(past(entry), true);
     this.tell("rows", {name, all: true});
     return entries.length > 0;
   }
 
-  async refresh() { this.#meet(await this.link.ask("contacts")); }
+  async refresh() { this.#meet((await this.link.ask("contacts")).contacts); }
 
   // The person has seen it all.
   mark(name) {
@@ -119,9 +119,9 @@ export class Store extends EventTarget {
     if (heard.gap) for (const talk of this.talks.values()) Object.assign(talk, {rows: [], older: true, fetched: false});
     for (const {other, last, read, unread} of heard.talks ?? []) {
       const talk = Object.assign(this.talk(other), {read, unread});
-      if (last) { if (!talk.rows.length) talk.fetched = false; this.#add(last, true); }
+      if (last) { if (!talk.rows.length) talk.fetched = false; this.#add(past(last), true); }
     }
-    for (const entry of heard.entries) this.#came(entry, true);
+    for (const entry of heard.entries) this.#came(past(entry), true);
     this.#recall();
     for (const entry of this.outbox.due()) this.#put(entry);
     this.tell("rows", {all: true});
@@ -238,6 +238,12 @@ export class Store extends EventTarget {
     }, TYPING_MS + 50);
   }
 }
+
+// A message of the history.
+export const past = entry => ({...entry, at: Date.parse(entry.at) / 1000});
+
+// A message of just now; of an answer, `state` is how what it answers ended.
+const told = ({message, at, replaces, status}) => ({...message, at, replaces, ...status && {state: status.state, detail: status.detail}});
 
 export function how(state) {
   if (GOOD.has(state)) return "good";

@@ -12,7 +12,7 @@ export function why(store, [id = ""]) {
 
   async function draw() {
     try {
-      const {message, steps, answers} = await store.link.ask("why", {id});
+      const {message, steps, answers} = (await store.link.ask("why", {id})).explanation;
       put(box, ...explained(message, steps, answers));
     } catch (error) {
       put(box, h("div", {class: "empty"}, icon("chain"), h("h2", {}, t("why.none")), h("p", {}, error.message)));

@@ -19,7 +19,7 @@ export async function completions(store, name, line) {
   if (kind !== "robot" && kind !== "service") return offered;
   let found = [];
   try {
-    found = await store.link.ask("complete", {to, line: body});
+    found = (await store.link.ask("complete", {to, line: body})).completions;
   } catch { /* offline: none is offered */ }
   const word = body.split(" ").at(-1);
   return [...found.map(({text, hint}) => ({text, hint, shown: text.trim(), over: word.length})), ...offered].slice(0, MAX);

@@ -1,6 +1,7 @@
 // Search in what was said, as far back as the gateway keeps it.
 import {h, icon, put} from "../dom.js";
 import {t, brief} from "../texts.js";
+import {past} from "../store.js";
 
 const PAUSE_MS = 200;
 const FOUND = 50;
@@ -23,7 +24,7 @@ export class Search {
     let shown;
     try {
       const {entries} = await this.store.link.ask("history", {other: this.name, text, limit: FOUND});
-      shown = entries.length ? h("ol", {}, entries.reverse().map(entry => this.#hit(entry, text))) : h("p", {class: "empty"}, t("search.none", {text}));
+      shown = entries.length ? h("ol", {}, entries.reverse().map(entry => this.#hit(past(entry), text))) : h("p", {class: "empty"}, t("search.none", {text}));
     } catch (problem) {
       shown = h("p", {class: "error"}, problem.message);
     }

@@ -21,7 +21,7 @@ export class Call extends EventTarget {
   // Ask for the robot.
   async open() {
     if (this.id) return;
-    this.#opening ??= this.store.link.ask("call", {to: this.robot, control: this.control}).finally(() => { this.#opening = null; });
+    this.#opening ??= this.store.link.ask("call", {to: this.robot, control: this.control}).then(({call}) => call).finally(() => { this.#opening = null; });
     this.id = await this.#opening;
     this.dispatchEvent(new Event("change"));
   }

@@ -23,7 +23,7 @@ class Drive {
     this.head = h("header", {class: "head"});
     this.node = h("section", {class: "page"}, this.head, this.box);
     this.values = new Map();
-    this.live.addEventListener("watching", ({detail}) => this.#read(detail.series));
+    this.live.addEventListener("watching", ({detail}) => this.#read(detail.past));
     this.live.addEventListener("values", ({detail}) => this.#read(detail.series));
     this.draw = () => this.#draw();
     this.hidden = () => { if (document.hidden) this.#letGo(); };

@@ -18,7 +18,7 @@ export class Telemetry {
     this.lines = h("ol");
     this.log = h("div", {class: "lines", tabindex: "0", role: "log", "aria-label": t("board.log", {name})}, this.lines);
     this.infos = new Map((store.contacts.get(name)?.series ?? []).map(each => [each.name, each]));
-    live.addEventListener("watching", ({detail}) => { this.#clear(); this.#take(detail.series); });
+    live.addEventListener("watching", ({detail}) => { this.#clear(); this.#take(detail.past); });
     live.addEventListener("values", ({detail}) => this.#take(detail.series));
     this.#clear();
   }
