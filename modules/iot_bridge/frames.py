@@ -239,10 +239,10 @@ LogBody = Struct(
     "text" / GreedyString("utf8") * "one line",
 )
 
-TimeHost = Struct("host_ms" / Int32ul * "the host's clock, ms, wraps")
+TimeHost = Struct("question" / Int32ul * "any number: its answer has the same")
 
 TimeBoard = Struct(
-    "host_ms" / Int32ul * "what the host has sent",
+    "question" / Int32ul * "what the host has sent",
     "board_ms" / Int32ul * "the board's clock, modulo 2³⁰",
     "lost" / Int16ul * "DGRAM frames of the host that the board has missed in this session; wraps",
 )

@@ -23,7 +23,6 @@ from boardtalk.hil.faults import Faults
 from boardtalk.hil.line import FaultyLine
 
 from .figures import note, spread
-from .load import Echo
 from .rig import ROBOTS, TERMINAL, Desk, Rig, insist, seeded
 
 WINDOW = 8
@@ -34,8 +33,6 @@ TTL_S = 10.0
 """Of an action."""
 GRACE_S = 2.0
 """Promised: so much later every command has an end (C5)."""
-NOTICED_S = 0.3
-"""A board that has started says so; if that is lost on the line, again in time, later on a busy machine."""
 KILLED = ("the gateway", "the link process", "both of them")
 LOSSES = Faults(lose=0.02, lose_acks=0.05, corrupt=0.01, duplicate=0.01, reorder=0.01)
 
@@ -162,7 +159,12 @@ def judge(sender: Sender, rig: Rig, resets: Sequence[tuple[float, float]]) -> Co
     }
     assert not lies, f"told, executed, why: {lies}"
     needless = {
-        number: (sender.said_at[number], sender.ended_at[number], sender.details[number], resets)
+        number: (
+            sender.said_at[number],
+            sender.ended_at[number],
+            sender.details[number],
+            max((window for window in resets if window[0] < sender.said_at[number]), default=None),
+        )
         for number, end in sender.ends.items()
         if end == "unknown" and not sender.was_under_way(number, resets)
     }
@@ -170,20 +172,22 @@ def judge(sender: Sender, rig: Rig, resets: Sequence[tuple[float, float]]) -> Co
     return Counter(sender.ends.values())
 
 
-def restarts(saboteur: Saboteur, rig: Rig, late_s: float) -> list[tuple[float, float]]:
-    """From when until when the board was reset, and nobody may have noticed on a machine so late."""
-    starts = [record.at for record in rig.boards["bot"].outputs if "starts" in record.state]
+def restarts(saboteur: Saboteur, rig: Rig) -> list[tuple[float, float]]:
+    """From when until when the board was reset, and nobody may have noticed: until it did something again."""
+    records = rig.boards["bot"].outputs
+    starts = [record.at for record in records if "starts" in record.state]
+    deeds = [record.at for record in records if "mark" in record.state]
     found = [(began, next(at for at in starts if at > began)) for began, _ in saboteur.at["board"]]
     alone = set(starts[1:]) - {started for _, started in found}
     assert not alone, "the board restarted by itself"
-    return [(began, started + NOTICED_S + late_s) for began, started in found]
+    return [(began, next(at for at in deeds if at > started)) for began, started in found]
 
 
 async def campaign(folder: Path, kills: int, resets: int, faults: Faults) -> None:
     chance = seeded()
     line = FaultyLine(chance.randrange(1 << 32), faults, split=True)
-    echo, board = Echo(), EmulatedBoard(ROBOTS / "ledger", line=line)
-    async with Rig(folder, {"bot": board}) as rig, echo.measured():
+    board = EmulatedBoard(ROBOTS / "ledger", line=line)
+    async with Rig(folder, {"bot": board}) as rig:
         await rig.ready()
         sender = Sender(rig, chance)
         saboteur = Saboteur(rig, chance, sender)
@@ -198,7 +202,7 @@ async def campaign(folder: Path, kills: int, resets: int, faults: Faults) -> Non
             async with asyncio.timeout(60):
                 await sending
         took = time.monotonic() - back
-        restarted = restarts(saboteur, rig, max(echo.times_s))
+        restarted = restarts(saboteur, rig)
         ends = judge(sender, rig, restarted)
     print(f"faults {dict(saboteur.fired)} {dict(line.fired)}; ends {dict(ends)}")
     reasons = Counter(

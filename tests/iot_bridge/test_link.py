@@ -16,7 +16,8 @@ from boardtalk.modules.iot_bridge.link import arq as link_module
 from boardtalk.modules.iot_bridge.link.arq import Link
 from boardtalk.modules.iot_bridge.link.events import Delivered, Ended, Event, Expired, Opened, Timed
 from boardtalk.modules.iot_bridge.link.framing import Deframer, Frame, Text
-from boardtalk.modules.iot_bridge.link.hello import Hello, draw_nonce, parse_hello
+from boardtalk.modules.iot_bridge.link.heartbeat import FIRST_QUESTION
+from boardtalk.modules.iot_bridge.link.hello import CTRL_C, Hello, draw_nonce, parse_hello
 from boardtalk.modules.iot_bridge.link.window import Item, SendWindow
 from tests.iot_bridge.peer import HELLO, BoardLink, Faults, VirtualLine, hello_payload, messages
 
@@ -387,10 +388,24 @@ def test_a_board_that_answers_a_heartbeat_twice_or_unasked_changes_nothing() -> 
     line = an_open_line()
     host, board = line.ends
     known = host.clock.read(line.now)
-    for host_ms in (0, int(line.now * 1000), 77):
-        payload = host_ms.to_bytes(4, "little") + b"\xff\xff\xff\0"
+    for question in (0, FIRST_QUESTION, 77):
+        payload = question.to_bytes(4, "little") + b"\xff\xff\xff\0"
         host.receive(board._encode(Kind.TIME, Type.TIME, payload), line.now)
     assert host.clock.read(line.now) == known
+
+
+@pytest.mark.parametrize("clock", [0.0, 0x03000000 / 1000, 0x0303 / 1000])
+def test_a_heartbeat_does_not_interrupt_a_board_that_starts(clock: float) -> None:
+    """It is not known yet that the board starts. For hours on end, a byte of the clock was that of Ctrl-C."""
+    line = an_open_line()
+    host, board = line.ends
+    for number in range(300):
+        now = clock + line.now + number
+        asked = host.to_send(now)
+        assert CTRL_C not in asked, asked.hex()
+        board.receive(asked, now)
+        host.receive(board.to_send(now), now)
+    assert host.counters.sent > 300
 
 
 # Sessions ---------------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ This is the gateway's end; the firmware has its mirror. The loop around it is al
 from __future__ import annotations
 
 from collections import deque
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from boardtalk.modules.iot_bridge import frames
@@ -191,6 +192,7 @@ class Link:
         """
         out = bytearray()
         while len(out) < room and (data := self._next_frame(now)):
+            self.counters.sent += 1
             out += data
         return bytes(out)
 
@@ -360,7 +362,7 @@ class Link:
             return self._once(*self._datagrams.popleft())
         due = self._heartbeat.due
         if due is not None and due <= now:
-            return self._encode(Kind.TIME, Type.TIME, self._heartbeat.ask(now))
+            return self._heartbeat.ask(now, partial(self._encode, Kind.TIME, Type.TIME))
         if self._acks.at is not None and self._acks.at <= now:
             return self._acknowledge(Kind.ACK)
         return b""
@@ -369,7 +371,6 @@ class Link:
         self._hellos += 1
         pause = HELLO_FAST_S if self._hellos < HELLO_FAST else HELLO_SLOW_S
         self._hello_at = now + pause
-        self.counters.sent += 1
         return self._greeting
 
     def _data(self, item: Item) -> bytes:
@@ -399,7 +400,6 @@ class Link:
         again: bool = False,
         more: bool = False,
     ) -> bytes:
-        self.counters.sent += 1
         ack = self._acks.expected
         self._acks.sent()
         return encode(kind, type_, payload, seq=seq, ack=ack, retry=again, seed=self._seed, more=more)

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections import deque
 from struct import Struct
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from boardtalk.modules.iot_bridge import frames
 from boardtalk.modules.iot_bridge.link.clock import BoardClock
+from boardtalk.modules.iot_bridge.link.hello import CTRL_C
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 TIME: Final = Struct("<IIH")
 """`frames.TimeBoard`, by hand: it comes several times a second."""
@@ -20,6 +24,10 @@ HEARTBEAT_AGAIN: Final = 0.33
 """An unanswered heartbeat is repeated after this share of the interval."""
 HEARTBEATS_MISSED: Final = 8
 """Then the board is lost: within 5 s, or 0.6 s while something moves, also on a bad line."""
+FIRST_QUESTION: Final = 0x40404040
+"""Without zeros: the lengths between them, which COBS writes in their place, might be 3."""
+SPELLINGS: Final = 16
+"""Tried for one without Ctrl-C, which one in 30 has; in vain if it is in the header."""
 
 
 class Heartbeat:
@@ -31,11 +39,12 @@ class Heartbeat:
     """When it is to be asked next; None: not before there is a session."""
     missed: int
     """How often it was asked since it said anything at all."""
-    _asked: deque[float]
-    """When it was, if it may yet answer that."""
+    _asked: deque[tuple[int, float]]
+    """The questions that it may yet answer, and when they were asked."""
 
     def __init__(self) -> None:
         self._interval_s = HEARTBEAT_IDLE_S
+        self._question = FIRST_QUESTION
         self.begin(None)
 
     def begin(self, at: float | None) -> None:
@@ -55,27 +64,35 @@ class Heartbeat:
         """Whether the board has not said anything for too long."""
         return self.due is not None and self.due <= now and self.missed >= HEARTBEATS_MISSED
 
-    def ask(self, now: float) -> bytes:
-        """The question, as it goes into a frame."""
+    def ask(self, now: float, spell: Callable[[bytes], bytes]) -> bytes:
+        """The frame of the next question.
+
+        Without a Ctrl-C: a board that is just starting again, unnoticed yet, would be kept from it.
+
+        Args:
+            now: monotonic seconds.
+            spell: makes a frame of a payload.
+        """
         pause = self._interval_s * (HEARTBEAT_AGAIN if self.missed else 1)
         self.due = now + (pause if self.clock.read(now) else min(pause, HEARTBEAT_FIRST_S))
         self.missed += 1
-        self._asked.append(now)
-        return _in_ms(now).to_bytes(4, "little")
+        for _ in range(SPELLINGS):
+            self._question = (self._question + 1) & 0xFFFFFFFF
+            frame = spell(self._question.to_bytes(4, "little"))
+            if CTRL_C not in frame:
+                break
+        self._asked.append((self._question, now))
+        return frame
 
     def answered(self, payload: bytes, now: float) -> int | None:
         """Learn from an answer; how many frames the board misses, or None if this answers nothing of ours."""
         if len(payload) < TIME_BYTES:
             return None
-        asked_ms, board_ms, missing = TIME.unpack_from(payload)
-        asked = next((at for at in self._asked if _in_ms(at) == asked_ms), None)
+        question, board_ms, missing = TIME.unpack_from(payload)
+        asked = dict(self._asked).get(question)
         if asked is None:
             return None
-        while self._asked.popleft() != asked:
+        while self._asked.popleft()[0] != question:
             pass
         self.clock.learn(asked, now, board_ms)
         return int(missing)
-
-
-def _in_ms(now: float) -> int:
-    return int(now * 1000) & 0xFFFFFFFF
