@@ -9,8 +9,8 @@ import structlog
 
 from boardtalk import conf, loader, logs
 from boardtalk.chain import Chain, Stage
+from boardtalk.changes import Change, What
 from boardtalk.directory import Group
-from boardtalk.loader import Change, What
 from boardtalk.sdk import BoardtalkError, ConfigError, Role
 from boardtalk.users import UserError
 

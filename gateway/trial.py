@@ -14,20 +14,19 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
-import msgspec
 import structlog
 
 from boardtalk import conf
-from boardtalk.loader import What
+from boardtalk.changes import Pending, What
 from boardtalk.sandbox.module import Isolated
 from boardtalk.sdk import SYSTEM, BoardtalkError, Code, ConfigError, Refused
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Mapping
 
-    from boardtalk.conf import Block, Document, Setting
+    from boardtalk.changes import Change, Setting
+    from boardtalk.conf import Block, Document
     from boardtalk.configuration import Configuration
-    from boardtalk.loader import Change
     from boardtalk.store import Store
 
 MAX_CONFIRM_S: Final = 3600.0
@@ -36,19 +35,6 @@ BAD: Final = (What.KEPT, What.FAILED)
 T = TypeVar("T")
 
 log = structlog.get_logger()
-
-
-class Pending(msgspec.Struct, frozen=True, kw_only=True):
-    """A change that waits to be confirmed."""
-
-    change: str
-    """Its id."""
-    instance: str
-    by: str
-    keys: list[str]
-    """What was changed."""
-    until: float
-    """UTC seconds; then it is taken back."""
 
 
 class _Place(NamedTuple):

@@ -8,11 +8,11 @@ from cyclopts import App
 from rich.table import Table
 
 from boardtalk import app, conf, loader
+from boardtalk.changes import What
 from boardtalk.cli.common import DONE, REFUSED, ConfFile, await_, console, me, print_json, tables
 from boardtalk.frontends import control
 from boardtalk.frontends.client import GatewayClient
 from boardtalk.health import Condition
-from boardtalk.loader import What
 from boardtalk.sdk import ModuleError
 from boardtalk.sdk.folders import running_folder
 from boardtalk.sdk.options import AsJson, StateFolder

@@ -22,6 +22,7 @@ from boardtalk.cli.common import (
     me,
     print_json,
 )
+from boardtalk.heap import give_back_large_pieces
 from boardtalk.precedence import go_first
 from boardtalk.sdk import ConfigError
 from boardtalk.sdk.folders import default_folder
@@ -47,6 +48,7 @@ def run(
         watch: start a module anew whenever its code changes; for whoever writes one.
     """
     go_first()
+    give_back_large_pieces()
     source = partial(configuration.load, app.find_conf(conf))
     if found := loader.problems(source()):
         _show_errors(found)

@@ -33,7 +33,7 @@ from boardtalk.conf.files import (
     module_settings,
     unknown_members,
 )
-from boardtalk.conf.form import Setting, form
+from boardtalk.conf.form import form
 from boardtalk.conf.grammar import parse, render
 from boardtalk.conf.settings import problems, settings
 
@@ -51,7 +51,6 @@ __all__ = [
     "ModuleOptions",
     "MosquittoBroker",
     "RemoteBroker",
-    "Setting",
     "UserBlock",
     "broker_settings",
     "check",

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from msgspec import inspect
 
+from boardtalk.changes import Setting
 from boardtalk.conf.document import shown
 from boardtalk.conf.settings import fields
 from boardtalk.conf.values import expected
@@ -17,26 +18,6 @@ if TYPE_CHECKING:
 
     from boardtalk.conf.document import Block
     from boardtalk.sdk import Settings
-
-
-class Setting(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One key."""
-
-    key: str
-    value: str = ""
-    """As the file has it, if `given`; of a secret "hidden"."""
-    given: bool = False
-    """Whether it stands in the file; else the default counts."""
-    expected: str = ""
-    """What it takes, in words: ``a whole number from 1 to 9``."""
-    help: str = ""
-    default: str = ""
-    """As a file would have it; "" = none."""
-    required: bool = False
-    choices: tuple[str, ...] = ()
-    """The only values, if there are few."""
-    min: float | None = None
-    max: float | None = None
 
 
 def form(block: Block, *types: type[Settings]) -> list[Setting]:

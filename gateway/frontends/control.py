@@ -6,8 +6,8 @@ from typing import Annotated, Any, Final
 
 import msgspec
 
-from boardtalk import loader
-from boardtalk.conf import Setting
+from boardtalk import changes
+from boardtalk.changes import Pending, Setting
 from boardtalk.events import (
     CallAsked,
     CallDecided,
@@ -26,7 +26,6 @@ from boardtalk.sdk import Completion, Contact, Role
 from boardtalk.sdk.audit import Attempt, Noted, Outcome
 from boardtalk.sdk.groups import MemberList, Members
 from boardtalk.store import AuditLine, Conversation, Explanation
-from boardtalk.trial import Pending
 from boardtalk.users import Change
 from boardtalk.witness import Seen
 
@@ -468,7 +467,7 @@ class ModuleReports(msgspec.Struct, tag="modules"):
 class Reloaded(msgspec.Struct, tag="reloaded"):
     """Answers `Reload`."""
 
-    changes: list[loader.Change]
+    changes: list[changes.Change]
 
 
 class ModuleSettings(msgspec.Struct, tag="settings"):
@@ -486,7 +485,7 @@ class SettingsOnTrial(msgspec.Struct, tag="settings on trial"):
     """Answers `ChangeSettings`."""
 
     pending: Pending
-    changes: list[loader.Change]
+    changes: list[changes.Change]
 
 
 class SettingsKept(msgspec.Struct, tag="settings kept"):

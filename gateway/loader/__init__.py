@@ -5,6 +5,6 @@
 
 from boardtalk.finder import Source, find
 from boardtalk.loader.plan import Instance, Plan, plan, problems
-from boardtalk.loader.runner import Change, Runner, What
+from boardtalk.loader.runner import Runner
 
-__all__ = ["Change", "Instance", "Plan", "Runner", "Source", "What", "find", "plan", "problems"]
+__all__ = ["Instance", "Plan", "Runner", "Source", "find", "plan", "problems"]

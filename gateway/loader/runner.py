@@ -9,13 +9,13 @@ from __future__ import annotations
 import asyncio
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import dataclass, replace
-from enum import StrEnum
 from typing import TYPE_CHECKING, Final, Self
 
 import msgspec
 import structlog
 
 from boardtalk.chain import Stage, exited
+from boardtalk.changes import Change, What
 from boardtalk.health import Condition, Report
 from boardtalk.sdk import CONSUMED, PASS, BoardtalkError, Code, Module, ModuleError, State, Status
 
@@ -40,31 +40,6 @@ VERDICTS: Final = ("consumed", "replaced", "refused", "rested")
 """What a `Health` counts, as a `Report` calls it."""
 
 log = structlog.get_logger()
-
-
-class What(StrEnum):
-    """What became of an instance when the configuration changed."""
-
-    STARTED = "started"
-    RECONFIGURED = "reconfigured"
-    RESTARTED = "restarted"
-    REMOVED = "removed"
-    KEPT = "kept as it was"
-    """It refused its new settings, or did not start with them."""
-    FAILED = "failed"
-    MOVED = "moved"
-    """The chain has another order."""
-
-
-class Change(msgspec.Struct, frozen=True):
-    """One instance that is no longer as it was."""
-
-    name: str
-    what: What
-    detail: str = ""
-
-    def __str__(self) -> str:
-        return f"{self.name}: {self.what}{f' ({self.detail})' if self.detail else ''}"
 
 
 @dataclass(slots=True)
