@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 import sys
 
 import msgspec
@@ -12,10 +11,13 @@ import uvicorn
 from boardtalk import logs
 from boardtalk.page import PageSettings
 from boardtalk.precedence import fall_back
+from boardtalk.web.door import Door
 from boardtalk.web.guard import MAX_BODY_BYTES
 from boardtalk.web.server import application
 
 MAX_CONNECTIONS = 500
+BACKLOG = 128
+"""So many are accepted in a row: none of them is heard in between."""
 
 
 def main() -> None:
@@ -23,8 +25,9 @@ def main() -> None:
     fall_back()
     logs.configure()
     settings = msgspec.json.decode(sys.argv[1], type=PageSettings)
+    door = Door(settings.fd)
     config = uvicorn.Config(
-        application(settings),
+        application(settings, door),
         http="h11",
         ws="websockets-sansio",
         ws_max_size=MAX_BODY_BYTES,
@@ -35,11 +38,12 @@ def main() -> None:
         proxy_headers=False,
         server_header=False,
         limit_concurrency=MAX_CONNECTIONS,
+        backlog=BACKLOG,
         timeout_graceful_shutdown=1,
         ssl_certfile=settings.certificate or None,
         ssl_keyfile=settings.key or None,
     )
-    asyncio.run(uvicorn.Server(config).serve(sockets=[socket.socket(fileno=settings.fd)]))
+    asyncio.run(uvicorn.Server(config).serve(sockets=[door]))
 
 
 if __name__ == "__main__":

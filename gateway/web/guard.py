@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
     from boardtalk.page import PageSettings
+    from boardtalk.web.door import Door
 
 MAX_BODY_BYTES: Final = 64 * 1024
 BODY_WITHIN_S: Final = 10.0
@@ -41,10 +42,12 @@ class Guard:
     Args:
         app: what is behind it.
         settings: of the page.
+        door: by which they come.
     """
 
-    def __init__(self, app: ASGIApp, settings: PageSettings) -> None:
+    def __init__(self, app: ASGIApp, settings: PageSettings, door: Door) -> None:
         self._app = app
+        self._door = door
         self._settings = settings
         self._names = own_names(settings)
 
@@ -93,7 +96,8 @@ class Guard:
             given = True
             return {"type": "http.request", "body": bytes(body), "more_body": False}
 
-        await self._app(scope, take, send)
+        with self._door.served(scope["client"]):
+            await self._app(scope, take, send)
         return True
 
     def _dressed(self, send: Send, place: Place) -> Send:

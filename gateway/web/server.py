@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from starlette.websockets import WebSocket
 
     from boardtalk.page import PageSettings
+    from boardtalk.web.door import Door
 
     Serve = Callable[[WebSocket, str], Coroutine[Any, Any, None]]
 
@@ -37,15 +38,15 @@ LOOK_EVERY_S: Final = 1.0
 """Between two looks for sessions that must not go on."""
 
 
-def application(settings: PageSettings) -> ASGIApp:
-    """The page of the gateway on a state folder."""
+def application(settings: PageSettings, door: Door) -> ASGIApp:
+    """The page of the gateway on a state folder, for those who come by a door."""
     folder = Path(settings.state)
     sessions = Sessions(folder / "secrets")
     login = Login(settings, folder, sessions)
 
     def lane(serve: Serve) -> Callable[[WebSocket], Awaitable[None]]:
         async def answer(websocket: WebSocket) -> None:
-            await _while_logged_in(websocket, login, serve)
+            await _while_logged_in(websocket, login, door, serve)
 
         return answer
 
@@ -60,7 +61,7 @@ def application(settings: PageSettings) -> ASGIApp:
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
         async with asyncio.TaskGroup() as tasks:
             watch = tasks.create_task(accounts.watch(folder, sessions), name="accounts")
-            sweep = tasks.create_task(_sweep(sessions), name="sessions")
+            sweep = tasks.create_task(_sweep(sessions, door), name="sessions")
             yield
             watch.cancel()
             sweep.cancel()
@@ -85,7 +86,7 @@ def application(settings: PageSettings) -> ASGIApp:
         lifespan=lifespan,
     )
     app.router.redirect_slashes = False
-    return Guard(app, settings)
+    return Guard(app, settings, door)
 
 
 async def _told(_: Request, error: Exception) -> Response:
@@ -93,7 +94,7 @@ async def _told(_: Request, error: Exception) -> Response:
     return JSONResponse({"reason": error.detail}, error.status_code, error.headers)
 
 
-async def _while_logged_in(websocket: WebSocket, login: Login, serve: Serve) -> None:
+async def _while_logged_in(websocket: WebSocket, login: Login, door: Door, serve: Serve) -> None:
     """Serve a WebSocket as long as the session lasts with which it was opened."""
     session = login.session(websocket)
     if session is None:
@@ -104,7 +105,8 @@ async def _while_logged_in(websocket: WebSocket, login: Login, serve: Serve) -> 
     serving = asyncio.create_task(serve(websocket, session.kept.user), name="websocket")
     ending = asyncio.create_task(session.ended.wait(), name="end of the session")
     try:
-        await asyncio.wait((serving, ending), return_when=asyncio.FIRST_COMPLETED)
+        with door.served(websocket.scope["client"]):
+            await asyncio.wait((serving, ending), return_when=asyncio.FIRST_COMPLETED)
     finally:
         session.sockets -= 1
         for task in (serving, ending):
@@ -117,7 +119,8 @@ async def _while_logged_in(websocket: WebSocket, login: Login, serve: Serve) -> 
             await websocket.close(LOG_IN, "log in again")
 
 
-async def _sweep(sessions: Sessions) -> None:
+async def _sweep(sessions: Sessions, door: Door) -> None:
     while True:
         await asyncio.sleep(LOOK_EVERY_S)
         sessions.sweep()
+        door.sweep()

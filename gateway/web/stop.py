@@ -25,6 +25,7 @@ from boardtalk import stop
 from boardtalk.page import PageSettings
 from boardtalk.sdk import ServiceError
 from boardtalk.web.cookies import values
+from boardtalk.web.door import Door
 from boardtalk.web.places import is_ours, own_names, place_of
 from boardtalk.web.roll import Roll
 
@@ -77,10 +78,12 @@ class StopLane:
 
     Args:
         settings: of the page.
+        door: by which they come.
     """
 
-    def __init__(self, settings: PageSettings) -> None:
+    def __init__(self, settings: PageSettings, door: Door) -> None:
         self._settings = settings
+        self._door = door
         self._state = Path(settings.state)
         self._names = own_names(settings)
         self._roll = Roll(self._state / "secrets")
@@ -113,7 +116,7 @@ class StopLane:
         assert connection.request is not None  # noqa: S101 - it has been judged
         self._buttons[connection] = self._member(connection.request)
         try:
-            with suppress(ConnectionClosed):
+            with suppress(ConnectionClosed), self._door.served(connection.remote_address[:2]):
                 async for wish in connection:
                     self._hear(connection, wish)
         finally:
@@ -161,9 +164,10 @@ class StopLane:
             self._begin(target, *following)
 
     async def part(self) -> None:
-        """Cut off who has logged out since, for ever."""
+        """Cut off who has logged out since, and who says nothing, for ever."""
         while True:
             await asyncio.sleep(LOOK_EVERY_S)
+            self._door.sweep()
             for connection, member in list(self._buttons.items()):
                 if not self._roll.user(member):
                     await connection.close(LOG_IN, "log in again")
@@ -185,14 +189,15 @@ async def main() -> None:
     """Serve until the gateway ends."""
     settings = msgspec.json.decode(sys.argv[1], type=PageSettings)
     logging.getLogger("websockets").setLevel(logging.CRITICAL)  # strangers must not fill the log
-    lane = StopLane(settings)
+    door = Door(settings.fd)
+    lane = StopLane(settings, door)
     context = None
     if settings.certificate:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(settings.certificate, settings.key)
     async with serve(
         lane.attend,
-        sock=socket.socket(fileno=settings.fd),
+        sock=door,
         process_request=lane.judge,
         ssl=context,
         compression=None,
