@@ -13,8 +13,9 @@ import pytest
 
 from boardtalk import conf
 from boardtalk.chain import Chain
+from boardtalk.changes import What
 from boardtalk.health import Condition
-from boardtalk.loader import Instance, Runner, Source, What, runner
+from boardtalk.loader import Instance, Runner, Source, runner
 from boardtalk.sdk import (
     CONSUMED,
     PASS,

@@ -1,12 +1,15 @@
 // A call: the robot is this page's as long as it lasts, and set-points flow as long as somebody holds.
 
 const EVERY_MS = 50;
+const SOON_MS = 25; // 40 a second at most: a user may have 50
 const QUIET_EVERY_MS = 120;
 const QUIET_MS = 20000;
 
 export class Call extends EventTarget {
   id = "";
   #timer = 0;
+  #sent = 0;
+  #put = null;
   #opening = null;
 
   constructor(store, live, robot, control) {
@@ -26,17 +29,29 @@ export class Call extends EventTarget {
     this.dispatchEvent(new Event("change"));
   }
 
-  // `values` tells what to send, each time anew.
+  // `values` tells what to send, each time anew: on and on, and soon after `moved`.
   steer(values) {
-    clearInterval(this.#timer);
-    const put = () => { if (this.id) this.live.set(this.id, values()); };
-    put();
-    this.#timer = setInterval(put, EVERY_MS);
+    this.#halt();
+    this.#put = () => {
+      this.#timer = setTimeout(this.#put, EVERY_MS);
+      this.#sent = performance.now();
+      if (this.id) this.live.set(this.id, values());
+    };
+    this.#put();
+  }
+
+  // What is to be sent has changed.
+  moved() {
+    if (!this.#put) return;
+    clearTimeout(this.#timer);
+    const wait = this.#sent + SOON_MS - performance.now();
+    if (wait > 0) this.#timer = setTimeout(this.#put, wait);
+    else this.#put();
   }
 
   // Nobody holds: it stands, and stays this page's for a while.
   rest(values) {
-    clearInterval(this.#timer);
+    this.#halt();
     const until = Date.now() + QUIET_MS;
     const put = () => {
       if (Date.now() > until) this.end();
@@ -48,7 +63,7 @@ export class Call extends EventTarget {
 
   // Give the robot back.
   end() {
-    clearInterval(this.#timer);
+    this.#halt();
     if (this.id) this.store.link.say("hang up", {call: this.id});
     this.#over("");
   }
@@ -59,8 +74,13 @@ export class Call extends EventTarget {
     this.live.removeEventListener("down", this.down);
   }
 
+  #halt() {
+    clearInterval(this.#timer); // of a timeout too
+    this.#put = null;
+  }
+
   #over(reason) {
-    clearInterval(this.#timer);
+    this.#halt();
     const was = this.id;
     this.id = "";
     if (was) this.dispatchEvent(new CustomEvent("change", {detail: reason}));

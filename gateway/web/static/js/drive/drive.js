@@ -104,6 +104,7 @@ class Drive {
     put(this.percent, `${this.speed.value} %`);
     const at = [this.pad.x, this.pad.y], part = Number(this.speed.value) / 100;
     put(this.now, h("span", {class: "muted"}, t("set.point")), h("b", {}, this.axes.map((arg, index) => `${arg.name} ${Math.round(scale(arg, at[index] * part) * 10) / 10} ${arg.unit ?? ""}`).join(", ")));
+    this.call.moved();
   }
 
   async #hold() {
