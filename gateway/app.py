@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import msgspec
 import structlog
 
-from boardtalk import broker, conf, loader, logs
+from boardtalk import broker, conf, late_stops, loader, logs
 from boardtalk.board_logins import BoardLogins
 from boardtalk.calls import Calls
 from boardtalk.configuration import Configuration, check_names, declared_users, groups
@@ -121,6 +121,7 @@ async def _start(
         Store.open(folder / "store.db", history_days=settings.history_days)
     )
     tasks = await stack.enter_async_context(asyncio.TaskGroup())
+    stack.callback(tasks.create_task(late_stops.keep_up(folder, store), name="late stops").cancel)
     hub = await stack.enter_async_context(Hub(store, Directory(users, groups(document))))
     intake = await stack.enter_async_context(Intake(hub, folder))
 

@@ -18,6 +18,7 @@ from boardtalk.modules.iot_bridge.frames import Outcome
 from boardtalk.modules.iot_bridge.service import api
 from boardtalk.modules.iot_bridge.service.broker import Broker
 from boardtalk.modules.iot_bridge.service.fleet import Fleet
+from boardtalk.modules.iot_bridge.service.notice import Notice
 from boardtalk.modules.iot_bridge.service.stop_lane import StopLane
 from boardtalk.modules.iot_bridge.service.updates import Updates
 from boardtalk.sdk import ServiceError
@@ -69,6 +70,7 @@ class Service:
         self._borrowers: dict[Connection, Slot] = {}
         """Who uses a port that is ours otherwise."""
         self._updates = Updates()
+        self._notice = Notice(state)
         self._connections = 0
         self._news = asyncio.Event()
         self._ending = False
@@ -89,7 +91,8 @@ class Service:
                     self._fleet = Fleet(self._state / "link", self._feed, tasks, self._broker)
                     tasks.create_task(self._pump(), name="events to the gateway")
                     tasks.create_task(self._broker.run(), name="broker")
-                    self._lane = StopLane(self._state, self._fleet)
+                    tasks.create_task(self._notice.run(), name="stops for the audit")
+                    self._lane = StopLane(self._state, self._fleet, self._notice)
                     tasks.create_task(self._lane.run(), name="stops by MQTT")
                     server = await _listen(self._state / api.SOCKET, self._accept)
                     try:
@@ -97,6 +100,7 @@ class Service:
                         ready()
                         await self._until_unneeded()
                         await self._fleet.save()
+                        await self._notice.flush()
                     finally:
                         server.close()
                     raise Ended
@@ -225,6 +229,7 @@ class Service:
         self._lane.heard(request.by)
         stopped = await self._fleet.stop(request.boards)
         log.info("%s stopped by %s: %s", ", ".join(request.boards) or "all", request.by, stopped)
+        self._notice.put(request.by, request.boards, "; ".join(map(_words, stopped)) or "no board")
         if channel is not self._gateway:
             self._feed.put(api.StopNotice(by=request.by, stopped=stopped))
         return api.Stopped(stopped=stopped)
@@ -333,6 +338,10 @@ class Service:
             except ServiceError as error:
                 log.warning("gateway: %s", error)
                 self._detach(self._gateway)
+
+
+def _words(one: api.BoardStopped) -> str:
+    return f"{one.board} {'confirmed' if one.confirmed else 'HAS NOT CONFIRMED'} it in {one.ms:.0f} ms"
 
 
 async def _listen(

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from boardtalk.modules.iot_bridge.service.fleet import Fleet
+    from boardtalk.modules.iot_bridge.service.notice import Notice
     from boardtalk.sdk.mqtt.connection import Connection
 
 STOPS: Final = (("chat/+/stop", 0),)
@@ -43,11 +44,13 @@ class StopLane(Upkeep):
     Args:
         state: the state folder.
         fleet: what is stopped.
+        notice: where it is noted.
     """
 
-    def __init__(self, state: Path, fleet: Fleet) -> None:
+    def __init__(self, state: Path, fleet: Fleet, notice: Notice) -> None:
         super().__init__(state, "link-stop", STOPS)
         self._fleet = fleet
+        self._notice = notice
         self._waiting: dict[str, asyncio.TimerHandle] = {}
         """By user: all boards stop then, if the gateway has not stopped any in his name."""
 
@@ -78,6 +81,7 @@ class StopLane(Upkeep):
     def _stop(self, user: str, names: tuple[str, ...]) -> None:
         self._waiting.pop(user, None)
         self._fleet.begin_stop(names)
+        self._notice.put(user, names, "by MQTT")
         log.info("%s stopped by %s, by MQTT", ", ".join(names) or "all", user)
 
 
