@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import msgspec
 from msgspec import Meta
 
+from boardtalk.events import CallAsked, CallDecided, CallUpdate
 from boardtalk.sdk import (
     MAX_BODY_BYTES,
     MAX_ID_CHARS,
@@ -31,7 +32,7 @@ from boardtalk.sdk import (
 from boardtalk.sdk.hints import nearest
 
 if TYPE_CHECKING:
-    from boardtalk.events import CallUpdate, Delivery, Presence, Update
+    from boardtalk.events import Delivery, Presence, Update
 
 MAX_ENVELOPE_BYTES: Final = 4 * MAX_BODY_BYTES
 """JSON may need several characters for one of the body."""
@@ -145,7 +146,20 @@ class HangUp(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, tag_field
     call: Annotated[str, Meta(description="id of the call")]
 
 
-CallRequest = OpenCall | SetPoint | HangUp
+class AskCall(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, tag_field="op", tag="ask"):
+    """Ask who controls a robot to hand it over, on ``chat/<you>/call``."""
+
+    to: Annotated[str, Meta(description="address of the robot")]
+
+
+class HandOver(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, tag_field="op", tag="hand over"):
+    """Answer who asks for the robot that you control, on ``chat/<you>/call``."""
+
+    ask: Annotated[str, Meta(description="as you were asked")]
+    yes: bool
+
+
+CallRequest = OpenCall | SetPoint | HangUp | AskCall | HandOver
 
 
 class CallChange(msgspec.Struct, kw_only=True, omit_defaults=True):
@@ -156,6 +170,25 @@ class CallChange(msgspec.Struct, kw_only=True, omit_defaults=True):
     state: CallState
     at: Annotated[str, Meta(description="when, UTC, ISO 8601 with milliseconds")]
     reason: str = ""
+
+
+class CallWish(msgspec.Struct, kw_only=True):
+    """Somebody asks you to hand over a robot, on ``chat/<you>/calls``."""
+
+    ask: Annotated[str, Meta(description="its id, for the answer")]
+    by: str
+    to: Annotated[str, Meta(description="the robot")]
+    until: Annotated[str, Meta(description="nothing said until then, UTC, ISO 8601, is a no")]
+
+
+class CallDecision(msgspec.Struct, kw_only=True):
+    """What came of it, on ``chat/<you>/calls`` of both."""
+
+    ask: str
+    by: Annotated[str, Meta(description="who asked")]
+    to: str
+    granted: Annotated[bool, Meta(description="the robot is kept for him for 5 s: open a call")]
+    reason: str
 
 
 class _Claim(msgspec.Struct):
@@ -275,13 +308,17 @@ def read_call(payload: bytes) -> CallRequest:
         raise Refused(Code.FAILED, f"the request about a call is not understood: {error}") from error
 
 
-def write_call(update: CallUpdate) -> bytes:
-    """How a call is, for ``chat/<user>/calls``."""
-    return _encoder.encode(
-        CallChange(
-            call=update.call, to=update.to, state=update.state, at=iso(update.at), reason=update.reason
-        )
-    )
+def write_call(event: CallUpdate | CallAsked | CallDecided) -> bytes:
+    """How a call is, or who wants it, for ``chat/<user>/calls``."""
+    told: CallChange | CallWish | CallDecision
+    match event:
+        case CallUpdate(call=call, to=to, state=state, at=at, reason=reason):
+            told = CallChange(call=call, to=to, state=state, at=iso(at), reason=reason)
+        case CallAsked(ask=ask, by=by, to=to, until=until):
+            told = CallWish(ask=ask, by=by, to=to, until=iso(until))
+        case CallDecided(ask=ask, by=by, to=to, granted=granted, reason=reason):
+            told = CallDecision(ask=ask, by=by, to=to, granted=granted, reason=reason)
+    return _encoder.encode(told)
 
 
 def write_presence(presence: Presence) -> bytes:
@@ -291,7 +328,10 @@ def write_presence(presence: Presence) -> bytes:
 
 def schema() -> dict[str, Any]:
     """JSON Schema of everything that is said over MQTT; the root is what goes to the gateway."""
-    types = (Envelope, Received, StatusChange, Read, Here, OpenCall, SetPoint, HangUp, CallChange)
+    types = (
+        *(Envelope, Received, StatusChange, Read, Here, OpenCall, SetPoint, HangUp, CallChange),
+        *(AskCall, HandOver, CallWish, CallDecision),
+    )
     (root, *_), parts = msgspec.json.schema_components(types, ref_template="#/$defs/{name}")
     draft = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "boardtalk over MQTT"}
     return {**draft, **root, "$defs": parts}

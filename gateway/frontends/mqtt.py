@@ -15,7 +15,7 @@ import structlog
 from boardtalk import envelope
 from boardtalk.broker import BrokerError
 from boardtalk.broker.client import Publisher, Subscriber
-from boardtalk.events import CallUpdate, Delivery, Presence, Update
+from boardtalk.events import CallAsked, CallDecided, CallUpdate, Delivery, Presence, Update
 from boardtalk.sdk import SYSTEM, Code, Flag, Message, Refused
 from boardtalk.sdk.mqtt.packets import Will
 from boardtalk.turns import Turns
@@ -175,6 +175,10 @@ class MqttDoor:
                     self._calls.set_point(caller, call, values)
                 case envelope.HangUp(call=call):
                     self._calls.hang_up(caller, call)
+                case envelope.AskCall(to=to):
+                    self._calls.ask(user, to)
+                case envelope.HandOver(ask=ask, yes=yes):
+                    self._calls.answer(user, ask, yes=yes)
         except Refused as refused:
             self._refuse(user, refused.reason)
 
@@ -269,7 +273,7 @@ class MqttDoor:
                     await self._publisher.publish(topic, payload, done=partial(session.handed_over, event))
             case Update():
                 await self._publisher.publish(f"chat/{event.recipient}/status", envelope.write_status(event))
-            case CallUpdate():
+            case CallUpdate() | CallAsked() | CallDecided():
                 await self._publisher.publish_once(
                     f"chat/{event.recipient}/calls", envelope.write_call(event)
                 )

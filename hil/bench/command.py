@@ -28,6 +28,7 @@ Name = Literal[
     "boards",
     "flashing",
     "ota",
+    "page",
 ]
 MODULES: Final[dict[Name, str]] = {
     "chain": "chain",
@@ -43,6 +44,7 @@ MODULES: Final[dict[Name, str]] = {
     "boards": "boards",
     "flashing": "flashing",
     "ota": "ota",
+    "page": "page",
 }
 
 
@@ -59,7 +61,7 @@ def bench(
     Args:
         name: the chain of modules, isolated modules, native ones, many conversations at once, the frame
             codec, a command's round trip, the broker, the link, the start, what bad modules do to others,
-            emulated boards, flashing, or an update over the link.
+            emulated boards, flashing, an update over the link, or the web page.
     """
     rows: list[Row] = list(import_module(f"boardtalk.hil.bench.{MODULES[name]}").rows())
     if json:

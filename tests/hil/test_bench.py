@@ -80,6 +80,15 @@ LONG = [pytest.mark.soak, pytest.mark.timeout(400)]
             },
             marks=LONG,
         ),
+        pytest.param(
+            "page",
+            {
+                "the first answer: its process starts",
+                "memory with 50 pages, together",
+                "… to the last of 50, p99",
+            },
+            marks=LONG,
+        ),
         ("startup", {"start to ready, median", "resident memory, gateway"}),
     ],
 )

@@ -135,6 +135,27 @@ def test_c11_only_one_drives_at_a_time(demo: Gateway, join: Join, caller: Caller
     bob.end()
 
 
+def test_who_wants_the_rover_asks_and_has_it_when_it_is_handed_over(
+    demo: Gateway, join: Join, caller: Caller
+) -> None:
+    bob = Caller(join(demo, "bob"))
+    caller.open()
+    bob.person.say({"op": "ask", "to": "rover"}, topic="call")
+    wish = caller.person.wait(
+        lambda: next((each for each in caller.person.statuses if each.get("by") == "bob"), None), "a wish"
+    )
+    assert wish["to"] == "rover"
+    caller.person.say({"op": "hand over", "ask": wish["ask"], "yes": True}, topic="call")
+    decided = bob.person.wait(
+        lambda: next((each for each in bob.person.statuses if "granted" in each), None), "a decision"
+    )
+    assert (decided["ask"], decided["granted"]) == (wish["ask"], True)
+    assert caller.end() == "alice hands it over to bob"
+    assert bob.open() == "answered"
+    bob.hang_up()
+    bob.end()
+
+
 def test_c11_while_somebody_steers_others_ask_and_stop_but_move_nothing(
     demo: Gateway, join: Join, caller: Caller
 ) -> None:
