@@ -60,7 +60,7 @@ soak: tools      ## the long fault campaigns, and a report of what they measured
 
 contract: tools  ## run the short fault campaigns, and put what they measured into docs/contract.md
 	@rm -rf build/figures
-	BOARDTALK_FIGURES=$$PWD/build/figures $(BIN)/python -m pytest tests/campaigns $(ARGS)
+	BOARDTALK_FIGURES=$$PWD/build/figures $(BIN)/python -m pytest tests/campaigns tests/web/test_page_figures.py $(ARGS)
 	$(BIN)/python docs/contract.py build/figures docs/contract.md
 	$(BIN)/python docs/plots.py stops build/figures docs/stop.svg
 

@@ -89,7 +89,7 @@ def stops(folder: Path, target: Path) -> None:
         bars = [BARS_MS * bar for bar in range(int(longest / BARS_MS) + 2)]
         axes.hist(times, bins=bars, histtype="stepfilled", color=OURS)
         axes.yaxis.get_major_locator().set_params(integer=True)
-        p99 = 20 if what == "idle" else 100
+        p99 = 100 if "hogs" in what else 20
         _limit(axes, p99, f"p99 ≤ {p99}")
         _limit(axes, MAX_MS, f"max ≤ {MAX_MS}")
         axes.set(title=_title(what, len(times)), ylabel="stops", xlim=(0, longest * 1.04))

@@ -104,7 +104,7 @@ class Screen:
             while self.stops < count:
                 await asyncio.sleep(0.02)
 
-    async def done(self, seen: int, wanted: Callable[[Any], bool], within: float = 5.0) -> Record:
+    async def done(self, seen: int, wanted: Callable[[Any], bool], within: float = 15.0) -> Record:
         """The first record behind so many in which the robot's power is as wanted."""
         async with asyncio.timeout(within):
             while True:
