@@ -40,6 +40,8 @@ MAX_UNDER_WAY: Final = 2
 one. Of those that come meanwhile the last one follows."""
 MAX_TARGETS: Final = 4
 """Robots that one user stops at once; who stops more of them, one by one, while none answers stops all."""
+MAX_BUTTONS: Final = 100
+"""Of one user; with one more he loses his oldest. Others must find a place."""
 LOOK_EVERY_S: Final = 0.5
 """Between two looks who has logged out."""
 LOG_IN: Final = 4401
@@ -114,13 +116,19 @@ class StopLane:
     async def attend(self, connection: ServerConnection) -> None:
         """Carry out what one button says, as long as it is there."""
         assert connection.request is not None  # noqa: S101 - it has been judged
-        self._buttons[connection] = self._member(connection.request)
+        self._buttons[connection] = member = self._member(connection.request)
         try:
+            self._make_room(self._roll.user(member))
             with suppress(ConnectionClosed), self._door.served(connection.remote_address[:2]):
                 async for wish in connection:
                     self._hear(connection, wish)
         finally:
             self._buttons.pop(connection, None)
+
+    def _make_room(self, user: str) -> None:
+        his = [button for button, member in self._buttons.items() if self._roll.user(member) == user]
+        if len(his) > MAX_BUTTONS:
+            his[0].transport.abort()  # not politely: the new one may have something to say
 
     def _member(self, request: Request) -> str:
         """Who has logged in at the browser that asks; "" if nobody has."""

@@ -7,7 +7,7 @@ import json
 import socket
 import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 import msgspec
@@ -18,6 +18,7 @@ from websockets.exceptions import InvalidStatus
 from boardtalk.page import PageSettings
 from boardtalk.web.roll import IDLE_S, LIFE_S, Roll
 from boardtalk.web.sessions import Sessions
+from boardtalk.web.stop import MAX_BUTTONS
 
 
 class SilentLink:
@@ -83,6 +84,17 @@ async def test_c07_a_robot_that_does_not_answer_holds_up_no_other(tmp_path: Path
         answer = json.loads(await open_.recv())
     assert (answer["n"], answer["confirmed"]) == (1, False)
     assert "hardware stop" in answer["text"]
+
+
+async def test_who_has_very_many_buttons_open_loses_his_oldest(tmp_path: Path) -> None:
+    async with lane(tmp_path) as (link, url, cookie), AsyncExitStack() as stack:
+        first = await stack.enter_async_context(button(url, cookie))
+        for _ in range(MAX_BUTTONS):
+            last = await stack.enter_async_context(button(url, cookie))
+        async with asyncio.timeout(10):
+            await first.wait_closed()
+        await press(last, "rover", 1)
+        assert await link.next() == ["rover"]
 
 
 async def test_who_is_not_in_the_file_stops_nothing(tmp_path: Path) -> None:
