@@ -61,7 +61,7 @@ def figures(folder: Path) -> dict[int, dict[str, str]]:
     for path in sorted(folder.glob("*.jsonl"), key=lambda path: path.stat().st_mtime):
         for line in path.read_text().splitlines():
             row = json.loads(line)
-            if not row["clause"].startswith("C"):  # a figure that nobody promised
+            if not row["clause"].startswith("C"):  # no clause of the contract
                 continue
             echo = f"; bare echo meanwhile {row['echo']}" if "echo" in row else ""
             found[int(row["clause"][1:])][row["what"]] = row["figure"] + echo

@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 from typing import TYPE_CHECKING, Final
 
 import structlog
 
-from boardtalk.sdk import SYSTEM, carried
+from boardtalk.sdk import SYSTEM, carried, iso
 from boardtalk.store import StoreError
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from boardtalk.store import Store
+    from boardtalk.store import AuditLine, Store
 
 LOOK_EVERY_S: Final = 1.0
 SETTLED_S: Final = 5.0
 """So long the gateway's own line about a stop may take, and so far its time may be from that of the stop."""
+
+_NAME: Final = re.compile("[a-z0-9_-]+")
 
 log = structlog.get_logger()
 
@@ -41,22 +44,29 @@ async def keep_up(state: Path, store: Store) -> None:
                     path.unlink()
                 elif path not in told:
                     told.add(path)
-                    store.audit(stop.by, "stop", ", ".join(stop.boards) or SYSTEM, _late(stop))
+                    store.audit(stop.by, "stop", _target(stop), _late(stop))
         except (OSError, StoreError) as error:
             log.error("stops are missing in the audit", reason=str(error))
 
 
 async def _is_there(store: Store, stop: carried.Carried) -> bool:
-    late = _late(stop)
-    for line in await store.audit_lines(None, carried.MAX_KEPT, f"{stop.by} stop "):
-        about = f"{line.target} {line.result}"
-        soon = abs(line.at - stop.at) < SETTLED_S and all(board in about for board in stop.boards)
-        if line.who == stop.by and (soon or line.result == late):
-            return True
-    return False
+    lines = await store.audit_lines(None, carried.MAX_KEPT, f"{stop.by} stop ")
+    mine = _target(stop), _late(stop)
+    return any(
+        line.who == stop.by and ((line.target, line.result) == mine or _is_same(line, stop)) for line in lines
+    )
+
+
+def _is_same(line: AuditLine, stop: carried.Carried) -> bool:
+    """Whether this is what the gateway says of a press that went both ways."""
+    named = set(_NAME.findall(f"{line.target} {line.result}"))
+    covered = line.target == SYSTEM or (bool(stop.boards) and named.issuperset(stop.boards))
+    return covered and abs(line.at - stop.at) < SETTLED_S
+
+
+def _target(stop: carried.Carried) -> str:
+    return ", ".join(stop.boards) or SYSTEM
 
 
 def _late(stop: carried.Carried) -> str:
-    whole, part = divmod(stop.at, 1)
-    when = time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(whole))
-    return f"past the gateway, at {when}.{1000 * part:03.0f} UTC: {stop.result}"
+    return f"past the gateway, at {iso(stop.at)}: {stop.result}"

@@ -47,15 +47,18 @@ def write(state: Path, stop: Carried) -> None:
     """
     folder = state / FOLDER
     folder.mkdir(mode=0o700, exist_ok=True)
-    if sum(1 for _ in folder.iterdir()) >= MAX_KEPT:
+    if sum(1 for _ in folder.glob("*.json")) >= MAX_KEPT:
         raise OSError(f"{folder}: {MAX_KEPT} stops wait there for a gateway")
     path = folder / f"{time.time_ns()}.json"
     passing = path.with_suffix(".new")
-    with os.fdopen(os.open(passing, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-        file.write(msgspec.json.encode(stop))
-        file.flush()
-        os.fsync(file.fileno())
-    passing.replace(path)
+    try:
+        with os.fdopen(os.open(passing, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+            file.write(msgspec.json.encode(stop))
+            file.flush()
+            os.fsync(file.fileno())
+        passing.replace(path)
+    finally:
+        passing.unlink(missing_ok=True)
     kept.sync_folder(folder)
 
 

@@ -46,7 +46,7 @@ async def test_a_stop_that_the_gateway_missed_is_in_its_audit_once_with_its_time
         carried.write(tmp_path, STOP)  # the gateway was killed before it removed the file
         assert [each.who for each in await audited(tmp_path, store)] == ["steve", "eve"]
     assert (line.who, line.what, line.target) == ("eve", "stop", "rover")
-    assert line.result == "past the gateway, at 2027-01-15 08:00:00.250 UTC: rover confirmed it in 3 ms"
+    assert line.result == "past the gateway, at 2027-01-15T08:00:00.250Z: rover confirmed it in 3 ms"
 
 
 async def test_a_stop_that_the_gateway_has_told_of_itself_is_not_told_again(tmp_path: Path) -> None:
@@ -55,8 +55,28 @@ async def test_a_stop_that_the_gateway_has_told_of_itself_is_not_told_again(tmp_
         store.audit("eve", "stop", "gateway", "rover stopped, confirmed in 3 ms")
         carried.write(tmp_path, carried.Carried(at=now, by="eve", boards=("rover",), result="…"))
         assert len(await audited(tmp_path, store)) == 1
-        carried.write(tmp_path, carried.Carried(at=now, by="eve", boards=("arm",), result="…"))
-        assert [each.target for each in await audited(tmp_path, store)] == ["gateway", "arm"]
+
+
+async def test_a_stop_of_another_robot_is_another_one(tmp_path: Path) -> None:
+    async with Store.open(tmp_path / "store.db") as store:
+        now = time.time()
+        store.audit("eve", "stop", "robot", "robot stopped, confirmed in 3 ms")
+        for boards in (("bot",), ()):
+            carried.write(tmp_path, carried.Carried(at=now, by="eve", boards=boards, result="…"))
+        targets = [each.target for each in await audited(tmp_path, store)]
+    assert targets == ["robot", "bot", "gateway"]
+
+
+async def test_a_disk_that_refuses_leaves_nothing_that_counts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_: int) -> None:
+        raise OSError("no space left")
+
+    monkeypatch.setattr(os, "fsync", refuse)
+    with pytest.raises(OSError, match="no space"):
+        carried.write(tmp_path, STOP)
+    assert list((tmp_path / carried.FOLDER).iterdir()) == []
 
 
 async def test_what_is_damaged_stays_and_keeps_nothing_else_from_the_audit(tmp_path: Path) -> None:
