@@ -16,6 +16,8 @@ from boardtalk.web.guard import MAX_BODY_BYTES
 from boardtalk.web.server import application
 
 MAX_CONNECTIONS = 500
+MAX_HEAD_BYTES = 16 * 1024
+"""Of a request that is not complete yet."""
 BACKLOG = 128
 """So many are accepted in a row: none of them is heard in between."""
 
@@ -29,6 +31,7 @@ def main() -> None:
     config = uvicorn.Config(
         application(settings, door),
         http="h11",
+        h11_max_incomplete_event_size=MAX_HEAD_BYTES,
         ws="websockets-sansio",
         ws_max_size=MAX_BODY_BYTES,
         ws_per_message_deflate=False,

@@ -97,3 +97,9 @@ def test_what_passwords_take_does_not_stay(house: House) -> None:
         assert {each.status_code for each in others.map(lambda browser: browser.log_in("eve"),
                 [house.browser() for _ in range(4)])} == {200}  # fmt: skip
     assert resident_mb() < before + 12, "scrypt takes 16 MB for each"
+
+
+def test_a_head_without_end_is_refused(house: House, eve: Browser) -> None:
+    with socket.create_connection(("127.0.0.1", eve.base_url.port or 0), timeout=10) as slow:
+        slow.sendall(HALF + 20_000 * b"x")
+        assert slow.recv(100).startswith(b"HTTP/1.1 400")
