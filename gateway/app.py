@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 from contextlib import AsyncExitStack
+from functools import partial
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -140,13 +141,15 @@ async def _start(
         configuration.watch()
     boards = BoardLogins.load(folder / "secrets")
     _tell_damage(boards)
-    running = await _start_broker(stack, document, folder, users, boards)
+    logins = _logins(hub.directory, users, boards)
+    running = await _start_broker(stack, document, folder, logins)
     gate = None
     if running:
         mqtt = await stack.enter_async_context(MqttDoor(running, hub, intake, calls))
-        for logins in (users, boards):
-            logins.subscribe(lambda: running.reload(_logins(users, boards)))
-        users.subscribe(mqtt.show_all)
+        renew = _renewal(running, logins, partial(_logins, hub.directory, users, boards))
+        for changing in (hub.directory, boards):
+            changing.subscribe(renew)
+        hub.directory.subscribe(mqtt.show_all)
         at = running.endpoint
         gate = BoardGate(boards, mqtt.board_left, running.listen_host, at.port, at.tls, running.own)
     page = await _start_page(stack, document, folder)
@@ -169,7 +172,7 @@ def _on_hang_up(stack: AsyncExitStack, call: Callable[[], None]) -> None:
 
 
 async def _start_broker(
-    stack: AsyncExitStack, document: conf.Document, folder: Path, users: Users, boards: BoardLogins
+    stack: AsyncExitStack, document: conf.Document, folder: Path, logins: list[broker.Login]
 ) -> broker.Broker | None:
     """The broker of the configuration, in service; None if it names none."""
     path = boards_file(folder)
@@ -177,7 +180,7 @@ async def _start_broker(
     blocks = document.of("broker")
     if not blocks:
         return None
-    made = broker.create(conf.broker_settings(blocks[0]), folder, _logins(users, boards))
+    made = broker.create(conf.broker_settings(blocks[0]), folder, logins)
     running = await stack.enter_async_context(made)
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     broker.write_private(path, running.boards_endpoint.to_json())
@@ -193,7 +196,21 @@ async def _start_page(stack: AsyncExitStack, document: conf.Document, folder: Pa
     return lambda: pages.url
 
 
-def _logins(users: Users, boards: BoardLogins) -> list[broker.Login]:
-    return [broker.Login(account.address, account.token) for account in users] + [
-        broker.Login(board.address, board.token, board=True) for board in boards
-    ]
+def _renewal(
+    running: broker.Broker, told: list[broker.Login], logins: Callable[[], list[broker.Login]]
+) -> Callable[[], None]:
+    """Lets in at the broker who may log in by now, if that has changed since it was told."""
+
+    def renew() -> None:
+        if (now := logins()) != told:
+            told[:] = now
+            running.reload(now)
+
+    return renew
+
+
+def _logins(directory: Directory, users: Users, boards: BoardLogins) -> list[broker.Login]:
+    return [
+        broker.Login(account.address, account.token, robots=directory.states(account.address))
+        for account in users
+    ] + [broker.Login(board.address, board.token, board=True) for board in boards]

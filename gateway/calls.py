@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Final, Self
 import structlog
 
 from boardtalk.events import CallAsked, CallDecided, CallUpdate
+from boardtalk.policy import Wish
 from boardtalk.quota import Quota
-from boardtalk.sdk import CONSUMED, Call, CallState, Code, Refused
+from boardtalk.sdk import CONSUMED, Call, CallState, Code, Kind, Refused
 from boardtalk.witness import Called, HungUp, Steered
 
 if TYPE_CHECKING:
@@ -76,6 +77,7 @@ class Calls:
 
     async def __aenter__(self) -> Self:
         self._watch = asyncio.create_task(self._end_silent(), name="silent calls")
+        self._hub.directory.subscribe(self._review)
         return self
 
     async def __aexit__(
@@ -97,7 +99,7 @@ class Calls:
         Raises:
             Refused: nobody has this address, somebody else has a call with it, or a module refuses.
         """
-        self._hub.directory.require(to)
+        self._hub.directory.require(to, sender)
         call = Call(id=self._new_id(), sender=sender, to=to, control=control)
         self._hub.witness.tell(Called, call)
         if reason := self._busy(sender, to):
@@ -164,9 +166,8 @@ class Calls:
         Raises:
             Refused: nobody has one, the user may not, or he or others ask too much.
         """
-        self._hub.directory.require(to)
-        if not self._hub.directory.allowed(user, "motion"):
-            raise Refused(Code.DENIED, f"your role does not let you move {to}")
+        self._hub.directory.require(to, user)
+        self._hub.require(user, Wish("drive", to))
         holder = self._caller(to)
         if holder in (None, user):
             raise Refused(Code.FAILED, f"nobody else controls {to}: call it")
@@ -194,6 +195,17 @@ class Calls:
         self._grant(ask, reason := f"{user} hands it over to {ask.by}")
         for line in [line for line in self._lines.values() if line.call.to == ask.to]:
             self._hang_up(line, reason.removeprefix(f"{user} "))
+
+    def _review(self) -> None:
+        """End the calls of those who may not drive any more, and forget what they asked for."""
+        directory = self._hub.directory
+        for line in list(self._lines.values()):
+            call = line.call
+            if directory.kind(call.to) is Kind.ROBOT and not directory.allowed(call.sender, "drive", call.to):
+                self.end(call.id, f"{call.sender} may not drive {call.to} any more")
+        for ask in list(self._asks.values()):
+            if not directory.allowed(ask.by, "drive", ask.to):
+                self._decide(ask.id, f"{ask.by} may not drive {ask.to} any more")
 
     def _grant(self, ask: Ask, reason: str) -> None:
         """Keep a robot for who asked for it first; the others have to ask again."""

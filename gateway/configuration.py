@@ -87,6 +87,7 @@ class Configuration:
         Raises:
             ModuleError: a required one did not start.
         """
+        self._hub.directory.set_policy(conf.policy(self._document))
         await self.runner.start(plan.instances)
         self._put_in_service()
 
@@ -156,6 +157,8 @@ class Configuration:
             changes.append(Change("users", What.RECONFIGURED, ", ".join(users)))
         if self._hub.directory.set_groups(groups(document)):
             changes.append(Change("groups", What.RECONFIGURED))
+        if self._hub.directory.set_policy(conf.policy(document)):
+            changes.append(Change("rights", What.RECONFIGURED))
         changes += await self.runner.apply(plan.instances)
         self._put_in_service()
         await self.runner.retire()

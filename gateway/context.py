@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from boardtalk.checked import checked, checked_message, checked_row
 from boardtalk.notes import Notes
 from boardtalk.pace import STORED, Pace
+from boardtalk.policy import Wish
 from boardtalk.sdk import Code, Contact, Flag, Message, Refused, Status
 from boardtalk.witness import Drew
 from boardtalk.work import Work
@@ -143,9 +144,27 @@ class ModuleContext(Work):
         """See the SDK."""
         return self._hub.directory.contact(address)
 
-    def allowed(self, sender: str, action: Action, to: str) -> bool:
+    def allowed(
+        self,
+        sender: str,
+        action: Action,
+        to: str,
+        command: str = "",
+        values: Mapping[str, Any] | None = None,
+    ) -> bool:
         """See the SDK."""
-        return self._hub.directory.allowed(sender, action)
+        return self._hub.directory.allowed(sender, action, to, command, values)
+
+    def require(
+        self,
+        sender: str,
+        action: Action,
+        to: str,
+        command: str = "",
+        values: Mapping[str, Any] | None = None,
+    ) -> str:
+        """See the SDK."""
+        return self._hub.require(sender, Wish(action, to, command, values))
 
     def robots(self, address: str) -> tuple[str, ...]:
         """See the SDK."""

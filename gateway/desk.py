@@ -118,8 +118,7 @@ class Desk(Module):
             near = nearest(asked, WORDS)
             hint = f"did you mean {near}?" if near else f"there is: {', '.join(WORDS)}"
             raise Refused(Code.FAILED, f"the gateway does not know {message.body.strip()[:40]!r}; {hint}")
-        if not self.context.allowed(message.sender, WORDS[asked].action, SYSTEM):
-            raise Refused(Code.DENIED, f"your role does not let you ask for {asked!r}")
+        self.context.require(message.sender, WORDS[asked].action, SYSTEM)
         self.context.spawn(self._answer(message, asked, names), asked)
         return CONSUMED
 
@@ -165,10 +164,11 @@ class Desk(Module):
             case ["add" | "remove" as word, member]:
                 if not may_change:
                     raise Refused(Code.DENIED, f"only the owner of {group} and admins may change it")
-                self._move(group, member, comes=word == "add")
+                self._move(user, group, member, comes=word == "add")
             case _:
                 raise Refused(Code.FAILED, WORDS["group"].help)
-        return f"{group}: {', '.join(self._directory.members(group)) or 'nobody'}"
+        seen = [each for each in self._directory.members(group) if self._directory.sees(user, each)]
+        return f"{group}: {', '.join(seen) or 'nobody'}"
 
     def _presence(self, user: str, names: Sequence[str]) -> str:
         """Who sees whether a user is online, as he wants it from now on."""
@@ -179,8 +179,9 @@ class Desk(Module):
         self.context.show_to(user, audience)
         return f"whether you are online, {audience} may know"
 
-    def _move(self, group: str, member: str, *, comes: bool) -> None:
-        if comes and self._directory.kind(member) not in (Kind.USER, Kind.ROBOT):
+    def _move(self, user: str, group: str, member: str, *, comes: bool) -> None:
+        known = self._directory.kind(member) in (Kind.USER, Kind.ROBOT)
+        if comes and not (known and self._directory.sees(user, member)):
             raise Refused(Code.BAD_ADDRESS, f"there is no user {member!r}, nor a robot")
         self._directory.move(group, {member: comes})
         self.context.notes[f"{MEMBERS}{group}"] = dict(self._directory.moved(group))

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
-from boardtalk import policy
+from boardtalk import personal
+from boardtalk.policy import Person, Policy, Verdict, Wish
 from boardtalk.sdk import SYSTEM, Action, Code, Contact, Kind, Refused, Role, check_name
 from boardtalk.sdk.hints import nearest
 from boardtalk.users import Audience
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from boardtalk.users import Account, Users
 
@@ -31,8 +32,13 @@ class Directory:
 
     def __init__(self, users: Users, groups: Mapping[str, Group]) -> None:
         self._users = users
+        self.policy = Policy()
+        self._persons: dict[str, Person] = {}
+        """Until rights change."""
+        self._subscribers: list[Callable[[], None]] = []
         self._groups: dict[str, Group] = {}
         self.set_groups(groups)
+        users.subscribe(self._rights_changed)
         self._moved: dict[str, dict[str, bool]] = {}
         """By group, who came to it or left it since: that counts more than the configuration."""
         self._turns: dict[str, int] = {}
@@ -51,16 +57,16 @@ class Directory:
         """Note that a user came or went."""
         (self._online.add if online else self._online.discard)(address)
 
-    def require(self, address: str) -> Kind:
-        """What stands behind an address.
+    def require(self, address: str, user: str | None = None) -> Kind:
+        """What stands behind an address; for a user, if he may know.
 
         Raises:
             Refused: nobody does; the text names the nearest address.
         """
         kind = self.kind(address)
-        if kind:
+        if kind and (user is None or self.sees(user, address)):
             return kind
-        names = sorted(self.names())
+        names = sorted(each for each in self.names() if user is None or self.sees(user, each))
         near = nearest(address, names)
         hint = f"did you mean {near}?" if near else f"known: {', '.join(names[:12]) or 'nobody yet'}"
         raise Refused(Code.BAD_ADDRESS, f"there is no {address!r} here; {hint}")
@@ -87,6 +93,8 @@ class Directory:
         }
         changed = self._groups != plain
         self._groups = plain
+        if changed:
+            self._rights_changed()
         return changed
 
     def contact(self, address: str) -> Contact | None:
@@ -127,6 +135,7 @@ class Directory:
     def move(self, group: str, members: Mapping[str, bool]) -> None:
         """Take users into a group (true) or out of it (false), whatever the configuration says."""
         self._moved.setdefault(group, {}).update(members)
+        self._rights_changed()
 
     def moved(self, group: str) -> Mapping[str, bool]:
         """Whom `move` took into a group or out of it."""
@@ -155,6 +164,8 @@ class Directory:
 
     def viewers(self, address: str) -> tuple[str, ...] | None:
         """Who is told whether somebody is online; None: everybody."""
+        if not self.policy.roles and not self._is_open(address):
+            return tuple(each.address for each in self._users if self.sees(each.address, address))
         account = self._users.get(address)
         if account is None or account.seen_by is Audience.EVERYBODY or address in self._answered:
             return None
@@ -166,14 +177,17 @@ class Directory:
         self._users.show_to(user, audience)
 
     def contacts_for(self, user: str) -> list[Contact]:
-        """All entries, as a user sees them: who does not want him to know seems to be away."""
+        """All entries that a user may see, as he does: who does not want him to know seems to be away."""
+        seen = [contact for contact in self.contacts() if self.sees(user, contact.address)]
         return [
-            msgspec.structs.replace(contact, online=contact.online and self._sees(user, contact.address))
-            for contact in self.contacts()
+            personal.entry(contact, self.policy, self.person(user))
+            if contact.kind is Kind.ROBOT
+            else msgspec.structs.replace(contact, online=contact.online and self._is_shown(user, contact))
+            for contact in seen
         ]
 
-    def _sees(self, user: str, address: str) -> bool:
-        viewers = self.viewers(address)
+    def _is_shown(self, user: str, contact: Contact) -> bool:
+        viewers = self.viewers(contact.address)
         return viewers is None or user in viewers
 
     def is_online(self, address: str) -> bool:
@@ -212,6 +226,66 @@ class Directory:
         """A user's role."""
         return self._users.role(address)
 
-    def allowed(self, sender: str, action: Action) -> bool:
-        """Whether policy grants `sender` an action."""
-        return policy.allowed(self._users.role(sender), action)
+    # Rights -----------------------------------------------------------------------------------
+
+    def set_policy(self, policy: Policy) -> bool:
+        """Have these rules in place of those of before; whether that changed anything."""
+        changed, self.policy = self.policy != policy, policy
+        self._persons.clear()  # also if only a line number is another one
+        if changed:
+            self._rights_changed()
+        return changed
+
+    def subscribe(self, changed: Callable[[], None]) -> None:
+        """Have `changed` called whenever somebody's rights may have changed."""
+        self._subscribers.append(changed)
+
+    def person(self, user: str) -> Person:
+        """A user and what is granted to him.
+
+        Who came to a group by `move` has none of its rights: its owner gives away no more than he was given.
+        """
+        if user not in self._persons:
+            mine = [name for name in self.groups_of(user) if user in self._groups[name].members]
+            self._persons[user] = self.policy.person(user, self._users.role(user), mine)
+        return self._persons[user]
+
+    def judge(self, user: str, wish: Wish) -> Verdict:
+        """What policy says to a wish of a user's."""
+        return self.policy.judge(self.person(user), wish)
+
+    def allowed(
+        self,
+        user: str,
+        action: Action,
+        to: str = SYSTEM,
+        command: str = "",
+        values: Mapping[str, Any] | None = None,
+    ) -> bool:
+        """Whether policy grants a user an action, with a robot or at the gateway itself."""
+        return self.judge(user, Wish(action, to, command, values)).granted
+
+    def sees(self, user: str, address: str) -> bool:
+        """Whether a user may know of an address. Robots and names that nobody has are alike to him."""
+        return self.policy.roles or self._is_open(address) or self.allowed(user, "see", address)
+
+    def states(self, user: str) -> tuple[str, ...] | None:
+        """The robots whose state a user may read at the broker; None: all.
+
+        Only those that a grant names in full: a broker does not know our patterns.
+        """
+        person = self.person(user)
+        everything = any("*" in grant.robots for grant in person.grants)
+        if self.policy.roles or person.role is Role.ADMIN or everything:
+            return None
+        named = {name for grant in person.grants for name in grant.robots if "*" not in name}
+        return tuple(sorted(named))
+
+    def _is_open(self, address: str) -> bool:
+        """Whether everybody may know of it: of people, groups and services."""
+        return self.kind(address) not in (None, Kind.ROBOT)
+
+    def _rights_changed(self) -> None:
+        self._persons.clear()
+        for changed in tuple(self._subscribers):
+            changed()

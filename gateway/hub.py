@@ -18,6 +18,7 @@ from boardtalk.chain import Chain, Outcome, Passage
 from boardtalk.events import Delivery, Event, Held, Presence, Sample, Update
 from boardtalk.handover import Handover
 from boardtalk.marks import Marks
+from boardtalk.policy import Wish
 from boardtalk.pulse import Pulse
 from boardtalk.quota import Quota
 from boardtalk.receipts import Receipts
@@ -60,6 +61,10 @@ MAX_DETAIL_CHARS: Final = 2_000
 MAX_REMEMBERED: Final = 10_000
 """Messages sent by modules whose status changes are still passed on to them."""
 
+MAX_DENIALS: Final = 1_000
+"""That are remembered."""
+DENIED_AGAIN_S: Final = 10.0
+"""The same one is in the audit once in so long: who may not must not fill the disk."""
 COMPLETE_S: Final = 1.0
 """Whoever types does not wait longer for what may follow."""
 ACCEPTED: Final = Status(code=Code.ACCEPTED, state=State.ACCEPTED)
@@ -81,6 +86,8 @@ class Hub:
         self._sessions = Sessions(self.witness)
         self._unfinished = Unfinished(store, directory, self._sessions)
         self._questions = Quota("questions what became of messages")
+        self._denials: dict[tuple[str, str, str, str], float] = {}
+        """When, monotonic."""
         self._receipts = Receipts(store, directory, self.tell)
         self._marks = Marks(store, directory, self._sessions, self._receipts)
         self.series = Series()
@@ -219,8 +226,29 @@ class Hub:
         self.tell(message, status)
         self._say(message, refused.reason, status)
 
-    async def complete(self, to: str, line: str) -> list[Completion]:
-        """What may follow a half-typed line to `to`, as the module that answers for it says."""
+    def require(self, user: str, wish: Wish) -> str:
+        """See that policy grants a wish of a user's; the grant that does, "" if it is his role.
+
+        Raises:
+            Refused: it does not. Who may not even see a robot hears the same as of one that is not there.
+        """
+        verdict = self.directory.judge(user, wish)
+        if verdict.granted:
+            return verdict.rule
+        now, denial = time.monotonic(), (user, wish.action, wish.to, verdict.reason)
+        if now - self._denials.get(denial, -DENIED_AGAIN_S) >= DENIED_AGAIN_S:
+            if len(self._denials) >= MAX_DENIALS:
+                self._denials.clear()
+            self._denials[denial] = now
+            self.store.audit(user, f"denied: {wish.action}", wish.to, verdict.reason)
+        if not self.directory.sees(user, wish.to):
+            self.directory.require(wish.to, user)
+        raise Refused(Code.DENIED, verdict.reason)
+
+    async def complete(self, to: str, line: str, user: str | None = None) -> list[Completion]:
+        """What may follow a half-typed line of a user's to `to`, as the module that answers for it says."""
+        if user is not None and not self.directory.sees(user, to):
+            return []
         name = self.directory.owner(to) or ""
         module = self.modules.get(name)
         if module is None:
@@ -248,7 +276,7 @@ class Hub:
         self._questions.take(user)
         everybody = self.directory.allowed(user, "inspect")
         found = await self.store.explain(message_id, user, everybody=everybody)
-        if found is None:
+        if found is None or not self._may_look_into(user, found):
             what = f"no message {message_id[:40]!r}" if message_id else "no message"
             raise Refused(Code.FAILED, f"you have sent or got {what}; `boardtalk history --ids` shows ids")
         return found
@@ -261,9 +289,8 @@ class Hub:
         Raises:
             Refused: nobody has this address, the user may not see it, or watches too much.
         """
-        self.directory.require(address)
-        if not self.directory.allowed(user, "query"):
-            raise Refused(Code.DENIED, f"you may not see {address}")
+        self.directory.require(address, user)
+        self.require(user, Wish("see", address))
         self.series.watch(session, address, names)
         past = self.series.past(address)
         return {name: past[name] for name in names if name in past} if names else past
@@ -347,8 +374,8 @@ class Hub:
         self._sessions.show(Presence(address, online, state, self.directory.viewers(address)))
 
     def publish_holder(self, address: str, holder: str) -> None:
-        """Show everybody who has a robot for himself."""
-        self._sessions.show_holder(Held(address, holder))
+        """Show everybody who sees it who has a robot for himself."""
+        self._sessions.show_holder(Held(address, holder), self.directory.viewers(address))
 
     def show_to(self, user: str, audience: Audience) -> None:
         """From now on, have these told whether a user is online; to the others he seems to leave."""
@@ -398,6 +425,9 @@ class Hub:
 
     def _enter(self, message: Message, start: int, status: Status | None = None) -> None:
         """Let a message into the chain, behind those of its conversation that still wait."""
+        if self._is_hidden(message):
+            self._refuse_unknown(message)
+            return
         key = (message.sender, message.to)
         waiting = self._waiting.get(key) if self._waiting else None
         if waiting is None:
@@ -415,6 +445,29 @@ class Hub:
             )
         else:
             waiting.append((message, start, status))
+
+    def _is_hidden(self, message: Message) -> bool:
+        """Whether a user says something to a robot that he may not see, or to a name that may be one's."""
+        directory = self.directory
+        if directory.policy.roles or directory.kind(message.sender) is not Kind.USER:
+            return False
+        return not directory.sees(message.sender, message.to)
+
+    def _refuse_unknown(self, message: Message) -> None:
+        """Refuse it before any module sees it: whoever asks why finds nothing there that tells them apart."""
+        try:
+            self.directory.require(message.to, message.sender)
+        except Refused as refused:
+            self.refuse(message, refused)
+
+    def _may_look_into(self, user: str, found: Explanation) -> bool:
+        """Whether a user may know a message's way, by the robot that it was for, or from."""
+        ends = found.message.sender, found.message.to
+        others = [each for each in ends if each != user]
+        if not all(self.directory.sees(user, each) for each in others):
+            return False
+        robots = [each for each in others if self.directory.kind(each) is Kind.ROBOT]
+        return user in ends or all(self.directory.allowed(user, "inspect", each) for each in robots)
 
     def _most_waiting(self, to: str) -> int:
         return MAX_WAITING_COMMANDS if self.directory.kind(to) is Kind.ROBOT else MAX_WAITING
@@ -479,7 +532,8 @@ class Hub:
         return self._module_sent.get((message.sender, message.refid), ("", 0))[1]
 
     def _route(self, message: Message, status: Status | None) -> None:
-        kind = self.directory.require(message.to)
+        is_user = self.directory.kind(message.sender) is Kind.USER
+        kind = self.directory.require(message.to, message.sender if is_user else None)
         if not kind.is_people:
             raise Refused(Code.OFFLINE, f"no module answers for {message.to!r} just now")
         if kind is Kind.USER:

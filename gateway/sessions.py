@@ -162,10 +162,11 @@ class Sessions:
         """Whether a user has sessions of his own."""
         return user in self._open
 
-    def show_holder(self, held: Held) -> None:
-        """Queue it for all people's sessions; brokers have no place for it."""
+    def show_holder(self, held: Held, viewers: tuple[str, ...] | None) -> None:
+        """Queue it for the sessions of people who are to know (None: all); brokers have no place for it."""
         for address, sessions in self._open.items():
-            for session in sessions if address is not None else ():
+            is_shown = address is not None and (viewers is None or address in viewers)
+            for session in sessions if is_shown else ():
                 session.push(held)
 
     def deliver(self, delivery: Delivery) -> bool:

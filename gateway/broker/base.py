@@ -40,9 +40,12 @@ class Login(msgspec.Struct, frozen=True):
     address: str
     token: str
     board: bool = False
+    robots: tuple[str, ...] | None = None
+    """Of a user: whose state he may read; None: of all."""
 
     def __post_init__(self) -> None:
-        check_address(self.address)
+        for address in (self.address, *(self.robots or ())):
+            check_address(address)
         if not _TOKEN.fullmatch(self.token):
             command = "boards credentials" if self.board else "user token"
             raise BrokerError(

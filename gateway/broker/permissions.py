@@ -39,7 +39,7 @@ def grants(gateway_password: str, link_password: str, logins: Iterable[Login]) -
 
 
 def _topics(login: Login) -> Topics:
-    return board_topics(login.address) if login.board else user_topics(login.address)
+    return board_topics(login.address) if login.board else user_topics(login.address, login.robots)
 
 
 def nats_subjects(topic: str) -> list[str]:

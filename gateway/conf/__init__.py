@@ -15,10 +15,12 @@ from boardtalk.conf.blocks import (
     BrokerBlock,
     EmbeddedBroker,
     Gateway,
+    GrantBlock,
     GroupBlock,
     Listen,
     ModuleOptions,
     MosquittoBroker,
+    PolicyBlock,
     RemoteBroker,
     UserBlock,
 )
@@ -35,6 +37,7 @@ from boardtalk.conf.files import (
 )
 from boardtalk.conf.form import form
 from boardtalk.conf.grammar import parse, render
+from boardtalk.conf.rights import policy
 from boardtalk.conf.settings import problems, settings
 
 __all__ = [
@@ -45,11 +48,13 @@ __all__ = [
     "Document",
     "EmbeddedBroker",
     "Gateway",
+    "GrantBlock",
     "GroupBlock",
     "Item",
     "Listen",
     "ModuleOptions",
     "MosquittoBroker",
+    "PolicyBlock",
     "RemoteBroker",
     "UserBlock",
     "broker_settings",
@@ -62,6 +67,7 @@ __all__ = [
     "module_options",
     "module_settings",
     "parse",
+    "policy",
     "problems",
     "public",
     "render",

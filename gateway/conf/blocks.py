@@ -11,6 +11,7 @@ from typing import Annotated, Final, Literal, Self, TypeAlias
 
 from msgspec import Meta
 
+from boardtalk.policy import RIGHTS, Limit, Pattern, Right, Who
 from boardtalk.sdk import Role, Settings, check_address
 
 
@@ -213,6 +214,54 @@ class AllowBlock(Settings):
             description="of its files",
         ),
     ]
+
+
+class PolicyBlock(Settings):
+    """`policy`: what roles are worth. At most one; whoever writes grants says so first."""
+
+    roles: Annotated[
+        bool,
+        Meta(
+            description="`yes`: roles carry their rights with all robots, and grants add to that; `no`: what "
+            "viewers and operators may with robots, grants alone say"
+        ),
+    ]
+
+
+class GrantBlock(Settings):
+    """`grant NAME`: rights with robots. The name is for people."""
+
+    robots: Annotated[
+        tuple[Pattern, ...],
+        Meta(description="robots it is about; `*` stands for anything, as in `rover-*`"),
+    ]
+    users: Annotated[tuple[Who, ...], Meta(description="users and groups it is for; `*`: everybody")] = ()
+    roles: Annotated[tuple[Role, ...], Meta(description="roles it is for")] = ()
+    may: Annotated[
+        tuple[Right, ...],
+        Meta(
+            title=f"a list with commas, each one of {', '.join(RIGHTS)}",
+            description="rights; commands take the one that their class names; who has any sees the robot",
+        ),
+    ] = ()
+    commands: Annotated[
+        tuple[Pattern, ...],
+        Meta(description="further commands by their names, whatever their class, with `*` as above"),
+    ] = ()
+    limits: Annotated[
+        tuple[Limit, ...],
+        Meta(
+            title="a list with commas, each like `speed <= 20`, `angle >= -90` or `gear = low|middle`",
+            description="what arguments may be, also of live control, in the units that the board declares",
+        ),
+    ] = ()
+
+    def __post_init__(self) -> None:
+        """Raises ValueError if it is for nobody, or grants nothing."""
+        if not (self.users or self.roles):
+            raise ValueError("for whom? `users` or `roles` says it")
+        if not (self.robots and (self.may or self.commands)):
+            raise ValueError("it grants nothing: `robots`, and `may` or `commands` say what")
 
 
 KINDS: Final[Mapping[str, type[Settings]]] = {"user": UserBlock, "group": GroupBlock}

@@ -20,6 +20,7 @@ from boardtalk.conf.blocks import (
 )
 from boardtalk.conf.document import Block, Document, quoted
 from boardtalk.conf.grammar import parse
+from boardtalk.conf.rights import rights_problems
 from boardtalk.conf.settings import fields, problems, settings, shared_settings, suggestion
 from boardtalk.sdk import AddressError, ConfigError, Settings, check_name
 from boardtalk.sdk.hints import nearest
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 
 MAX_FILE_BYTES: Final = 1 << 20
 """A larger file is no configuration."""
+
+OWN_KINDS: Final = ("module", "broker", "listen", "allow", "policy", "grant")
 
 T = TypeVar("T", bound=Settings)
 
@@ -119,39 +122,44 @@ def check(
                 errors += _listen_problems(block, pages[0])
             case "allow":
                 errors += problems(block, AllowBlock)
+            case "policy" | "grant":
+                errors += rights_problems(block, document)
             case kind if kind in kinds:
                 errors += _name_problems(block, first[block.name])
                 errors += problems(block, kinds[kind])
             case kind:
-                hint = suggestion(kind, ("module", "broker", "listen", "allow", *kinds), "known kinds")
+                hint = suggestion(kind, (*OWN_KINDS, *kinds), "known kinds")
                 errors.append(block.error(f"there is no kind of block {quoted(kind)}; {hint}"))
     return errors
 
 
 def unknown_members(document: Document, users: Iterable[str] = ()) -> list[ConfigError]:
-    """A warning for each member and owner of a group that the configuration makes no user.
+    """A warning for each member and owner of a group, and each user of a grant, that no block makes one.
 
-    Boards may be members too: a stop to the group stops them.
+    Boards may be members too: a stop to the group stops them. A grant may be for a group.
 
     Args:
         document: the configuration.
         users: further ones.
     """
     known = {*users, *(block.name for block in document.of("user"))}
-    others = {block.name: block.kind for block in document.blocks if block.kind not in ("user", "module")}
+    apart = ("user", "module", *OWN_KINDS)
+    others = {block.name: block.kind for block in document.blocks if block.kind not in apart}
+    fine = {("members", "board"), ("users", "group")}
     return [
         item.error(f"{item.key}: {_stranger(name, known, others)}")
-        for group in document.of("group")
-        for item in group.items
-        if item.key in ("members", "owner")
+        for block in document.blocks
+        if block.kind in ("group", "grant")
+        for item in block.items
+        if item.key in ("members", "owner", "users")
         for name in map(str.strip, item.value.split(","))
-        if name and name not in known and (item.key, others.get(name)) != ("members", "board")
+        if name not in ("", "*") and name not in known and (item.key, others.get(name)) not in fine
     ]
 
 
 def _stranger(name: str, known: Iterable[str], others: Mapping[str, str]) -> str:
     if name in others:
-        return f"{name!r} is a {others[name]}, and a group reaches users only"
+        return f"{name!r} is a {others[name]}, and no user"
     near = nearest(name, known)
     guess = f" (did you mean {near!r}?)" if near else ""
     return f"no block makes {quoted(name)} a user{guess}; `boardtalk user add` can"

@@ -99,7 +99,9 @@ if TYPE_CHECKING:
     from boardtalk.frontends.intake import Intake
     from boardtalk.frontends.reception import Reception
     from boardtalk.hub import Hub
+    from boardtalk.policy import Person
     from boardtalk.sessions import Session
+    from boardtalk.store import HistoryEntry
     from boardtalk.users import Users
     from boardtalk.witness import Seen
 
@@ -107,6 +109,8 @@ MAX_REQUESTS: Final = 10_000
 """Of one client, that wait to be answered; who has more is cut off."""
 MAX_ANSWER_BYTES: Final = MAX_LINE_BYTES // 2
 """Of a list that is told in part if it is longer."""
+MAX_PAGE: Final = 1000
+"""Messages that are looked through at once for some that the user may see."""
 LEAVING_S: Final = 1.0
 """How long the requests of a client that has left are still worked off."""
 
@@ -151,9 +155,9 @@ class LocalDoor:
         self._configuration = configuration
         self._trials = Trials(configuration, hub.store)
         self._connections: set[asyncio.Task[None]] = set()
-        self._persons: dict[Session, str] = {}
-        """Connections that may do what their user may, and what he was when they came: `Account.stamp`."""
-        users.subscribe(self._part)
+        self._persons: dict[Session, tuple[str, bool, Person]] = {}
+        """Connections that may do what their user may, and what he was and might when they came."""
+        hub.directory.subscribe(self._part)
 
     @asynccontextmanager
     async def listening(self, folder: Path) -> AsyncIterator[None]:
@@ -273,12 +277,12 @@ class LocalDoor:
                 channel.send(Failure("the first request must be a login"))
         return None
 
-    def _stamp(self, user: str) -> str:
-        account = self._users.get(user)
-        return account.stamp if account else ""
+    def _stamp(self, user: str) -> tuple[str, bool, Person]:
+        account, directory = self._users.get(user), self._hub.directory
+        return account.stamp if account else "", directory.policy.roles, directory.person(user)
 
     def _part(self) -> None:
-        """Cut off persons who are no longer who they were: removed, with another role or password."""
+        """Cut off persons who are no longer who they were: removed, with another role, password or rights."""
         for session, stamp in self._persons.items():
             if session.address and self._stamp(session.address) != stamp:
                 session.close()
@@ -314,7 +318,7 @@ class LocalDoor:
             await self._intake.room()
             try:
                 if session in self._persons:
-                    require(request, self._users.role(user))
+                    require(request, user, self._hub)
                 reply = await self._answer(request, session, user)
             except (ConfigError, UserError, Refused, StoreError, ValueError) as error:
                 reply = Failure(str(error))
@@ -357,28 +361,49 @@ class LocalDoor:
             case Contacts():
                 return ContactList(self._hub.directory.contacts_for(user))
             case Complete(to, line):
-                return Completions(await self._hub.complete(to, line))
+                return Completions(await self._hub.complete(to, line, user))
             case History():
                 return await self._history(request, user)
             case Conversations(limit):
-                return ConversationList(_fitting(await self._hub.conversations(user, limit)))
+                found = await self._hub.conversations(user, limit)
+                seen = [each for each in found if self._hub.directory.sees(user, each.other)]
+                return ConversationList(_fitting(seen))
             case Why(message_id):
                 return Explained(await self._hub.why(user, message_id))
 
     async def _history(self, request: History, user: str) -> Past:
-        entries = await self._hub.store.history(
-            user,
-            request.other or None,
-            groups=self._hub.directory.groups_of(user),
-            text=request.text,
-            before=request.before,
-            after=request.after,
-            limit=request.limit + 1,
-        )
+        entries = await self._seen(request, user)
         nearest_first = entries if request.after is not None else entries[::-1]
         told = _fitting(nearest_first[: request.limit])
         plain = [msgspec.to_builtins(entry) for entry in told]
         return Past(plain if request.after is not None else plain[::-1], more=len(told) < len(entries))
+
+    async def _seen(self, request: History, user: str) -> list[HistoryEntry]:
+        """One more than asked for, if there are so many, but those with robots that the user may not see."""
+        sees, most = partial(self._hub.directory.sees, user), request.limit + 1
+        before, after, page = request.before, request.after, most
+        seen: list[HistoryEntry] = []
+        if request.other and not sees(request.other):
+            return seen
+        while True:
+            found = await self._hub.store.history(
+                user,
+                request.other or None,
+                groups=self._hub.directory.groups_of(user),
+                text=request.text,
+                before=before,
+                after=after,
+                limit=page,
+            )
+            fine = [each for each in found if sees(each.sender) and sees(each.to)]
+            seen = [*seen, *fine] if after is not None else [*fine, *seen]
+            if len(found) < page or len(seen) >= most:
+                return seen[:most] if after is not None else seen[-most:]
+            page = MAX_PAGE
+            if after is not None:
+                after = found[-1].row
+            else:
+                before = found[0].row
 
     async def _live(
         self,

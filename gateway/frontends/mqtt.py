@@ -16,7 +16,7 @@ from boardtalk import envelope
 from boardtalk.broker import BrokerError
 from boardtalk.broker.client import Publisher, Subscriber
 from boardtalk.events import CallAsked, CallDecided, CallUpdate, Delivery, Presence, Update
-from boardtalk.sdk import SYSTEM, Code, Flag, Message, Refused
+from boardtalk.sdk import SYSTEM, Code, Flag, Kind, Message, Refused
 from boardtalk.sdk.mqtt.packets import Will
 from boardtalk.turns import Turns
 
@@ -285,7 +285,9 @@ class MqttDoor:
             self._hidden.discard(presence.address)
             await self._retain(presence)
             return
-        if presence.address not in self._hidden:  # once: that it is said again would tell something too
+        if self._hub.directory.kind(presence.address) in (None, Kind.ROBOT):
+            await self._forget(presence.address)
+        elif presence.address not in self._hidden:  # once: that it is said again would tell something too
             self._hidden.add(presence.address)
             await self._retain(Presence(presence.address, online=False))
         topic, payload = _presence(presence)
@@ -302,10 +304,15 @@ class MqttDoor:
                 self._published.add(address)
                 self._hub.store.note(PUBLISHED, address, b"true")
             await self._publisher.publish(topic, payload, retain=True)
-        elif address in self._published:
+        else:
+            await self._forget(address)
+
+    async def _forget(self, address: str) -> None:
+        """Have nothing stand at the broker: nobody has this name, or not everybody may know of the robot."""
+        if address in self._published:
             self._published.discard(address)
             forget = partial(self._hub.store.note, PUBLISHED, address, None)
-            await self._publisher.publish(topic, b"", retain=True, done=forget)
+            await self._publisher.publish(f"presence/{address}", b"", retain=True, done=forget)
 
 
 def _presence(presence: Presence) -> tuple[str, bytes]:

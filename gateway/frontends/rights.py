@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from boardtalk import policy
 from boardtalk.frontends.control import (
     AskCall,
     Audit,
@@ -33,13 +32,15 @@ from boardtalk.frontends.control import (
     Watch,
     Why,
 )
-from boardtalk.sdk import Code, Refused
+from boardtalk.policy import Wish
+from boardtalk.sdk import SYSTEM, Code, Refused
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from boardtalk.frontends.control import Request
-    from boardtalk.sdk import Action, Role
+    from boardtalk.hub import Hub
+    from boardtalk.sdk import Action
 
 RIGHTS: Final[Mapping[type, Action]] = {
     Send: "query",  # what it says to a robot is judged when that is known
@@ -49,14 +50,14 @@ RIGHTS: Final[Mapping[type, Action]] = {
     Complete: "query",
     History: "query",  # his own
     Why: "query",  # of his own messages; those of others take "inspect"
-    OpenCall: "motion",
+    OpenCall: "drive",
     SetPoint: "query",  # of a call that he got
     HangUp: "query",
     Modules: "inspect",
     ChangeUser: "admin",
     ChangeBoard: "admin",
     Reload: "admin",
-    AskCall: "motion",
+    AskCall: "drive",
     Audit: "admin",
     ChangeSettings: "admin",
     ConfirmSettings: "admin",
@@ -73,15 +74,18 @@ RIGHTS: Final[Mapping[type, Action]] = {
 than everybody may: a refusal would be taken for the answer to something else."""
 
 
-def require(request: Request, role: Role | None) -> None:
-    """See that a role carries the right for a request.
+ABOUT: Final[Mapping[type, str]] = {OpenCall: "to", AskCall: "to", ChangeBoard: "address"}
+"""Requests about a robot, with the field that names it; all others are about the gateway itself."""
+
+
+def require(request: Request, user: str, hub: Hub) -> None:
+    """See that policy grants a user a request.
 
     Raises:
         Refused: it does not.
     """
     action = RIGHTS.get(type(request))
-    if action is None or not policy.allowed(role, action):
-        who = f"a {role}" if role else "somebody who is no user any more"
-        raise Refused(
-            Code.DENIED, f"{who} may not do this: it takes the right to {action or 'own the gateway'}"
-        )
+    if action is None:
+        raise Refused(Code.DENIED, f"{user} may not do this: only who owns the gateway may")
+    about = ABOUT.get(type(request))
+    hub.require(user, Wish(action, getattr(request, about) if about else SYSTEM))

@@ -9,7 +9,17 @@ import msgspec
 from msgspec import inspect
 
 from boardtalk import loader
-from boardtalk.conf.blocks import BROKERS, KINDS, AllowBlock, Gateway, Listen, ModuleOptions, RemoteBroker
+from boardtalk.conf.blocks import (
+    BROKERS,
+    KINDS,
+    AllowBlock,
+    Gateway,
+    GrantBlock,
+    Listen,
+    ModuleOptions,
+    PolicyBlock,
+    RemoteBroker,
+)
 from boardtalk.conf.settings import fields
 from boardtalk.conf.values import expected
 
@@ -25,6 +35,8 @@ OWN: Final[Mapping[str, type[Settings]]] = {
     "broker url": RemoteBroker,
     "listen": Listen,
     "allow": AllowBlock,
+    "policy": PolicyBlock,
+    "grant": GrantBlock,
     **KINDS,
 }
 """The settings that the gateway itself reads, by the name of their table."""

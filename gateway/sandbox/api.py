@@ -310,6 +310,19 @@ class Allowed(Ask, tag="allowed"):
     sender: str
     action: Action
     to: str
+    command: str = ""
+    values: dict[str, Any] | None = None
+
+
+class Require(Ask, tag="require"):
+    """See that he may."""
+
+    answer: ClassVar[Any] = str
+    sender: str
+    action: Action
+    to: str
+    command: str = ""
+    values: dict[str, Any] | None = None
 
 
 class Contacts(Ask, tag="contacts"):
@@ -367,6 +380,7 @@ AnyAsk: TypeAlias = (
     | Publish
     | EndCall
     | Allowed
+    | Require
     | Contacts
     | ContactOf
     | Robots

@@ -175,9 +175,31 @@ class SandboxContext(Work):
         """See the SDK."""
         self._gateway.ask(api.EndCall(call_id=call_id, reason=reason))
 
-    def allowed(self, sender: str, action: Action, to: str) -> bool:
+    def allowed(
+        self,
+        sender: str,
+        action: Action,
+        to: str,
+        command: str = "",
+        values: Mapping[str, Any] | None = None,
+    ) -> bool:
         """See the SDK."""
-        return bool(self._gateway.ask(api.Allowed(sender=sender, action=action, to=to)))
+        plain = None if values is None else dict(values)
+        ask = api.Allowed(sender=sender, action=action, to=to, command=command, values=plain)
+        return bool(self._gateway.ask(ask))
+
+    def require(
+        self,
+        sender: str,
+        action: Action,
+        to: str,
+        command: str = "",
+        values: Mapping[str, Any] | None = None,
+    ) -> str:
+        """See the SDK."""
+        plain = None if values is None else dict(values)
+        ask = api.Require(sender=sender, action=action, to=to, command=command, values=plain)
+        return str(self._gateway.ask(ask))
 
     def contacts(self) -> list[Contact]:
         """See the SDK."""

@@ -80,6 +80,8 @@ class CommandInfo(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     """Which right it needs: ``stop``, ``motion``, ``action``, ``config`` or ``query``; see `Action`."""
     args: tuple[ArgumentInfo, ...] = ()
     """What follows it, in this order."""
+    allowed: bool = True
+    """Whether he to whom the gateway shows it may use it."""
 
 
 class SeriesInfo(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -122,6 +124,8 @@ class Contact(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What else is to be known of it, such as its ``firmware`` and ``port``."""
     holder: str = ""
     """Who has it for himself just now, so that others' commands are refused; "" = nobody."""
+    rights: tuple[str, ...] = ()
+    """Of a robot, each `Action` that he to whom the gateway shows it may; no module needs to say so."""
 
 
 class Completion(msgspec.Struct, frozen=True):

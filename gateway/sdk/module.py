@@ -39,12 +39,15 @@ CONSUMED: Final = Disposition.CONSUMED
 Verdict: TypeAlias = Disposition | Message
 """`PASS`, `CONSUMED`, or a message that goes on in place of the one seen."""
 
-Action = Literal["query", "action", "motion", "config", "rearm", "stop", "inspect", "flash", "admin"]
+Action = Literal[
+    "see", "query", "action", "motion", "config", "drive", "rearm", "stop", "inspect", "flash", "admin"
+]
 """What a sender wants to do with a robot or with the gateway, for `Context.allowed`.
 
-``query`` is to ask, ``action`` to command what does not move, ``motion`` to command what does, ``config`` to
-change settings, ``inspect`` to look at a robot's line, ``flash`` to replace its firmware or program;
-viewers may only ``query`` and ``stop``.
+``see`` is to know that it is there, how it is and what it measures, ``query`` to ask, ``action`` to command
+what does not move, ``motion`` to command what does, ``config`` to change settings, ``drive`` to control it
+live, ``inspect`` to look at others' messages and the line, ``flash`` to replace its firmware or program,
+``admin`` to manage it. Viewers may only ``see``, ``query`` and ``stop``, if the configuration grants no more.
 """
 
 
@@ -165,8 +168,41 @@ class Context(Protocol):
         """
         ...
 
-    def allowed(self, sender: str, action: Action, to: str) -> bool:
-        """Whether the role of the user `sender` lets him do `action` with the robot `to`."""
+    def allowed(
+        self,
+        sender: str,
+        action: Action,
+        to: str,
+        command: str = "",
+        values: Mapping[str, Any] | None = None,
+    ) -> bool:
+        """Whether the user `sender` may do `action` with the robot `to`.
+
+        Args:
+            sender: who.
+            action: what.
+            to: with whom.
+            command: the name of the command, or of the live control: some are granted by name.
+            values: its arguments by name, in the units that the robot declares; None: not known yet.
+        """
+        ...
+
+    def require(
+        self,
+        sender: str,
+        action: Action,
+        to: str,
+        command: str = "",
+        values: Mapping[str, Any] | None = None,
+    ) -> str:
+        """See that `allowed` says yes; a no is in the audit.
+
+        Returns the grant of the configuration that says so, with its file and line; "" if his role does.
+
+        Raises:
+            Refused: he may not; in words for him. If he may not even see the robot, as of one that is not
+                there.
+        """
         ...
 
     def blocks(self, kind: str) -> Mapping[str, Settings]:

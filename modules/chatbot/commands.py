@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import msgspec
 
-from boardtalk.sdk import Contact, Kind, Message
+from boardtalk.sdk import Contact, Kind, Message, Refused
 from boardtalk.sdk.text import line
 
 if TYPE_CHECKING:
@@ -127,14 +127,20 @@ class Gate:
 
     def robots(self, user: str) -> tuple[Contact, ...]:
         """The robots that are here, with the commands that a user may give."""
-        robots = (contact for contact in self._context.contacts() if contact.kind is Kind.ROBOT)
+        robots = (
+            contact
+            for contact in self._context.contacts()
+            if contact.kind is Kind.ROBOT and self._context.allowed(user, "see", contact.address)
+        )
         return tuple(
             msgspec.structs.replace(
                 robot,
                 commands=tuple(
                     command
                     for command in robot.commands
-                    if self._context.allowed(user, CLASSES.get(command.cls, UNKNOWN), robot.address)
+                    if self._context.allowed(
+                        user, CLASSES.get(command.cls, UNKNOWN), robot.address, command.name
+                    )
                 ),
             )
             for robot in robots
@@ -159,16 +165,17 @@ class Gate:
         """Why a command may not go to its robot, in words; "": it may."""
         robot, command = proposal
         contact = self._context.contact(robot)
-        if contact is None or contact.kind is not Kind.ROBOT:
+        if contact is None or contact.kind is not Kind.ROBOT or not self._context.allowed(user, "see", robot):
             return f"There is no robot {robot!r} here"
         for word in _WORD.findall(unicodedata.normalize("NFKC", command).casefold()):
             if word in _NEVER:
                 return _NEVER[word].format(robot=robot)
         if not command or len(command) > MAX_CHARS or not command.isprintable():
             return f"What was meant for {robot} is empty, too long or unreadable: it is not passed on"
-        action = self._class_of(proposal)
-        if not self._context.allowed(user, action, robot):
-            return f"{user} may not tell {robot} to {command}: a {action} command needs the role operator"
+        try:
+            self._context.require(user, self._class_of(proposal), robot, command.split(maxsplit=1)[0])
+        except Refused as refused:
+            return refused.reason
         return ""
 
     def send(self, user: str, proposal: Proposal, aid: int) -> None:

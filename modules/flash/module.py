@@ -109,7 +109,7 @@ class Flash(Module):
 
     def on_message(self, message: Message) -> Verdict:
         """Answer what is ours; refuse what is for a robot that is not there for anybody just now."""
-        if message.to in self._runs:
+        if message.to in self._runs and self._seen(message.sender, message.to):
             raise Refused(Code.BUSY, self._runs[message.to].busy(message.to))
         if not self._is_ours(message):
             return PASS
@@ -120,8 +120,8 @@ class Flash(Module):
         if request is None:
             self._answer(message, HELP[requests.word(self._text(message)) or "flash"])
             return CONSUMED
-        self._allow(message, request)
-        robots = self.context.robots(request.target)
+        robots = self._seen(message.sender, request.target)
+        self._allow(message, request, robots)
         self._require_idle(robots)
         if request.act == "confirm":
             plan = self._confirmed(message, request)
@@ -156,15 +156,21 @@ class Flash(Module):
         text = message.body.strip()
         return text if requests.word(text) else f"/flash {text}"
 
-    def _allow(self, message: Message, request: Request) -> None:
+    def _seen(self, user: str, target: str) -> tuple[str, ...]:
+        """The robot of this name, or those of this group, as far as a user may know of them."""
+        return tuple(each for each in self.context.robots(target) if self.context.allowed(user, "see", each))
+
+    def _allow(self, message: Message, request: Request, robots: Iterable[str]) -> None:
         user = message.sender
-        if user not in self.config.users or not self.context.allowed(user, "flash", self.config.address):
+        try:
+            if user not in self.config.users:
+                raise Refused(Code.DENIED, f"{user} may not do that: `users` in `module flash` names who may")
+            for robot in robots:
+                self.context.require(user, "flash", robot)
+        except Refused as refused:
             self.context.log.warning("not allowed", by=user, asked=message.body[:100])
-            self._denied(message, request, "not allowed")
-            raise Refused(
-                Code.DENIED,
-                f"{user} may not do that: `users` in `module flash` names who may, with the role operator",
-            )
+            self._denied(message, request, f"not allowed: {refused.reason}")
+            raise
         self.context.explain(message, "allowed", f"flash for {user}")
 
     def _denied(self, message: Message, request: Request, why: str) -> None:

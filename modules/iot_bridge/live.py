@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from boardtalk.modules.iot_bridge.language.arguments import read_arguments
 from boardtalk.modules.iot_bridge.payloads import set_point_bytes
@@ -28,13 +28,13 @@ class Live:
     """Of the control, on the wire."""
     control: Control
 
-    def pack(self, text: str) -> bytes:
-        """A set-point as the board reads it.
+    def read(self, text: str) -> dict[str, Any]:
+        """The values of a set-point.
 
         Raises:
-            BadArgument: a value is missing, too much, or does not fit.
+            BadArgument: one is missing, too much, or does not fit.
         """
-        return self.control.args_format.pack(read_arguments(self.control, text))
+        return read_arguments(self.control, text)
 
 
 class Calls:
@@ -47,23 +47,29 @@ class Calls:
         """What they control, by their ids."""
 
     def take(self, call: Call, robot: Robot) -> None:
-        """Take a call to a robot, from somebody who may move it.
+        """Take a call to a robot, from somebody who may drive it.
 
         Raises:
             Refused: he may not, somebody else has it, or it can't be controlled now.
         """
-        if not self._context.allowed(call.sender, "motion", call.to):
-            raise Refused(Code.DENIED, f"your role does not let you move {call.to}")
+        self._context.require(call.sender, "drive", call.to)
         robot.require_hold(call.sender, self._context.now())
         self._live[call.id] = held = take(robot, call.control)
         robot.steered_by, robot.taken_until = call.sender, 0.0
         self._let_go(held)
 
     def set_point(self, call: Call, text: str) -> None:
-        """Pass live values on."""
+        """Pass live values on.
+
+        Raises:
+            BadArgument: they do not fit.
+            Refused: they are more than the caller may ask for.
+        """
         held = self._live[call.id]
+        values = held.read(text)
+        self._context.require(call.sender, "drive", call.to, held.control.name, values)
         lease_ms = min(held.control.lease, self._roster.lease_ms(call.to, held.control.lease))
-        self._roster.link.set_point(held.robot, held.index, lease_ms, held.pack(text))
+        self._roster.link.set_point(held.robot, held.index, lease_ms, held.control.args_format.pack(values))
 
     def over(self, call: Call) -> None:
         """When a call is over, the outputs go off at once, not only when the lease has run out."""

@@ -64,6 +64,7 @@ class Requests:
             CommandError: it can't be understood.
             Refused: it is not allowed, or comes at the wrong time.
         """
+        self._context.require(message.sender, "see", robot.name)
         robot.follow(message.sender)
         dictionary = robot.require_dictionary()
         match message.body.lower().split():
@@ -81,22 +82,21 @@ class Requests:
             case ["cancel", *ids] if len(ids) <= 1:
                 self._cancel(robot, message, "".join(message.body.split()[1:]))
             case [("watch" | "unwatch") as word, *channels] if len(channels) <= 1:
-                self._allow(message, "query")
                 self._reports.watch(robot, message, "".join(channels), start=word == "watch")
             case _ if commands.is_help(message.body):
-                self._allow(message, "query")
                 text = commands.help_for(message.body, dictionary)
                 self._speech.end(message, (Code.DONE, State.DONE), text)
             case _:
                 order = commands.read(message.body, dictionary)
-                self._allow(message, order.command.cls)
+                self._allow(message, order.command.cls, order.command.name, order.args)
                 self._under_way.begin(robot, message, order)
 
-    def _allow(self, message: Message, action: Any) -> None:
-        if not self._context.allowed(message.sender, action, message.to):
-            reason = f"{message.sender} may not do that: a {action} command needs the role operator"
-            raise Refused(Code.DENIED, reason)
-        self._context.explain(message, "allowed", f"{action} for {message.sender}")
+    def _allow(
+        self, message: Message, action: Any, command: str = "", args: dict[str, Any] | None = None
+    ) -> None:
+        rule = self._context.require(message.sender, action, message.to, command, args)
+        by = f", by {rule}" if rule else ""
+        self._context.explain(message, "allowed", f"{action} for {message.sender}{by}")
 
     def _cancel(self, robot: Robot, message: Message, wanted: str) -> None:
         """End the commands that the sender has begun, or the one that he names."""

@@ -37,10 +37,11 @@ class Speech:
         """Say something in a robot's name; not stored, and only to who is there."""
         if robot not in self._roster.robots:
             return
+        context = self._module.context
         with suppress(Refused):  # robots say more than the gateway passes on, or people read
-            for user in tuple(listeners):
+            for user in [each for each in listeners if context.allowed(each, "see", robot)]:
                 message = Message(sender=robot, to=user, body=text, flags=Flag.TRANSIENT)
-                self._module.context.send(message)
+                context.send(message)
 
     def tell(self, robot: str, text: str, *, but: str = "") -> None:
         """Say it to all who talked to the robot, `but` one."""

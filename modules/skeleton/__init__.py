@@ -165,8 +165,7 @@ class Skeleton(Module):
         """Somebody wants live control of an address: refuse, answer, or leave it to others."""
         if call.to != self.config.address:
             return PASS
-        if not self.context.allowed(call.sender, "motion", call.to):
-            raise Refused(Code.DENIED, "you may only talk to me")
+        self.context.require(call.sender, "drive", call.to)
         self._called = call.id
         return CONSUMED
 

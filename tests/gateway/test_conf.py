@@ -233,7 +233,7 @@ def test_a_user_has_the_fewest_rights_unless_told() -> None:
 # Check ----------------------------------------------------------------------------------------
 
 ADDRESS = "is not an address: use 1 to 32 of a-z, 0-9, '-' and '_', beginning with a letter or digit"
-KINDS = "known kinds: allow, board, broker, group, listen, module, user"
+KINDS = "known kinds: allow, board, broker, grant, group, listen, module, policy, user"
 MODULE_NAMES = "there are: filter, iot_bridge"
 BROKER_NAMES = "known brokers: embedded, mosquitto; any other: `broker { url = … }`"
 URL = "expected mqtt://HOST, mqtts://HOST (encrypted), or either with :PORT"

@@ -77,8 +77,11 @@ class Gateway:
             self.series.setdefault(f"{address} {name}", []).append(value)
         return self.watched
 
-    def allowed(self, sender: str, action: Any, to: str) -> bool:
+    def allowed(self, sender: str, action: Any, to: str, *_: Any) -> bool:
         return True
+
+    def require(self, sender: str, action: Any, to: str, *_: Any) -> str:
+        return ""
 
     def blocks(self, kind: str) -> Mapping[str, Settings]:
         return self._boards
