@@ -278,7 +278,7 @@ class Policy:
             if found is None:
                 return Verdict(granted=True, rule=grant.title)
             broken = broken or f"{grant.title} says {found[0]}, and it is {found[1]}"
-        deed = DEEDS[wish.action].format(wish.to)
+        deed = DEEDS[wish.action].format("this gateway" if wish.to == SYSTEM else wish.to)
         if wish.command:
             deed = f"tell {wish.to} to {wish.command}" if wish.action != "drive" else f"drive {wish.to} so"
         return Verdict(

@@ -118,6 +118,7 @@ class Skeleton(Module):
         author = self.context.contact(message.sender)
         if author and author.kind is not Kind.USER:
             raise Refused(Code.DENIED, "I talk to people only")  # two programs would never end
+        self.context.require(message.sender, "query", message.to)  # the policy: he is told why not
         # What takes time is done by a task, so that others need not wait: here one after the other.
         try:
             self._questions.put_nowait(message)
@@ -165,7 +166,8 @@ class Skeleton(Module):
         """Somebody wants live control of an address: refuse, answer, or leave it to others."""
         if call.to != self.config.address:
             return PASS
-        self.context.require(call.sender, "drive", call.to)
+        if not self.context.allowed(call.sender, "drive", call.to):
+            raise Refused(Code.DENIED, "you may only talk to me")
         self._called = call.id
         return CONSUMED
 

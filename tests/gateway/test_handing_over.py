@@ -118,7 +118,7 @@ async def test_nobody_asks_in_vain_or_without_right(tmp_path: Path, monkeypatch:
         port(tmp_path, monkeypatch) as (alice, root, call),
         GatewayClient.connect(tmp_path, "bob") as bob,
     ):
-        with pytest.raises(Denied, match="your role does not let you move crane"):
+        with pytest.raises(Denied, match="may not drive crane: `drive` needs the role operator"):
             await ask(bob)
         alice.hang_up(call)
         await next_of(alice, CallUpdate)

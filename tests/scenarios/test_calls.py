@@ -217,7 +217,7 @@ def test_c11_a_viewer_takes_nothing_over(demo: Gateway, join: Join, caller: Call
 def test_a_viewer_may_not_drive(demo: Gateway, join: Join) -> None:
     carol = Caller(join(demo, "carol", "viewer"))
     assert carol.open() == "refused"
-    assert "your role does not let you move rover" in str(carol.news()[-1]["reason"])
+    assert "carol may not drive rover: `drive` needs the role operator" in str(carol.news()[-1]["reason"])
 
 
 @pytest.mark.parametrize("values", ["x=0 y=600", "z=1", "x=0 y=fast", "x=1", ""])
