@@ -22,7 +22,7 @@ from boardtalk.sandbox.module import Isolated
 from boardtalk.sdk import SYSTEM, BoardtalkError, Code, ConfigError, Refused
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine, Mapping
+    from collections.abc import Coroutine, Mapping, Sequence
 
     from boardtalk.changes import Change, Setting
     from boardtalk.conf import Block, Document
@@ -37,13 +37,34 @@ T = TypeVar("T")
 log = structlog.get_logger()
 
 
-class _Place(NamedTuple):
-    """Where the block of an instance stands."""
+class Place(NamedTuple):
+    """Where a block stands."""
 
     path: Path
     number: int
-    """Of the block in its file."""
+    """Of the block in its file; -1: it is a new one there."""
     block: Block
+
+
+class _Edit(NamedTuple):
+    """A change to be tried."""
+
+    what: str
+    """It changes, in words: an instance, or a rule."""
+    place: Place
+    values: Mapping[str, str | None] | None
+    """By key; None: the block is removed."""
+    before: Sequence[Block] = ()
+    """Blocks that a new one needs."""
+
+    def text(self, old: str) -> str:
+        """The new text of the file."""
+        path, number, block = self.place
+        if number < 0:
+            return conf.added(old, str(path), [*self.before, block])
+        if self.values is None:
+            return conf.removed(old, str(path), number)
+        return conf.edited(old, str(path), number, self.values)
 
 
 class _Trial(NamedTuple):
@@ -89,7 +110,27 @@ class Trials:
             ConfigError: a value is wrong, as a file's would be; nothing was changed.
             Refused: another change waits, or the file can't be changed.
         """
-        return await self._done(self._begin(user, instance, values, confirm_s))
+        _require_open(values)
+        edit = _Edit(instance, find(self._configuration.document, instance), values)
+        return await self._done(self._begin(user, edit, confirm_s))
+
+    async def begin_rights(
+        self, user: str, name: str, values: Mapping[str, str | None] | None, confirm_s: float
+    ) -> tuple[Pending, list[Change]]:
+        """The same with a grant, also a new one; or with the block `policy`, whose name is "".
+
+        Args:
+            user: who.
+            name: of the grant.
+            values: as above; None: it is removed.
+            confirm_s: at most an hour.
+
+        Raises:
+            ConfigError, Refused: as above.
+        """
+        return await self._done(
+            self._begin(user, _rights_edit(self._configuration.document, name, values), confirm_s)
+        )
 
     async def confirm(self, user: str, change: str) -> Path:
         """Write it into the file; which one.
@@ -124,36 +165,31 @@ class Trials:
         for task in self._tasks:
             task.cancel()
 
-    async def _begin(
-        self, user: str, instance: str, values: Mapping[str, str | None], confirm_s: float
-    ) -> tuple[Pending, list[Change]]:
+    async def _begin(self, user: str, edit: _Edit, confirm_s: float) -> tuple[Pending, list[Change]]:
         async with self._changing:
             if waits := self.pending:
                 what = f"a change of {waits.by}'s to {waits.instance}"
                 raise Refused(Code.BUSY, f"{what} waits to be confirmed")
-            before = self._configuration.document
-            _require_open(values)
-            place = find(before, instance)
-            old = await asyncio.to_thread(_read, place, before)
-            new = conf.edited(old, str(place.path), place.number, values)
-            block = conf.parse(new, str(place.path)).blocks[place.number]
-            document = conf.with_block(before, place.block, block)
+            before, path = self._configuration.document, edit.place.path
+            old = await asyncio.to_thread(_read, path, before)
+            new = edit.text(old)
+            document = conf.with_file(before, str(path), new)
             changes = await self._configuration.apply(document)
-            bad = next((each for each in changes if each.name == instance and each.what in BAD), None)
+            bad = next((each for each in changes if each.name == edit.what and each.what in BAD), None)
             if bad is not None:
                 await self._configuration.apply(before)
                 raise Refused(Code.FAILED, f"nothing was changed: {bad}")
             seconds = min(max(confirm_s, 1.0), MAX_CONFIRM_S)
             pending = Pending(
                 change=secrets.token_hex(6),
-                instance=instance,
+                instance=edit.what,
                 by=user,
-                keys=list(values),
+                keys=list(edit.values) if edit.values is not None else [],
                 until=time.time() + seconds,
             )
             timer = asyncio.get_running_loop().call_later(seconds, self._expire)
-            self._trial = _Trial(pending, place.path, old, new, before, document, timer)
-            self._store.audit(user, "settings on trial", instance, ", ".join(values))
+            self._trial = _Trial(pending, path, old, new, before, document, timer)
+            self._store.audit(user, "settings on trial", edit.what, _told(pending))
             return pending, changes
 
     async def _confirm(self, user: str, change: str) -> Path:
@@ -161,15 +197,14 @@ class Trials:
             trial = self._waiting(change)
             await asyncio.to_thread(_write, trial)
             self._forget()
-            self._store.audit(user, "settings kept", trial.pending.instance, ", ".join(trial.pending.keys))
+            self._store.audit(user, "settings kept", trial.pending.instance, _told(trial.pending))
             return trial.path
 
     async def _revert(self, user: str, change: str) -> list[Change]:
         async with self._changing:
             trial = self._waiting(change)
             self._forget()
-            instance = trial.pending.instance
-            self._store.audit(user, "settings taken back", instance, ", ".join(trial.pending.keys))
+            self._store.audit(user, "settings taken back", trial.pending.instance, _told(trial.pending))
             return await self._configuration.apply(trial.before)
 
     async def _done(self, work: Coroutine[Any, Any, T]) -> T:
@@ -218,7 +253,33 @@ def _require_open(values: Mapping[str, str | None]) -> None:
             raise Refused(Code.FAILED, f"{key}: what it is now is hidden; leave it out to keep it")
 
 
-def find(document: Document, instance: str) -> _Place:
+def _told(pending: Pending) -> str:
+    return ", ".join(pending.keys) or "removed"
+
+
+def _rights_edit(document: Document, name: str, values: Mapping[str, str | None] | None) -> _Edit:
+    """A change of a grant, or of the policy. With the first grant comes a policy by which it only adds.
+
+    Raises:
+        Refused: there is no such grant to be removed, or no file to write to.
+    """
+    kind, what = ("grant", f"grant {name}") if name else ("policy", "policy")
+    own = [each for each in document.blocks if each.kind in ("policy", "grant")]
+    if found := next((each for each in own if (each.kind, each.name) == (kind, name)), None):
+        return _Edit(what, _place(document, found), values)
+    if values is None:
+        raise Refused(Code.FAILED, f"there is no {what}")
+    path = next((each.path for each in [*own, *document.blocks] if each.path), None)
+    if path is None:
+        raise Refused(Code.FAILED, "this gateway was started without a file: nothing can be kept")
+    items = tuple(conf.Item(key, value) for key, value in values.items() if value is not None)
+    needed = (
+        () if document.of("policy") or not name else (conf.Block("policy", "", (conf.Item("roles", "yes"),)),)
+    )
+    return _Edit(what, Place(Path(path), -1, conf.Block(kind, name, items)), values, needed)
+
+
+def find(document: Document, instance: str) -> Place:
     """Where an instance stands.
 
     Raises:
@@ -229,28 +290,36 @@ def find(document: Document, instance: str) -> _Place:
     number = int(count) if count.isdecimal() else 1
     if not 1 <= number <= len(blocks):
         raise Refused(Code.FAILED, f"there is no module {instance!r} in the configuration")
-    block = blocks[number - 1]
+    return _place(document, blocks[number - 1])
+
+
+def _place(document: Document, block: Block) -> Place:
+    """Where a block stands.
+
+    Raises:
+        Refused: in no file.
+    """
     if block.path is None:
-        raise Refused(Code.FAILED, f"{instance} stands in no file: this gateway was started without one")
+        raise Refused(Code.FAILED, f"{block.title} stands in no file: this gateway was started without one")
     same_file = [each for each in document.blocks if each.path == block.path]
-    return _Place(Path(block.path), next(at for at, each in enumerate(same_file) if each is block), block)
+    return Place(Path(block.path), next(at for at, each in enumerate(same_file) if each is block), block)
 
 
-def _read(place: _Place, document: Document) -> str:
+def _read(path: Path, document: Document) -> str:
     """The text of a file, if it still says what is in force.
 
     Raises:
         Refused: it does not, or can't be changed.
     """
     try:
-        text = place.path.read_bytes().decode()
-        found = conf.parse(text, str(place.path)).blocks
+        text = path.read_bytes().decode()
+        found = conf.parse(text, str(path)).blocks
     except (OSError, UnicodeDecodeError, ConfigError) as error:
-        raise Refused(Code.FAILED, f"{place.path}: can't be read again: {error}") from error
-    if found != tuple(each for each in document.blocks if each.path == str(place.path)):
-        raise Refused(Code.FAILED, f"{place.path} says something else than what is in force: reload it first")
-    if not os.access(place.path.resolve().parent, os.W_OK) or not os.access(place.path, os.W_OK):
-        raise Refused(Code.DENIED, f"{place.path}: the gateway may not write it; change it there, and reload")
+        raise Refused(Code.FAILED, f"{path}: can't be read again: {error}") from error
+    if found != tuple(each for each in document.blocks if each.path == str(path)):
+        raise Refused(Code.FAILED, f"{path} says something else than what is in force: reload it first")
+    if not os.access(path.resolve().parent, os.W_OK) or not os.access(path, os.W_OK):
+        raise Refused(Code.DENIED, f"{path}: the gateway may not write it; change it there, and reload")
     return text
 
 

@@ -227,6 +227,12 @@ class Users:
         self._save()
         return account
 
+    def is_last_admin(self, address: str) -> bool:
+        """Whether nobody else could administer the gateway at the page: no other admin has a password."""
+        account = self._accounts.get(address)
+        admins = [each for each in self if each.role is Role.ADMIN and each.password]
+        return account is not None and admins == [account]
+
     def set_password(self, address: str, password: str) -> Account:
         """Set the password for the web page."""
         account = self._find(address)

@@ -25,7 +25,7 @@ from boardtalk.conf.blocks import (
     UserBlock,
 )
 from boardtalk.conf.document import HIDDEN, Block, Document, Item, is_secret, public
-from boardtalk.conf.edit import edited, with_block
+from boardtalk.conf.edit import added, edited, removed, with_file
 from boardtalk.conf.files import (
     broker_settings,
     check,
@@ -57,6 +57,7 @@ __all__ = [
     "PolicyBlock",
     "RemoteBroker",
     "UserBlock",
+    "added",
     "broker_settings",
     "check",
     "edited",
@@ -70,8 +71,9 @@ __all__ = [
     "policy",
     "problems",
     "public",
+    "removed",
     "render",
     "settings",
     "unknown_members",
-    "with_block",
+    "with_file",
 ]

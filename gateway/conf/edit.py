@@ -12,7 +12,7 @@ from boardtalk.conf.grammar import parse
 from boardtalk.sdk import ConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from boardtalk.conf.document import Block, Document, Item
 
@@ -45,9 +45,56 @@ def edited(text: str, path: str, number: int, values: Mapping[str, str | None]) 
     raise block.error(f"{keys} can't be changed here by a program; change it in the file, and reload")
 
 
-def with_block(document: Document, old: Block, new: Block) -> Document:
-    """A configuration with another block in the place of one."""
-    return replace(document, blocks=tuple(new if each is old else each for each in document.blocks))
+def added(text: str, path: str, blocks: Sequence[Block]) -> str:
+    """The text of a file with further blocks at its end.
+
+    Raises:
+        ConfigError: it is not in the language, or they can't be written.
+    """
+    before = parse(text, path)
+    written = "".join(map(_written, blocks))
+    end = "\n" if text and not text.endswith("\n") else ""
+    new = f"{text}{end}{written}"
+    meant = replace(before, blocks=(*before.blocks, *blocks))
+    if _plain(parse(new, path)) != _plain(meant):
+        raise ConfigError(
+            f"{blocks[-1].title} can't be written by a program; write it there, and reload", path
+        )
+    return new
+
+
+def removed(text: str, path: str, number: int) -> str:
+    """The text of a file without one of its blocks, counted from 0. What stands before it stays.
+
+    Raises:
+        ConfigError: it is not in the language, or the block can't be cut out of its text.
+    """
+    before = parse(text, path)
+    meant = _plain(replace(before, blocks=(*before.blocks[:number], *before.blocks[number + 1 :])))
+    lines = text.splitlines(keepends=True)
+    start = before.blocks[number].line - 1
+    for end in range(start + 1, len(lines) + 1):
+        candidate = "".join([*lines[:start], *lines[end:]])
+        try:
+            found = parse(candidate, path)
+        except ConfigError:
+            continue
+        if _plain(found) == meant:
+            return candidate
+    raise before.blocks[number].error("this block can't be removed by a program; change the file, and reload")
+
+
+def with_file(document: Document, path: str, text: str) -> Document:
+    """A configuration in which one of its files has another text."""
+    new = parse(text, path)
+    own = [at for at, each in enumerate(document.blocks) if each.path == path]
+    first, last = (own[0], own[-1] + 1) if own else (len(document.blocks),) * 2
+    return replace(document, blocks=(*document.blocks[:first], *new.blocks, *document.blocks[last:]))
+
+
+def _written(block: Block) -> str:
+    items = "".join(f"{INDENT}{each.key} = {each.value}\n" for each in block.items)
+    return f"\n{block.title} {{\n{items}}}\n"
 
 
 def _plain(document: Document) -> tuple[object, ...]:

@@ -230,6 +230,29 @@ class RevertSettings(msgspec.Struct, tag_field="op", tag="revert settings"):
     change: str
 
 
+class Rights(msgspec.Struct, tag_field="op", tag="rights"):
+    """Ask for the rules who may what."""
+
+
+class ChangeRights(msgspec.Struct, tag_field="op", tag="change rights"):
+    """Put another rule into force, on trial as by `ChangeSettings`, and confirmed alike."""
+
+    name: str
+    """Of the grant, which may be a new one; "": the block `policy`."""
+    values: dict[str, str | None] | None
+    """As the file would have them, by key; null: the default. null in place of all: it is removed."""
+    confirm_s: float = 60.0
+
+
+class Judge(msgspec.Struct, tag_field="op", tag="judge"):
+    """Ask whether somebody may do something, and why."""
+
+    user: str
+    robot: str
+    command: str = "see"
+    """As it is typed, of which the first word counts; or a right, such as `drive`."""
+
+
 class Record(msgspec.Struct, tag_field="op", tag="record"):
     """Instead of `Login`: tell all that the gateway sees and says from now on.
 
@@ -313,6 +336,9 @@ Request = (
     | ChangeSettings
     | ConfirmSettings
     | RevertSettings
+    | Rights
+    | ChangeRights
+    | Judge
 )
 
 
@@ -488,6 +514,39 @@ class SettingsOnTrial(msgspec.Struct, tag="settings on trial"):
     changes: list[changes.Change]
 
 
+class Rule(msgspec.Struct):
+    """A grant."""
+
+    name: str
+    where: str
+    """File and line."""
+    settings: list[Setting]
+
+
+class RightsList(msgspec.Struct, tag="rights"):
+    """Answers `Rights`."""
+
+    roles: bool
+    """Whether what roles carry counts beside the grants."""
+    where: str
+    """File and line of the block that says so; "" = there is none."""
+    rules: list[Rule]
+    blank: list[Setting]
+    """The keys of a new one."""
+    rights: list[str]
+    """What may be granted."""
+    pending: Pending | None
+    """The change, of whatever, that waits to be confirmed."""
+
+
+class Judged(msgspec.Struct, tag="judged"):
+    """Answers `Judge`."""
+
+    granted: bool
+    reason: str
+    """In words: by which rule, or why not and what would help."""
+
+
 class SettingsKept(msgspec.Struct, tag="settings kept"):
     """Answers `ConfirmSettings`."""
 
@@ -575,6 +634,8 @@ Reply = (
     | ModuleSettings
     | SettingsOnTrial
     | SettingsKept
+    | RightsList
+    | Judged
     | Recording
     | Observed
     | MemberList

@@ -18,7 +18,7 @@ import structlog
 
 from boardtalk import broker
 from boardtalk.events import Delivery
-from boardtalk.frontends import overview
+from boardtalk.frontends import overview, rules
 from boardtalk.frontends.control import (
     SOCKET,
     Accounts,
@@ -31,6 +31,7 @@ from boardtalk.frontends.control import (
     BrokerInfo,
     CallOpened,
     ChangeBoard,
+    ChangeRights,
     ChangeSettings,
     ChangeUser,
     Complete,
@@ -46,6 +47,7 @@ from boardtalk.frontends.control import (
     HandOver,
     HangUp,
     History,
+    Judge,
     Login,
     MarkRead,
     ModuleReports,
@@ -63,6 +65,7 @@ from boardtalk.frontends.control import (
     Reply,
     Request,
     RevertSettings,
+    Rights,
     Send,
     SetPoint,
     SettingsKept,
@@ -80,7 +83,7 @@ from boardtalk.frontends.control import (
     Why,
 )
 from boardtalk.frontends.rights import require
-from boardtalk.sdk import ConfigError, Kind, Refused, ServiceError, check_name
+from boardtalk.sdk import ConfigError, Kind, Refused, Role, ServiceError, check_name
 from boardtalk.sdk.audit import Attempt, Noted, Outcome
 from boardtalk.sdk.channel import MAX_LINE_BYTES, Channel
 from boardtalk.sdk.groups import MemberList, Members
@@ -99,7 +102,6 @@ if TYPE_CHECKING:
     from boardtalk.frontends.intake import Intake
     from boardtalk.frontends.reception import Reception
     from boardtalk.hub import Hub
-    from boardtalk.policy import Person
     from boardtalk.sessions import Session
     from boardtalk.store import HistoryEntry
     from boardtalk.users import Users
@@ -155,7 +157,7 @@ class LocalDoor:
         self._configuration = configuration
         self._trials = Trials(configuration, hub.store)
         self._connections: set[asyncio.Task[None]] = set()
-        self._persons: dict[Session, tuple[str, bool, Person]] = {}
+        self._persons: dict[Session, tuple[object, ...]] = {}
         """Connections that may do what their user may, and what he was and might when they came."""
         hub.directory.subscribe(self._part)
 
@@ -277,9 +279,12 @@ class LocalDoor:
                 channel.send(Failure("the first request must be a login"))
         return None
 
-    def _stamp(self, user: str) -> tuple[str, bool, Person]:
+    def _stamp(self, user: str) -> tuple[object, ...]:
+        """What changes with who he is and what he may; of admins, who may everything, only the first."""
         account, directory = self._users.get(user), self._hub.directory
-        return account.stamp if account else "", directory.policy.roles, directory.person(user)
+        if account is None or account.role is Role.ADMIN:
+            return (account.stamp if account else "",)
+        return account.stamp, directory.policy.roles, directory.person(user)
 
     def _part(self) -> None:
         """Cut off persons who are no longer who they were: removed, with another role, password or rights."""
@@ -334,8 +339,11 @@ class LocalDoor:
             case OpenCall() | AskCall() | HandOver() | HangUp() | Watch() | Unwatch():
                 return await self._live(request, session, user)
             case ChangeUser() | ChangeBoard() | Modules() | Reload() | System() | Audit():
-                return await self._administer(request)
-            case GetSettings() | ChangeSettings() | ConfirmSettings() | RevertSettings():
+                return await self._administer(request, is_person=session in self._persons)
+            case (
+                GetSettings() | ChangeSettings() | ConfirmSettings() | RevertSettings()
+                | Rights() | ChangeRights() | Judge()
+            ):  # fmt: skip
                 return await self._configure(request, user)
             case Send(payload):
                 self._intake.receive(user, payload.encode(), "local", session)
@@ -431,9 +439,14 @@ class LocalDoor:
         return None
 
     async def _administer(
-        self, request: ChangeUser | ChangeBoard | Modules | Reload | System | Audit
+        self, request: ChangeUser | ChangeBoard | Modules | Reload | System | Audit, *, is_person: bool
     ) -> Reply:
         match request:
+            case ChangeUser(action, address) if (
+                is_person and action in {"remove", "role"} and self._users.is_last_admin(address)
+            ):
+                cure = "make somebody else one first, with a password"
+                raise UserError(f"{address} is the last admin who can log in: {cure}")
             case ChangeUser():
                 return self._change_user(request)
             case ChangeBoard():
@@ -452,9 +465,23 @@ class LocalDoor:
                 return Reloaded(await self._configuration.reload())
 
     async def _configure(
-        self, request: GetSettings | ChangeSettings | ConfirmSettings | RevertSettings, user: str
+        self,
+        request: GetSettings
+        | ChangeSettings
+        | ConfirmSettings
+        | RevertSettings
+        | Rights
+        | ChangeRights
+        | Judge,
+        user: str,
     ) -> Reply:
         match request:
+            case Rights():
+                return rules.listed(self._configuration.document, self._trials.pending)
+            case ChangeRights(name, values, confirm_s):
+                return SettingsOnTrial(*await self._trials.begin_rights(user, name, values, confirm_s))
+            case Judge():
+                return rules.judged(self._hub.directory, request)
             case GetSettings(instance):
                 block, settings = self._trials.form(instance)
                 return ModuleSettings(instance, block.where, settings, self._trials.pending)

@@ -14,6 +14,7 @@ from msgspec import Meta
 from boardtalk.frontends.control import (
     AskCall,
     Audit,
+    ChangeRights,
     ChangeSettings,
     ChangeUser,
     Complete,
@@ -28,6 +29,7 @@ from boardtalk.frontends.control import (
     OpenCall,
     Reload,
     RevertSettings,
+    Rights,
     SetPoint,
     Stop,
     System,
@@ -78,6 +80,8 @@ Question = (
     | ChangeSettings
     | ConfirmSettings
     | RevertSettings
+    | Rights
+    | ChangeRights
     | ChangeUser
     | Reload
 )

@@ -41,7 +41,9 @@ async def test_s11_only_admins_manage(tmp_path: Path, request_: control.Request,
         GatewayClient.connect(tmp_path, "bob", as_person=True) as bob,
         GatewayClient.connect(tmp_path, "alice", as_person=True) as alice,
     ):
-        with pytest.raises(Denied, match=r"bob may not administer (this gateway|rover): .*needs the role admin"):
+        with pytest.raises(
+            Denied, match=r"bob may not administer (this gateway|rover): .*needs the role admin"
+        ):
             await bob.ask(request_, reply)
         try:
             await alice.ask(request_, reply)

@@ -49,9 +49,10 @@ class Errands(Module):
             return PASS
         when, _, text = message.body.partition(" ")
         told = Message(sender=message.sender, to="rover", body=text)
-        (self.context.send(told) if when == "now" else self.context.after(0.05, lambda: self.context.send(told)))
+        self.context.after(0.0 if when == "now" else 0.05, lambda: self.context.send(told))
         return CONSUMED
 '''
+TOO_FAR = "grant drivers (CONF:4) says distance <= 5, and it is 6"
 UNKNOWN = "there is no 'rover' here"
 
 
@@ -153,8 +154,8 @@ def _errand(person: Person, text: str) -> str:
 ROUTES = (by_mqtt, by_page, by_owner, by_module, by_timer)
 MAY = [
     ("dora", "forward 5", "x "),
-    ("dora", "forward 6", "dora may not tell rover to forward: grant drivers (CONF:4) says distance <= 5, and it is 6"),
-    ("dora", "forward 0.06 m", "grant drivers (CONF:4) says distance <= 5, and it is 6"),
+    ("dora", "forward 6", f"dora may not tell rover to forward: {TOO_FAR}"),
+    ("dora", "forward 0.06 m", TOO_FAR),
     ("dora", "battery", "V"),
     ("dora", "horn 0.1", "dora may not tell rover to horn: no grant gives dora `action` there"),
     ("lena", "horn 0.1", ""),
@@ -164,7 +165,7 @@ MAY = [
     ("nils", "forward 1", UNKNOWN),
     ("nils", "help", UNKNOWN),
     ("nils", "rearm", UNKNOWN),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize("route", ROUTES)
