@@ -83,7 +83,7 @@ function showLatched() {
   const names = latched.map(each => each.address), all = store.robots().every(each => !each.online || each.state === "latched");
   if (names.length) window.dispatchEvent(new CustomEvent("stopped", {detail: {names, all, text: t("stopped", {names: names.join(", ")})}}));
   put(document.getElementById("latched"), latched.map(each => h("p", {}, h("span", {}, t("latched", {name: each.address})),
-    store.can("rearm") && h("button", {type: "button", onclick: () => rearm(each.address)}, t("rearm.button", {name: each.address})))));
+    store.may(each.address, "rearm") && h("button", {type: "button", onclick: () => rearm(each.address)}, t("rearm.button", {name: each.address})))));
   if (view) mark(view.name, route().slice(1).filter(Boolean));
 }
 

@@ -35,7 +35,7 @@ export function settings(store, instance, changed) {
   return box;
 }
 
-function field(instance, setting) {
+export function field(instance, setting) {
   const id = `set-${instance}-${setting.key}`, now = setting.given ? setting.value : "";
   const preset = setting.default ? t("preset", {value: setting.default}) : "";
   const input = setting.choices?.length
@@ -69,8 +69,9 @@ export function trial(store, pending, over) {
       over("");
     } catch (problem) { toast(problem.message, "bad"); }
   };
-  const box = h("article", {class: "card trial", role: "status"}, h("h2", {}, t("trial.title", {instance: pending.instance})),
-    h("p", {}, t("trial.text", {keys: pending.keys.join(", "), by: pending.by, at: seconds(pending.until)}), " ", left),
+  const isRule = /^(grant |policy$)/.test(pending.instance);
+  const box = h("article", {class: "card trial", role: "status"}, h("h2", {}, t(isRule ? "trial.title.rule" : "trial.title", {instance: pending.instance})),
+    h("p", {}, t(pending.keys.length ? "trial.text" : "trial.text.removed", {keys: pending.keys.join(", "), by: pending.by, at: seconds(pending.until)}), " ", left),
     h("div", {class: "row"}, h("button", {class: "main", type: "button", onclick: act("confirm settings", "trial.kept")}, t("trial.keep")), h("button", {type: "button", onclick: act("revert settings", "trial.reverted")}, t("trial.revert"))));
   const timer = setInterval(tick, 1000);
   return box;

@@ -49,6 +49,9 @@ export class Store extends EventTarget {
 
   robots() { return [...this.contacts.values()].filter(each => each.kind === "robot").sort((a, b) => a.address.localeCompare(b.address)); }
 
+  // At the gateway itself, by the role; with a robot, by what the gateway says of it.
+  may(robot, right) { return Boolean(this.contacts.get(robot)?.rights?.includes(right)); }
+
   can(right) { return right === "admin" ? this.me.role === "admin" : this.me.role !== "viewer"; }
 
   // Say something; it shows at once, and waits here until the gateway has it.
@@ -115,7 +118,9 @@ export class Store extends EventTarget {
   }
 
   #welcome(heard) {
+    const before = this.robots();
     this.#meet(heard.contacts);
+    for (const {address} of before) if (!this.contacts.has(address)) this.talks.delete(address); // not to be seen any more
     if (heard.gap) for (const talk of this.talks.values()) Object.assign(talk, {rows: [], older: true, fetched: false});
     for (const {other, last, read, unread} of heard.talks ?? []) {
       const talk = Object.assign(this.talk(other), {read, unread});

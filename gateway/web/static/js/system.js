@@ -2,22 +2,23 @@
 import {h, put, ask, toast} from "./dom.js";
 import {t} from "./texts.js";
 import {post} from "./login.js";
+import {rights} from "./rights.js";
 
 const ROLES = ["viewer", "operator", "admin"];
 const THEMES = ["auto", "light", "dark"];
 const REPORT_MS = 5000;
 
 export function system(store) {
-  const people = h("div", {class: "page-part"}), sessions = h("div"), gateway = h("article", {class: "card"}), log = audit(store);
+  const people = h("div", {class: "page-part"}), sessions = h("div"), gateway = h("article", {class: "card"}), log = audit(store), rules = store.can("admin") && rights(store);
   const node = h("section", {class: "page"}, h("h1", {}, t("tab.system")), h("div", {class: "cards"}, me(store), look(), store.can("inspect") && gateway),
     h("section", {"aria-label": t("sessions")}, h("div", {class: "titled"}, h("h2", {}, t("sessions")), h("p", {class: "muted small"}, t("sessions.text"))), sessions),
-    store.can("admin") && h("section", {"aria-label": t("people")}, h("h2", {}, t("people")), people), store.can("admin") && log.node);
+    store.can("admin") && h("section", {"aria-label": t("people")}, h("h2", {}, t("people")), people), rules && rules.node, store.can("admin") && log.node);
   const draw = () => { if (store.can("admin")) put(people, users(store), add(store)); };
   store.addEventListener("contacts", draw);
   draw();
   listSessions(sessions);
   const report = () => { if (store.can("inspect") && !document.hidden) showReport(store, gateway); };
-  const timer = setInterval(report, REPORT_MS), ready = () => { report(); log.load(); };
+  const timer = setInterval(report, REPORT_MS), ready = () => { report(); log.load(); if (rules) rules.load(); };
   store.addEventListener("ready", ready);
   if (store.link.state === "open") ready();
   return {node, close() { clearInterval(timer); store.removeEventListener("contacts", draw); store.removeEventListener("ready", ready); }};

@@ -131,7 +131,7 @@ class Drive {
 
   #state(problem = "") {
     const contact = this.contact, mine = Boolean(this.call.id), other = contact?.holder && contact.holder !== this.store.me.user ? contact.holder : "";
-    const may = this.store.can("motion");
+    const may = this.store.may(this.robot, "drive");
     this.pad.disable(!may || contact?.state !== "ready" || (Boolean(other) && !mine));
     this.holder.dataset.how = mine ? "mine" : other ? "other" : "free";
     const words = mine ? "holder.mine" : !may ? "holder.viewer" : contact?.state === "latched" ? "holder.latched" : contact?.state !== "ready" ? "holder.offline" : other ? "holder.other" : "holder.free";

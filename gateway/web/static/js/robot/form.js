@@ -12,7 +12,7 @@ export class CommandForm {
     this.command = command;
     this.fields = (command.args ?? []).map(arg => field(robot, command, arg));
     this.answer = h("div", {class: "answer", role: "status"});
-    this.allowed = store.can("motion") || command.cls === "query" || command.cls === "stop";
+    this.allowed = command.allowed !== false;
     const button = h("button", {class: command.cls === "query" ? "" : "main", disabled: !this.allowed, title: this.allowed ? null : t("not.allowed")}, t(command.cls === "query" ? "ask.it" : "do.it"));
     this.node = h("article", {class: "card command", "aria-label": command.name},
       h("header", {}, h("div", {}, h("code", {}, command.name), command.help && h("p", {class: "muted small"}, command.help)), h("span", {class: "small muted"}, t(`class.${command.cls ?? "action"}`))),
