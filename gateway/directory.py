@@ -149,10 +149,11 @@ class Directory:
         """
         robots = self.robots(group)
         others = [member for member in self.members(group) if member != sender and member not in robots]
-        if robots and not others:
+        seen = [robot for robot in robots if self.sees(sender, robot)]
+        if seen and not others:
             raise Refused(
                 Code.BAD_ADDRESS,
-                f"{group} has nobody else but robots in it, who take orders one by one: `{robots[0]}: …`",
+                f"{group} has nobody else but robots in it, who take orders one by one: `{seen[0]}: …`",
             )
         if not (self._groups[group].one_by_one and others):
             return others

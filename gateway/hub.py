@@ -235,7 +235,7 @@ class Hub:
         verdict = self.directory.judge(user, wish)
         if verdict.granted:
             return verdict.rule
-        now, denial = time.monotonic(), (user, wish.action, wish.to, verdict.reason)
+        now, denial = time.monotonic(), (user, wish.action, wish.to, wish.command)
         if now - self._denials.get(denial, -DENIED_AGAIN_S) >= DENIED_AGAIN_S:
             if len(self._denials) >= MAX_DENIALS:
                 self._denials.clear()

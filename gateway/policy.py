@@ -94,6 +94,20 @@ class Pattern(str):
         return super().__new__(cls, text)
 
 
+class Robots(Pattern):
+    """A robot's address, or several by a pattern."""
+
+    __slots__ = ()
+
+    def __new__(cls, text: str) -> Self:
+        """Check a text.
+
+        Raises:
+            ValueError, AddressError: no address is like this.
+        """
+        return super().__new__(cls, text if "*" in text else check_address(text))
+
+
 class Who(str):
     """A user or a group, or everybody."""
 

@@ -11,7 +11,7 @@ from typing import Annotated, Final, Literal, Self, TypeAlias
 
 from msgspec import Meta
 
-from boardtalk.policy import RIGHTS, Limit, Pattern, Right, Who
+from boardtalk.policy import RIGHTS, Limit, Pattern, Right, Robots, Who
 from boardtalk.sdk import Role, Settings, check_address
 
 
@@ -232,26 +232,35 @@ class GrantBlock(Settings):
     """`grant NAME`: rights with robots. The name is for people."""
 
     robots: Annotated[
-        tuple[Pattern, ...],
-        Meta(description="robots it is about; `*` stands for anything, as in `rover-*`"),
+        tuple[Robots, ...],
+        Meta(
+            title="names with commas",
+            description="robots it is about; `*` stands for anything, as in `rover-*`",
+        ),
     ]
-    users: Annotated[tuple[Who, ...], Meta(description="users and groups it is for; `*`: everybody")] = ()
+    users: Annotated[
+        tuple[Who, ...],
+        Meta(title="names with commas", description="users and groups it is for; `*`: everybody"),
+    ] = ()
     roles: Annotated[tuple[Role, ...], Meta(description="roles it is for")] = ()
     may: Annotated[
         tuple[Right, ...],
         Meta(
-            title=f"a list with commas, each one of {', '.join(RIGHTS)}",
+            title=f"with commas between, of {', '.join(RIGHTS)}",
             description="rights; commands take the one that their class names; who has any sees the robot",
         ),
     ] = ()
     commands: Annotated[
         tuple[Pattern, ...],
-        Meta(description="further commands by their names, whatever their class, with `*` as above"),
+        Meta(
+            title="names with commas",
+            description="further commands by their names, whatever their class, with `*` as above",
+        ),
     ] = ()
     limits: Annotated[
         tuple[Limit, ...],
         Meta(
-            title="a list with commas, each like `speed <= 20`, `angle >= -90` or `gear = low|middle`",
+            title="with commas between, such as `speed <= 20`, `angle >= -90`, `gear = low|middle`",
             description="what arguments may be, also of live control, in the units that the board declares",
         ),
     ] = ()

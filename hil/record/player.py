@@ -150,6 +150,7 @@ class _Player:
         )
         self._tasks = await stack.enter_async_context(asyncio.TaskGroup())
         self._hub = await stack.enter_async_context(Hub(kept, Directory(users, groups(document))))
+        self._hub.directory.set_policy(conf.policy(document))
         self._calls = calls = await stack.enter_async_context(_Calls(self._hub))
         draws = self._draws()
 

@@ -54,7 +54,8 @@ class Flash(Module):
         """Settings of the module; nobody may anything by default."""
 
         users: Annotated[
-            tuple[str, ...], Meta(description="who may use it; their role must be operator or admin too")
+            tuple[str, ...],
+            Meta(description="who may use it, for robots that they have the right to `flash`"),
         ] = ()
         boards: Annotated[
             tuple[Pair, ...],
@@ -169,7 +170,7 @@ class Flash(Module):
                 self.context.require(user, "flash", robot)
         except Refused as refused:
             self.context.log.warning("not allowed", by=user, asked=message.body[:100])
-            self._denied(message, request, f"not allowed: {refused.reason}")
+            self._denied(message, request, "not allowed")
             raise
         self.context.explain(message, "allowed", f"flash for {user}")
 

@@ -140,6 +140,35 @@ async def test_a_retained_message_is_told_apart_from_a_live_one(running: Broker)
             break
 
 
+@pytest.mark.parametrize("kind", HOSTED)
+async def test_s11_the_state_of_robots_that_one_may_not_see_is_nothing_to_be_read(
+    kind: str, tmp_path: Path
+) -> None:
+    async with hosted(kind, tmp_path, logins("alice", "bob")) as running:
+        async with person(running.endpoint, "alice", "chat/alice/in", "boards/arm/state") as alice:
+            running.reload([Login("alice", TOKENS["alice"], robots=("rover",)), *logins("bob")])
+            await _states_said(running)
+            assert alice.texts == [], "also who listened before hears nothing more"
+        topics = ("boards/+/state", "boards/arm/state", "boards/rover/state", "chat/alice/in")
+        async with (
+            person(running.endpoint, "alice", *topics) as alice,
+            person(running.endpoint, "bob", "boards/+/state") as bob,
+        ):
+            await _states_said(running)
+            await alice.hears(b"rover")
+            await bob.hears(b"arm")
+            await fence(running, "alice")
+            await alice.hears(FENCE)
+            assert b"arm" not in alice.texts
+
+
+async def _states_said(running: Broker) -> None:
+    """Have the process that talks to boards tell of two."""
+    async with Publisher(running.boards_endpoint, "link") as link:
+        for robot in ("arm", "rover"):
+            await link.publish(f"boards/{robot}/state", robot.encode())
+
+
 # ── users come and go ────────────────────────────────────────────────────────────────────────────
 
 

@@ -165,7 +165,7 @@ def test_the_shipped_files_examples_are_right_too() -> None:
     example = re.compile("^#(?! \\S)", re.MULTILINE)  # "# x" explains, "#x" and "#  x" are examples
     document = parse(example.sub("", SHIPPED.read_text()))
     assert {block.kind for block in document.blocks} == {
-        "broker", "module", "board", "user", "group", "listen",
+        "broker", "module", "board", "user", "policy", "grant", "group", "listen",
     }  # fmt: skip
     assert {error.reason.partition(";")[0] for error in loader.problems(document)} == {
         "a second broker", "a second page",

@@ -3,7 +3,7 @@ import {h, put, ask, toast} from "./dom.js";
 import {t} from "./texts.js";
 import {field, trial} from "./settings.js";
 
-const LISTS = {may: "rights", roles: "roles"};
+const KEYS = ["users", "roles", "robots", "may", "commands", "limits"];
 const ROLES = ["viewer", "operator"];
 
 export function rights(store) {
@@ -48,7 +48,8 @@ export function rights(store) {
 
   function edit(found, rule) {
     const name = h("input", {id: "rule-name", value: rule?.name ?? "", required: true, pattern: "[a-z0-9][a-z0-9_\\-]{0,31}", title: t("login.address"), autocapitalize: "none", autocomplete: "off", disabled: Boolean(rule)});
-    const fields = (rule?.settings ?? found.blank).map(each => LISTS[each.key] ? boxes(each, each.key === "roles" ? ROLES : found.rights) : field("rule", each));
+    const words = {roles: ROLES, may: found.rights}, settings = [...rule?.settings ?? found.blank].sort((a, b) => KEYS.indexOf(a.key) - KEYS.indexOf(b.key));
+    const fields = settings.map(each => words[each.key] ? boxes(each, words[each.key]) : field("rule", each));
     const problem = h("p", {class: "error", role: "alert"});
     put(editor, h("form", {class: "card", "aria-label": t(rule ? "rights.edit.title" : "rights.add", {name: rule?.name}), onsubmit: event => {
       event.preventDefault();
@@ -77,7 +78,7 @@ function boxes(setting, words) {
   const before = new Set((setting.value ?? "").split(",").map(each => each.trim()).filter(Boolean));
   const all = words.map(each => h("input", {type: "checkbox", value: each, checked: before.has(each)}));
   return {
-    node: h("fieldset", {class: "field boxes"}, h("legend", {}, setting.key), h("div", {class: "row"}, all.map((box, at) => h("label", {}, box, " ", words[at]))), h("small", {}, setting.help)),
+    node: h("fieldset", {class: "field boxes"}, h("legend", {}, setting.key), h("div", {class: "row"}, all.map((box, at) => h("label", {}, box, words[at]))), h("small", {}, setting.help)),
     changed() {
       const chosen = all.filter(each => each.checked).map(each => each.value);
       if (chosen.length === before.size && chosen.every(each => before.has(each))) return null;
