@@ -168,7 +168,7 @@ class Flash(Module):
                 raise Refused(Code.DENIED, f"{user} may not do that: `users` in `module flash` names who may")
             for robot in robots:
                 self.context.require(user, "flash", robot)
-        except Refused as refused:
+        except Refused:
             self.context.log.warning("not allowed", by=user, asked=message.body[:100])
             self._denied(message, request, "not allowed")
             raise
