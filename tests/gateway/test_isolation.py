@@ -279,7 +279,13 @@ async def test_what_its_context_refuses_is_raised_where_it_asked(folder: Path) -
             gateway, "self.context.register(Contact(address='alice', kind=Kind.SERVICE))"
         )
         assert await ask(gateway, "self.context.allowed('carol', 'motion', 'guest')") == "False"
-        assert await ask(gateway, "self.context.allowed('bob', 'motion', 'guest')") == "True"
+        assert (
+            await ask(gateway, "self.context.allowed('bob', 'motion', 'guest', 'go', {'far': 1})") == "True"
+        )
+        assert await ask(gateway, "self.context.require('bob', 'motion', 'guest', 'go').__repr__()") == "''"
+        assert "carol may not tell guest to go: `motion` needs the role operator" in await ask(
+            gateway, "self.context.require('carol', 'motion', 'guest', 'go', {'far': 1})"
+        )
         assert "Kind.USER" in await ask(gateway, "self.context.contact('alice').kind.__repr__()")
         assert await ask(gateway, "self.context.contact('nobody')") == "None"
         assert await ask(gateway, "sorted(each.address for each in self.context.contacts())") == str(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from playwright.sync_api import Page, expect
 
 from .conftest import Visit
+from .test_access import violations
 from .visitor import Town
 
 
@@ -35,13 +36,17 @@ def test_an_admin_says_who_may_what_and_it_counts_at_once(visit: Visit, town: To
     form.get_by_label("limits").fill("distance < 5")
     form.get_by_role("button", name="Try this rule").click()
     expect(form.get_by_role("alert")).to_contain_text("'distance < 5' is no limit: write `speed <= 20`")
+    assert violations(page) == []
     form.get_by_label("limits").fill("distance <= 5")
     form.get_by_role("button", name="Try this rule").click()
     expect(page.get_by_role("status").filter(has_text="grant slow is changed, on trial")).to_be_visible()
     keep(page)
     assert "distance <= 5" in rules(page)
-    written = (town.state / "conf.d" / "team.conf").read_text() + (town.state / "gateway.conf").read_text()
-    assert "grant slow {\n    robots = rov*\n    users = vera\n    may = motion\n" in written
+    file = town.state / "gateway.conf"
+    rule = (
+        "grant slow {\n    users = vera\n    robots = rov*\n    may = motion\n    limits = distance <= 5\n}\n"
+    )
+    assert file.read_text().endswith(f"\npolicy {{\n    roles = yes\n}}\n\n{rule}")
 
     # Her page offers what she may, in the range that she may use.
     forward = vera.page.get_by_role("article", name="forward")
@@ -70,7 +75,7 @@ def test_an_admin_says_who_may_what_and_it_counts_at_once(visit: Visit, town: To
     page.get_by_role("alertdialog").get_by_role("button", name="Remove").click()
     keep(page)
     expect(page.get_by_text("No rule yet: roles alone decide.")).to_be_visible()
-    assert "grant" not in (town.state / "conf.d" / "team.conf").read_text()
+    assert "grant" not in file.read_text()
     for each in (anna, vera, ben):
         assert each.errors == []
 
