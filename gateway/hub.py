@@ -235,15 +235,21 @@ class Hub:
         verdict = self.directory.judge(user, wish)
         if verdict.granted:
             return verdict.rule
+        self._note_denial(user, wish, verdict.reason)
+        if not self.directory.sees(user, wish.to):
+            self.directory.require(wish.to, user)
+        raise Refused(Code.DENIED, verdict.reason)
+
+    def _note_denial(self, user: str, wish: Wish, reason: str) -> None:
+        """Have it in the audit, but for names that nobody has, which may be as long and many as one likes."""
+        if wish.to != SYSTEM and self.directory.kind(wish.to) is None:
+            return
         now, denial = time.monotonic(), (user, wish.action, wish.to, wish.command)
         if now - self._denials.get(denial, -DENIED_AGAIN_S) >= DENIED_AGAIN_S:
             if len(self._denials) >= MAX_DENIALS:
                 self._denials.clear()
             self._denials[denial] = now
-            self.store.audit(user, f"denied: {wish.action}", wish.to, verdict.reason)
-        if not self.directory.sees(user, wish.to):
-            self.directory.require(wish.to, user)
-        raise Refused(Code.DENIED, verdict.reason)
+            self.store.audit(user, f"denied: {wish.action}", wish.to, reason)
 
     async def complete(self, to: str, line: str, user: str | None = None) -> list[Completion]:
         """What may follow a half-typed line of a user's to `to`, as the module that answers for it says."""
@@ -456,7 +462,7 @@ class Hub:
     def _refuse_unknown(self, message: Message) -> None:
         """Refuse it before any module sees it: whoever asks why finds nothing there that tells them apart."""
         try:
-            self.directory.require(message.to, message.sender)
+            self.require(message.sender, Wish("see", message.to))
         except Refused as refused:
             self.refuse(message, refused)
 

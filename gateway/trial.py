@@ -11,6 +11,7 @@ import os
 import secrets
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
@@ -22,7 +23,7 @@ from boardtalk.sandbox.module import Isolated
 from boardtalk.sdk import SYSTEM, BoardtalkError, Code, ConfigError, Refused
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine, Mapping, Sequence
+    from collections.abc import Callable, Coroutine, Mapping, Sequence
 
     from boardtalk.changes import Change, Setting
     from boardtalk.conf import Block, Document
@@ -110,9 +111,7 @@ class Trials:
             ConfigError: a value is wrong, as a file's would be; nothing was changed.
             Refused: another change waits, or the file can't be changed.
         """
-        _require_open(values)
-        edit = _Edit(instance, find(self._configuration.document, instance), values)
-        return await self._done(self._begin(user, edit, confirm_s))
+        return await self._done(self._begin(user, partial(_settings_edit, instance, values), confirm_s))
 
     async def begin_rights(
         self, user: str, name: str, values: Mapping[str, str | None] | None, confirm_s: float
@@ -128,9 +127,7 @@ class Trials:
         Raises:
             ConfigError, Refused: as above.
         """
-        return await self._done(
-            self._begin(user, _rights_edit(self._configuration.document, name, values), confirm_s)
-        )
+        return await self._done(self._begin(user, partial(_rights_edit, name, values), confirm_s))
 
     async def confirm(self, user: str, change: str) -> Path:
         """Write it into the file; which one.
@@ -165,12 +162,16 @@ class Trials:
         for task in self._tasks:
             task.cancel()
 
-    async def _begin(self, user: str, edit: _Edit, confirm_s: float) -> tuple[Pending, list[Change]]:
+    async def _begin(
+        self, user: str, wanted: Callable[[Document], _Edit], confirm_s: float
+    ) -> tuple[Pending, list[Change]]:
         async with self._changing:
             if waits := self.pending:
                 what = f"a change of {waits.by}'s to {waits.instance}"
                 raise Refused(Code.BUSY, f"{what} waits to be confirmed")
-            before, path = self._configuration.document, edit.place.path
+            before = self._configuration.document
+            edit = wanted(before)
+            path = edit.place.path
             old = await asyncio.to_thread(_read, path, before)
             new = edit.text(old)
             document = conf.with_file(before, str(path), new)
@@ -257,7 +258,13 @@ def _told(pending: Pending) -> str:
     return ", ".join(pending.keys) or "removed"
 
 
-def _rights_edit(document: Document, name: str, values: Mapping[str, str | None] | None) -> _Edit:
+def _settings_edit(instance: str, values: Mapping[str, str | None], document: Document) -> _Edit:
+    """A change of a module's settings. Raises Refused."""
+    _require_open(values)
+    return _Edit(instance, find(document, instance), values)
+
+
+def _rights_edit(name: str, values: Mapping[str, str | None] | None, document: Document) -> _Edit:
     """A change of a grant, or of the policy. With the first grant comes a policy by which it only adds.
 
     Raises:

@@ -6,7 +6,7 @@ Whatever comes out is read again and compared with what was meant: odd spellings
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from boardtalk.conf.grammar import parse
 from boardtalk.sdk import ConfigError
@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 
     from boardtalk.conf.document import Block, Document, Item
 
-INDENT = "    "
+INDENT: Final = "    "
+MAX_TAIL: Final = 100
+"""Lines of comments between the last key of a block and its end; of more, a program does not find it."""
 
 
 def edited(text: str, path: str, number: int, values: Mapping[str, str | None]) -> str:
@@ -72,8 +74,9 @@ def removed(text: str, path: str, number: int) -> str:
     before = parse(text, path)
     meant = _plain(replace(before, blocks=(*before.blocks[:number], *before.blocks[number + 1 :])))
     lines = text.splitlines(keepends=True)
-    start = before.blocks[number].line - 1
-    for end in range(start + 1, len(lines) + 1):
+    block = before.blocks[number]
+    start, last = block.line - 1, max([block.line, *(each.line for each in block.items)])
+    for end in range(start + 1, min(last + MAX_TAIL, len(lines)) + 1):
         candidate = "".join([*lines[:start], *lines[end:]])
         try:
             found = parse(candidate, path)
@@ -81,7 +84,7 @@ def removed(text: str, path: str, number: int) -> str:
             continue
         if _plain(found) == meant:
             return candidate
-    raise before.blocks[number].error("this block can't be removed by a program; change the file, and reload")
+    raise block.error("this block can't be removed by a program; change the file, and reload")
 
 
 def with_file(document: Document, path: str, text: str) -> Document:
