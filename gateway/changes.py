@@ -61,6 +61,7 @@ class Pending(msgspec.Struct, frozen=True, kw_only=True):
     change: str
     """Its id."""
     instance: str
+    """Of a module; or ``grant NAME``, ``policy``."""
     by: str
     keys: list[str]
     """What was changed."""

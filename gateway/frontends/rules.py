@@ -11,10 +11,10 @@ from boardtalk.sdk import Action, Code, Refused
 from boardtalk.sdk.hints import nearest
 
 if TYPE_CHECKING:
+    from boardtalk.changes import Pending
     from boardtalk.conf import Document
     from boardtalk.directory import Directory
     from boardtalk.frontends.control import Judge
-    from boardtalk.trial import Pending
 
 WORDS: dict[str, Action] = {
     "rearm": "rearm",
