@@ -72,7 +72,7 @@ def removed(text: str, path: str, number: int) -> str:
         ConfigError: it is not in the language, or the block can't be cut out of its text.
     """
     before = parse(text, path)
-    meant = _plain(replace(before, blocks=(*before.blocks[:number], *before.blocks[number + 1 :])))
+    meant = replace(before, blocks=(*before.blocks[:number], *before.blocks[number + 1 :]))
     lines = text.splitlines(keepends=True)
     block = before.blocks[number]
     start, last = block.line - 1, max([block.line, *(each.line for each in block.items)])
@@ -82,7 +82,7 @@ def removed(text: str, path: str, number: int) -> str:
             found = parse(candidate, path)
         except ConfigError:
             continue
-        if _plain(found) == meant:
+        if found == meant:
             return candidate
     raise block.error("this block can't be removed by a program; change the file, and reload")
 
