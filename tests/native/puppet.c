@@ -126,6 +126,8 @@ static void talk(const mesibo_message_params_t *p, const char *url) {
     mesibo_socket_t socket;
     memset(&socket, 0, sizeof socket);
     socket.url = url;
+    socket.ws_protocol = "chat";
+    socket.ssl_ctx = &socket;
     socket.on_connect = on_connect;
     socket.on_write = on_write;
     socket.on_data = on_socket;
