@@ -149,6 +149,8 @@ async def test_a_source_that_is_written_as_the_documentation_is_can_be_built(wor
     async with workshop.run("documented") as gateway:
         assert await ask(gateway, '{"word": "found"}', "carol") == "found"
         assert await ask(gateway, "status?", "carol") == f"{Code.DELIVERED} of 11"
+        gateway.say("bob", "carol", "online only", to_online=True)
+        await until(lambda: gateway.reports[0].consumed == 3)
 
 
 @pytest.mark.parametrize("size", [176, 112])

@@ -10,7 +10,7 @@ from websockets.asyncio.server import ServerConnection, serve
 
 from boardtalk.testing import Bench
 
-from .conftest import Workshop, answers, ask, server
+from .conftest import Workshop, answers, ask, server, until
 
 PUPPET = "address = puppet\nnetwork = yes\nverbosity = 1"
 
@@ -69,6 +69,31 @@ async def test_a_slow_service_is_given_up_a_broken_one_told_once(puppet: Bench) 
 async def test_a_module_that_can_t_take_more_ends_the_transfer(puppet: Bench) -> None:
     async with server(answers(b"HTTP/1.1 200 OK\r\nContent-Length: 200000\r\n\r\n", b"x" * 200_000)) as port:
         assert (await ask(puppet, f"get http://127.0.0.1:{port}/")).startswith("-1 200 ")
+
+
+async def test_the_http_of_the_first_release_tells_its_one_callback_of_a_failure_too(
+    workshop: Workshop, capfd: pytest.CaptureFixture[str]
+) -> None:
+    folder = workshop.make("layout", "-DSIZE=176", folder="layout176")
+    told: list[bytes] = []
+    said = ""
+
+    def logged(line: str) -> bool:
+        nonlocal said
+        said += capfd.readouterr().out
+        return line in said
+
+    answer = answers(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok", told=told)
+    async with (
+        server(answer) as port,
+        workshop.run("layout", "network = yes\na = 1\nb = 2", folder) as gateway,
+    ):
+        gateway.say("bob", "carol", f"http://127.0.0.1:{port}/")
+        await until(lambda: logged("got 100: ok"))
+        gateway.say("bob", "carol", "http://127.0.0.1:1/")
+        await until(lambda: logged("got -1: "))
+    assert told[0].startswith(b"POST / ")
+    assert told[0].endswith(b"\r\n\r\nq=1")
 
 
 async def test_without_network_it_is_refused_and_says_so(
