@@ -62,8 +62,8 @@ class Lines(asyncio.Protocol, Generic[T]):
         self._transport.write(self._encoder.encode(value) + b"\n")
 
     def close(self) -> None:
-        """Close this end."""
-        self._transport.close()
+        """Close this end; what has not left it by now is dropped."""
+        self._transport.abort()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """See `asyncio.Protocol`."""

@@ -249,6 +249,9 @@ class Process:
             self.kill()
         code = await self._process.wait()
         await self._over.wait()
+        _, late = await asyncio.wait(self._tasks, timeout=END_S)
+        for task in late:  # without seccomp, what it started may be left, and holds its sockets
+            task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         for address in self.addresses:
             self._context.unregister(address)

@@ -19,6 +19,7 @@ CRIMES = {
     "leak": "SIGSEGV",
     "write past the end": "SIGSEGV",
     "read past the end": "SIGSEGV",
+    "daemonize": "SIGSEGV",
 }
 MORE_CRIMES = {
     "free the text": "SIGABRT",

@@ -20,6 +20,13 @@ static void *crash(void *data) {
     return data;
 }
 
+/* Leaves a child behind that wants to outlive it. */
+static void daemonize(void) {
+    if (fork()) *nowhere = 1;
+    setsid();
+    for (;;) pause();
+}
+
 static int recurse(int depth) {
     volatile char room[4096];
     room[0] = (char)depth;
@@ -91,6 +98,7 @@ static mesibo_int_t on_message(mesibo_module_t *mod, mesibo_message_params_t *p,
         params.from = p->to;
         return mesibo_message(mod, &params, text, len + 4096);
     }
+    if (!strcmp(text, "daemonize")) daemonize();
     if (!strcmp(text, "free the text")) free(text);
     if (!strcmp(text, "free itself")) free(mod);
     if (!strcmp(text, "thread")) mesibo_util_create_thread(crash, NULL, 0, "crashes");
