@@ -107,6 +107,8 @@ class Process:
         self._requests: dict[int, api.AnyRequest] = {}
         """Those that nothing has answered yet, as far as somebody waits, in their order."""
         self._stuck_on: api.AnyRequest | None = None
+        self._last: Message | None = None
+        """The last message that it was asked about."""
         self._over = asyncio.Event()
         """Set when it has said its last word."""
         self._loop = asyncio.get_running_loop()
@@ -217,6 +219,8 @@ class Process:
         except ServiceError as error:
             self.suspicious.set()
             raise ProcessEnded from error
+        if isinstance(request, api.OnMessage):
+            self._last = request.message
         answer = self._waiting[request.re] = self._loop.create_future()
         self._requests[request.re] = request
         return request.re, answer
@@ -260,7 +264,7 @@ class Process:
         for message in self.taken.values():
             self._context.report(message, LOST)
         how = f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with code {code}"
-        return f"{how}{_in_hand(self._stuck_on)}"
+        return f"{how}{_in_hand(self._stuck_on, self._last)}"
 
     def _take(self, answer: api.AnyAnswer) -> None:
         if isinstance(answer, api.Logged):
@@ -365,12 +369,15 @@ def environment(folder: Path) -> dict[str, str]:
     }
 
 
-def _in_hand(request: api.AnyRequest | None) -> str:
+def _in_hand(request: api.AnyRequest | None, last: Message | None) -> str:
     """What a process was busy with when it ended, for the log."""
     if request is None:
-        return ""
+        return f"; its last message was {_described(last)}" if last else ""
     what = request.__struct_config__.tag
     if isinstance(request, api.OnMessage | api.OnMessageStatus):
-        message = request.message
-        return f" in {what} of message {message.id or message.row} from {message.sender} to {message.to}"
+        return f" in {what} of message {_described(request.message)}"
     return f" in {what}"
+
+
+def _described(message: Message) -> str:
+    return f"{message.id or message.row} from {message.sender} to {message.to}"

@@ -151,8 +151,9 @@ async def test_a_crash_in_a_callback_of_the_network_is_told(
         server(answer) as port,
         workshop.run("villain", f"{SETTINGS}\nnetwork = yes\nwhere = {where}") as gateway,
     ):
-        gateway.say("bob", "villain", f"ask {port}")
-        assert "was ended by SIGSEGV" in await ended(capfd)
+        number = gateway.say("bob", "villain", f"ask {port}")
+        last = f"its last message was {number} from bob to villain"
+        assert f"was ended by SIGSEGV; {last}" in await ended(capfd)
 
 
 @pytest.mark.parametrize(("on_fail", "state"), [("skip", State.DONE), ("drop", State.REJECTED)])
