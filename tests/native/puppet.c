@@ -236,6 +236,16 @@ static mesibo_int_t on_message(mesibo_module_t *mod, mesibo_message_params_t *p,
         struct asker *asker = remember(p);
         if (mesibo_message(mod, &asker->params, heard, 1 << 20)) answer_once(p, "too long");
         free(asker);
+    } else if (!strcmp(text, "nobody")) {
+        static char endless[1 << 20];
+        struct asker *asker = remember(p);
+        memset(endless, 'a', sizeof endless - 1);
+        asker->params.from = endless;
+        if (answer(asker, "from nobody")) answer_once(p, "no such sender");
+        asker->params.from = asker->to;
+        asker->params.to = endless;
+        if (answer(asker, "to nobody")) answer_once(p, "no such recipient");
+        free(asker);
     } else if (!strcmp(text, "overrun")) {
         char *room = malloc(len);
         memset(room, 0, len + 1);
