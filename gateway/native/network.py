@@ -166,7 +166,7 @@ class Network:
         scheme, colon, rest = text(words[0]).partition(":")
         for place, name in UNUSED.items():
             if words[place]:
-                self._complain(f"{name} of a socket is not used: see docs/modules/native.md")
+                self._complain(f"{name} of a socket is not used here")
         options = {"verify": bool(words[VERIFY]), "keepalive": float(words[KEEPALIVE] or 30)}
         kinds = (Connected, Written, Came, Closed)
         callbacks = [
