@@ -145,7 +145,7 @@ class Native(Module):
         if length > MAX_BODY_BYTES:
             raise ValueError(f"its text has {length:,} bytes; {MAX_BODY_BYTES:,} is the most")
         message = Message(
-            sender=(sender or b"").decode() or self._address or self.name,
+            sender=check_address((sender or b"").decode() or self._address or self.name),
             to=self._names.group_of(groupid) if groupid else check_address((to or b"").decode()),
             body=_body(ctypes.string_at(text, length) if text else b""),
             id=self._names.sent(number),

@@ -55,7 +55,9 @@ URL, POST, EXTRA_HEADER, ETAG, MODIFIED_SINCE, TIMEOUTS, ON_DATA, ON_STATUS, ON_
     19,
 )
 HTTP_WORDS: Final = 20
-WEBSOCKET_PROTOCOL, KEEPALIVE, VERIFY, SOCKET_CALLBACKS = 1, 2, 3, 5
+KEEPALIVE, VERIFY, SOCKET_CALLBACKS = 2, 3, 5
+UNUSED: Final = {1: "ws_protocol", 4: "ssl_ctx"}
+"""Of a socket, by place: nobody says what the one is for; the other is OpenSSL's, which is not used here."""
 SOCKET_WORDS: Final = 9
 FCGI_WORDS: Final = 25
 SCHEMES: Final = {"sock": "tcp", "socks": "tls", "http": "ws", "https": "wss"}
@@ -162,8 +164,9 @@ class Network:
         """``mesibo_util_socket_connect``."""
         words = list(layouts.words(address, SOCKET_WORDS))
         scheme, colon, rest = text(words[0]).partition(":")
-        if words[WEBSOCKET_PROTOCOL]:
-            self._complain("ws_protocol is not offered to the server")
+        for place, name in UNUSED.items():
+            if words[place]:
+                self._complain(f"{name} of a socket is not used here")
         options = {"verify": bool(words[VERIFY]), "keepalive": float(words[KEEPALIVE] or 30)}
         kinds = (Connected, Written, Came, Closed)
         callbacks = [

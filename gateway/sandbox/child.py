@@ -13,8 +13,8 @@ from boardtalk.finder import find
 from boardtalk.native.module import Given, Native
 from boardtalk.sandbox import api
 from boardtalk.sandbox.context import Gateway, SandboxContext
+from boardtalk.sandbox.lines import Lines
 from boardtalk.sdk import CONSUMED, PASS, BoardtalkError, Message, Module, ModuleError, Refused, Settings
-from boardtalk.sdk.channel import MAX_LINE_BYTES, Channel
 
 if TYPE_CHECKING:
     import socket
@@ -64,12 +64,11 @@ def describe(begin: api.Begin, missing: Sequence[str]) -> api.Description:
 
 async def serve(begin: api.Begin, requests: socket.socket, asks: socket.socket) -> None:
     """Be the module until the gateway hangs up."""
-    reader, writer = await asyncio.open_unix_connection(sock=requests, limit=MAX_LINE_BYTES)
-    channel: Channel[api.AnyRequest] = Channel(reader, writer, api.AnyRequest)
+    lines: Lines[api.AnyRequest] = await Lines.connect(requests, api.AnyRequest)
     async with asyncio.TaskGroup() as tasks:
-        context = SandboxContext(begin, Gateway(asks), tasks, channel.send)
+        context = SandboxContext(begin, Gateway(asks), tasks, lines.send)
         try:
-            await Child(begin, context, channel, tasks).serve()
+            await Child(begin, context, lines, tasks).serve()
         finally:
             await context.end()
 
@@ -81,41 +80,45 @@ class Child:
         self,
         begin: api.Begin,
         context: SandboxContext,
-        channel: Channel[api.AnyRequest],
+        lines: Lines[api.AnyRequest],
         tasks: asyncio.TaskGroup,
     ) -> None:
         self._begin = begin
         self._context = context
-        self._channel = channel
+        self._lines = lines
         self._tasks = tasks
         self._module: Module | None = None
         self._running: dict[int, asyncio.Task[None]] = {}
 
     async def serve(self) -> None:
         """Carry out all requests until the gateway hangs up; then nothing is under way any more."""
-        async for request in self._channel:
-            if not isinstance(request, api.Cancel):
-                self._context.watch(watched=request.watched)
-            match request:
-                case api.Ping(re=re, verbosity=verbosity):
-                    self._context.verbosity = verbosity
-                    self._channel.send(api.Done(re=re))
-                case api.Cancel(request=number):
-                    if task := self._running.get(number):
-                        task.cancel()
-                case _:
-                    self._carry_out(request)
+        ended = asyncio.Event()
+        self._lines.listen(self._take, lambda _: ended.set())
+        await ended.wait()
         for task in self._running.values():
             task.cancel()
+
+    def _take(self, request: api.AnyRequest) -> None:
+        if not isinstance(request, api.Cancel):
+            self._context.watch(watched=request.watched)
+        match request:
+            case api.Ping(re=re, verbosity=verbosity):
+                self._context.verbosity = verbosity
+                self._lines.send(api.Done(re=re))
+            case api.Cancel(request=number):
+                if task := self._running.get(number):
+                    task.cancel()
+            case _:
+                self._carry_out(request)
 
     def _carry_out(self, request: api.AnyRequest) -> None:
         try:
             result = self._called(request)
         except Exception as error:  # noqa: BLE001 - whatever a module raises is its own failure
-            self._channel.send(_failure(request.re, error))
+            self._lines.send(_failure(request.re, error))
             return
         if not hasattr(result, "__await__"):
-            self._channel.send(_answer(request.re, result))
+            self._lines.send(_answer(request.re, result))
             return
         task = self._tasks.create_task(self._wait(request.re, result))
         self._running[request.re] = task
@@ -126,7 +129,7 @@ class Child:
             answer = _answer(number, await result)
         except Exception as error:  # noqa: BLE001 - likewise
             answer = _failure(number, error)
-        self._channel.send(answer)
+        self._lines.send(answer)
 
     def _called(self, request: api.AnyRequest) -> Any:
         if isinstance(request, api.Start):

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, cast
 import msgspec
 
 from boardtalk.sandbox import api
+from boardtalk.sandbox.lines import Lines
 from boardtalk.sdk import BoardtalkError, Code, Refused, ServiceError, State, Status
 from boardtalk.sdk.channel import MAX_LINE_BYTES, Channel
 from boardtalk.sdk.leash import leashed
@@ -93,12 +94,12 @@ class Process:
     def __init__(
         self,
         process: asyncio.subprocess.Process,
-        channel: Channel[api.AnyAnswer],
+        lines: Lines[api.AnyAnswer],
         asks: Channel[api.AnyAsk],
         context: Context,
     ) -> None:
         self._process = process
-        self._channel = channel
+        self._lines = lines
         self._asks = asks
         self._context = context
         self._number = 0
@@ -106,8 +107,10 @@ class Process:
         self._requests: dict[int, api.AnyRequest] = {}
         """Those that nothing has answered yet, as far as somebody waits, in their order."""
         self._stuck_on: api.AnyRequest | None = None
-        self._over = False
-        """Whether it has said its last word."""
+        self._last: Message | None = None
+        """The last message that it was asked about."""
+        self._over = asyncio.Event()
+        """Set when it has said its last word."""
         self._loop = asyncio.get_running_loop()
         self.suspicious = asyncio.Event()
         """Set when an answer is late, or nobody waits for it any more."""
@@ -124,12 +127,9 @@ class Process:
         """Of a native module: messages that it is asked about, or took and has not reported the end of."""
         self._tasks = [
             asyncio.create_task(work, name=f"{context.instance}: {name}")
-            for name, work in (
-                ("answers", self._listen()),
-                ("asks", self._serve()),
-                ("output", self._hear()),
-            )
+            for name, work in (("asks", self._serve()), ("output", self._hear()))
         ]
+        lines.listen(self._take, self._end)
 
     @classmethod
     async def start(cls, begin: api.Begin, context: Context) -> Process:
@@ -154,9 +154,9 @@ class Process:
         assert process.stdin is not None  # noqa: S101 - it is a pipe
         process.stdin.write(msgspec.json.encode(begin))
         process.stdin.close()
-        return cls(
-            process, await _channel(requests, api.AnyAnswer), await _channel(asks, api.AnyAsk), context
-        )
+        reader, writer = await asyncio.open_unix_connection(sock=asks, limit=MAX_LINE_BYTES)
+        lines: Lines[api.AnyAnswer] = await Lines.connect(requests, api.AnyAnswer)
+        return cls(process, lines, Channel(reader, writer, api.AnyAsk), context)
 
     @property
     def pid(self) -> int:
@@ -179,7 +179,7 @@ class Process:
         except asyncio.CancelledError:
             self.suspicious.set()
             with suppress(ServiceError):
-                self._channel.send(api.Cancel(request=number))
+                self._lines.send(api.Cancel(request=number))
             raise
         finally:
             late.cancel()
@@ -204,7 +204,7 @@ class Process:
             if pong.done():
                 self._stalled = False
                 pong.result()
-                if not self._over:
+                if not self._over.is_set():
                     self._stuck_on = None
             return pong.done()
         finally:
@@ -215,10 +215,12 @@ class Process:
         self._number += 1
         request.re, request.watched = self._number, self._onlooker.watched
         try:
-            self._channel.send(request)
+            self._lines.send(request)
         except ServiceError as error:
             self.suspicious.set()
             raise ProcessEnded from error
+        if isinstance(request, api.OnMessage):
+            self._last = request.message
         answer = self._waiting[request.re] = self._loop.create_future()
         self._requests[request.re] = request
         return request.re, answer
@@ -240,7 +242,7 @@ class Process:
 
     async def close(self) -> str:
         """Hang up, and see that it ends; how it did, in words, and what it had in hand."""
-        self._channel.close()
+        self._lines.close()
         self._asks.close()
         try:
             async with asyncio.timeout(END_S):
@@ -250,6 +252,10 @@ class Process:
         finally:
             self.kill()
         code = await self._process.wait()
+        await self._over.wait()
+        _, late = await asyncio.wait(self._tasks, timeout=END_S)
+        for task in late:  # without seccomp, what it started may be left, and holds its sockets
+            task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         for address in self.addresses:
             self._context.unregister(address)
@@ -258,29 +264,27 @@ class Process:
         for message in self.taken.values():
             self._context.report(message, LOST)
         how = f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with code {code}"
-        return f"{how}{_in_hand(self._stuck_on)}"
+        return f"{how}{_in_hand(self._stuck_on, self._last)}"
 
-    async def _listen(self) -> None:
-        try:
-            async for answer in self._channel:
-                if isinstance(answer, api.Logged):
-                    self._log(answer)
-                elif isinstance(answer, api.Saw):
-                    self._note(answer)
-                elif (waiting := self._waiting.get(answer.re)) and not waiting.done():
-                    self._requests.pop(answer.re, None)
-                    waiting.set_result(answer)
-        except ServiceError as error:
-            self._context.log.error("process of a module speaks nonsense: ended", error=str(error))
+    def _take(self, answer: api.AnyAnswer) -> None:
+        if isinstance(answer, api.Logged):
+            self._log(answer)
+        elif isinstance(answer, api.Saw):
+            self._note(answer)
+        elif (waiting := self._waiting.get(answer.re)) and not waiting.done():
+            self._requests.pop(answer.re, None)
+            waiting.set_result(answer)
+
+    def _end(self, error: str) -> None:
+        if error:
+            self._context.log.error("process of a module speaks nonsense: ended", error=error)
             self.kill()
-        finally:
-            self._channel.close()
-            self.suspicious.set()
-            self._over = True
-            self._stuck()
-            for waiting in self._waiting.values():
-                if not waiting.done():
-                    waiting.set_exception(ProcessEnded())
+        self.suspicious.set()
+        self._over.set()
+        self._stuck()
+        for waiting in self._waiting.values():
+            if not waiting.done():
+                waiting.set_exception(ProcessEnded())
 
     def _note(self, saw: api.Saw) -> None:
         if self._onlooker.watched and not self._seen.take():
@@ -365,17 +369,15 @@ def environment(folder: Path) -> dict[str, str]:
     }
 
 
-def _in_hand(request: api.AnyRequest | None) -> str:
+def _in_hand(request: api.AnyRequest | None, last: Message | None) -> str:
     """What a process was busy with when it ended, for the log."""
     if request is None:
-        return ""
+        return f"; its last message was {_described(last)}" if last else ""
     what = request.__struct_config__.tag
     if isinstance(request, api.OnMessage | api.OnMessageStatus):
-        message = request.message
-        return f" in {what} of message {message.id or message.row} from {message.sender} to {message.to}"
+        return f" in {what} of message {_described(request.message)}"
     return f" in {what}"
 
 
-async def _channel(connection: socket.socket, incoming: Any) -> Channel[Any]:
-    reader, writer = await asyncio.open_unix_connection(sock=connection, limit=MAX_LINE_BYTES)
-    return Channel(reader, writer, incoming)
+def _described(message: Message) -> str:
+    return f"{message.id or message.row} from {message.sender} to {message.to}"

@@ -29,11 +29,13 @@ NEVER: Final = (
     "process_vm_writev",
     "ptrace",
     "setns",
+    "setpgid",
+    "setsid",
     "umount2",
     "unshare",
     "userfaultfd",
 )
-"""Ways around the jail, or into other processes."""
+"""Ways around the jail, into other processes, or out of the group that is ended with this one."""
 INTERNET: Final = (socket.AF_INET, socket.AF_INET6)
 FAMILIES: Final = 64
 """More than there are."""

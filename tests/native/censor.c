@@ -9,13 +9,20 @@ struct words {
     const char *blocked, *masked;
 };
 
+static void note(mesibo_module_t *mod, const char *format, ...) {
+    va_list args;
+    va_start(args, format);
+    mesibo_vlog(mod, 0, format, args);
+    va_end(args);
+}
+
 static mesibo_int_t on_message(mesibo_module_t *mod, mesibo_message_params_t *p, char *text,
                                mesibo_uint_t len) {
     struct words *words = mod->ctx;
     char *found = strstr(text, words->masked);
     mesibo_log(mod, 1, "%s to %s: %u bytes, id %08x\n", p->from, p->to, (unsigned)len, (unsigned)p->id);
     if (strstr(text, words->blocked)) {
-        mesibo_log(mod, 0, "dropped %.1f %s %d%%\n", 0.5, "of", 100);
+        note(mod, "dropped %.1f %s %d%%\n", 0.5, "of", 100);
         return MESIBO_RESULT_CONSUMED;
     }
     if (found) memset(found, '*', strlen(words->masked));

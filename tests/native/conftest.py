@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import shutil
 import subprocess
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from boardtalk.testing import Bench, bench
 
 HERE = Path(__file__).parent
 WARNINGS = ("-Wall", "-Wextra", "-Werror", "-Wno-unused-parameter", "-Wno-infinite-recursion")
+Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 PEOPLE = {"alice": "admin", "bob": "operator", "carol": "viewer"}
 
 
@@ -90,3 +92,37 @@ async def ask(gateway: Bench, text: str, to: str = "puppet") -> str:
                 if message.refid == number:
                     return message.body
             await asyncio.sleep(0.005)
+
+
+@asynccontextmanager
+async def server(handler: Handler) -> AsyncIterator[int]:
+    """A real server on a port of its own."""
+
+    async def served(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            await handler(reader, writer)
+        except (OSError, asyncio.IncompleteReadError):
+            pass
+        finally:
+            writer.close()
+
+    made = await asyncio.start_server(served, "127.0.0.1", 0)
+    async with made:
+        yield made.sockets[0].getsockname()[1]
+
+
+def answers(*pieces: bytes, pause: float = 0.0, told: list[bytes] | None = None) -> Handler:
+    """Says these, with pauses between them, once it has been asked."""
+
+    async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked = await reader.readuntil(b"\r\n\r\n")
+        if length := re.search(rb"Content-Length: (\d+)", asked, re.IGNORECASE):
+            asked += await reader.readexactly(int(length[1]))
+        if told is not None:
+            told.append(asked)
+        for piece in pieces:
+            writer.write(piece)
+            await writer.drain()
+            await asyncio.sleep(pause)
+
+    return handler

@@ -19,6 +19,7 @@ struct asker {
     char got[1 << 16];
     size_t length;
     mesibo_int_t status, pieces, progress;
+    atomic_int working; /* threads that need it */
 };
 
 static struct asker *remember(const mesibo_message_params_t *p) {
@@ -126,6 +127,8 @@ static void talk(const mesibo_message_params_t *p, const char *url) {
     mesibo_socket_t socket;
     memset(&socket, 0, sizeof socket);
     socket.url = url;
+    socket.ws_protocol = "chat";
+    socket.ssl_ctx = &socket;
     socket.on_connect = on_connect;
     socket.on_write = on_write;
     socket.on_data = on_socket;
@@ -156,22 +159,20 @@ static void run_script(const mesibo_message_params_t *p, int port) {
 #define THREADS 8
 #define EACH 25
 
-static atomic_int working;
-
 static void *work(void *data) {
-    struct asker mine = *(struct asker *)data;
+    struct asker *asker = data;
+    mesibo_message_params_t params = asker->params;
     int number;
-    char text[64];
-    mine.params.to = mine.from;
-    mine.params.from = mine.to;
+    const char *text = "from a thread";
+    params.id = params.refid = 0;
     for (number = 0; number < EACH; number++) {
-        mine.params.id = 0;
-        mine.params.refid = 0;
-        snprintf(text, sizeof text, "from a thread");
         mesibo_log(module, 2, "thread says %d", number);
-        if (mesibo_message(module, &mine.params, text, strlen(text))) abort();
+        if (mesibo_message(module, &params, text, strlen(text))) abort();
     }
-    if (atomic_fetch_sub(&working, 1) == 1) answer(data, "threads are done");
+    if (atomic_fetch_sub(&asker->working, 1) == 1) {
+        answer(asker, "threads are done");
+        free(asker);
+    }
     return NULL;
 }
 
@@ -215,7 +216,7 @@ static mesibo_int_t on_message(mesibo_module_t *mod, mesibo_message_params_t *p,
     } else if (!strcmp(text, "threads")) {
         int count;
         struct asker *asker = remember(p);
-        working = THREADS;
+        asker->working = THREADS;
         for (count = 0; count < THREADS; count++) mesibo_util_create_thread(work, asker, 0, "worker");
     } else if (!strcmp(text, "linger")) {
         mesibo_util_create_thread(for_ever, mod, 16384, "lingers");
@@ -234,6 +235,16 @@ static mesibo_int_t on_message(mesibo_module_t *mod, mesibo_message_params_t *p,
     } else if (!strcmp(text, "long")) {
         struct asker *asker = remember(p);
         if (mesibo_message(mod, &asker->params, heard, 1 << 20)) answer_once(p, "too long");
+        free(asker);
+    } else if (!strcmp(text, "nobody")) {
+        static char endless[1 << 20];
+        struct asker *asker = remember(p);
+        memset(endless, 'a', sizeof endless - 1);
+        asker->params.from = endless;
+        if (answer(asker, "from nobody")) answer_once(p, "no such sender");
+        asker->params.from = asker->to;
+        asker->params.to = endless;
+        if (answer(asker, "to nobody")) answer_once(p, "no such recipient");
         free(asker);
     } else if (!strcmp(text, "overrun")) {
         char *room = malloc(len);

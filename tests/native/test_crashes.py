@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from boardtalk.sdk import ModuleError, Refused, State
 from boardtalk.testing import Bench
 
-from .conftest import Workshop, until
+from .conftest import Workshop, answers, server, until
 
 TOLD = "process of a module is started again"
 SETTINGS = "address = villain\nmemory_mb = 96"
@@ -19,6 +21,7 @@ CRIMES = {
     "leak": "SIGSEGV",
     "write past the end": "SIGSEGV",
     "read past the end": "SIGSEGV",
+    "daemonize": "SIGSEGV",
 }
 MORE_CRIMES = {
     "free the text": "SIGABRT",
@@ -73,9 +76,9 @@ async def test_it_is_started_again_and_works(workshop: Workshop) -> None:
     async with workshop.run("villain", SETTINGS) as gateway:
         gateway.say("bob", "villain", "crash")
         await until(lambda: gateway.contact("villain") is None)
-        await until(lambda: gateway.contact("villain") is not None)
-        gateway.say("bob", "carol", "fill this")
-        await gateway.hears("carol", "^fill$")
+        while "fill" not in [message.body for message in gateway.inbox("carol")]:
+            gateway.say("bob", "carol", "fill this")  # goes past it until it has started
+            await asyncio.sleep(0.1)
 
 
 async def test_what_it_took_and_did_not_answer_ends_as_unknown(workshop: Workshop) -> None:
@@ -112,12 +115,14 @@ async def commit(gateway: Bench, where: str) -> None:
             gateway.say("bob", "villain", "send")
         case "on_login":
             gateway.log_out("carol")
-        case "on_call":
+        case "on_call" | "on_call_status":
             with pytest.raises(Refused):
                 await gateway.call("bob", "villain")
 
 
-@pytest.mark.parametrize("where", ["on_message", "on_message_status", "on_login", "on_call"])
+@pytest.mark.parametrize(
+    "where", ["on_message", "on_message_status", "on_login", "on_call", "on_call_status"]
+)
 async def test_a_crash_in_any_callback_is_told(
     workshop: Workshop, where: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -126,12 +131,53 @@ async def test_a_crash_in_any_callback_is_told(
         assert f"was ended by SIGSEGV in {where}" in await ended(capfd)
 
 
+MORE_OF_THE_NETWORK = (
+    "on_status",
+    "on_close",
+    "on_connect",
+    "on_write",
+    "on_socket",
+    "on_closed",
+    "on_script",
+)
+
+
+@pytest.mark.parametrize(
+    "where", ["on_data", *(pytest.param(each, marks=pytest.mark.soak) for each in MORE_OF_THE_NETWORK)]
+)
+async def test_a_crash_in_a_callback_of_the_network_is_told(
+    workshop: Workshop, where: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    answer = answers(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+    async with (
+        server(answer) as port,
+        workshop.run("villain", f"{SETTINGS}\nnetwork = yes\nwhere = {where}") as gateway,
+    ):
+        number = gateway.say("bob", "villain", f"ask {port}")
+        last = f"its last message was {number} from bob to villain"
+        assert f"was ended by SIGSEGV; {last}" in await ended(capfd)
+
+
+@pytest.mark.parametrize(("on_fail", "state"), [("skip", State.DONE), ("drop", State.REJECTED)])
+async def test_what_it_sent_before_it_crashed_is_sent_and_on_fail_decides_of_the_rest(
+    workshop: Workshop, on_fail: str, state: State
+) -> None:
+    async with workshop.run("villain", f"{SETTINGS}\non_fail = {on_fail}") as gateway:
+        number = gateway.say("bob", "carol", "tell and crash")
+        assert (await gateway.ended(number)).state is state
+        await gateway.hears("bob", "^told$")
+        gateway.say("alice", "bob", "later")
+        assert [message.body for message in gateway.inbox("bob")].count("told") == 1
+        assert len(gateway.inbox("carol")) == (on_fail == "skip")
+
+
 async def test_a_crash_at_the_end_holds_up_nobody(workshop: Workshop) -> None:
     async with workshop.run("villain", f"{SETTINGS}\nwhere = on_cleanup") as gateway:
         assert await gateway.apply() == ["villain: removed"]
 
 
-async def test_a_crash_at_the_beginning_is_why_it_does_not_start(workshop: Workshop) -> None:
+@pytest.mark.parametrize("where", ["init", "on_config"])
+async def test_a_crash_at_the_beginning_is_why_it_does_not_start(workshop: Workshop, where: str) -> None:
     with pytest.raises(ModuleError, match="its process was ended by SIGSEGV in on_start"):
-        async with workshop.run("villain", f"{SETTINGS}\nwhere = init"):
+        async with workshop.run("villain", f"{SETTINGS}\nwhere = {where}"):
             pass

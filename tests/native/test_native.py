@@ -112,6 +112,12 @@ async def test_settings_are_writable_and_the_first_counts(workshop: Workshop) ->
         assert await ask(gateway, "long") == "too long"
 
 
+async def test_what_is_no_address_sends_nothing_and_gets_nothing(workshop: Workshop) -> None:
+    async with workshop.run("puppet", PUPPET) as gateway:
+        assert await ask(gateway, "nobody") == "no such sender"
+        await gateway.hears("bob", "no such recipient")
+
+
 async def test_it_runs_several_times_each_with_settings_of_its_own(workshop: Workshop) -> None:
     def document(*masked: str) -> conf.Document:
         [block] = workshop.document("censor", f"blocked = never\nmasked = {masked[0]}").blocks
@@ -149,6 +155,8 @@ async def test_a_source_that_is_written_as_the_documentation_is_can_be_built(wor
     async with workshop.run("documented") as gateway:
         assert await ask(gateway, '{"word": "found"}', "carol") == "found"
         assert await ask(gateway, "status?", "carol") == f"{Code.DELIVERED} of 11"
+        gateway.say("bob", "carol", "online only", to_online=True)
+        await until(lambda: gateway.reports[0].consumed == 3)
 
 
 @pytest.mark.parametrize("size", [176, 112])

@@ -3,59 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-import re
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator
 
 import pytest
 from websockets.asyncio.server import ServerConnection, serve
 
 from boardtalk.testing import Bench
 
-from .conftest import Workshop, ask
+from .conftest import Workshop, answers, ask, server, until
 
 PUPPET = "address = puppet\nnetwork = yes\nverbosity = 1"
-Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 
 @pytest.fixture
 async def puppet(workshop: Workshop) -> AsyncIterator[Bench]:
     async with workshop.run("puppet", PUPPET) as gateway:
         yield gateway
-
-
-@asynccontextmanager
-async def server(handler: Handler) -> AsyncIterator[int]:
-    """A real server on a port of its own."""
-
-    async def served(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            await handler(reader, writer)
-        except (OSError, asyncio.IncompleteReadError):
-            pass
-        finally:
-            writer.close()
-
-    made = await asyncio.start_server(served, "127.0.0.1", 0)
-    async with made:
-        yield made.sockets[0].getsockname()[1]
-
-
-def answers(*pieces: bytes, pause: float = 0.0, told: list[bytes] | None = None) -> Handler:
-    """Says these, with pauses between them, once it has been asked."""
-
-    async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        asked = await reader.readuntil(b"\r\n\r\n")
-        if length := re.search(rb"Content-Length: (\d+)", asked, re.IGNORECASE):
-            asked += await reader.readexactly(int(length[1]))
-        if told is not None:
-            told.append(asked)
-        for piece in pieces:
-            writer.write(piece)
-            await writer.drain()
-            await asyncio.sleep(pause)
-
-    return handler
 
 
 def chunk(data: bytes) -> bytes:
@@ -108,6 +71,31 @@ async def test_a_module_that_can_t_take_more_ends_the_transfer(puppet: Bench) ->
         assert (await ask(puppet, f"get http://127.0.0.1:{port}/")).startswith("-1 200 ")
 
 
+async def test_the_http_of_the_first_release_tells_its_one_callback_of_a_failure_too(
+    workshop: Workshop, capfd: pytest.CaptureFixture[str]
+) -> None:
+    folder = workshop.make("layout", "-DSIZE=176", folder="layout176")
+    told: list[bytes] = []
+    said = ""
+
+    def logged(line: str) -> bool:
+        nonlocal said
+        said += capfd.readouterr().out
+        return line in said
+
+    answer = answers(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok", told=told)
+    async with (
+        server(answer) as port,
+        workshop.run("layout", "network = yes\na = 1\nb = 2", folder) as gateway,
+    ):
+        gateway.say("bob", "carol", f"http://127.0.0.1:{port}/")
+        await until(lambda: logged("got 100: ok"))
+        gateway.say("bob", "carol", "http://127.0.0.1:1/")
+        await until(lambda: logged("got -1: "))
+    assert told[0].startswith(b"POST / ")
+    assert told[0].endswith(b"\r\n\r\nq=1")
+
+
 async def test_without_network_it_is_refused_and_says_so(
     workshop: Workshop, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -127,7 +115,9 @@ async def test_it_talks_over_tcp(puppet: Bench) -> None:
     await ask_until_closed(puppet, "talk sock://127.0.0.1:1", "closed -1, 0 written")
 
 
-async def test_it_talks_over_a_websocket(puppet: Bench) -> None:
+async def test_it_talks_over_a_websocket_and_hears_what_of_its_request_is_not_used(
+    puppet: Bench, capfd: pytest.CaptureFixture[str]
+) -> None:
     async def echo(connection: ServerConnection) -> None:
         async for message in connection:
             assert isinstance(message, str)
@@ -137,6 +127,8 @@ async def test_it_talks_over_a_websocket(puppet: Bench) -> None:
         port = next(iter(made.sockets)).getsockname()[1]
         assert await ask(puppet, f"talk ws://127.0.0.1:{port}/") == "connected"
         await puppet.hears("bob", "closed 0, 2 written, got hello there")
+    said = capfd.readouterr().out
+    assert all(f"{name} of a socket is not used" in said for name in ("ws_protocol", "ssl_ctx"))
 
 
 async def ask_until_closed(gateway: Bench, text: str, pattern: str) -> None:
