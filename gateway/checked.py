@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 
 import msgspec
 
-from boardtalk.sdk import MAX_BODY_BYTES, MAX_ID_CHARS, Message
+from boardtalk.sdk import MAX_BODY_BYTES, MAX_ID_CHARS, Message, check_address
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -63,6 +63,7 @@ def checked_message(message: Message) -> Message:
         ValueError: it can't.
     """
     message = checked_row(message)
+    check_address(message.sender)
     if (size := len(message.body.encode())) > MAX_BODY_BYTES:
         raise ValueError(f"its text has {size:,} bytes; {MAX_BODY_BYTES:,} is the most")
     for name in ("type", "flags", "aid", "expiry"):

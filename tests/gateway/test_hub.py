@@ -797,3 +797,10 @@ async def test_a_module_can_t_block_the_store_by_explaining_what_is_not_there(
         with hub.attach("bob") as bob:
             hub.accept(hello())
             await events(bob, delivered(1))
+
+
+@pytest.mark.parametrize("sender", ["", "Alice", "a" * 100_000, "a/b"])
+async def test_a_module_sends_under_names_that_can_be_somebodys_only(tmp_path: Path, sender: str) -> None:
+    async with gateway(tmp_path, Polite) as hub:
+        with pytest.raises(ValueError, match="is not an address"):
+            hub.modules["polite"].context.send(hello(sender=sender))
