@@ -196,6 +196,16 @@ class Modules(msgspec.Struct, tag_field="op", tag="modules"):
     """Ask how the modules are."""
 
 
+class Show(msgspec.Struct, tag_field="op", tag="show"):
+    """Ask what a module instance shows of itself to the user: `Module.on_show`."""
+
+    instance: str
+
+
+class Plugged(msgspec.Struct, tag_field="op", tag="plugged"):
+    """Ask what is plugged in: serial ports, drives and loaders. None is opened."""
+
+
 class Reload(msgspec.Struct, tag_field="op", tag="reload"):
     """Read the configuration again and bring the gateway in line with it."""
 
@@ -331,6 +341,8 @@ Request = (
     | SetPoint
     | HangUp
     | Modules
+    | Show
+    | Plugged
     | Reload
     | GetSettings
     | ChangeSettings
@@ -490,6 +502,32 @@ class ModuleReports(msgspec.Struct, tag="modules"):
     modules: list[Report]
 
 
+class Shown(msgspec.Struct, tag="shown"):
+    """Answers `Show`."""
+
+    value: dict[str, Any]
+
+
+class Device(msgspec.Struct):
+    """A port, a drive, or a loader that is neither."""
+
+    port: str
+    usb: str
+    """``vendor:product``; "": no USB device."""
+    boards: list[str]
+    """Which it may be, as `boardtalk boards list` has them."""
+    bridge: bool
+    """Whether that is the id of a USB-to-serial chip, which says little about the board."""
+    name: str
+    """What it calls itself."""
+
+
+class Devices(msgspec.Struct, tag="devices"):
+    """Answers `Plugged`."""
+
+    devices: list[Device]
+
+
 class Reloaded(msgspec.Struct, tag="reloaded"):
     """Answers `Reload`."""
 
@@ -630,6 +668,8 @@ Reply = (
     | SystemReport
     | AuditPage
     | ModuleReports
+    | Shown
+    | Devices
     | Reloaded
     | ModuleSettings
     | SettingsOnTrial

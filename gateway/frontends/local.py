@@ -57,6 +57,7 @@ from boardtalk.frontends.control import (
     Observed,
     OpenCall,
     Past,
+    Plugged,
     Read,
     Record,
     Recording,
@@ -71,6 +72,8 @@ from boardtalk.frontends.control import (
     SettingsKept,
     SettingsOnTrial,
     SetUp,
+    Show,
+    Shown,
     Stop,
     System,
     Unnamed,
@@ -354,7 +357,7 @@ class LocalDoor:
             case MarkRead(other, row):
                 await self._hub.mark_read(user, other, row, session)
                 return None
-            case Contacts() | Complete() | History() | Conversations() | Why():
+            case Contacts() | Complete() | History() | Conversations() | Why() | Show() | Plugged():
                 return await self._look(request, user)
             case Stop() | SetPoint():
                 return None  # never waits: see `_requests`
@@ -364,8 +367,14 @@ class LocalDoor:
             ):  # fmt: skip
                 return Failure("already logged in")
 
-    async def _look(self, request: Contacts | Complete | History | Conversations | Why, user: str) -> Reply:
+    async def _look(
+        self, request: Contacts | Complete | History | Conversations | Why | Show | Plugged, user: str
+    ) -> Reply:
         match request:
+            case Show(instance):
+                return Shown(await self._hub.show(user, instance))
+            case Plugged():
+                return await asyncio.to_thread(overview.plugged)
             case Contacts():
                 return ContactList(self._hub.directory.contacts_for(user))
             case Complete(to, line):

@@ -10,7 +10,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from boardtalk.frontends.control import BrokerInfo, SessionInfo, SystemReport
+from boardtalk.frontends.control import BrokerInfo, Device, Devices, SessionInfo, SystemReport
+from boardtalk.sdk import BoardtalkError, Code, Refused
 
 if TYPE_CHECKING:
     from boardtalk.hub import Hub
@@ -38,6 +39,28 @@ def report(hub: Hub, folder: Path, broker: BrokerInfo | None) -> SystemReport:
         disk_bytes=disk.total,
         broker=broker,
         sessions=sorted(sessions, key=lambda each: each.since),
+    )
+
+
+def plugged() -> Devices:
+    """What is plugged in, by its USB ids; nothing is opened, since that resets some boards.
+
+    Raises:
+        Refused: a definition of a board is damaged.
+    """
+    from boardtalk import boards  # noqa: PLC0415 - loaded when somebody looks
+    from boardtalk.flash import detect  # noqa: PLC0415
+
+    try:
+        known = boards.definitions()
+    except BoardtalkError as error:
+        raise Refused(Code.FAILED, str(error)) from error
+    found = detect.plugged(known)
+    return Devices(
+        [
+            Device(each.port, each.usb, [board.id for board in each.boards], each.bridge, each.name)
+            for each in found
+        ]
     )
 
 
