@@ -132,6 +132,10 @@ class System(msgspec.Struct, tag_field="op", tag="system"):
     """Ask how the gateway is."""
 
 
+class Diagnose(msgspec.Struct, tag_field="op", tag="diagnose"):
+    """Ask for what somebody needs to know who helps from afar. It has no secrets."""
+
+
 class Audit(msgspec.Struct, tag_field="op", tag="audit"):
     """Ask who did what, newest last."""
 
@@ -332,6 +336,7 @@ Request = (
     | Unwatch
     | Why
     | System
+    | Diagnose
     | Audit
     | ChangeUser
     | ChangeBoard
@@ -486,6 +491,18 @@ class SystemReport(msgspec.Struct, kw_only=True, tag="system"):
     broker: BrokerInfo | None
     sessions: list[SessionInfo]
     """Oldest first."""
+
+
+class Diagnosis(msgspec.Struct, kw_only=True, tag="diagnosis"):
+    """Answers `Diagnose`."""
+
+    configuration: str
+    """In force; secrets are left out."""
+    system: SystemReport
+    modules: list[Report]
+    robots: list[Contact]
+    log: list[str]
+    """The last lines, oldest first."""
 
 
 class AuditPage(msgspec.Struct, tag="audit"):
@@ -666,6 +683,7 @@ Reply = (
     | CallOpened
     | Asked
     | SystemReport
+    | Diagnosis
     | AuditPage
     | ModuleReports
     | Shown

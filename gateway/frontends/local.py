@@ -41,6 +41,7 @@ from boardtalk.frontends.control import (
     Contacts,
     ConversationList,
     Conversations,
+    Diagnose,
     Explained,
     Failure,
     GetSettings,
@@ -341,7 +342,7 @@ class LocalDoor:
         match request:
             case OpenCall() | AskCall() | HandOver() | HangUp() | Watch() | Unwatch():
                 return await self._live(request, session, user)
-            case ChangeUser() | ChangeBoard() | Modules() | Reload() | System() | Audit():
+            case ChangeUser() | ChangeBoard() | Modules() | Reload() | System() | Diagnose() | Audit():
                 return await self._administer(request, is_person=session in self._persons)
             case (
                 GetSettings() | ChangeSettings() | ConfirmSettings() | RevertSettings()
@@ -448,7 +449,10 @@ class LocalDoor:
         return None
 
     async def _administer(
-        self, request: ChangeUser | ChangeBoard | Modules | Reload | System | Audit, *, is_person: bool
+        self,
+        request: ChangeUser | ChangeBoard | Modules | Reload | System | Diagnose | Audit,
+        *,
+        is_person: bool,
     ) -> Reply:
         match request:
             case ChangeUser(action, address) if (
@@ -463,15 +467,22 @@ class LocalDoor:
             case Modules():
                 return ModuleReports(self._configuration.runner.reports())
             case System():
-                gate = self._gate
-                broker = BrokerInfo(gate.host, gate.port, gate.tls, gate.own) if gate else None
-                return overview.report(self._hub, self._folder, broker)
+                return overview.report(self._hub, self._folder, self._broker)
+            case Diagnose():
+                found = overview.diagnosis(self._hub, self._configuration, self._folder, self._broker)
+                found.log = _fitting(found.log[::-1])[::-1]
+                return found
             case Audit(limit, before, text):
                 lines = await self._hub.store.audit_lines(before, limit + 1, text)
                 told = _fitting(lines[::-1][:limit])[::-1]
                 return AuditPage(told, more=len(told) < len(lines))
             case Reload():
                 return Reloaded(await self._configuration.reload())
+
+    @property
+    def _broker(self) -> BrokerInfo | None:
+        gate = self._gate
+        return BrokerInfo(gate.host, gate.port, gate.tls, gate.own) if gate else None
 
     async def _configure(
         self,

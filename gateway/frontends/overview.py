@@ -10,10 +10,15 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from boardtalk.frontends.control import BrokerInfo, Device, Devices, SessionInfo, SystemReport
-from boardtalk.sdk import BoardtalkError, Code, Refused
+import msgspec
+
+from boardtalk import logs
+from boardtalk.frontends.control import BrokerInfo, Device, Devices, Diagnosis, SessionInfo, SystemReport
+from boardtalk.masking import Mask, on_disk
+from boardtalk.sdk import BoardtalkError, Code, Kind, Refused
 
 if TYPE_CHECKING:
+    from boardtalk.configuration import Configuration
     from boardtalk.hub import Hub
 
 BEGAN: Final = time.monotonic()
@@ -40,6 +45,19 @@ def report(hub: Hub, folder: Path, broker: BrokerInfo | None) -> SystemReport:
         broker=broker,
         sessions=sorted(sessions, key=lambda each: each.since),
     )
+
+
+def diagnosis(hub: Hub, configuration: Configuration, folder: Path, broker: BrokerInfo | None) -> Diagnosis:
+    """What somebody needs to know who helps from afar. No secret that is known here is in it."""
+    found = Diagnosis(
+        configuration=configuration.shown,
+        system=report(hub, folder, broker),
+        modules=configuration.runner.reports(),
+        robots=[each for each in hub.directory.contacts() if each.kind is Kind.ROBOT],
+        log=list(logs.RECENT),
+    )
+    mask = Mask(configuration.secrets | on_disk(folder))
+    return msgspec.convert(mask.value(msgspec.to_builtins(found)), Diagnosis)
 
 
 def plugged() -> Devices:
