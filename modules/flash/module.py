@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from boardtalk.modules.flash.plans import Plan
     from boardtalk.modules.flash.requests import Request
 
-MAX_OVER: Final = 8
+MAX_OVER: Final = 4
 """Runs that are shown after their end."""
 DONE: Final = Status(code=Code.DONE, state=State.DONE)
 INTERRUPTED: Final = Status(

@@ -180,6 +180,7 @@ async def test_what_changes_after_the_plan_voids_it(home: Path) -> None:
         assert bytes(board.flash)[:1] == b"\xff"
 
 
+@pytest.mark.soak  # what it comes to on the page is in tests/web/test_boards.py
 async def test_who_looks_sees_his_plan_and_how_far_each_board_is_and_one_is_cancelled(home: Path) -> None:
     data = put_image(home)
     async with town(home, 2) as (place, boards), place.people("ana", "ben", "eve", "tom") as people:

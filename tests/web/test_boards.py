@@ -101,6 +101,7 @@ def test_a_plan_that_is_not_true_any_more_is_refused_and_another_one_is_cancelle
         "is not what it was"
     )
     assert not begins(shop.lamps[1], data)
+    shop.lamps[1].flash.faults.erase_s = 0.5
     plan(page, "lamp1")
     shown.get_by_role("button", name="Flash this board").click()
     run = page.get_by_role("article", name="ana flashes").first

@@ -11,11 +11,11 @@ const RUNS_MS = 1000, DEVICES_MS = 3000;
 const NOTHING = {address: "", offers: {}, plans: [], runs: []};
 
 export function boards(store) {
-  const dropped = new Set(); // codes of plans that the person does not want
+  const dropped = new Set(); // plans and ends that the person does not want to see any more
   const plans = h("div", {class: "page-part"}), runs = h("div", {class: "page-part"}), cards = h("div", {class: "cards"}), others = h("div", {class: "cards"});
   const news = h("p", {class: "muted", role: "status"}), note = h("p", {class: "muted small"}), problem = h("p", {class: "error", role: "alert"});
   const nameless = section("boards.others", "boards.others.text", others);
-  const node = h("section", {class: "page"}, h("h1", {}, t("tab.boards")), problem, news, plans, runs, cards, nameless, note);
+  const node = h("section", {class: "page"}, h("header", {class: "titled"}, h("h1", {}, t("tab.boards")), news, problem), plans, runs, cards, nameless, note);
   let flash = null, found = {}, closed = false; // null: not known yet
 
   const act = {
@@ -33,13 +33,13 @@ export function boards(store) {
       const text = await updateForm(flash.offers, word, robot);
       if (text) await act.say(text, t("plan.making"));
     },
-    drop(code) { dropped.add(code); draw(); },
+    drop(which) { dropped.add(which); draw(); },
   };
 
   function draw() {
     const known = flash ?? NOTHING, all = store.robots();
     keyed(plans, known.plans.filter(each => !dropped.has(each.code)), plan => plan.code, plan => planCard(plan, act));
-    keyed(runs, known.runs.toReversed(), run => run.id, run => runCard(run, act, robot => Boolean(known.offers[robot]?.[run.word])));
+    keyed(runs, known.runs.filter(each => !dropped.has(each.id)).toReversed(), run => run.id, run => runCard(run, act, robot => Boolean(known.offers[robot]?.[run.word])));
     keyed(cards, all, contact => JSON.stringify([contact, known.offers[contact.address], device(contact)]), card);
     drawNameless();
     if (!all.length && nameless.hidden) put(cards, h("div", {class: "empty"}, icon("boards"), h("h2", {}, t("boards.none")), h("p", {}, t("boards.none.text"))));

@@ -59,7 +59,7 @@ export const texts = {
   "board.firmware": "runs", "board.port": "port", "board.uid": "id", "board.kind": "kind", "board.maybe": "perhaps", "board.usb": "USB", "board.detail": "state",
   "adopt": "Adopt", "adopt.title": "Board {uid} waits for an address", "adopt.text": "This is what it calls itself.", "adopt.unknown": "A board", "adopt.waits": "waits", "adopt.name": "Address, for good", "adopt.denied": "An admin can give it an address.", "adopted": "{name} can be talked to now.",
   "device": "A serial port", "device.text": "Nothing of ours answers there yet. On this machine, boardtalk flash write puts firmware and client on it.", "device.unknown": "It is none of the boards that are known here.",
-  "becomes": "becomes", "seconds": {one: "{n} second", other: "{n} seconds"},
+  "becomes": "becomes", "seconds": "{n} s",
   "flash.text": "Plans, codes and outcomes are in chat, too.", "flash.denied": "Who may put firmware and programs on boards stands in the block module flash of the configuration.", "flash.none": "Boards are flashed from the terminal: boardtalk flash. To do it from here, put a block module flash into the configuration.", "flash.open": "Talk to {name}",
   "update.flash": "Firmware…", "update.ota": "Program…", "update.flash.title": "New firmware", "update.ota.title": "Another program", "update.text": "First you get a plan; nothing is touched for it.",
   "update.which": "Boards", "update.flash.name": "Firmware", "update.ota.name": "Release", "update.back": "the release before", "update.erase": "Erase everything first", "update.erase.text": "All files on it go, too.", "update.backup": "Save its flash first", "update.backup.text": "It takes some minutes.", "update.plan": "Make a plan",

@@ -1,15 +1,16 @@
 // What is being put on boards, and how it ended.
-import {h, put} from "../dom.js";
+import {h, icon, put} from "../dom.js";
 import {t, duration, size} from "../texts.js";
 
 export function runCard(run, act, may) {
   const lines = run.lines.map(each => lineRow(run, each, act, may));
-  const state = h("span", {class: "chip"});
+  const state = h("span", {class: "chip"}), close = h("button", {class: "bare", type: "button", "aria-label": t("close"), onclick: () => act.drop(run.id)}, icon("close"));
   const node = h("article", {class: "card", "aria-label": t(`run.${run.act}`, {user: run.user})},
-    h("header", {}, h("h2", {}, t(`run.${run.act}`, {user: run.user})), state), h("ul", {class: "page-part"}, lines.map(each => each.node)));
+    h("header", {}, h("h2", {}, t(`run.${run.act}`, {user: run.user})), state, close), h("ul", {class: "page-part"}, lines.map(each => each.node)));
   function update(now) {
     now.lines.forEach((each, at) => lines[at].update(each));
     const good = now.lines.filter(each => each.end?.ok).length, over = now.lines.every(each => each.end);
+    close.hidden = !over;
     state.dataset.how = !over ? "busy" : good === now.lines.length ? "good" : "bad";
     state.textContent = t(over ? "run.over" : "run.goes.on", {good, all: now.lines.length});
   }
