@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 MIN_CHARS: Final = 6
 """Shorter ones are hidden where their key tells: everywhere they would take whole texts with them."""
+LONG_WORD: Final = re.compile(r"[\w+/=-]{16,}")
+"""In a file that is no JSON, what may be a token or a part of a key."""
 HARMLESS: Final = frozenset({"address", "role", "user", "seen_by", "agent", "host", "sha256"})
 """Keys of files in ``secrets/`` whose values are nobody's secret."""
 LOOKS_SECRET: Final = (
@@ -81,7 +83,7 @@ def _secrets(text: str) -> set[str]:
     try:
         return set(_leaves(msgspec.json.decode(text)))
     except msgspec.DecodeError:
-        return {line.strip() for line in text.splitlines()}
+        return {*LONG_WORD.findall(text), *(line.strip() for line in text.splitlines())}
 
 
 def _leaves(value: Any) -> Iterator[str]:
