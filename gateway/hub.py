@@ -11,6 +11,7 @@ from collections import OrderedDict, deque
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final, Self
 
+import msgspec
 from msgspec.structs import replace
 
 from boardtalk import events, witness
@@ -69,6 +70,7 @@ COMPLETE_S: Final = 1.0
 """Whoever types does not wait longer for what may follow."""
 SHOW_S: Final = 2.0
 """Longest that somebody waits for what a module shows of itself; what else he asks waits meanwhile."""
+MAX_SHOWN_BYTES: Final = 256 * 1024
 ACCEPTED: Final = Status(code=Code.ACCEPTED, state=State.ACCEPTED)
 
 
@@ -282,16 +284,18 @@ class Hub:
             raise Refused(Code.BAD_ADDRESS, f"no module {instance[:40]!r} is loaded")
         try:
             shown = module.on_show(user)
-            if isinstance(shown, dict):
-                return shown
-            async with asyncio.timeout(SHOW_S):
-                return await shown
+            if not isinstance(shown, dict):
+                async with asyncio.timeout(SHOW_S):
+                    shown = await shown
+            if (size := len(msgspec.json.encode(shown))) > MAX_SHOWN_BYTES:
+                raise ValueError(f"{size} bytes are too many")
         except Refused:
             raise
         except (Exception, SystemExit) as error:
             self.chain.failed(instance, "on_show", error)
             reason = str(error) or f"it does not answer within {SHOW_S:g} s"
             raise Refused(Code.FAILED, f"the module {instance} can't be shown: {reason}") from error
+        return shown
 
     async def why(self, user: str, message_id: str) -> Explanation:
         """What became of a message, step by step, for somebody who may know.

@@ -49,7 +49,7 @@ class _Unfailing:
         self._file = file
 
     def write(self, text: str) -> None:
-        if not text.isspace():
+        if text.strip():
             RECENT.append(_COLORS.sub("", text)[:MAX_RECENT_CHARS])
         with suppress(OSError):
             self._file.write(text)

@@ -6,6 +6,7 @@ import os
 import platform
 import shutil
 import time
+from functools import lru_cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -18,6 +19,7 @@ from boardtalk.masking import Mask, on_disk
 from boardtalk.sdk import BoardtalkError, Code, Kind, Refused
 
 if TYPE_CHECKING:
+    from boardtalk.boards import BoardFile
     from boardtalk.configuration import Configuration
     from boardtalk.hub import Hub
 
@@ -70,16 +72,23 @@ def plugged() -> Devices:
     from boardtalk.flash import detect  # noqa: PLC0415
 
     try:
-        known = boards.definitions()
-    except BoardtalkError as error:
+        known = _definitions(tuple((path, path.stat().st_mtime_ns) for path in boards.paths().values()))
+    except (BoardtalkError, OSError) as error:
         raise Refused(Code.FAILED, str(error)) from error
-    found = detect.plugged(known)
     return Devices(
         [
             Device(each.port, each.usb, [board.id for board in each.boards], each.bridge, each.name)
-            for each in found
+            for each in detect.plugged(known)
         ]
     )
+
+
+@lru_cache(maxsize=1)
+def _definitions(_files: tuple[tuple[Path, int], ...]) -> dict[str, BoardFile]:
+    """All definitions of boards, read when one of these files is another one."""
+    from boardtalk import boards  # noqa: PLC0415
+
+    return boards.definitions()
 
 
 def _resident_bytes() -> int:

@@ -138,7 +138,8 @@ class Planner:
         for word, key in KEYS.items():
             for pair in getattr(self._config, key):
                 if pair.robot in robots:
-                    names = sorted(shelf.names(folders[word], pair.folder))
+                    found = shelf.names(folders[word], pair.folder)
+                    names = sorted(each for each in found if len(each.split()) == 1)  # others can't be said
                     offers.setdefault(pair.robot, {})[word] = {"kind": pair.folder, "names": names}
         return offers
 

@@ -92,7 +92,7 @@ export function boards(store) {
 
   const both = () => { look(); lookForDevices(); };
   const timers = [[look, RUNS_MS], [lookForDevices, DEVICES_MS]].map(([what, ms]) => setInterval(() => { if (!document.hidden && store.link.state === "open") what(); }, ms));
-  const read = () => { if (store.talks.get(flash?.address)?.unread) store.mark(flash.address); }; // it is all shown here
+  const read = () => { if (!document.hidden && store.talks.get(flash?.address)?.unread) store.mark(flash.address); }; // it is all shown here
   store.addEventListener("contacts", draw);
   store.addEventListener("talks", read);
   store.link.addEventListener("welcome", both);
