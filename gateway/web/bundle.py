@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Final
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from boardtalk import diagnosis
 from boardtalk.frontends.client import Denied, GatewayClient, NoGateway
 
 if TYPE_CHECKING:
@@ -24,6 +23,8 @@ AT_ONCE: Final = asyncio.Semaphore(1)
 
 async def download(folder: Path, login: Login, request: Request) -> Response:
     """A diagnosis of the gateway on this state folder."""
+    from boardtalk import diagnosis  # noqa: PLC0415 - loaded when somebody wants one: who only looks pays nothing
+
     session = login.session(request)
     if session is None:
         raise HTTPException(401, "log in first")
