@@ -166,7 +166,7 @@ class Flash(Module):
             "address": self.config.address,
             "offers": await self._planner.offers(each for each in robots if self._may(user, each)),
             "plans": [plan.shown(now) for plan in self._plans.of(user, now)],
-            "runs": [run.shown(now) for run in runs if seen & run.lines.keys()],
+            "runs": [run.shown(now, seen) for run in runs if seen & run.lines.keys()],
         }
 
     # Inside -------------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ from boardtalk.sdk import Code, Flag, Message, Refused, State, Status
 from boardtalk.sdk.audit import Attempt, audited
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Container, Iterable, Mapping
 
     from boardtalk.modules.flash.plans import Item, Plan
     from boardtalk.sdk import Context
@@ -145,15 +145,14 @@ class Run:
         for robot in robots:
             self.lines[robot].cancelled.set()
 
-    def shown(self, now: float) -> dict[str, Any]:
-        """How far it is, for programs."""
+    def shown(self, now: float, robots: Container[str]) -> dict[str, Any]:
+        """How far it is with these robots, for programs."""
         return {
             "id": self._id,
             "user": self.plan.user,
             "word": self.plan.word,
             "act": self.plan.act,
-            "target": self.plan.target,
-            "lines": [line.shown(now) for line in self.lines.values()],
+            "lines": [line.shown(now) for robot, line in self.lines.items() if robot in robots],
         }
 
     async def go(self) -> Status:

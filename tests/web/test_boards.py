@@ -118,7 +118,7 @@ def test_who_may_not_gets_no_button_and_is_refused_at_the_door_too(visit: Visit,
     assert vera.page.get_by_role("button", name=re.compile("Firmware|Program|Adopt")).count() == 0
     vera.go("chat/flash")
     vera.say("/flash lamp0 plan")
-    expect(vera.page.locator(".said .bubble").last).to_contain_text("vera may not do that")
+    expect(vera.page.locator(".said .bubble").last).to_contain_text("vera may not ")
 
     async def what_is_plugged_in() -> None:
         async with GatewayClient.connect(shop.house.state, "vera", as_person=True) as client:
