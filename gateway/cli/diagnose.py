@@ -28,18 +28,21 @@ def diagnose(
         file: what is written; it must not be there yet.
         conf_: the configuration to show if no gateway runs.
     """
-    data = await_(_bundle(state or running_folder(), conf_))
     try:
         opened = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     except OSError as error:
         errors.print(f"{file}: {error.strerror}; name another file", markup=False, soft_wrap=True)
         return REFUSED
-    with os.fdopen(opened, "wb") as written:
-        written.write(data)
+    try:
+        with os.fdopen(opened, "wb") as written:
+            size = written.write(await_(_bundle(state or running_folder(), conf_)))
+    except BaseException:
+        file.unlink(missing_ok=True)
+        raise
     if json:
-        print_json({"file": str(file), "bytes": len(data)})
+        print_json({"file": str(file), "bytes": size})
     else:
-        text = f"{file}: {len(data):,} bytes, without secrets; look through it before you hand it on"
+        text = f"{file}: {size:,} bytes, without secrets; look through it before you hand it on"
         console.print(text, markup=False, soft_wrap=True)
     return DONE
 
