@@ -19,7 +19,7 @@ from .workshop import WAITING, Workshop
 
 WATCH = """() => {
   window.seen = [];
-  setInterval(() => document.querySelectorAll(".change").forEach(each => seen.push(each.textContent)), 50);
+  setInterval(() => document.querySelectorAll(".change").forEach(each => seen.push(each.textContent)), 100);
 }"""
 """Notes what the lines of boards show: a board is written in a second or two."""
 Visit = Callable[..., Visitor]
