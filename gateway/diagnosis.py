@@ -63,14 +63,7 @@ async def bundle(state: Path, client: GatewayClient) -> bytes:
         NoGateway: it does not answer.
     """
     found = await client.ask(control.Diagnose(), control.Diagnosis)
-    told = {
-        "configuration.conf": found.configuration,
-        "system.json": found.system,
-        "modules.json": found.modules,
-        "robots.json": found.robots,
-        "log.txt": "\n".join(found.log) + "\n",
-    }
-    return await _packed(state, told, ())
+    return await _packed(state, found.parts, ())
 
 
 async def bundle_without(state: Path, why: str, configuration: str, secrets: Iterable[str]) -> bytes:
@@ -113,8 +106,7 @@ def _zipped(state: Path, told: dict[str, Any], secrets: Iterable[str]) -> bytes:
 def _text(value: Any, mask: Mask) -> str:
     if isinstance(value, str):
         return mask.text(value)
-    plain = mask.value(msgspec.to_builtins(value))
-    return msgspec.json.format(msgspec.json.encode(plain), indent=2).decode()
+    return msgspec.json.format(msgspec.json.encode(mask.value(value)), indent=2).decode()
 
 
 async def _said(state: Path, command: str) -> Any:

@@ -287,8 +287,9 @@ class Hub:
             if not isinstance(shown, dict):
                 async with asyncio.timeout(SHOW_S):
                     shown = await shown
-            if (size := len(msgspec.json.encode(shown))) > MAX_SHOWN_BYTES:
-                raise ValueError(f"{size} bytes are too many")
+            size = len(msgspec.json.encode(shown))
+            if not isinstance(shown, dict) or size > MAX_SHOWN_BYTES:
+                raise ValueError(f"a dictionary of {MAX_SHOWN_BYTES} bytes at most is expected")
         except Refused:
             raise
         except (Exception, SystemExit) as error:

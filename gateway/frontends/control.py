@@ -493,16 +493,11 @@ class SystemReport(msgspec.Struct, kw_only=True, tag="system"):
     """Oldest first."""
 
 
-class Diagnosis(msgspec.Struct, kw_only=True, tag="diagnosis"):
+class Diagnosis(msgspec.Struct, tag="diagnosis"):
     """Answers `Diagnose`."""
 
-    configuration: str
-    """In force; secrets are left out."""
-    system: SystemReport
-    modules: list[Report]
-    robots: list[Contact]
-    log: list[str]
-    """The last lines, oldest first."""
+    parts: dict[str, Any]
+    """By the name of the file that it becomes: a text, or what JSON can say."""
 
 
 class AuditPage(msgspec.Struct, tag="audit"):

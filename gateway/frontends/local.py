@@ -469,9 +469,7 @@ class LocalDoor:
             case System():
                 return overview.report(self._hub, self._folder, self._broker)
             case Diagnose():
-                found = overview.diagnosis(self._hub, self._configuration, self._folder, self._broker)
-                found.log = _fitting(found.log[::-1])[::-1]
-                return found
+                return overview.diagnosis(self._hub, self._configuration, self._folder, self._broker)
             case Audit(limit, before, text):
                 lines = await self._hub.store.audit_lines(before, limit + 1, text)
                 told = _fitting(lines[::-1][:limit])[::-1]

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from boardtalk.configuration import Configuration
     from boardtalk.hub import Hub
 
+MAX_LOG_CHARS: Final = 128 * 1024
+"""Of a diagnosis."""
 BEGAN: Final = time.monotonic()
 
 
@@ -51,15 +53,18 @@ def report(hub: Hub, folder: Path, broker: BrokerInfo | None) -> SystemReport:
 
 def diagnosis(hub: Hub, configuration: Configuration, folder: Path, broker: BrokerInfo | None) -> Diagnosis:
     """What somebody needs to know who helps from afar. No secret that is known here is in it."""
-    found = Diagnosis(
-        configuration=configuration.shown,
-        system=report(hub, folder, broker),
-        modules=configuration.runner.reports(),
-        robots=[each for each in hub.directory.contacts() if each.kind is Kind.ROBOT],
-        log=list(logs.RECENT),
-    )
+    lines = list(logs.RECENT)
+    while sum(map(len, lines)) > MAX_LOG_CHARS:
+        del lines[0]
+    parts = {
+        "configuration.conf": configuration.shown,
+        "system.json": report(hub, folder, broker),
+        "modules.json": configuration.runner.reports(),
+        "robots.json": [each for each in hub.directory.contacts() if each.kind is Kind.ROBOT],
+        "log.txt": "\n".join(lines) + "\n",
+    }
     mask = Mask(configuration.secrets | on_disk(folder))
-    return msgspec.convert(mask.value(msgspec.to_builtins(found)), Diagnosis)
+    return Diagnosis(mask.value(msgspec.to_builtins(parts)))
 
 
 def plugged() -> Devices:

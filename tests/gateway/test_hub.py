@@ -433,7 +433,7 @@ async def test_a_module_that_can_not_complete_a_line_leaves_it_as_it_is(
         ("raises", "boom"),
         ("hangs", "does not answer within"),
         ("is no JSON", "object"),
-        ("is too long", "300010 bytes are too many"),
+        ("is too long", "262144 bytes at most"),
     ],
 )
 async def test_who_looks_at_a_module_that_fails_is_told_so(

@@ -31,7 +31,9 @@ export function boards(store) {
     },
     async update(word, robot) {
       const text = await updateForm(flash.offers, word, robot);
-      if (text) await act.say(text, t("plan.making"));
+      if (!text) return;
+      node.scrollIntoView({block: "start"}); // plans are on top, and the robot's card may be far below
+      await act.say(text, t("plan.making"));
     },
     drop(which) { dropped.add(which); draw(); },
   };
