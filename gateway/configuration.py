@@ -102,6 +102,11 @@ class Configuration:
         return conf.render(conf.public(self._document))
 
     @property
+    def secrets(self) -> set[str]:
+        """What is left out of that."""
+        return conf.secrets(self._document)
+
+    @property
     def foreign_broker(self) -> str:
         """Where the broker is, if somebody else runs it: he alone lets users in there."""
         return conf.foreign_broker(self._document)

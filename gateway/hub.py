@@ -11,6 +11,7 @@ from collections import OrderedDict, deque
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final, Self
 
+import msgspec
 from msgspec.structs import replace
 
 from boardtalk import events, witness
@@ -67,6 +68,9 @@ DENIED_AGAIN_S: Final = 10.0
 """The same one is in the audit once in so long: who may not must not fill the disk."""
 COMPLETE_S: Final = 1.0
 """Whoever types does not wait longer for what may follow."""
+SHOW_S: Final = 2.0
+"""Longest that somebody waits for what a module shows of itself; what else he asks waits meanwhile."""
+MAX_SHOWN_BYTES: Final = 256 * 1024
 ACCEPTED: Final = Status(code=Code.ACCEPTED, state=State.ACCEPTED)
 
 
@@ -268,6 +272,31 @@ class Hub:
         except (Exception, SystemExit) as error:  # noqa: BLE001 - a module's failure is its own
             self.chain.failed(name, "on_complete", error)
             return []
+
+    async def show(self, user: str, instance: str) -> dict[str, Any]:
+        """What a module instance shows of itself to a user.
+
+        Raises:
+            Refused: there is none of this name, or it fails.
+        """
+        module = self.modules.get(instance)
+        if module is None:
+            raise Refused(Code.BAD_ADDRESS, f"no module {instance[:40]!r} is loaded")
+        try:
+            shown = module.on_show(user)
+            if not isinstance(shown, dict):
+                async with asyncio.timeout(SHOW_S):
+                    shown = await shown
+            size = len(msgspec.json.encode(shown))
+            if not isinstance(shown, dict) or size > MAX_SHOWN_BYTES:
+                raise ValueError(f"a dictionary of {MAX_SHOWN_BYTES} bytes at most is expected")
+        except Refused:
+            raise
+        except (Exception, SystemExit) as error:
+            self.chain.failed(instance, "on_show", error)
+            reason = str(error) or f"it does not answer within {SHOW_S:g} s"
+            raise Refused(Code.FAILED, f"the module {instance} can't be shown: {reason}") from error
+        return shown
 
     async def why(self, user: str, message_id: str) -> Explanation:
         """What became of a message, step by step, for somebody who may know.

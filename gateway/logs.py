@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import re
 import sys
+from collections import deque
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final, TextIO, cast
 
@@ -13,6 +15,11 @@ if TYPE_CHECKING:
     from structlog.typing import EventDict
 
 LEVELS: Final = ("debug", "info", "warning", "error")
+RECENT: Final[deque[str]] = deque(maxlen=500)
+"""What was logged last, for a diagnosis: only journald, if anybody, keeps it otherwise."""
+MAX_RECENT_CHARS: Final = 2000
+"""Of each."""
+_COLORS: Final = re.compile(r"\x1b\[[\d;]*m")
 
 
 def configure(level: str = "info") -> None:
@@ -42,6 +49,8 @@ class _Unfailing:
         self._file = file
 
     def write(self, text: str) -> None:
+        if text.strip():
+            RECENT.append(_COLORS.sub("", text)[:MAX_RECENT_CHARS])
         with suppress(OSError):
             self._file.write(text)
 

@@ -8,7 +8,7 @@ import tempfile
 import time
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from boardtalk import conf
 from boardtalk.calls import Calls
@@ -187,6 +187,15 @@ class Bench:
     async def complete(self, to: str, line: str) -> list[Completion]:
         """How a half-typed line may go on."""
         return await self._hub.complete(to, line)
+
+    async def show(self, user: str) -> dict[str, Any]:
+        """What the module shows of itself to a user.
+
+        Raises:
+            Refused: it can't be shown.
+        """
+        [instance] = self._runner.instances
+        return await self._hub.show(user, instance.name)
 
     async def robot_told(self, count: int = 1) -> Message:
         """Wait until robots were told so many messages; returns the last of these."""

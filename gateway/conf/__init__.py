@@ -24,7 +24,7 @@ from boardtalk.conf.blocks import (
     RemoteBroker,
     UserBlock,
 )
-from boardtalk.conf.document import HIDDEN, Block, Document, Item, is_secret, public
+from boardtalk.conf.document import HIDDEN, Block, Document, Item, is_secret, public, secrets
 from boardtalk.conf.edit import added, edited, removed, with_file
 from boardtalk.conf.files import (
     broker_settings,
@@ -73,6 +73,7 @@ __all__ = [
     "public",
     "removed",
     "render",
+    "secrets",
     "settings",
     "unknown_members",
     "with_file",

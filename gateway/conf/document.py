@@ -12,9 +12,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 
-SECRET: Final = re.compile("token|password|passwd|secret|key|credential", re.IGNORECASE)
+SECRET: Final = re.compile("token|password|passwd|passphrase|psk|secret|key|credential", re.IGNORECASE)
 """Keys whose values are nobody's business."""
-IN_URL: Final = re.compile(r"(://)[^/@\s]+@")
+IN_URL: Final = re.compile(r"(://)([^/@\s]+)@")
 """Login and password of a URL."""
 HIDDEN: Final = "hidden"
 SHOWN_CHARS: Final = 60
@@ -93,6 +93,14 @@ def public(document: Document) -> Document:
     """The same without the values of keys that hold a secret, by their names."""
     blocks = (replace(block, items=tuple(map(_public, block.items))) for block in document.blocks)
     return Document(tuple(map(_public, document.globals)), tuple(blocks))
+
+
+def secrets(document: Document) -> set[str]:
+    """The values that `public` hides."""
+    items = (*document.globals, *(item for block in document.blocks for item in block.items))
+    hidden = {item.value for item in items if is_secret(item.key)}
+    logins = (login for item in items for login in IN_URL.findall(item.value))
+    return hidden.union(*(login[1].split(":") for login in logins))
 
 
 def is_secret(key: str) -> bool:

@@ -132,6 +132,10 @@ class System(msgspec.Struct, tag_field="op", tag="system"):
     """Ask how the gateway is."""
 
 
+class Diagnose(msgspec.Struct, tag_field="op", tag="diagnose"):
+    """Ask for what somebody needs to know who helps from afar. It has no secrets."""
+
+
 class Audit(msgspec.Struct, tag_field="op", tag="audit"):
     """Ask who did what, newest last."""
 
@@ -194,6 +198,16 @@ class HangUp(msgspec.Struct, tag_field="op", tag="hang up"):
 
 class Modules(msgspec.Struct, tag_field="op", tag="modules"):
     """Ask how the modules are."""
+
+
+class Show(msgspec.Struct, tag_field="op", tag="show"):
+    """Ask what a module instance shows of itself to the user: `Module.on_show`."""
+
+    instance: str
+
+
+class Plugged(msgspec.Struct, tag_field="op", tag="plugged"):
+    """Ask what is plugged in: serial ports, drives and loaders. None is opened."""
 
 
 class Reload(msgspec.Struct, tag_field="op", tag="reload"):
@@ -322,6 +336,7 @@ Request = (
     | Unwatch
     | Why
     | System
+    | Diagnose
     | Audit
     | ChangeUser
     | ChangeBoard
@@ -331,6 +346,8 @@ Request = (
     | SetPoint
     | HangUp
     | Modules
+    | Show
+    | Plugged
     | Reload
     | GetSettings
     | ChangeSettings
@@ -476,6 +493,13 @@ class SystemReport(msgspec.Struct, kw_only=True, tag="system"):
     """Oldest first."""
 
 
+class Diagnosis(msgspec.Struct, tag="diagnosis"):
+    """Answers `Diagnose`."""
+
+    parts: dict[str, Any]
+    """By the name of the file that it becomes: a text, or what JSON can say."""
+
+
 class AuditPage(msgspec.Struct, tag="audit"):
     """Answers `Audit`."""
 
@@ -488,6 +512,32 @@ class ModuleReports(msgspec.Struct, tag="modules"):
     """Answers `Modules`."""
 
     modules: list[Report]
+
+
+class Shown(msgspec.Struct, tag="shown"):
+    """Answers `Show`."""
+
+    value: dict[str, Any]
+
+
+class Device(msgspec.Struct):
+    """A port, a drive, or a loader that is neither."""
+
+    port: str
+    usb: str
+    """``vendor:product``; "": no USB device."""
+    boards: list[str]
+    """Which it may be, as `boardtalk boards list` has them."""
+    bridge: bool
+    """Whether that is the id of a USB-to-serial chip, which says little about the board."""
+    name: str
+    """What it calls itself."""
+
+
+class Devices(msgspec.Struct, tag="devices"):
+    """Answers `Plugged`."""
+
+    devices: list[Device]
 
 
 class Reloaded(msgspec.Struct, tag="reloaded"):
@@ -628,8 +678,11 @@ Reply = (
     | CallOpened
     | Asked
     | SystemReport
+    | Diagnosis
     | AuditPage
     | ModuleReports
+    | Shown
+    | Devices
     | Reloaded
     | ModuleSettings
     | SettingsOnTrial

@@ -41,6 +41,7 @@ from boardtalk.frontends.control import (
     Contacts,
     ConversationList,
     Conversations,
+    Diagnose,
     Explained,
     Failure,
     GetSettings,
@@ -57,6 +58,7 @@ from boardtalk.frontends.control import (
     Observed,
     OpenCall,
     Past,
+    Plugged,
     Read,
     Record,
     Recording,
@@ -71,6 +73,8 @@ from boardtalk.frontends.control import (
     SettingsKept,
     SettingsOnTrial,
     SetUp,
+    Show,
+    Shown,
     Stop,
     System,
     Unnamed,
@@ -338,7 +342,7 @@ class LocalDoor:
         match request:
             case OpenCall() | AskCall() | HandOver() | HangUp() | Watch() | Unwatch():
                 return await self._live(request, session, user)
-            case ChangeUser() | ChangeBoard() | Modules() | Reload() | System() | Audit():
+            case ChangeUser() | ChangeBoard() | Modules() | Reload() | System() | Diagnose() | Audit():
                 return await self._administer(request, is_person=session in self._persons)
             case (
                 GetSettings() | ChangeSettings() | ConfirmSettings() | RevertSettings()
@@ -354,7 +358,7 @@ class LocalDoor:
             case MarkRead(other, row):
                 await self._hub.mark_read(user, other, row, session)
                 return None
-            case Contacts() | Complete() | History() | Conversations() | Why():
+            case Contacts() | Complete() | History() | Conversations() | Why() | Show() | Plugged():
                 return await self._look(request, user)
             case Stop() | SetPoint():
                 return None  # never waits: see `_requests`
@@ -364,8 +368,14 @@ class LocalDoor:
             ):  # fmt: skip
                 return Failure("already logged in")
 
-    async def _look(self, request: Contacts | Complete | History | Conversations | Why, user: str) -> Reply:
+    async def _look(
+        self, request: Contacts | Complete | History | Conversations | Why | Show | Plugged, user: str
+    ) -> Reply:
         match request:
+            case Show(instance):
+                return Shown(await self._hub.show(user, instance))
+            case Plugged():
+                return await asyncio.to_thread(overview.plugged)
             case Contacts():
                 return ContactList(self._hub.directory.contacts_for(user))
             case Complete(to, line):
@@ -439,7 +449,10 @@ class LocalDoor:
         return None
 
     async def _administer(
-        self, request: ChangeUser | ChangeBoard | Modules | Reload | System | Audit, *, is_person: bool
+        self,
+        request: ChangeUser | ChangeBoard | Modules | Reload | System | Diagnose | Audit,
+        *,
+        is_person: bool,
     ) -> Reply:
         match request:
             case ChangeUser(action, address) if (
@@ -454,15 +467,20 @@ class LocalDoor:
             case Modules():
                 return ModuleReports(self._configuration.runner.reports())
             case System():
-                gate = self._gate
-                broker = BrokerInfo(gate.host, gate.port, gate.tls, gate.own) if gate else None
-                return overview.report(self._hub, self._folder, broker)
+                return overview.report(self._hub, self._folder, self._broker)
+            case Diagnose():
+                return overview.diagnosis(self._hub, self._configuration, self._folder, self._broker)
             case Audit(limit, before, text):
                 lines = await self._hub.store.audit_lines(before, limit + 1, text)
                 told = _fitting(lines[::-1][:limit])[::-1]
                 return AuditPage(told, more=len(told) < len(lines))
             case Reload():
                 return Reloaded(await self._configuration.reload())
+
+    @property
+    def _broker(self) -> BrokerInfo | None:
+        gate = self._gate
+        return BrokerInfo(gate.host, gate.port, gate.tls, gate.own) if gate else None
 
     async def _configure(
         self,

@@ -147,6 +147,12 @@ class OnComplete(Request, tag="on_complete"):
     line: str
 
 
+class OnShow(Request, tag="on_show"):
+    """Somebody looks at the module."""
+
+    user: str
+
+
 class CleanUp(Request, tag="on_cleanup"):
     """The end."""
 
@@ -173,6 +179,7 @@ AnyRequest: TypeAlias = (
     | OnSetPoint
     | OnCallStatus
     | OnComplete
+    | OnShow
     | CleanUp
     | Ping
     | Cancel
@@ -209,6 +216,12 @@ class Completed(Answer, tag=True):
     found: list[Completion]
 
 
+class Shown(Answer, tag=True):
+    """What it shows of itself."""
+
+    value: dict[str, Any]
+
+
 class Denied(Answer, tag=True):
     """The module raised `Refused`."""
 
@@ -240,7 +253,9 @@ class Saw(msgspec.Struct, kw_only=True, tag=True):
     value: Any
 
 
-AnyAnswer: TypeAlias = Done | Passed | Consumed | Replaced | Completed | Denied | Raised | Logged | Saw
+AnyAnswer: TypeAlias = (
+    Done | Passed | Consumed | Replaced | Completed | Shown | Denied | Raised | Logged | Saw
+)
 
 
 # Asks: the module to the gateway ---------------------------------------------------------------

@@ -173,6 +173,8 @@ def _answer(number: int, result: Any) -> api.AnyAnswer:
         return api.Replaced(re=number, message=result)
     if isinstance(result, list):
         return api.Completed(re=number, found=result)
+    if isinstance(result, dict):
+        return api.Shown(re=number, value=result)
     return _failure(number, TypeError(f"PASS, CONSUMED or a Message is expected, not {result!r:.100}"))
 
 

@@ -10,7 +10,7 @@ import time
 from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, Final, NamedTuple
 
 import msgspec
 
@@ -143,6 +143,13 @@ class Isolated(Module):
             return []
         answer = await self._asked(api.OnComplete(to, line))
         return answer.found if isinstance(answer, api.Completed) else []
+
+    async def on_show(self, user: str) -> dict[str, Any]:
+        """Ask it what it shows of itself."""
+        if "on_show" not in self.callbacks:
+            return {}
+        answer = await self._asked(api.OnShow(user))
+        return answer.value if isinstance(answer, api.Shown) else {}
 
     def _goes_past(self, message: Message) -> bool:
         """Whether a message does not wait: its process is on probation, and busy with another one."""

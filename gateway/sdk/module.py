@@ -436,6 +436,19 @@ class Module:
         """What may follow `line`, which somebody is typing to an address that this module answers for."""
         return []
 
+    def on_show(self, user: str) -> dict[str, Any] | Awaitable[dict[str, Any]]:
+        """What a program that shows this module to a user, such as the web page, needs besides messages.
+
+        It is asked for again and again while somebody looks: be quick, and change nothing. Whatever a user
+        wants done he says in a message, as ever.
+
+        Args:
+            user: who looks. What he may see is for the module to judge, by `Context.allowed`.
+
+        Returns what JSON can say: names and their meaning are the module's own.
+        """
+        return {}
+
     def on_cleanup(self) -> Awaitable[None] | None:
         """Called once at the end, also before a restart. Timers, tasks and addresses end by themselves."""
 

@@ -27,10 +27,12 @@ from boardtalk.frontends.control import (
     MarkRead,
     Modules,
     OpenCall,
+    Plugged,
     Reload,
     RevertSettings,
     Rights,
     SetPoint,
+    Show,
     Stop,
     System,
     Why,
@@ -74,6 +76,8 @@ Question = (
     | OpenCall
     | AskCall
     | Modules
+    | Show
+    | Plugged
     | System
     | Audit
     | GetSettings

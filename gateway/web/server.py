@@ -13,7 +13,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import FileResponse, JSONResponse
 from starlette.routing import Route, WebSocketRoute
 
-from boardtalk.web import accounts, live, socket, tls
+from boardtalk.web import accounts, bundle, live, socket, tls
 from boardtalk.web.guard import Guard
 from boardtalk.web.login import Login
 from boardtalk.web.pages import index, static, worker
@@ -77,6 +77,7 @@ def application(settings: PageSettings, door: Door) -> ASGIApp:
             Route("/logout", login.log_out, methods=["POST"]),
             Route("/setup", login.set_up, methods=["POST"]),
             Route("/password", login.change_password, methods=["POST"]),
+            Route("/diagnosis", partial(bundle.download, folder, login)),
             Route("/sessions", login.list_sessions),
             Route("/sessions/end", login.end_sessions, methods=["POST"]),
             WebSocketRoute("/ws", lane(partial(socket.serve, folder))),

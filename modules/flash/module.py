@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import deque
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 from msgspec import Meta
 
@@ -37,6 +38,8 @@ if TYPE_CHECKING:
     from boardtalk.modules.flash.plans import Plan
     from boardtalk.modules.flash.requests import Request
 
+MAX_OVER: Final = 4
+"""Runs that are shown after their end."""
 DONE: Final = Status(code=Code.DONE, state=State.DONE)
 INTERRUPTED: Final = Status(
     code=Code.FAILED, state=State.UNKNOWN, detail="broke off: gateway or module were restarted; plan it again"
@@ -82,6 +85,8 @@ class Flash(Module):
         """By user, what he asked and is not answered yet."""
         self._runs: dict[str, Run] = {}
         """By robot."""
+        self._over: deque[Run] = deque(maxlen=MAX_OVER)
+        """Those that have ended, the newest last."""
         commands = tuple(
             CommandInfo(name=f"/{word}", help=text.partition("\n")[0], cls="flash")
             for word, text in HELP.items()
@@ -121,18 +126,20 @@ class Flash(Module):
         if request is None:
             self._answer(message, HELP[requests.word(self._text(message)) or "flash"])
             return CONSUMED
-        robots = self._seen(message.sender, request.target)
+        names = [each for each in request.target.split(",") if each]
+        seen = (robot for name in names for robot in self._seen(message.sender, name))
+        robots = tuple(dict.fromkeys(seen))
         self._allow(message, request, robots)
+        self._require_known(message.sender, names)
+        if request.act == "cancel":
+            self._cancel(message, request, robots)
+            return CONSUMED
         self._require_idle(robots)
         if request.act == "confirm":
             plan = self._confirmed(message, request)
             run = Run(self.context, self.config.address, plan, message)
             self._runs |= dict.fromkeys(run.lines, run)  # at once: nobody else may begin, nor drive them
             self.context.spawn(self._do(run, message), f"{plan.act} {plan.target}")
-        elif not robots:
-            raise Refused(
-                Code.BAD_ADDRESS, f"there is no robot {request.target[:40]!r}, nor a group with one in it"
-            )
         elif message.sender in self._planning:
             raise Refused(Code.BUSY, "your last question is not answered yet")
         else:
@@ -146,7 +153,44 @@ class Flash(Module):
             raise Refused(Code.BUSY, self._runs[call.to].busy(call.to))
         return PASS
 
+    async def on_show(self, user: str) -> dict[str, Any]:
+        """What he may put on which robots, his plans, and how far is what is under way or just over.
+
+        What can be chosen is told to those who may; how far a robot is, to whoever may ask it.
+        """
+        now = self.context.now()
+        robots = [each.address for each in self.context.contacts() if each.kind is Kind.ROBOT]
+        runs = [*self._over, *dict.fromkeys(self._runs.values())]
+        seen = {each for each in robots if self.context.allowed(user, "see", each)}
+        return {
+            "address": self.config.address,
+            "offers": await self._planner.offers(each for each in robots if self._may(user, each)),
+            "plans": [plan.shown(now) for plan in self._plans.of(user, now)],
+            "runs": [run.shown(now, seen) for run in runs if seen & run.lines.keys()],
+        }
+
     # Inside -------------------------------------------------------------------------------------
+
+    def _may(self, user: str, robot: str) -> bool:
+        return user in self.config.users and self.context.allowed(user, "flash", robot)
+
+    def _require_known(self, user: str, names: Iterable[str]) -> None:
+        """See that each name is a robot's that he may know of, or of a group with one. Raises Refused."""
+        for name in names:
+            if not self._seen(user, name):
+                raise Refused(
+                    Code.BAD_ADDRESS, f"there is no robot {name[:40]!r}, nor a group with one in it"
+                )
+
+    def _cancel(self, message: Message, request: Request, robots: Iterable[str]) -> None:
+        """End what is under way of some robots, whoever began it."""
+        busy = [robot for robot in robots if robot in self._runs]
+        if not busy:
+            raise Refused(Code.FAILED, f"nothing is under way on {request.target[:40]}")
+        for robot in busy:
+            self.context.log.warning("to be cancelled", robot=robot, by=message.sender)
+            self._runs[robot].cancel([robot])
+        self._answer(message, f"to be cancelled: {', '.join(busy)}")
 
     def _is_ours(self, message: Message) -> bool:
         by_word = message.to == SYSTEM and requests.word(message.body) is not None
@@ -199,7 +243,9 @@ class Flash(Module):
             self.context.log.warning("not confirmed", by=message.sender, reason=refused.reason)
             self._denied(message, request, refused.reason)
             raise
-        self._require_idle(item.robot for item in plan.items)
+        robots = [item.robot for item in plan.items]
+        self._allow(message, request, robots)
+        self._require_idle(robots)
         self.context.explain(message, "confirmed", "\n".join(item.about for item in plan.items))
         return plan
 
@@ -236,6 +282,8 @@ class Flash(Module):
         finally:
             for robot in run.lines:
                 self._runs.pop(robot, None)
+            if run.begun:
+                self._over.append(run)
 
     def _refuse(self, message: Message, refused: Refused) -> None:
         status = Status(code=refused.code, state=State.REJECTED, detail=refused.reason)

@@ -12,7 +12,7 @@ from boardtalk.modules.flash.workers import Row, Told, answer, rows
 from boardtalk.sdk import Code, Refused
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
 
     from boardtalk.modules.flash.plans import Act
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 SHOWN: Final = 16
 """Of a digest; all of it counts."""
+KEYS: Final[Mapping[Word, str]] = {"flash": "boards", "ota": "programs"}
+"""Of the settings: what they may change."""
 NO_LINES: Final = {"": "was at no port yet", "mqtt": "comes by MQTT"}
 
 
@@ -94,7 +96,7 @@ class Planner:
                 Code.OFFLINE, f"{row.address} {NO_LINES[row.port]}: there is no line to flash it by"
             )
         path = await self._found(self._config.images, board, request.name, "image")
-        item = Item(row.address, row.uid, row.port, board, path, path.name, "", row.firmware)
+        item = Item(row.address, row.uid, row.port, board, path, path.name, "", before=row.firmware)
         told = await self._checked(user, request, item)
         version = f" (version {told.version})" if told.version else ""
         lost = "all of the flash, with the files on it" if request.erase else "the firmware that is on it"
@@ -104,7 +106,7 @@ class Planner:
             f"  gets {told.name}{version}, {told.size:,} bytes, sha256 {told.sha256[:SHOWN]}…\n"
             f"  lost: {lost}; {backup}"
         )
-        return item._replace(sha256=told.sha256, about=about)
+        return _filled(item, told, about)
 
     async def _program(self, user: str, request: Request, row: Row) -> Item:
         kind = self._kind(request.word, row.address)
@@ -113,16 +115,33 @@ class Planner:
             if now.before is None:
                 raise Refused(Code.FAILED, f"{row.address} has no release before {now.runs}")
             about = f"{row.address}: {now.runs or 'what runs'} → {now.before or 'the release before'}"
-            return Item(row.address, row.uid, row.port, kind, shelf.NOTHING, now.before, "", now.runs, about)
+            name, nothing = now.before, shelf.NOTHING
+            item = Item(row.address, row.uid, row.port, kind, nothing, name, "", before=now.runs)
+            return item._replace(about=about)
         path = await self._found(self._config.releases, kind, request.name, "release")
-        item = Item(row.address, row.uid, row.port, kind, path, path.name, "", now.runs)
+        item = Item(row.address, row.uid, row.port, kind, path, path.name, "", before=now.runs)
         told = await self._checked(user, request, item)
         about = (
             f"{row.address}: runs {now.runs or 'an unnamed release'}{', on trial' if now.trial else ''}\n"
             f"  gets {told.name}, {told.size:,} bytes, digest {told.sha256[:SHOWN]}…\n"
             "  lost: the release in the other slot; what runs now is kept for a rollback"
         )
-        return item._replace(sha256=told.sha256, about=about)
+        return _filled(item, told, about)
+
+    async def offers(self, robots: Iterable[str]) -> dict[str, dict[str, Any]]:
+        """What may be put on these robots: by robot and word, the kind, and the names to choose from."""
+        return await self._context.run_in_thread(self._offered, list(robots))
+
+    def _offered(self, robots: Iterable[str]) -> dict[str, dict[str, Any]]:
+        folders = {"flash": self._config.images, "ota": self._config.releases}
+        offers: dict[str, dict[str, Any]] = {}
+        for word, key in KEYS.items():
+            for pair in getattr(self._config, key):
+                if pair.robot in robots:
+                    found = shelf.names(folders[word], pair.folder)
+                    names = sorted(each for each in found if len(each.split()) == 1)  # others can't be said
+                    offers.setdefault(pair.robot, {})[word] = {"kind": pair.folder, "names": names}
+        return offers
 
     async def _checked(self, user: str, request: Request, item: Item) -> Told:
         plan = Plan(user, request.word, "write" if request.word == "flash" else "push", "", (), 0.0)
@@ -141,12 +160,16 @@ class Planner:
 
     def _kind(self, word: Word, robot: str) -> str:
         """The folder in which lies what a robot may get. Raises Refused: nothing is."""
-        key = "boards" if word == "flash" else "programs"
+        key = KEYS[word]
         for pair in getattr(self._config, key):
             if pair.robot == robot:
                 return str(pair.folder)
         cure = f"`{key} = {robot}: …` in `module flash` allows it"
         raise Refused(Code.DENIED, f"{robot} is not to be changed by `/{word}`: {cure}")
+
+
+def _filled(item: Item, told: Told, about: str) -> Item:
+    return item._replace(sha256=told.sha256, size=told.size, version=told.version, about=about)
 
 
 def _row(known: Mapping[str, Row], robot: str) -> Row:

@@ -34,6 +34,9 @@ class Item(NamedTuple):
     file: Path
     name: str
     sha256: str
+    size: int = 0
+    """Bytes."""
+    version: str = ""
     before: str = ""
     """What runs on it now, for people."""
     about: str = ""
@@ -62,6 +65,20 @@ class Plan:
     backup: bool = False
     code: str = ""
     tries: int = TRIES
+
+    def shown(self, now: float) -> dict[str, object]:
+        """What it would do, for programs of who made it."""
+        shown = ("robot", "port", "kind", "name", "version", "size", "sha256", "before")
+        return {
+            "word": self.word,
+            "act": self.act,
+            "target": self.target,
+            "code": self.code,
+            "left_s": self.until - now,
+            "erase": self.erase,
+            "backup": self.backup,
+            "items": [{key: getattr(item, key) for key in shown} for item in self.items],
+        }
 
 
 class Plans:
@@ -108,6 +125,10 @@ class Plans:
         raise Refused(
             Code.DENIED, f"that is not its code either: the plan is void; `/{word} {plan.target} plan`"
         )
+
+    def of(self, user: str, now: float) -> list[Plan]:
+        """Those of a user that can be confirmed."""
+        return [plan for plan in self._plans.values() if plan.user == user and plan.until > now]
 
     def void(self, robot: str) -> None:
         """Forget all plans for a robot: it is about to be another one."""

@@ -15,15 +15,20 @@ HELP: Final = {
 Firmware onto a robot's board, or onto those of a group. First a plan, which touches nothing:
   /flash rover plan ESP32-1.27.bin     `erase` behind it: all files too; `backup`: save the flash before
 It ends with a code. That carries out exactly this plan, once:
-  /flash rover confirm K7M2P""",
+  /flash rover confirm K7M2P
+Several at once: /flash rover,arm plan. What is under way ends with /flash rover cancel""",
     "ota": """\
 A robot's program, or those of a group, over the line that it talks on:
   /ota rover status                    which release runs
   /ota rover plan 1.3                  what would be done; it ends with a code
   /ota rover rollback                  the same, to the release before
-  /ota rover confirm K7M2P             carries out exactly what was planned, once""",
+  /ota rover confirm K7M2P             carries out exactly what was planned, once
+  /ota rover cancel                    ends it; the same plan goes on where it was""",
 }
-ACTS: Final = {"flash": ("plan", "confirm"), "ota": ("plan", "confirm", "status", "rollback")}
+ACTS: Final = {
+    "flash": ("plan", "confirm", "cancel"),
+    "ota": ("plan", "confirm", "status", "rollback", "cancel"),
+}
 OPTIONS: Final = ("erase", "backup")
 """Words behind the image of `/flash … plan`."""
 MAX_SHOWN: Final = 40
@@ -58,7 +63,7 @@ class Request(NamedTuple):
     act: str
     """One of `ACTS`."""
     target: str
-    """A robot or a group; "": that of the sender's plan."""
+    """Robots and groups, with commas between; "": that of the sender's plan."""
     name: str = ""
     """Image or release; the code of `confirm`; "": none was named."""
     erase: bool = False
@@ -95,6 +100,10 @@ def read(text: str) -> Request | None:
         raise Refused(Code.FAILED, f"what about {target[:MAX_SHOWN]}? {hint}")
     erase, backup = (asked == "flash" and act == "plan" and option in rest for option in OPTIONS)
     names = [each for each in rest if not (asked == "flash" and act == "plan" and each in OPTIONS)]
-    if len(names) > 1 or (names and act in {"status", "rollback"}) or (act == "confirm" and not names):
+    if (
+        len(names) > 1
+        or (names and act in {"status", "rollback", "cancel"})
+        or (act == "confirm" and not names)
+    ):
         raise Refused(Code.FAILED, f"`/{asked} {target[:MAX_SHOWN]} {act}` is said otherwise: see `/{asked}`")
     return Request(asked, act, target.lower(), "".join(names), erase, backup)

@@ -7,15 +7,14 @@ import secrets
 from contextlib import aclosing, suppress
 from typing import TYPE_CHECKING, Any, Final
 
-from boardtalk.modules.flash.workers import work
+from boardtalk.modules.flash.workers import CANCELLED, Told, work
 from boardtalk.sdk import Code, Flag, Message, Refused, State, Status
 from boardtalk.sdk.audit import Attempt, audited
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Container, Iterable, Mapping
 
     from boardtalk.modules.flash.plans import Item, Plan
-    from boardtalk.modules.flash.workers import Told
     from boardtalk.sdk import Context
 
 AT_ONCE: Final = 4
@@ -40,6 +39,7 @@ class Line:
         self.item = item
         self.step = "waits for its turn"
         self.end: Told | None = None
+        self.cancelled = asyncio.Event()
         self._done = self._total = 0
         self._first: tuple[float, int] | None = None
 
@@ -71,18 +71,45 @@ class Line:
             return f"{self.item.robot}: {self.result}"
         if not self._total:
             return f"{self.item.robot}: {self.step}"
-        began, before = self._first or (now, self._done)
         parts = [f"{self.item.robot}: {self.step} {self.percent} of {_size(self._total)}"]
-        if now > began and self._done > before:
-            rate = (self._done - before) / (now - began)
+        if rate := self._rate(now):
             parts += [f"{_size(rate)}/s", f"{(self._total - self._done) / rate:.0f} s left"]
         return ", ".join(parts)
 
+    def shown(self, now: float) -> dict[str, Any]:
+        """The same for programs."""
+        end, rate = self.end, self._rate(now)
+        told = {
+            "robot": self.item.robot,
+            "step": self.step,
+            "done": self._done,
+            "total": self._total,
+            "rate": rate,
+            "left_s": (self._total - self._done) / rate if rate else None,
+            "before": self.item.before,
+            "cancelled": self.cancelled.is_set(),
+        }
+        if end is None:
+            return told
+        how = {"ok": end.ok, "now": self._now(end), "code": end.code, "reason": self._reason(end)}
+        return told | {"end": how | {"cure": end.cure, "note": end.note}}
+
+    def _rate(self, now: float) -> float:
+        """Bytes a second; 0 while nobody knows."""
+        began, before = self._first or (now, self._done)
+        return (self._done - before) / (now - began) if now > began else 0.0
+
+    def _now(self, end: Told) -> str:
+        return end.firmware or self.item.name
+
+    def _reason(self, end: Told) -> str:
+        return end.reason.removeprefix(f"{self.item.robot}: ")
+
     def _ended(self, end: Told) -> str:
         if not end.ok:
-            reason = end.reason.removeprefix(f"{self.item.robot}: ")
-            return f"FAILED ({end.code}): {reason}{f'. Next: {end.cure}' if end.cure else ''}"
-        now = end.firmware or self.item.name
+            how = "cancelled" if end.code == CANCELLED else f"FAILED ({end.code})"
+            return f"{how}: {self._reason(end)}{f'. Next: {end.cure}' if end.cure else ''}"
+        now = self._now(end)
         written = f", {_size(end.written)} written in {end.seconds:.0f} s" if end.seconds else ""
         note = f"; {end.note}" if end.note else ""
         return f"done: {self.item.before or 'unknown'} → {now}{written}{note}"
@@ -106,14 +133,31 @@ class Run:
         self.message = message
         self._id = secrets.token_hex(6)
         self._shown = ""
+        self.begun = False
 
     def busy(self, robot: str) -> str:
         """Why a robot does nothing else just now."""
         doing, line = DOING[self.plan.act], self.lines[robot]
         return f"{robot} is being {doing} by {self.plan.user}, {line.percent}; say it again when that is over"
 
+    def cancel(self, robots: Iterable[str]) -> None:
+        """End what is under way of these, as soon as that leaves their boards as they can go on."""
+        for robot in robots:
+            self.lines[robot].cancelled.set()
+
+    def shown(self, now: float, robots: Container[str]) -> dict[str, Any]:
+        """How far it is with these robots, for programs."""
+        return {
+            "id": self._id,
+            "user": self.plan.user,
+            "word": self.plan.word,
+            "act": self.plan.act,
+            "lines": [line.shown(now) for robot, line in self.lines.items() if robot in robots],
+        }
+
     async def go(self) -> Status:
         """Do it; how it ended."""
+        self.begun = True
         self._remember()
         self._context.report(self.message, STARTED)
         self._shown = self._text()
@@ -127,17 +171,28 @@ class Run:
         finally:
             telling.cancel()
             await asyncio.gather(telling, return_exceptions=True)
-        failed = [line.item.robot for line in self.lines.values() if not (line.end and line.end.ok)]
-        text = self._text(over=True)
-        code, state = (Code.FAILED, State.FAILED) if failed else (Code.DONE, State.DONE)
-        status = Status(code=code, state=state, detail=f"failed: {', '.join(failed)}" if failed else "")
-        self._edit(text, status)
+        status = self._status()
+        self._edit(self._text(over=True), status)
         self._context.report(self.message, status)
         del self._context.notes[f"{NOTE}{self._id}"]
         return status
 
+    def _status(self) -> Status:
+        """How it ended, in all."""
+        ended = {robot: line.end for robot, line in self.lines.items()}
+        failed = [robot for robot, end in ended.items() if not (end and end.ok)]
+        if not failed:
+            return Status(code=Code.DONE, state=State.DONE)
+        codes = {end.code for end in ended.values() if end and not end.ok}
+        word, state = ("cancelled", State.CANCELLED) if codes == {CANCELLED} else ("failed", State.FAILED)
+        return Status(code=Code.FAILED, state=state, detail=f"{word}: {', '.join(failed)}")
+
     async def _one(self, line: Line, slots: asyncio.Semaphore) -> None:
         async with slots:
+            if line.cancelled.is_set():
+                line.end = Told(event="ended", code=CANCELLED, reason="cancelled before it began")
+                self._remember()
+                return
             line.step = "begins"
             plan, item = self.plan, line.item
             attempt = Attempt(plan.user, f"/{plan.word} {plan.act}", item.robot, item.what)
@@ -149,7 +204,8 @@ class Run:
         self._remember()
 
     async def _work(self, line: Line) -> None:
-        async with aclosing(work(self.plan.word, order(self._context, self.plan, line.item))) as told:
+        what = order(self._context, self.plan, line.item)
+        async with aclosing(work(self.plan.word, what, line.cancelled)) as told:
             async for each in told:
                 line.take(each, self._context.now())
                 if each.event == "step" and each.detail:
@@ -174,9 +230,8 @@ class Run:
             lines.append(f"{again} again goes on where it broke off, and leaves alone what is done")
         lines.append("What was stopped for it stays so until `rearm`" if over else MEANWHILE[self.plan.word])
         good = sum(end.ok for end in ended)
-        head = (
-            [f"{good} of {len(self.lines)} done, {len(ended) - good} failed"] if len(self.lines) > 1 else []
-        )
+        failed = sum(not end.ok and end.code != CANCELLED for end in ended)
+        head = [f"{good} of {len(self.lines)} done, {failed} failed"] if len(self.lines) > 1 else []
         return "\n".join([*head, *lines])
 
     def _edit(self, text: str, status: Status | None = None) -> None:

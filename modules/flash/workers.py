@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import subprocess
 import sys
 from contextlib import suppress
@@ -22,6 +23,8 @@ PROGRAMS: Final = {
     "ota": "boardtalk.modules.iot_bridge.ota.worker",
 }
 """Named, not imported: they are other processes."""
+CANCELLED: Final = "cancelled"
+"""The code of what ended because somebody wanted that."""
 SILENCE_S: Final = 180.0
 """A worker that says nothing for so long hangs: longer than an update is waited for."""
 ROWS_S: Final = 15.0
@@ -65,12 +68,15 @@ class Row(msgspec.Struct, kw_only=True):
     state: str
 
 
-async def work(program: str, order: dict[str, Any]) -> AsyncGenerator[Told, None]:
+async def work(
+    program: str, order: dict[str, Any], cancelled: asyncio.Event | None = None
+) -> AsyncGenerator[Told, None]:
     """Have an order carried out; what is told of it. The last one is `checked` or `ended`, whatever happens.
 
     Args:
         program: one of `PROGRAMS`.
         order: what its worker reads.
+        cancelled: set: it ends as soon as it can, and tells how far it was.
     """
     try:
         process = await asyncio.create_subprocess_exec(
@@ -84,6 +90,7 @@ async def work(program: str, order: dict[str, Any]) -> AsyncGenerator[Told, None
         return
     assert process.stdin is not None  # noqa: S101 - both are pipes
     assert process.stdout is not None  # noqa: S101
+    ending = asyncio.create_task(_end(process, cancelled), name="cancels a worker")
     try:
         with suppress(OSError):  # it has ended already, and how is told below
             process.stdin.write(msgspec.json.encode(order) + b"\n")
@@ -97,16 +104,28 @@ async def work(program: str, order: dict[str, Any]) -> AsyncGenerator[Told, None
             yield told
             if told.event in ("checked", "ended"):
                 return
-        reason = f"its worker has died ({_ended(await process.wait())})"
+        code = await process.wait()
+        if code == -signal.SIGTERM and cancelled is not None and cancelled.is_set():
+            yield Told(event="ended", code=CANCELLED, reason="cancelled before it began")
+            return
+        reason = f"its worker has died ({_ended(code)})"
     except TimeoutError:
         reason = f"its worker said nothing for {SILENCE_S:g} s, and was ended"
     except (msgspec.DecodeError, ValueError) as error:
         reason = f"its worker said what nobody understands: {error}"
     finally:
+        ending.cancel()
         if process.returncode is None:
             process.kill()
             await asyncio.shield(process.wait())
     yield Told(event="ended", code="fault", reason=reason)
+
+
+async def _end(process: asyncio.subprocess.Process, cancelled: asyncio.Event | None) -> None:
+    if cancelled is not None:
+        await cancelled.wait()
+        with suppress(ProcessLookupError):
+            process.terminate()
 
 
 async def answer(program: str, order: dict[str, Any]) -> Told:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, Literal
 import msgspec
 
 from boardtalk.boards import usb_ids
+from boardtalk.modules.iot_bridge.adoption import Adoption
 from boardtalk.modules.iot_bridge.dictionary import parse
 from boardtalk.modules.iot_bridge.errors import DictionaryError, LinkError
 from boardtalk.modules.iot_bridge.journal import Journal
@@ -39,7 +40,7 @@ from boardtalk.sdk import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Awaitable, Mapping
 
 RESTART_PAUSES_S: Final = (0.1, 0.5, 1.0, 2.0, 5.0)
 """Before each attempt to start the link process again."""
@@ -104,6 +105,7 @@ class IotBridge(Module):
         self._speech = Speech(self, roster)
         self._calls = Calls(self.context, roster)
         self._reports = Reports(self.context, roster, self._speech)
+        self._adoption = Adoption(self, roster)
         self._journal = Journal(self.context.notes)
         self._under_way = UnderWay(self.context, roster, self._speech, self._journal)
         self._requests = Requests(
@@ -154,13 +156,17 @@ class IotBridge(Module):
         own = [word for word in OWN_WORDS if word.text.startswith(line)]
         return own + commands.complete(line, robot.dictionary)
 
-    def on_message(self, message: Message) -> Verdict:
+    def on_message(self, message: Message) -> Verdict | Awaitable[Verdict]:
         """Take what is for a robot."""
         robot = self._roster.robots.get(message.to)
         if robot is None:
-            return PASS
+            return self._adoption.take(message) if self._adoption.is_asked(message) else PASS
         self._requests.take(robot, message)
         return CONSUMED
+
+    async def on_show(self, user: str) -> dict[str, Any]:
+        """The boards that are no robots yet."""
+        return await self._adoption.shown(user)
 
     def on_call(self, call: Call) -> Verdict:
         """Take a call to a robot."""
@@ -277,6 +283,7 @@ class IotBridge(Module):
             self.context.log.error("a board has no address", reason=str(error), cure=cure)
         else:
             self._roster.robots[board.name] = robot
+            self._adoption.came(board.name)
         self._under_way.catch_up(robot)
 
     async def _learn(self, robot: Robot) -> None:

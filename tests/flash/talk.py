@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import aiomqtt
 
@@ -131,6 +131,10 @@ class Person:
     async def sees(self, name: str, words: str) -> None:
         """Wait until an answer has such words."""
         await self.until(lambda: any(words in each.message.body for each in self.said(name)), words)
+
+    async def shown(self) -> dict[str, Any]:
+        """What the module shows him, as it would a page."""
+        return (await self._client.ask(control.Show("flash"), control.Shown)).value
 
     async def history(self) -> list[dict[str, object]]:
         return list((await self._client.ask(control.History(), control.Past)).entries)

@@ -180,6 +180,50 @@ async def test_what_changes_after_the_plan_voids_it(home: Path) -> None:
         assert bytes(board.flash)[:1] == b"\xff"
 
 
+@pytest.mark.soak  # what it comes to on the page is in tests/web/test_boards.py
+async def test_who_looks_sees_his_plan_and_how_far_each_board_is_and_one_is_cancelled(home: Path) -> None:
+    data = put_image(home)
+    async with town(home, 2) as (place, boards), place.people("ana", "ben", "eve", "tom") as people:
+        ana, ben, eve, tom = people
+        images = {"flash": {"kind": C3, "names": ["new-1.27.bin"]}}
+        assert (await ana.shown())["offers"] == {"lamp0": images, "lamp1": images}
+        _, confirm = await ana.plan("/flash lamp1,lamp0 plan")
+        [plan] = (await ana.shown())["plans"]
+        assert plan["target"] == "lamp1,lamp0"
+        assert confirm == f"/flash lamp1,lamp0 confirm {plan['code']}"
+        digest = sha256(data).hexdigest()
+        assert [(each["robot"], each["size"], each["sha256"]) for each in plan["items"]] == [
+            ("lamp1", len(data), digest),
+            ("lamp0", len(data), digest),
+        ]
+        for nobody in (eve, tom):  # a viewer, and an admin whom nobody named
+            shown = await nobody.shown()
+            assert (shown["offers"], shown["plans"]) == ({}, [])
+        assert (await ben.shown())["plans"] == []  # a code is for who got it
+
+        for board in boards:
+            board.flash.faults.erase_s = 0.5
+        name = ana.begin(confirm)
+        await ana.sees(name, "lamp1: write")
+        [run] = (await eve.shown())["runs"]
+        line = run["lines"][0]
+        assert (run["user"], line["robot"], line["step"]) == ("ana", "lamp1", "write")
+        assert 0 <= line["done"] <= line["total"]
+        assert (await eve.say("/flash lamp1 cancel"))[0] is State.REJECTED
+        assert await ben.say("/flash lamp1 cancel") == (State.DONE, "to be cancelled: lamp1")
+        state, told = await ana.over(name)
+        assert state is State.CANCELLED
+        assert "lamp1: cancelled: stopped after" in told
+        assert "the same command goes on from here" in told
+        assert "lamp0: done: unknown → new-1.27.bin" in told
+        [run] = (await eve.shown())["runs"]
+        ends = {line["robot"]: line["end"] for line in run["lines"]}
+        assert (ends["lamp1"]["ok"], ends["lamp1"]["code"]) == (False, "cancelled")
+        assert (ends["lamp0"]["ok"], ends["lamp0"]["now"]) == (True, "new-1.27.bin")
+        assert "nothing is under way on lamp0" in (await ana.say("/flash lamp0 cancel"))[1]
+        assert "there is no robot 'lampe'" in (await ana.say("/flash lamp0,lampe plan"))[1]
+
+
 @pytest.mark.soak
 async def test_of_two_who_confirm_at_once_one_is_told_who_was_first(home: Path) -> None:
     data = put_image(home)

@@ -427,6 +427,39 @@ async def test_a_module_that_can_not_complete_a_line_leaves_it_as_it_is(
         assert hub.chain.stages[0].health.last_error.startswith("on_complete: ")
 
 
+@pytest.mark.parametrize(
+    ("how", "reason"),
+    [
+        ("raises", "boom"),
+        ("hangs", "does not answer within"),
+        ("is no JSON", "object"),
+        ("is too long", "262144 bytes at most"),
+    ],
+)
+async def test_who_looks_at_a_module_that_fails_is_told_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: str, reason: str
+) -> None:
+    monkeypatch.setattr("boardtalk.hub.SHOW_S", 0.05)
+
+    class Failing(Robot):
+        async def on_show(self, user: str) -> dict[str, object]:
+            match how:
+                case "hangs":
+                    await asyncio.Event().wait()
+                case "is no JSON":
+                    return {"it": object()}
+                case "is too long":
+                    return {"it": "x" * 300_001}
+            raise RuntimeError("boom")
+
+    async with gateway(tmp_path, Failing) as hub:
+        with pytest.raises(Refused, match=reason):
+            await hub.show("alice", "robot")
+        assert hub.chain.stages[0].health.last_error.startswith("on_show: ")
+        with pytest.raises(Refused, match="no module 'none' is loaded"):
+            await hub.show("alice", "none")
+
+
 async def test_a_module_that_hangs_does_not_hold_up_the_end(tmp_path: Path) -> None:
     class Hung(Module):
         name = "hung"

@@ -94,6 +94,11 @@ class Guest(Module):
     def on_complete(self, to: str, line: str) -> list[Completion]:
         return [Completion("help", "what there is")]
 
+    async def on_show(self, user: str) -> dict:
+        if user == "carol":
+            raise Refused(Code.DENIED, "not you")
+        return {"for": user, "word": self.config.word}
+
     def on_call(self, call: Call) -> Verdict:
         if call.sender == "carol":
             raise Refused(Code.DENIED, "not you")
@@ -254,6 +259,13 @@ async def test_it_is_told_of_logins_and_of_what_became_of_its_messages(folder: P
         hoard = await ask(gateway, "self.hoard")
         assert "('carol', False)" in hoard
         assert "('mine', 'done')" in hoard
+
+
+async def test_it_shows_of_itself_what_somebody_may_see(folder: Path) -> None:
+    async with guest(folder) as gateway:
+        assert await gateway.show("alice") == {"for": "alice", "word": "please"}
+        with pytest.raises(Refused, match="not you"):
+            await gateway.show("carol")
 
 
 async def test_it_completes_lines(folder: Path) -> None:

@@ -7,6 +7,8 @@ import re
 from contextlib import AsyncExitStack
 from pathlib import Path
 
+import pytest
+
 from boardtalk.hil.micropython.board import MicroPythonBoard
 from boardtalk.hil.paced import PacedLine
 from boardtalk.sdk import State
@@ -54,6 +56,28 @@ async def test_a_release_is_planned_confirmed_and_taken_back(tmp_path: Path) -> 
             assert (state_, bool(re.search(r"lamp: done: 2\.0\+\w+ → 1\+", said))) == (State.DONE, True)
             await ana.online("lamp")
             assert (await ana.say("/ota lamp status"))[1].startswith("lamp runs 1")
+
+
+@pytest.mark.soak
+async def test_an_update_is_cancelled_and_goes_on_later(tmp_path: Path) -> None:
+    state = tmp_path / "state"
+    state.mkdir()
+    program(tmp_path / "releases" / "lamps" / "2.0", "2", filler=40_000)
+    robot, line = flash(tmp_path / "flash", state), PacedLine(115_200)
+    async with MicroPythonBoard(robot, uid=UID, heap=HEAP, flash="littlefs", line=line) as board:
+        town = Town(tmp_path, "", {"lamp": board.port}, programs="lamp: lamps")
+        async with town, town.people("ana") as [ana]:
+            await ana.online("lamp")
+            _, confirm = await ana.plan("/ota lamp plan")
+            name = ana.begin(confirm)
+            await ana.sees(name, "lamp: transfer ")
+            assert (await ana.say("/ota lamp cancel"))[0] is State.DONE
+            state_, told = await ana.over(name)
+            assert (state_, "lamp: cancelled: " in told) == (State.CANCELLED, True), told
+            assert re.fullmatch(r"lamp runs 1\+\w{8}", (await ana.say("/ota lamp status"))[1])
+            _, confirm = await ana.plan("/ota lamp plan")
+            state_, told = await ana.over(ana.begin(confirm))
+            assert (state_, "lamp: done: 1+" in told) == (State.DONE, True), told
 
 
 async def test_a_group_is_updated_with_one_code_by_a_person_at_an_mqtt_client(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ import pytest
 from boardtalk.hil.board import EmulatedBoard
 from tests.flash.provisioning import empty, program
 
-from .rig import Gateway, boardtalk, free_port, until
+from .rig import Gateway, boardtalk, free_port, local_user, until
 
 CONFIGURATION = """\
 broker {{
@@ -137,6 +137,25 @@ async def test_a_board_that_was_found_waits_until_it_is_adopted(
         await asyncio.to_thread(until, lambda: "c0ffee01 NAME" in gateway.cli("boards").text, "it is found")
         adopted = await asyncio.to_thread(gateway.cli, "boards", "adopt", "c0ffee01", "ada", "--json")
         assert adopted.rows == [{"uid": "c0ffee01", "address": "ada"}]
+        assert (await asyncio.to_thread(gateway.chat, "ada", "battery")).code == 0
+
+
+async def test_a_board_that_was_found_is_adopted_from_chat_too(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with EmulatedBoard("rover", uid="c0ffee03") as board:
+        plug_in(board.port, tmp_path, monkeypatch)
+        gateway = await asyncio.to_thread(run)
+        await asyncio.to_thread(until, lambda: "c0ffee03 NAME" in gateway.cli("boards").text, "it is found")
+        for text, reason in (
+            ("/adopt c0ffee03", "/adopt UID NAME"),
+            ("/adopt c0ffee99 ada", "no board 'c0ffee99' waits"),
+            (f"/adopt c0ffee03 {local_user()}", "is the address of a user"),
+        ):
+            refused = await asyncio.to_thread(gateway.chat, "gateway", text)
+            assert (refused.code, reason in refused.text) == (1, True), refused.text
+        adopted = await asyncio.to_thread(gateway.chat, "gateway", "/adopt c0ffee03 ada")
+        assert (adopted.code, "I am ada from now on" in adopted.text) == (0, True), adopted.text
         assert (await asyncio.to_thread(gateway.chat, "ada", "battery")).code == 0
 
 

@@ -128,8 +128,12 @@ class House:
 
     def add(self, name: str, role: Role) -> None:
         """A user with a password."""
-        asyncio.run(self.change(control.ChangeUser("add", name, role)))
-        asyncio.run(self.change(control.ChangeUser("passwd", name, password=PASSWORD)))
+        asyncio.run(self.add_with_password(name, role))
+
+    async def add_with_password(self, name: str, role: Role) -> None:
+        """The same for who has a loop."""
+        await self.change(control.ChangeUser("add", name, role))
+        await self.change(control.ChangeUser("passwd", name, password=PASSWORD))
 
     async def change(self, request: control.ChangeUser) -> None:
         """Do what `boardtalk user` does."""

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+import zipfile
+
 from playwright.sync_api import expect
 
 from .conftest import Visit
@@ -46,6 +49,19 @@ def test_settings_are_tried_taken_back_and_kept(visit: Visit, town: Town) -> Non
     page.get_by_role("button", name="Keep them").click()
     expect(page.locator(".toast").filter(has_text="Kept, in")).to_be_visible()
     assert "?!" in (town.state / "conf.d" / "shout.conf").read_text()
+
+
+def test_a_diagnosis_is_downloaded_by_an_admin_only(visit: Visit) -> None:
+    page = visit("anna", "system").page
+    with page.expect_download() as waiting:
+        page.get_by_role("button", name="Download").click()
+    assert re.fullmatch(r"boardtalk-\d{8}-\d{6}\.zip", waiting.value.suggested_filename)
+    with zipfile.ZipFile(waiting.value.path()) as packed:
+        assert "rover" in packed.read("boards.json").decode()
+        assert packed.read("log.txt")
+    ben = visit("ben", "system").page
+    ben.get_by_role("heading", name="Gateway").wait_for()
+    expect(ben.get_by_role("button", name="Download")).to_have_count(0)
 
 
 def test_somebody_is_added_may_log_in_and_is_removed_with_all_his_sessions(visit: Visit, town: Town) -> None:

@@ -6,6 +6,7 @@ Run as `python -m boardtalk.modules.iot_bridge.ota.worker`, for each board one.
 from __future__ import annotations
 
 import asyncio
+import signal
 import sys
 from contextlib import suppress
 from pathlib import Path
@@ -64,7 +65,10 @@ class Teller:
 
 
 async def main() -> None:
-    """Carry out the order; the last line is an `ended`, or a `checked`."""
+    """Carry out the order; the last line is an `ended`, or a `checked`. SIGTERM cancels it."""
+    task = asyncio.current_task()
+    assert task is not None  # noqa: S101 - this is one
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
     order = msgspec.json.decode(sys.stdin.buffer.readline(), type=Order)
     try:
         match order.what:
@@ -79,6 +83,9 @@ async def main() -> None:
                 await _roll_back(order)
     except (BoardtalkError, OSError) as error:
         say("ended", ok=False, code="refused", reason=str(error))
+    except asyncio.CancelledError:
+        reason = "cancelled; a release that is on trial already is kept or not as the board finds it"
+        say("ended", ok=False, code="cancelled", reason=reason, cure="the same plan goes on where it was")
 
 
 async def _push(order: Order) -> None:

@@ -31,6 +31,16 @@ export function put(element, ...children) {
   return element;
 }
 
+// One node for each item, in their order. `make` gives {node, update}: what is the same by its key stays, with what
+// somebody types there, and is only told how the item is now.
+export function keyed(element, items, key, make) {
+  const before = element.parts ?? new Map();
+  element.parts = new Map(items.map(item => [key(item), before.get(key(item)) ?? make(item)]));
+  for (const item of items) element.parts.get(key(item)).update?.(item);
+  const now = [...element.parts.values()].map(each => each.node);
+  if (now.length !== element.children.length || now.some((node, at) => element.children[at] !== node)) put(element, now);
+}
+
 const PATHS = {
   chat: ["M4 5h16v11H10l-4 4v-4H4z"],
   robot: ["M5 9h14v10H5z", "M12 9V5", "M9 14h.01", "M15 14h.01", "M2 13v3", "M22 13v3"],

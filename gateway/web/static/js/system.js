@@ -1,6 +1,6 @@
 // The gateway itself: who may use it, from where, and how the page looks.
-import {h, put, ask, toast} from "./dom.js";
-import {t} from "./texts.js";
+import {h, put, ask, download, toast} from "./dom.js";
+import {t, duration, size} from "./texts.js";
 import {post} from "./login.js";
 import {rights} from "./rights.js";
 
@@ -10,7 +10,7 @@ const REPORT_MS = 5000;
 
 export function system(store) {
   const people = h("div", {class: "page-part"}), sessions = h("div"), gateway = h("article", {class: "card"}), log = audit(store), rules = store.can("admin") && rights(store);
-  const node = h("section", {class: "page"}, h("h1", {}, t("tab.system")), h("div", {class: "cards"}, me(store), look(), store.can("inspect") && gateway),
+  const node = h("section", {class: "page"}, h("h1", {}, t("tab.system")), h("div", {class: "cards"}, me(store), look(), store.can("inspect") && gateway, store.can("admin") && diagnosis()),
     h("section", {"aria-label": t("sessions")}, h("div", {class: "titled"}, h("h2", {}, t("sessions")), h("p", {class: "muted small"}, t("sessions.text"))), sessions),
     store.can("admin") && h("section", {"aria-label": t("people")}, h("h2", {}, t("people")), people), rules && rules.node, store.can("admin") && log.node);
   const draw = () => { if (store.can("admin")) put(people, users(store), add(store)); };
@@ -46,16 +46,20 @@ async function showReport(store, box) {
   } catch (problem) { put(box, h("h2", {}, t("gateway")), h("p", {class: "error"}, problem.message)); }
 }
 
-const UNITS = ["B", "kB", "MB", "GB", "TB"];
-
-function size(bytes) {
-  const power = Math.min(Math.floor(Math.log10(Math.max(bytes, 1)) / 3), UNITS.length - 1);
-  return `${Number((bytes / 1000 ** power).toPrecision(3))} ${UNITS[power]}`;
-}
-
-function duration(s) {
-  if (s < 3600) return t("minutes", {n: Math.floor(s / 60)});
-  return s < 172800 ? t("hours", {n: Math.floor(s / 3600)}) : t("days", {n: Math.floor(s / 86400)});
+function diagnosis() {
+  const button = h("button", {type: "button", onclick: async () => {
+    button.disabled = true;
+    put(button, t("diagnosis.making"));
+    try {
+      const reply = await fetch("/diagnosis");
+      if (!reply.ok) throw new Error((await reply.json()).reason);
+      const [, name] = /filename="([^"]+)"/.exec(reply.headers.get("content-disposition"));
+      download(name, "application/zip", await reply.blob());
+    } catch (problem) { toast(problem.message, "bad"); }
+    put(button, t("diagnosis.get"));
+    button.disabled = false;
+  }}, t("diagnosis.get"));
+  return h("article", {class: "card"}, h("h2", {}, t("diagnosis")), h("p", {class: "muted small"}, t("diagnosis.text")), h("div", {class: "row"}, button));
 }
 
 // Who did what, the newest first, as far back as one asks for.

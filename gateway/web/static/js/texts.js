@@ -20,3 +20,16 @@ export const seconds = at => exact.format(at * 1000);
 export const isToday = at => new Date(at * 1000).toDateString() === new Date().toDateString();
 export const day = at => isToday(at) ? t("today") : date.format(at * 1000);
 export const brief = at => isToday(at) ? time(at) : short.format(at * 1000);
+
+const UNITS = ["B", "kB", "MB", "GB", "TB"];
+
+export function size(bytes) {
+  const power = Math.min(Math.floor(Math.log10(Math.max(bytes, 1)) / 3), UNITS.length - 1);
+  return `${Number((bytes / 1000 ** power).toPrecision(3))} ${UNITS[power]}`;
+}
+
+export function duration(s) {
+  if (s < 120) return t("seconds", {n: Math.ceil(s)});
+  if (s < 3600) return t("minutes", {n: Math.floor(s / 60)});
+  return s < 172800 ? t("hours", {n: Math.floor(s / 3600)}) : t("days", {n: Math.floor(s / 86400)});
+}
