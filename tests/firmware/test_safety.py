@@ -58,6 +58,21 @@ async def test_while_stopped_nothing_moves_or_acts(board: EmulatedBoard, peer: P
     assert len(board.outputs) == told
 
 
+async def test_c08_set_points_from_before_a_stop_move_nothing_when_it_is_re_armed(
+    board: EmulatedBoard, peer: Peer
+) -> None:
+    """However much is left of their lease."""
+    peer.stop(1)
+    peer.rearm(1)
+    await peer.frame(Type.STATE)
+    told = len(board.outputs)
+    peer.setpoint(0, 0, 2000, SETPOINT)
+    await peer.do("voltage", epoch=1)
+    assert len(board.outputs) == told
+    peer.setpoint(0, 1, 2000, SETPOINT)
+    await board.until(x=10, y=20)
+
+
 async def test_each_stop_is_confirmed(peer: Peer) -> None:
     for _ in range(3):
         peer.stop(4)
