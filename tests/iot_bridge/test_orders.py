@@ -1,0 +1,66 @@
+"""Commands whose board went away in the middle of them and stays away: they have an end all the same."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from boardtalk.modules.iot_bridge.service import api, orders
+from boardtalk.modules.iot_bridge.service.fleet import Fleet
+from tests.iot_bridge.fake_board import BLINK, FakeBoard
+from tests.iot_bridge.test_fleet import fleet, states, until
+
+BEGIN = api.Command(board="rover", id=1, index=BLINK, ttl_ms=2000, epoch=0)
+
+
+@asynccontextmanager
+async def rover(folder: Path) -> AsyncIterator[tuple[FakeBoard, Fleet]]:
+    """A board that is ready, at a port of which nothing is left when it is unplugged."""
+    async with (
+        FakeBoard(link_to=folder / "port") as board,
+        fleet(folder, api.WantedBoard(name="rover", port=board.port)) as boards,
+    ):
+        await until(lambda: states(boards) == {"c0ffee01": ("rover", "ready")})
+        yield board, boards
+
+
+async def end(boards: Fleet) -> api.Result:
+    """How the next command ends."""
+    async with asyncio.timeout(10):
+        async for event in boards._feed:
+            if isinstance(event, api.Result):
+                return event
+    raise AssertionError("the feed has ended")
+
+
+async def test_c05_one_that_the_board_has_is_unknown_when_the_board_does_not_come_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(orders, "LOST_S", 0.3)
+    async with rover(tmp_path) as (board, boards):
+        board.hold = True
+        boards["rover"].orders.begin(BEGIN)
+        await until(lambda: board.executed == [1])
+        await asyncio.sleep(0.05)  # that it has it is known
+        board.unplug()
+        ended = await end(boards)
+        assert (ended.id, ended.outcome, ended.detail) == (1, None, "the board vanished meanwhile")
+
+
+async def test_c05_one_that_it_never_confirmed_is_unknown_soon_after_its_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(orders, "UNCONFIRMED_S", 0.1)
+    async with rover(tmp_path) as (board, boards):
+        board.deaf = True
+        began = asyncio.get_running_loop().time()
+        boards["rover"].orders.begin(BEGIN)
+        await asyncio.sleep(0.05)
+        board.unplug()
+        ended = await end(boards)
+        assert (ended.id, ended.outcome, ended.detail) == (1, None, "the board vanished meanwhile")
+        assert asyncio.get_running_loop().time() - began >= 2.1
