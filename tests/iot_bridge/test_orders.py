@@ -1,4 +1,4 @@
-"""Commands whose board went away in the middle of them and stays away: they have an end all the same."""
+"""Commands whose board goes away, starts anew or is stopped in the middle of them: each has a true end."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from boardtalk.modules.iot_bridge.errors import LinkError
+from boardtalk.modules.iot_bridge.frames import Outcome
 from boardtalk.modules.iot_bridge.service import api, orders
 from boardtalk.modules.iot_bridge.service.fleet import Fleet
 from tests.iot_bridge.fake_board import BLINK, FakeBoard
@@ -64,3 +66,32 @@ async def test_c05_one_that_it_never_confirmed_is_unknown_soon_after_its_time(
         ended = await end(boards)
         assert (ended.id, ended.outcome, ended.detail) == (1, None, "the board vanished meanwhile")
         assert asyncio.get_running_loop().time() - began >= 2.1
+
+
+async def test_c08_what_was_accepted_before_the_board_started_anew_comes_to_nothing(tmp_path: Path) -> None:
+    async with rover(tmp_path) as (board, boards):
+        before = boards["rover"].epoch
+        board.restart()
+        await until(lambda: boards["rover"].epoch == before + 1 and boards["rover"].ready.is_set())
+        boards["rover"].orders.begin(BEGIN)
+        assert (await end(boards)).outcome is Outcome.REJECTED
+        assert not board.executed
+
+
+async def test_c08_a_stop_while_it_is_re_armed_overrules_that(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with rover(tmp_path) as (_, boards):
+        robot = boards["rover"]
+        stopping = robot.stop()
+        assert stopping is not None
+        assert await stopping
+
+        async def too_late(_: int) -> None:
+            """The board agrees, and on the way back of its answer comes another stop."""
+            robot.stop()
+
+        monkeypatch.setattr(robot.device, "rearm", too_late)
+        with pytest.raises(LinkError, match="stopped again"):
+            await robot.rearm()
+        assert robot.latched
