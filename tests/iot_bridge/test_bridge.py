@@ -18,10 +18,23 @@ import structlog
 from boardtalk import timers
 from boardtalk.modules.iot_bridge import robots
 from boardtalk.modules.iot_bridge.bridge import BoardBlock, IotBridge
-from boardtalk.modules.iot_bridge.frames import Kind, Progress, Type
+from boardtalk.modules.iot_bridge.frames import Kind, Progress, SetpointHead, Type
 from boardtalk.modules.iot_bridge.service import api
 from boardtalk.modules.iot_bridge.service.client import ask
-from boardtalk.sdk import CONSUMED, PASS, Code, Contact, Message, Refused, Settings, State, Status, check_name
+from boardtalk.sdk import (
+    CONSUMED,
+    PASS,
+    Call,
+    CallState,
+    Code,
+    Contact,
+    Message,
+    Refused,
+    Settings,
+    State,
+    Status,
+    check_name,
+)
 from tests.iot_bridge.fake_board import FakeBoard
 from tests.iot_bridge.test_service import the_pid
 
@@ -207,6 +220,24 @@ async def test_who_asked_is_told_how_far_a_long_command_is_no_faster_than_he_rea
         assert await gateway.end("long") is State.DONE
     percents = [detail for _, _, detail in gateway.told if detail.endswith("%")]
     assert percents == ["10 %", "40 %"]
+
+
+async def test_c09_who_lets_a_robot_go_has_its_outputs_off_at_once_and_not_when_its_lease_ends(
+    tmp_path: Path, board: FakeBoard
+) -> None:
+    call = Call(id="call", sender="alice", to="rover", control="drive")
+    async with bridge(tmp_path, rover=board) as (module, gateway):
+        await gateway.state_of("rover", "ready")
+
+        def leases() -> list[bool]:
+            steered = (frame for frame in board.asked if frame.type == Type.SETPOINT)
+            return [SetpointHead.parse(frame.payload).lease > 0 for frame in steered]
+
+        assert module.on_call(call) is CONSUMED
+        module.on_set_point(call, "x=1")
+        await until(lambda: leases() == [False, True])
+        module.on_call_status(call, CallState.ENDED)
+        await until(lambda: leases() == [False, True, False])
 
 
 async def test_c02_a_command_that_outlives_the_link_process_ends_as_it_ended(
