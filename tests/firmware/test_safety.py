@@ -172,10 +172,18 @@ async def test_c09_set_points_that_were_held_up_move_nothing(board: EmulatedBoar
     assert not board.outputs
 
 
-async def test_no_lease_is_longer_than_two_seconds(board: EmulatedBoard, peer: Peer) -> None:
+@pytest.mark.parametrize("renewed", [False, True])
+async def test_no_lease_is_longer_than_two_seconds(peer: Peer, renewed: bool) -> None:
     id_ = await move(peer, lease_ms=60_000)
-    peer.renew(id_, 60_000)
+    if renewed:
+        peer.renew(id_, 60_000)
     assert await peer.result(id_) == (Outcome.FAILED, b"the lease ran out")
+
+
+async def test_no_lease_of_a_set_point_is_longer_either(board: EmulatedBoard, peer: Peer) -> None:
+    peer.setpoint(0, 0, 60_000, SETPOINT)
+    await board.until(x=10, y=20)
+    await board.until(power=0, stopped=True)
 
 
 async def test_motion_ends_when_the_gateway_falls_silent(board: EmulatedBoard, peer: Peer) -> None:
