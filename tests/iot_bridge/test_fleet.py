@@ -212,7 +212,6 @@ async def test_a_board_that_does_not_become_the_client_after_a_reset_is_started_
             board.files.write("main.py", code + board.files.read("main.py"))
             board.files.write("interrupt", b"")
             await board.reset()
-            # Once more if a 0x03 of the session ended its start, before `code` began: as long as this machine
-            # is up for 14 to 19 hours, each heartbeat has one in its milliseconds.
+            # once more if a 0x03 in a frame of the session ended its start before `code` began
             await until(lambda: start() not in {0, before}, within_s=30.0)
         assert "interrupt" not in board.files.names()
