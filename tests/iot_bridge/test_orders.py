@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from boardtalk.modules.iot_bridge.errors import LinkError
-from boardtalk.modules.iot_bridge.frames import Outcome
+from boardtalk.modules.iot_bridge.frames import Outcome, StateBody, Type
 from boardtalk.modules.iot_bridge.service import api, orders
 from boardtalk.modules.iot_bridge.service.fleet import Fleet
 from tests.iot_bridge.fake_board import BLINK, FakeBoard
@@ -95,3 +95,11 @@ async def test_c08_a_stop_while_it_is_re_armed_overrules_that(
         with pytest.raises(LinkError, match="stopped again"):
             await robot.rearm()
         assert robot.latched
+
+
+async def test_c08_a_board_that_stopped_by_itself_counts_as_stopped(tmp_path: Path) -> None:
+    async with rover(tmp_path) as (board, boards):
+        told = StateBody.build({"epoch": 0, "latched": True})
+        board.link.send_urgent(Type.STOPPED, told)
+        board.pump()
+        await until(lambda: boards["rover"].latched and board.latched)
