@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import sys
+import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -51,6 +52,7 @@ LOSS: Final = 0.05
 MAX_MS: Final = 250
 """Promised of every stop."""
 BARS_MS: Final = 2
+TITLE_CHARS: Final = 90
 
 
 def link(target: Path) -> None:
@@ -123,8 +125,7 @@ def _samples(folder: Path) -> dict[str, list[float]]:
 
 
 def _title(what: str, count: int) -> str:
-    words = what.partition(";")[0].split(", ")
-    return "\n".join((", ".join(words[:3]), ", ".join(words[3:]))).strip() + f" ({count} stops)"
+    return textwrap.fill(f"{what.partition(';')[0]} ({count} stops)", TITLE_CHARS)
 
 
 def _percent(shares: object) -> list[float]:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from itertools import chain, repeat
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, Literal, TypeAlias
 
 import msgspec
 
 from boardtalk.boards import usb_ids
 from boardtalk.modules.iot_bridge.adoption import Adoption
+from boardtalk.modules.iot_bridge.clearance import LEAST_LEASE_MS, require_room
 from boardtalk.modules.iot_bridge.dictionary import parse
 from boardtalk.modules.iot_bridge.errors import DictionaryError, LinkError
 from boardtalk.modules.iot_bridge.journal import Journal
@@ -59,6 +60,9 @@ OWN_WORDS: Final = (
 """What the bridge itself understands, for every robot."""
 
 
+Positive: TypeAlias = Annotated[float, msgspec.Meta(gt=0)]
+
+
 class BoardBlock(Settings):
     """A board that this gateway knows, and what it is called here."""
 
@@ -71,8 +75,26 @@ class BoardBlock(Settings):
     ] = 115_200
     lease: Annotated[
         int,
-        msgspec.Meta(ge=200, le=2000, description="ms after which an unrenewed motion stops"),
+        msgspec.Meta(ge=LEAST_LEASE_MS, le=2000, description="ms after which an unrenewed motion stops"),
     ] = DEFAULT_LEASE_MS
+    clearance: Annotated[
+        Positive | None,
+        msgspec.Meta(description="m that it may roll on by itself; needs `speed` and `brakes`"),
+    ] = None
+    speed: Annotated[Positive | None, msgspec.Meta(description="with `clearance`: its highest, m/s")] = None
+    brakes: Annotated[
+        Positive | None,
+        msgspec.Meta(
+            description="with `clearance`: by how much it slows down when its outputs are off, m/s²"
+        ),
+    ] = None
+
+    def __post_init__(self) -> None:
+        """Raises ValueError if it would roll on for longer than it may."""
+        if self.clearance is not None and self.speed is not None and self.brakes is not None:
+            require_room(self.clearance, self.speed, self.brakes, self.lease)
+        elif (self.clearance, self.speed, self.brakes) != (None, None, None):
+            raise ValueError("`clearance`, `speed` and `brakes` belong together")
 
 
 class IotBridge(Module):

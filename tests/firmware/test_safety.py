@@ -58,6 +58,21 @@ async def test_while_stopped_nothing_moves_or_acts(board: EmulatedBoard, peer: P
     assert len(board.outputs) == told
 
 
+async def test_c08_set_points_from_before_a_stop_move_nothing_when_it_is_re_armed(
+    board: EmulatedBoard, peer: Peer
+) -> None:
+    """However much is left of their lease."""
+    peer.stop(1)
+    peer.rearm(1)
+    await peer.frame(Type.STATE)
+    told = len(board.outputs)
+    peer.setpoint(0, 0, 2000, SETPOINT)
+    await peer.do("voltage", epoch=1)
+    assert len(board.outputs) == told
+    peer.setpoint(0, 1, 2000, SETPOINT)
+    await board.until(x=10, y=20)
+
+
 async def test_each_stop_is_confirmed(peer: Peer) -> None:
     for _ in range(3):
         peer.stop(4)
@@ -157,10 +172,18 @@ async def test_c09_set_points_that_were_held_up_move_nothing(board: EmulatedBoar
     assert not board.outputs
 
 
-async def test_no_lease_is_longer_than_two_seconds(board: EmulatedBoard, peer: Peer) -> None:
+@pytest.mark.parametrize("renewed", [False, True])
+async def test_no_lease_is_longer_than_two_seconds(peer: Peer, renewed: bool) -> None:
     id_ = await move(peer, lease_ms=60_000)
-    peer.renew(id_, 60_000)
+    if renewed:
+        peer.renew(id_, 60_000)
     assert await peer.result(id_) == (Outcome.FAILED, b"the lease ran out")
+
+
+async def test_no_lease_of_a_set_point_is_longer_either(board: EmulatedBoard, peer: Peer) -> None:
+    peer.setpoint(0, 0, 60_000, SETPOINT)
+    await board.until(x=10, y=20)
+    await board.until(power=0, stopped=True)
 
 
 async def test_motion_ends_when_the_gateway_falls_silent(board: EmulatedBoard, peer: Peer) -> None:

@@ -91,6 +91,32 @@ async def test_another_protocol_version_is_told_so(board: EmulatedBoard) -> None
         assert "version" in str(ended)
 
 
+async def test_a_command_of_an_earlier_session_or_from_before_a_reset_is_not_executed(
+    board: EmulatedBoard,
+) -> None:
+    """All else about it is right: the number that is awaited, and a deadline to come."""
+    async with Peer(board.port) as peer:
+        await peer.learn()
+        first = peer.link._seed
+        await peer.hello()
+        second = peer.link._seed
+        assert await _counted(peer, first, second) == {"count": 1}
+    await board.reset()
+    async with Peer(board.port) as peer:
+        await peer.learn()
+        await peer.hello()  # with the same nonce as the second one
+        assert await _counted(peer, second, peer.link._seed) == {"count": 1}
+
+
+async def _counted(peer: Peer, *seeds: int) -> dict[str, int]:
+    """What the last of some commands returns, each the first frame of a session with such a seed."""
+    for id_, seed in enumerate(seeds, 70):
+        head = frames.CommandHead.build({"deadline": peer.at(2000), "id": id_, "epoch": 0, "lease": 0})
+        type_ = Type.COMMAND + peer._find("count")[0]
+        peer.raw(encode(Kind.DATA, type_, head, seq=0, ack=0, retry=False, seed=seed))
+    return await peer.returned("count", id_)
+
+
 async def test_values_of_all_types_there_and_back(peer: Peer) -> None:
     row = {"number": -5, "ratio": 0.25, "yes": True, "word": "gr\u00fc\u00df dich", "pick": "blue"}
     assert await peer.do("echo", **row) == row

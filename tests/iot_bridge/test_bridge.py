@@ -16,11 +16,25 @@ import pytest
 import structlog
 
 from boardtalk import timers
+from boardtalk.modules.iot_bridge import robots
 from boardtalk.modules.iot_bridge.bridge import BoardBlock, IotBridge
-from boardtalk.modules.iot_bridge.frames import Kind, Type
+from boardtalk.modules.iot_bridge.frames import Kind, Progress, SetpointHead, Type
 from boardtalk.modules.iot_bridge.service import api
 from boardtalk.modules.iot_bridge.service.client import ask
-from boardtalk.sdk import CONSUMED, PASS, Code, Contact, Message, Refused, Settings, State, Status, check_name
+from boardtalk.sdk import (
+    CONSUMED,
+    PASS,
+    Call,
+    CallState,
+    Code,
+    Contact,
+    Message,
+    Refused,
+    Settings,
+    State,
+    Status,
+    check_name,
+)
 from tests.iot_bridge.fake_board import FakeBoard
 from tests.iot_bridge.test_service import the_pid
 
@@ -38,6 +52,8 @@ class Gateway:
         """Address of somebody else."""
         self.ends: dict[str, Status] = {}
         """How messages ended, by id."""
+        self.told: list[tuple[str, State, str]] = []
+        """What was reported of messages: id, state and detail."""
         self.answers: list[str] = []
         self.full = False
         """Whether it takes no more messages."""
@@ -55,6 +71,7 @@ class Gateway:
             raise Refused(Code.BUSY, "1000 messages of this module wait: it sends too much")
 
     def report(self, message: Message, status: Status) -> None:
+        self.told.append((message.id, status.state, status.detail))
         if status.state not in (State.SENT, State.STARTED):
             assert message.id not in self.ends
             self.ends[message.id] = status
@@ -184,6 +201,43 @@ async def test_a_gateway_that_takes_no_more_of_what_robots_say_still_has_its_com
         # Which those who talked to it are told.
         await ask(tmp_path, api.Stop(boards=("rover",), by="bob", re=1))
         await gateway.state_of("rover", "latched")
+
+
+async def test_who_asked_is_told_how_far_a_long_command_is_no_faster_than_he_reads(
+    tmp_path: Path, board: FakeBoard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(robots, "PROGRESS_PAUSE_S", 0.05)
+    async with bridge(tmp_path, rover=board) as (module, gateway):
+        await gateway.state_of("rover", "ready")
+        board.hold = True
+        module.on_message(a_message("blink", id_="long", row=1))
+        await until(lambda: ("long", State.STARTED, "") in gateway.told)
+        for percent in (10, 11, 12, 40):
+            await asyncio.sleep(0.1 * (percent == 40))
+            board.send(Type.PROGRESS, Progress.build({"id": 1, "percent": percent}), Kind.DGRAM)
+        await until(lambda: ("long", State.STARTED, "40 %") in gateway.told)
+        board.finish(1)
+        assert await gateway.end("long") is State.DONE
+    percents = [detail for _, _, detail in gateway.told if detail.endswith("%")]
+    assert percents == ["10 %", "40 %"]
+
+
+async def test_c09_who_lets_a_robot_go_has_its_outputs_off_at_once_and_not_when_its_lease_ends(
+    tmp_path: Path, board: FakeBoard
+) -> None:
+    call = Call(id="call", sender="alice", to="rover", control="drive")
+    async with bridge(tmp_path, rover=board) as (module, gateway):
+        await gateway.state_of("rover", "ready")
+
+        def leases() -> list[bool]:
+            steered = (frame for frame in board.asked if frame.type == Type.SETPOINT)
+            return [SetpointHead.parse(frame.payload).lease > 0 for frame in steered]
+
+        assert module.on_call(call) is CONSUMED
+        module.on_set_point(call, "x=1")
+        await until(lambda: leases() == [False, True])
+        module.on_call_status(call, CallState.ENDED)
+        await until(lambda: leases() == [False, True, False])
 
 
 async def test_c02_a_command_that_outlives_the_link_process_ends_as_it_ended(

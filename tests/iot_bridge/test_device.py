@@ -151,6 +151,19 @@ async def test_stop_is_repeated_until_confirmed(device: Device, board: FakeBoard
     assert {frame.kind for frame in stops} == {Kind.URGENT}
 
 
+async def test_a_stop_takes_the_time_from_what_has_not_arrived(device: Device, board: FakeBoard) -> None:
+    """Beside the epoch: a query of before it, which a stopped board would answer, is not answered late."""
+    board.deaf = True
+    asking = asyncio.create_task(device.command(Order(id=1, index=BATTERY, ttl_s=5)))
+    await asyncio.sleep(0.02)
+    stopping = asyncio.create_task(device.stop(epoch=0))
+    await asyncio.sleep(0.02)
+    board.deaf = False
+    await stopping
+    assert (await asking).outcome is Outcome.EXPIRED
+    assert not board.executed
+
+
 async def test_stop_needs_an_open_session(board: FakeBoard, cache: DictionaryCache) -> None:
     async with Device(SerialPort(board.port), cache) as device:
         stopping = asyncio.create_task(device.stop(epoch=1))

@@ -118,13 +118,22 @@ def test_a_damaged_frame_is_asked_for_at_once() -> None:
     assert board.counters.naks == 1
 
 
-def test_a_frame_that_is_never_acknowledged_ends_the_session() -> None:
+def test_a_frame_that_is_never_acknowledged_ends_the_session_of_a_board_that_is_else_alive() -> None:
     line = an_open_line()
-    line._faults = Faults(random.Random(0), drop=1.0)
-    line.ends[0].send(Type.EVENT, b"into the void")
-    line.run(until=line.now + 20)
-    assert of(Ended, line.events(0))
-    assert not line.ends[0].is_open
+    host, board = line.ends
+    lost: list[Frame] = []
+
+    def lose(frame: Frame, now: float) -> list[Frame]:
+        lost.append(frame)
+        return []
+
+    board._on_data = lose  # type: ignore[method-assign]
+    host.send(Type.EVENT, b"into the void")
+    line.run(until=line.now + 60)
+    (ended,) = of(Ended, line.events(0))
+    assert isinstance(ended, Ended)
+    assert "does not acknowledge" in str(ended.error)
+    assert [each.tries for each in ended.undelivered] == [len(lost)] == [1 + link_module.GIVE_UP_TIMEOUTS]
 
 
 def test_too_many_waiting_frames_are_refused() -> None:

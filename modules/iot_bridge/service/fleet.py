@@ -125,7 +125,9 @@ class Fleet:
         for key in keys - self._slots.keys():
             port, baud, uid, name = key
             way = partial(self._broker.port, name) if port == MQTT else partial(transport, port, baud)
-            slot = Slot(port, way, self, self._cache, board=self._board(name), uid=uid)
+            board = self._board(name)
+            board.port = board.port or port  # where it is to be, until it was seen somewhere
+            slot = Slot(port, way, self, self._cache, board=board, uid=uid)
             self._slots[key] = slot, self._tasks.create_task(slot.run(), name=f"port {port}")
 
     def _look_for(self, usb: frozenset[discovery.UsbId]) -> None:

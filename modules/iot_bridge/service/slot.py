@@ -89,6 +89,7 @@ class Slot:
         self.lent = ""
         """To whom it is lent; "": it is not."""
         self._closed = asyncio.Event()
+        self._closed.set()
         self._use = asyncio.timeout(None)
         """Ends when somebody borrows the port."""
 
@@ -119,7 +120,8 @@ class Slot:
         self._ours.clear()
         self.lent = to
         try:
-            self._use.reschedule(0)
+            if not self._closed.is_set():
+                self._use.reschedule(0)
             await self._closed.wait()
         except BaseException:
             self.take_back()
