@@ -18,6 +18,7 @@ const main = document.getElementById("main");
 const VIEWS = {chat, robot, drive, boards, chain, why, system};
 const TABS = ["chat", "robot", "drive", "boards", "chain", "system"];
 const STOP_MS = 5000;
+const FEW = 2; // stopped robots that are shown one by one: more must not fill the page
 let store = null, view = null, stopped = 0;
 
 function start(me) {
@@ -82,8 +83,10 @@ function showLatched() {
   const latched = store.robots().filter(each => each.state === "latched");
   const names = latched.map(each => each.address), all = store.robots().every(each => !each.online || each.state === "latched");
   if (names.length) window.dispatchEvent(new CustomEvent("stopped", {detail: {names, all, text: t("stopped", {names: names.join(", ")})}}));
-  put(document.getElementById("latched"), latched.map(each => h("p", {}, h("span", {}, t("latched", {name: each.address})),
-    store.may(each.address, "rearm") && h("button", {type: "button", onclick: () => rearm(each.address)}, t("rearm.button", {name: each.address})))));
+  const box = document.getElementById("latched"), known = box.querySelector("details");
+  const rows = latched.map(each => h("p", {}, h("span", {}, t("latched", {name: each.address})),
+    store.may(each.address, "rearm") && h("button", {type: "button", onclick: () => rearm(each.address)}, t("rearm.button", {name: each.address}))));
+  put(box, rows.length > FEW ? h("details", {open: known?.open}, h("summary", {}, t("latched.n", {n: rows.length})), rows) : rows);
   if (view) mark(view.name, route().slice(1).filter(Boolean));
 }
 

@@ -10,6 +10,9 @@ export function t(key, values = {}) {
   return form.replace(/\{(\w+)\}/g, (_, name) => values[name] ?? "");
 }
 
+// A word that a robot or a module chose itself may have no text here: it is shown as it is.
+export const word = (kind, name) => texts[`${kind}.${name}`] ? t(`${kind}.${name}`) : name;
+
 const clock = new Intl.DateTimeFormat(undefined, {hour: "2-digit", minute: "2-digit"});
 const exact = new Intl.DateTimeFormat(undefined, {hour: "2-digit", minute: "2-digit", second: "2-digit"});
 const date = new Intl.DateTimeFormat(undefined, {weekday: "long", day: "numeric", month: "long"});

@@ -56,6 +56,6 @@ function colour(end, lane) {
 }
 
 function after(s) {
-  if (s < 0.0005) return "0 ms";
-  return s < 1 ? `${Number((s * 1000).toPrecision(3))} ms` : `${Number(s.toPrecision(3))} s`;
+  if (s < 0.000005) return "0 ms";
+  return s < 1 ? `${Number((s * 1000).toPrecision(s < 0.001 ? 2 : 3))} ms` : `${Number(s.toPrecision(3))} s`;
 }

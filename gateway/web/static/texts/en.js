@@ -14,7 +14,7 @@ export const texts = {
   "logout": "Log out",
 
   "stop.one": "Stop {name}", "stopped": "stopped: {names}",
-  "latched": "{name} is stopped and will not move.",
+  "latched": "{name} is stopped and will not move.", "latched.n": {one: "{n} robot is stopped and will not move.", other: "{n} robots are stopped and will not move."},
   "rearm.button": "Re-arm {name}…", "rearm.title": "Let {name} move again?", "rearm.text": "Look first: nobody may be near it, and what made you stop it must be over. Nothing moves by re-arming alone.", "rearm.yes": "Re-arm", "rearm.no": "Keep it stopped",
 
   "robot.ready": "ready", "robot.latched": "stopped", "robot.offline": "offline", "robot.refused": "refused", "robot.updating": "updating", "robot.connecting": "connecting", "robot.unreachable": "offline", "robot.": "unknown",
@@ -41,7 +41,7 @@ export const texts = {
   "class.stop": "stop", "class.motion": "moves", "class.action": "action", "class.config": "setting", "class.query": "question",
   "do.it": "Do it", "ask.it": "Ask", "not.allowed": "Your role does not allow that.",
   "preset": "preset: {value}", "range": "{min} to {max}", "at.least": "at least {min}", "at.most": "at most {max}",
-  "facts": "Board", "link": "Link", "log": "Log and events", "board.log": "Log of {name}", "values": "Live values", "values.none": "It reports no values.", "csv": "Save {name} as CSV",
+  "facts": "Board", "link": "Link", "log": "Log and events", "board.log": "Log of {name}", "values": "Live values", "values.none": "It reports no values.", "span": "Show", "span.0": "all that is kept", "span.60": "the last minute", "span.10": "the last 10 seconds", "csv": "Save {name} as CSV",
   "link.none": "Nothing measured yet.", "log.none": "Nothing said yet.",
   "link.rtt": "round trip", "link.rtt.unit": "ms", "link.loss": "lost frames", "link.loss.unit": "%", "link.resent": "sent again", "link.resent.unit": "a second",
 

@@ -1,6 +1,6 @@
 // A robot's panel: all of it follows from what the robot declares.
 import {h, icon, put} from "../dom.js";
-import {t} from "../texts.js";
+import {t, word} from "../texts.js";
 import {Live} from "../live.js";
 import {CommandForm} from "./form.js";
 import {Telemetry} from "./telemetry.js";
@@ -8,7 +8,7 @@ import {Telemetry} from "./telemetry.js";
 const HOW = {ready: "good", latched: "bad", offline: ""};
 
 export function chip(contact) {
-  return h("span", {class: "chip", "data-how": HOW[contact?.state] ?? "warn"}, t(`robot.${contact?.state ?? "offline"}`));
+  return h("span", {class: "chip", "data-how": HOW[contact?.state] ?? "warn"}, word("robot", contact?.state ?? "offline"));
 }
 
 export function robot(store, [name]) {
@@ -48,7 +48,7 @@ function panel(store, name) {
     known = declared;
     telemetry?.close();
     telemetry = new Telemetry(store, name, live);
-    put(values, h("section", {class: "page-part", "aria-label": t("values")}, h("h2", {}, t("values")), telemetry.plots));
+    put(values, h("section", {class: "page-part", "aria-label": t("values")}, h("header", {class: "head"}, h("h2", {}, t("values")), telemetry.hasPlots && h("label", {for: "span"}, t("span")), telemetry.hasPlots && telemetry.span), telemetry.plots));
     put(board, [["facts", facts], ["link", telemetry.link], ["log", telemetry.log]].map(([key, part]) => h("article", {class: "card"}, h("h2", {}, t(key)), part)));
     forms = (contact?.commands ?? []).map(command => new CommandForm(store, name, command));
     put(commands, forms.length ? forms.map(each => each.node) : h("div", {class: "empty"}, icon("robot"), h("h2", {}, t("commands.none")), h("p", {}, t("commands.none.text"))));

@@ -1,8 +1,9 @@
 // Plots: values as they come, and columns of numbers in an answer.
 import {h, put} from "../dom.js";
+import {time as clock, seconds} from "../texts.js";
 
 const KEEP = 6000;
-const COLOURS = ["--plot-1", "--plot-2", "--plot-3", "--plot-4"];
+const COLOURS = ["--plot-1", "--plot-2", "--plot-3", "--plot-4", "--plot-5", "--plot-6"];
 const HEIGHT = 160;
 
 const style = name => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
@@ -10,12 +11,16 @@ const style = name => getComputedStyle(document.documentElement).getPropertyValu
 function options(width, labels, time) {
   const ink = style("--muted"), edge = style("--edge"), font = `12px ${style("--sans")}`;
   const axis = {stroke: ink, font, grid: {stroke: edge, width: 1}, ticks: {stroke: edge, width: 1}};
+  const times = (_, ticks, axis, space, step) => ticks.map(step < 60 ? seconds : clock);
   return {
     width, height: HEIGHT, legend: {show: false}, cursor: {y: false, points: {size: 7}, drag: {x: true, y: false}}, scales: {x: {time}, y: {range: (_, min, max) => spread(min, max)}},
-    padding: [8, 8, 0, 0], axes: [{...axis, space: 70, size: 28}, {...axis, size: 48, space: 32}],
+    padding: [8, 8, 0, 0], axes: [{...axis, space: 70, size: 28, ...time && {values: times}}, {...axis, size: (_, labels) => wide(labels), space: 32}],
     series: [{}, ...labels.map((label, index) => ({label, stroke: style(COLOURS[index % COLOURS.length]), width: 2, spanGaps: true, points: {show: false}}))],
   };
 }
+
+// As wide as its longest label, so that no sign is cut off.
+const wide = labels => 20 + 8 * Math.max(3, ...(labels ?? []).map(each => each.length));
 
 // Some room above and below, also for what does not change.
 function spread(min, max) {
@@ -49,9 +54,22 @@ class Chart {
     else this.draw();
   }
 
+  // Show the last so many seconds only, as they come; 0: all that is kept.
+  show(span) {
+    this.span = span;
+    this.zoomed = false;
+    this.draw();
+  }
+
   #paint() {
     if (!this.node.clientWidth || !window.uPlot) return;
-    if (this.#made) return this.#made.setData(this.data, !this.zoomed);
+    if (this.#made) this.#made.setData(this.data, !this.zoomed);
+    else this.#make();
+    const last = this.data[0].at(-1);
+    if (this.span && last && !this.zoomed) this.#made.setScale("x", {min: last - this.span, max: last});
+  }
+
+  #make() {
     const made = options(this.node.clientWidth, this.labels, this.time);
     made.hooks = {setSelect: [plot => { this.zoomed = plot.select.width > 0; }]};
     this.#made = new window.uPlot(made, this.data, this.node);
@@ -82,6 +100,8 @@ export class Series {
   }
 
   get data() { return this.chart.data; }
+
+  show(span) { this.chart.show(span); }
 
   close() { this.chart.close(); }
 }

@@ -5,6 +5,7 @@ import {Series, keys} from "./plot.js";
 
 const LINES = 200;
 const CLOSE_S = 0.001;
+const SPANS = [0, 60, 10];
 
 export class Telemetry {
   #plots = new Map();
@@ -14,6 +15,7 @@ export class Telemetry {
     this.name = name;
     this.live = live;
     this.plots = h("div", {class: "cards"}, h("p", {class: "muted"}, t("values.none")));
+    this.span = h("select", {id: "span", onchange: () => this.#show()}, SPANS.map(n => h("option", {value: n}, t(`span.${n}`))));
     this.link = h("div", {}, h("p", {class: "muted small"}, t("link.none")));
     this.lines = h("ol");
     this.log = h("div", {class: "lines", tabindex: "0", role: "log", "aria-label": t("board.log", {name})}, this.lines);
@@ -36,7 +38,12 @@ export class Telemetry {
     }
     for (const [group, infos] of groups) for (const [unit, same] of byUnit(infos)) this.#add(group, unit, same);
     if (this.#plots.size) put(this.plots, [...this.#plots.values()].map(each => each.node));
+    this.#show();
   }
+
+  #show() { for (const {series} of this.#plots.values()) series.show(Number(this.span.value)); }
+
+  get hasPlots() { return this.#plots.size > 0; }
 
   // Values of one channel that have the same unit share a plot.
   #add(group, unit, infos) {
