@@ -76,6 +76,8 @@ class GatewayClient:
         self._events: asyncio.Queue[Event | None] = asyncio.Queue(MAX_UNREAD_EVENTS)
         self._answers: asyncio.Queue[control.Reply | None] = asyncio.Queue(MAX_UNREAD_EVENTS)
         self._asking = asyncio.Lock()
+        self._late = 0
+        """Answers that nobody waits for any more. They come all the same, before the others."""
         self._exchanges: set[asyncio.Task[control.Reply | None]] = set()
 
     @classmethod
@@ -180,9 +182,16 @@ class GatewayClient:
             yield event
 
     async def _exchange(self, request: control.Request) -> control.Reply | None:
-        async with self._asking, asyncio.timeout(ANSWER_TIMEOUT_S):
+        async with self._asking:
             self._send(request)
-            return await self._answers.get()
+            try:
+                async with asyncio.timeout(ANSWER_TIMEOUT_S):
+                    while (reply := await self._answers.get()) is not None and self._late:
+                        self._late -= 1
+                    return reply
+            except TimeoutError:
+                self._late += 1
+                raise
 
     def _send(self, request: Any) -> None:
         try:

@@ -32,6 +32,8 @@ from boardtalk.witness import Seen
 SOCKET: Final = "control.sock"
 Line = Annotated[str, msgspec.Meta(max_length=4096)]
 """What somebody types to be looked up."""
+Row = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
+"""Where something is stored: as large as SQLite's numbers."""
 
 # Requests ---------------------------------------------------------------------------------------
 
@@ -65,7 +67,7 @@ class MarkRead(msgspec.Struct, tag_field="op", tag="mark"):
 
     other: str
     """Whom he talks with: a user, a robot, or a group."""
-    row: int
+    row: Row
 
 
 class Stop(msgspec.Struct, tag_field="op", tag="stop"):
@@ -95,9 +97,9 @@ class History(msgspec.Struct, tag_field="op", tag="history"):
     limit: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 20
     text: Line = ""
     """Only those with these words."""
-    before: int | None = None
+    before: Row | None = None
     """Only those of smaller rows, the newest of them."""
-    after: int | None = None
+    after: Row | None = None
     """Only those of larger rows, the oldest of them; with them changes of others, by `Flag.REPLACES`."""
 
 
@@ -140,7 +142,7 @@ class Audit(msgspec.Struct, tag_field="op", tag="audit"):
     """Ask who did what, newest last."""
 
     limit: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 100
-    before: int | None = None
+    before: Row | None = None
     """Only lines of smaller numbers, the newest of them."""
     text: Line = ""
     """Only those with this in it."""
@@ -312,6 +314,9 @@ class Accounts(msgspec.Struct, tag_field="op", tag="accounts"):
 
 Unnamed = Verify | SetUp | NewPassword | AskPage | Accounts
 """What is asked by nobody in particular."""
+
+Unanswered = Send | Read | MarkRead | Stop | Unwatch | HandOver | SetPoint | HangUp
+"""What nothing answers, not even a refusal: it would be taken for the answer to something else."""
 
 Request = (
     Login

@@ -77,6 +77,7 @@ from boardtalk.frontends.control import (
     Shown,
     Stop,
     System,
+    Unanswered,
     Unnamed,
     Unwatch,
     UserChanged,
@@ -330,7 +331,7 @@ class LocalDoor:
                     require(request, user, self._hub)
                 reply = await self._answer(request, session, user)
             except (ConfigError, UserError, Refused, StoreError, ValueError) as error:
-                reply = Failure(str(error))
+                reply = None if isinstance(request, Unanswered) else Failure(str(error))
             if reply is not None:
                 channel.send(reply)
             waiting.task_done()

@@ -31,6 +31,7 @@ from boardtalk.frontends.control import (
     Reload,
     RevertSettings,
     Rights,
+    Row,
     SetPoint,
     Show,
     Stop,
@@ -49,7 +50,7 @@ Id = Annotated[str, Meta(max_length=64)]
 class Hello(msgspec.Struct, tag_field="op", tag="hello"):
     """The first one: begin, with what came after this row."""
 
-    after: int = 0
+    after: Row = 0
     """0: none is known here."""
 
 

@@ -17,7 +17,7 @@ from boardtalk.calls import Calls
 from boardtalk.configuration import Configuration
 from boardtalk.directory import Directory, Group
 from boardtalk.events import Delivery, Event, Update
-from boardtalk.frontends import control
+from boardtalk.frontends import client, control
 from boardtalk.frontends.client import Denied, GatewayClient, NoGateway
 from boardtalk.frontends.intake import Intake
 from boardtalk.frontends.local import LocalDoor
@@ -27,7 +27,7 @@ from boardtalk.loader import Runner
 from boardtalk.sdk import Code, Role, State
 from boardtalk.sdk.audit import Attempt, Noted, audited
 from boardtalk.sdk.channel import Channel
-from boardtalk.store import Store
+from boardtalk.store import Store, StoreError
 from boardtalk.users import Users
 
 
@@ -61,6 +61,31 @@ async def until(client: GatewayClient, wanted: type[Event]) -> Event:
             if isinstance(event, wanted):
                 return event
     raise AssertionError
+
+
+async def test_an_answer_that_came_too_late_is_not_taken_for_the_next_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with served(tmp_path), GatewayClient.connect(tmp_path, "alice") as alice:
+        with monkeypatch.context() as hurry:
+            hurry.setattr(client, "ANSWER_TIMEOUT_S", 0.0)
+            for _ in range(2):
+                with pytest.raises(TimeoutError):
+                    await alice.ask(control.Contacts(), control.ContactList)
+        await alice.ask(control.Conversations(), control.ConversationList)
+        await alice.ask(control.Contacts(), control.ContactList)
+
+
+async def test_what_is_not_answered_is_not_refused_either(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def full(*_: object) -> None:
+        raise StoreError("the disk is full")
+
+    monkeypatch.setattr(Hub, "mark_read", full)
+    async with served(tmp_path), GatewayClient.connect(tmp_path, "alice") as alice:
+        alice.mark_read("bob", 1)
+        await alice.ask(control.Contacts(), control.ContactList)
 
 
 async def test_two_people_talk_through_it(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ import socket
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 import httpx
 import pytest
@@ -218,6 +218,20 @@ async def test_s05_a_page_asks_the_gateway_what_is_on_the_list_and_nothing_else(
             request = {"op": kind.__struct_config__.tag, "user": "eve"}
             await open_.send(json.dumps({"op": "ask", "n": 1, "request": request}))
             assert await closed(open_) == 1008, kind
+
+
+@pytest.mark.parametrize(
+    "said",
+    [{"op": "mark", "other": "eve", "row": 2**63},
+     {"op": "ask", "n": 1, "request": {"op": "history", "before": 2**63}},
+     {"op": "ask", "n": 1, "request": {"op": "complete", "to": "rover", "line": "x" * 4097}}],
+    ids=["a row", "in a question", "a line"],
+)  # fmt: skip
+async def test_s05_what_is_out_of_all_bounds_goes_no_further(eve: Browser, said: dict[str, Any]) -> None:
+    async with eve.socket() as open_:
+        await open_.send('{"op": "hello"}')
+        await open_.send(json.dumps(said))
+        assert await closed(open_) == 1008
 
 
 async def test_s05_nobody_speaks_for_somebody_else(house: House, eve: Browser) -> None:

@@ -26,7 +26,7 @@ function start(me) {
   const link = new Link(() => ({after: store?.cursor ?? 0}));
   store = new Store(link, me);
   link.addEventListener("state", ({detail}) => line(detail));
-  link.addEventListener("left", leave);
+  link.addEventListener("left", () => leave(t("login.again")));
   store.addEventListener("contacts", showLatched);
   store.addEventListener("talks", badge);
   store.addEventListener("heard", ({detail}) => notify(detail));
@@ -115,14 +115,15 @@ function notify(entry) {
   if (!seen) toast(`${entry.sender}: ${entry.body.slice(0, 160)}`, entry.state && entry.state !== "done" ? "bad" : "");
 }
 
-function leave() {
+function leave(note) {
   localStorage.removeItem("me");
   store?.link.end();
   store = null;
   view?.close?.();
   view = null;
   window.removeEventListener("hashchange", go);
-  show(t("login.again"));
+  put(document.getElementById("toasts"));
+  show(note);
 }
 
 function show(note = "") {
@@ -146,7 +147,7 @@ async function begin() {
   }
 }
 
-window.addEventListener("logout", leave);
+window.addEventListener("logout", () => leave(t("logout.done")));
 addEventListener("load", keepShell);
 addEventListener("stop", () => { stopped = Date.now(); });
 applyTheme();

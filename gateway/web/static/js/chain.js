@@ -8,9 +8,10 @@ const COUNTS = ["passed", "consumed", "replaced", "refused", "failed", "rested",
 const HOW = {running: "good", resting: "warn", failed: "bad"};
 
 export function chain(store) {
-  const list = h("ol", {class: "chain"}), problem = h("p", {class: "error"});
+  const list = h("ol", {class: "chain"}, h("li", {class: "muted"}, t("loading"))), problem = h("p", {class: "error"});
   const node = h("section", {class: "page"}, h("header", {class: "head"}, h("h1", {}, t("tab.chain")), h("a", {class: "button", href: "#/why/"}, t("why.last"))),
     h("p", {class: "muted"}, t("chain.text")), problem, list);
+  if (!store.can("inspect")) return {node: put(node, node.firstChild, h("div", {class: "empty"}, icon("chain"), h("h2", {}, t("chain.hidden"))))};
 
   const onTrial = h("div", {class: "page-part"}), forms = new Map();
   node.insertBefore(onTrial, list);
@@ -29,7 +30,7 @@ export function chain(store) {
       put(problem);
       if (all.length) update(list, all.map(item), all.map(each => form(each.name)));
       else put(list, h("li", {class: "empty"}, icon("chain"), h("h2", {}, t("chain.none"))));
-    } catch (error) { put(problem, error.message === "offline" ? t("line.waiting") : error.message); }
+    } catch (error) { put(problem, error.message); }
   }
 
   const timer = setInterval(() => { if (!document.hidden) draw(); }, EVERY_MS);

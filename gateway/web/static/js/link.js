@@ -1,4 +1,5 @@
 // The connection to the gateway: it comes back by itself, and asks for what was missed.
+import {t} from "./texts.js";
 
 const BACK_OFF_MS = [150, 400, 1000, 2500, 5000];
 const ANSWER_MS = 12000;
@@ -29,9 +30,9 @@ export class Link extends EventTarget {
   ask(op, fields = {}) {
     const n = ++this.#n;
     return new Promise((resolve, reject) => {
-      const late = setTimeout(() => this.#settle(n, "reject", new Error("no answer")), ANSWER_MS);
+      const late = setTimeout(() => this.#settle(n, "reject", new Error(t("line.silent"))), ANSWER_MS);
       this.#asked.set(n, {resolve, reject, late});
-      if (!this.say("ask", {n, request: {op, ...fields}})) this.#settle(n, "reject", new Error("offline"));
+      if (!this.say("ask", {n, request: {op, ...fields}})) this.#settle(n, "reject", new Error(t("line.none")));
     });
   }
 
@@ -70,7 +71,7 @@ export class Link extends EventTarget {
     socket.onclose = ({code}) => {
       clearTimeout(late);
       if (socket !== this.#socket) return;
-      for (const n of [...this.#asked.keys()]) this.#settle(n, "reject", new Error("offline"));
+      for (const n of [...this.#asked.keys()]) this.#settle(n, "reject", new Error(t("line.none")));
       this.state = "waiting";
       this.#tell("state", "waiting");
       if (code === LOGIN_AGAIN) { this.#ended = true; this.#tell("left"); }

@@ -1,6 +1,6 @@
 // The gateway itself: who may use it, from where, and how the page looks.
 import {h, put, ask, download, toast} from "./dom.js";
-import {t, duration, size} from "./texts.js";
+import {t, duration, moment, size} from "./texts.js";
 import {post} from "./login.js";
 import {rights} from "./rights.js";
 
@@ -9,7 +9,7 @@ const THEMES = ["auto", "light", "dark"];
 const REPORT_MS = 5000;
 
 export function system(store) {
-  const people = h("div", {class: "page-part"}), sessions = h("div"), gateway = h("article", {class: "card"}), log = audit(store), rules = store.can("admin") && rights(store);
+  const people = h("div", {class: "page-part"}), sessions = h("div"), gateway = h("article", {class: "card"}, h("h2", {}, t("gateway")), h("p", {class: "muted"}, t("loading"))), log = audit(store), rules = store.can("admin") && rights(store);
   const node = h("section", {class: "page"}, h("h1", {}, t("tab.system")), h("div", {class: "cards"}, me(store), look(), store.can("inspect") && gateway, store.can("admin") && diagnosis()),
     h("section", {"aria-label": t("sessions")}, h("div", {class: "titled"}, h("h2", {}, t("sessions")), h("p", {class: "muted small"}, t("sessions.text"))), sessions),
     store.can("admin") && h("section", {"aria-label": t("people")}, h("h2", {}, t("people")), people), rules && rules.node, store.can("admin") && log.node);
@@ -70,7 +70,7 @@ function audit(store) {
   async function load(before = null) {
     try {
       const {lines, more: older} = await store.link.ask("audit", {before, text: filter.value.trim()});
-      const shown = lines.reverse().map(each => h("tr", {}, h("td", {}, new Date(each.at * 1000).toLocaleString()), h("td", {}, each.who), h("td", {}, each.what), h("td", {}, each.target), h("td", {}, each.result)));
+      const shown = lines.reverse().map(each => h("tr", {}, h("td", {}, moment(each.at)), h("td", {}, each.who), h("td", {}, each.what), h("td", {}, each.target), h("td", {}, each.result)));
       if (before === null) put(rows, shown);
       else rows.append(...shown);
       first = lines.at(-1)?.seq ?? first;
@@ -103,7 +103,7 @@ async function listSessions(box) {
   try {
     const {sessions} = await (await fetch("/sessions")).json();
     put(box, h("div", {class: "table", tabindex: "0", role: "group", "aria-label": t("sessions")}, h("table", {}, h("thead", {}, h("tr", {}, ["agent", "address", "since", "end"].map(each => h("th", {scope: "col"}, t(`session.${each}`))))),
-      h("tbody", {}, sessions.map(each => h("tr", {}, h("td", {}, browser(each.agent)), h("td", {}, each.address), h("td", {}, new Date(each.since * 1000).toLocaleString()),
+      h("tbody", {}, sessions.map(each => h("tr", {}, h("td", {}, browser(each.agent)), h("td", {}, each.address), h("td", {}, moment(each.since)),
         h("td", {}, each.own ? t("session.own") : h("button", {type: "button", onclick: async () => { await post("/sessions/end", {name: each.name}); listSessions(box); }}, t("session.close")))))))));
   } catch { put(box, h("p", {class: "error"}, t("line.waiting"))); }
 }

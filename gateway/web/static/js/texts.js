@@ -16,10 +16,12 @@ export const word = (kind, name) => texts[`${kind}.${name}`] ? t(`${kind}.${name
 const clock = new Intl.DateTimeFormat(undefined, {hour: "2-digit", minute: "2-digit"});
 const exact = new Intl.DateTimeFormat(undefined, {hour: "2-digit", minute: "2-digit", second: "2-digit"});
 const date = new Intl.DateTimeFormat(undefined, {weekday: "long", day: "numeric", month: "long"});
+const full = new Intl.DateTimeFormat(undefined, {dateStyle: "short", timeStyle: "short"});
 const short = new Intl.DateTimeFormat(undefined, {day: "numeric", month: "short"});
 
 export const time = at => clock.format(at * 1000);
 export const seconds = at => exact.format(at * 1000);
+export const moment = at => full.format(at * 1000);
 export const isToday = at => new Date(at * 1000).toDateString() === new Date().toDateString();
 export const day = at => isToday(at) ? t("today") : date.format(at * 1000);
 export const brief = at => isToday(at) ? time(at) : short.format(at * 1000);

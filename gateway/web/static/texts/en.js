@@ -2,7 +2,7 @@
 export const texts = {
   "views": "Views",
   "tab.chat": "Chat", "tab.robot": "Robots", "tab.drive": "Drive", "tab.boards": "Boards", "tab.chain": "Chain", "tab.system": "System",
-  "line.open": "connected", "line.waiting": "connecting…",
+  "line.open": "connected", "line.waiting": "connecting…", "line.none": "No connection to the gateway just now. It comes back by itself.", "line.silent": "The gateway does not answer.",
   "today": "Today", "online": "online", "offline": "offline", "group": "group", "close": "Close", "back": "Back", "cancel": "Cancel", "save": "Save", "loading": "loading…",
   "about": "about", "nobody": "Nobody", "you.are": "You",
 
@@ -11,7 +11,7 @@ export const texts = {
   "login.wait": {one: "Too many tries: wait a second.", other: "Too many tries: wait {n} seconds."},
   "login.address": "1 to 32 of a–z, 0–9, - and _, beginning with a letter or digit",
   "setup.title": "Welcome", "setup.text": "Choose a name and a password. You will be the first who may use and change this gateway.", "setup.password": "At least 8 characters", "setup.button": "Begin",
-  "logout": "Log out",
+  "logout": "Log out", "logout.done": "You are logged out.",
 
   "stop.one": "Stop {name}", "stopped": "stopped: {names}",
   "latched": "{name} is stopped and will not move.", "latched.n": {one: "{n} robot is stopped and will not move.", other: "{n} robots are stopped and will not move."},
@@ -70,10 +70,10 @@ export const texts = {
   "run.write": "{user} flashes", "run.push": "{user} updates", "run.rollback": "{user} goes back to the release before", "run.goes.on": "{good} of {all} done", "run.over": "over: {good} of {all} done", "run.progress": "Progress of {name}", "run.part": "{percent} % of {all}", "run.rate": "{rate}/s", "run.left": "{left} left", "run.cancelling": "being cancelled", "run.bad": "Failed:", "run.warn": "Cancelled:", "run.next": "Next: {cure}",
   "step.waits for its turn": "waits for its turn", "step.begins": "begins", "step.stop": "stops it", "step.check": "checks the file", "step.loader": "enters the boot loader", "step.match": "asks the chip", "step.plan": "compares", "step.backup": "saves the flash", "step.erase": "erases", "step.write": "writes", "step.verify": "compares what was written", "step.reset": "starts it", "step.wait": "waits for MicroPython", "step.again": "tries again", "step.transfer": "sends", "step.trial": "runs on trial", "step.restart": "starts it",
 
-  "chain.text": "Each message passes these modules, in this order.", "chain.none": "No module is loaded.",
+  "chain.text": "Each message passes these modules, in this order.", "chain.none": "No module is loaded.", "chain.hidden": "Your role does not show the modules.",
   "count.passed": "passed on", "count.consumed": "taken", "count.replaced": "changed", "count.refused": "refused", "count.failed": "failed", "count.rested": "gone past", "count.slow": "slow", "count.ms": "ms (half, 99 of 100)",
   "on_fail.skip": "if it fails: passed by", "on_fail.drop": "if it fails: nothing passes",
-  "why.title": "What became of it", "why.last": "Why? of the last message", "why.link": "Why?", "why.none": "Nothing known of this message", "answered": "answered",
+  "why.title": "What became of it", "why.last": "Why? of the last message", "why.link": "Why?", "why.none": "This can’t be shown", "answered": "answered",
   "why.picture": "{n} steps in {time}",
 
   "settings": "Settings", "settings.none": "It has no settings.", "settings.text": "As they stand in {where}. They are tried first: unless you keep them, those of before are back after a minute.", "settings.same": "Nothing is changed.", "settings.try": "Try these settings", "settings.hidden": "hidden: leave it empty to keep it",

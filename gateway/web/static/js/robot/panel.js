@@ -48,7 +48,7 @@ function panel(store, name) {
     known = declared;
     telemetry?.close();
     telemetry = new Telemetry(store, name, live);
-    put(values, h("section", {class: "page-part", "aria-label": t("values")}, h("header", {class: "head"}, h("h2", {}, t("values")), telemetry.hasPlots && h("label", {for: "span"}, t("span")), telemetry.hasPlots && telemetry.span), telemetry.plots));
+    put(values, h("section", {class: "page-part", "aria-label": t("values")}, h("header", {class: "head"}, h("h2", {}, t("values")), telemetry.hasPlots && h("div", {class: "row"}, h("label", {for: "span"}, t("span")), telemetry.span)), telemetry.plots));
     put(board, [["facts", facts], ["link", telemetry.link], ["log", telemetry.log]].map(([key, part]) => h("article", {class: "card"}, h("h2", {}, t(key)), part)));
     forms = (contact?.commands ?? []).map(command => new CommandForm(store, name, command));
     put(commands, forms.length ? forms.map(each => each.node) : h("div", {class: "empty"}, icon("robot"), h("h2", {}, t("commands.none")), h("p", {}, t("commands.none.text"))));
