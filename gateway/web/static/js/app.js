@@ -112,7 +112,7 @@ function notify(entry) {
   if (entry.sender === store.me.user) return;
   if (entry.sender === "gateway" && Date.now() - stopped < STOP_MS) return; // the button says so itself
   const seen = view?.shows?.(entry.groupid || entry.sender) && !document.hidden;
-  if (!seen) toast(`${entry.sender}: ${entry.body.slice(0, 160)}`, entry.state && entry.state !== "done" ? "bad" : "");
+  if (!seen) toast(`${entry.sender}: ${entry.body.split("\n", 1)[0].slice(0, 160)}`, entry.state && entry.state !== "done" ? "bad" : "");
 }
 
 function leave(note) {

@@ -8,7 +8,7 @@ const COUNTS = ["passed", "consumed", "replaced", "refused", "failed", "rested",
 const HOW = {running: "good", resting: "warn", failed: "bad"};
 
 export function chain(store) {
-  const list = h("ol", {class: "chain"}, h("li", {class: "muted"}, t("loading"))), problem = h("p", {class: "error"});
+  const list = h("ol", {class: "chain"}, h("li", {class: "empty"}, t("loading"))), problem = h("p", {class: "error"});
   const node = h("section", {class: "page"}, h("header", {class: "head"}, h("h1", {}, t("tab.chain")), h("a", {class: "button", href: "#/why/"}, t("why.last"))),
     h("p", {class: "muted"}, t("chain.text")), problem, list);
   if (!store.can("inspect")) return {node: put(node, node.firstChild, h("div", {class: "empty"}, icon("chain"), h("h2", {}, t("chain.hidden"))))};

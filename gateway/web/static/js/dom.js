@@ -84,7 +84,7 @@ export function ask({title, text, yes, no, danger = false, field = null}) {
 const TOAST_MS = 6000;
 
 export function toast(text, how = "") {
-  const box = h("div", {class: "toast", "data-how": how}, h("span", {}, text));
+  const box = h("div", {class: "toast", "data-how": how, onclick: () => box.remove()}, h("span", {}, text));
   const all = document.getElementById("toasts");
   all.append(box);
   while (all.childElementCount > 4) all.firstElementChild.remove();

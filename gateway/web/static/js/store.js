@@ -41,7 +41,7 @@ export class Store extends EventTarget {
 
   talk(name) {
     let talk = this.talks.get(name);
-    if (!talk) this.talks.set(name, talk = {name, rows: [], older: true, read: 0, unread: 0, typing: new Map(), fetched: false});
+    if (!talk) this.talks.set(name, talk = {name, rows: [], older: true, read: 0, unread: 0, typing: new Map(), fetched: false, open: false});
     return talk;
   }
 
@@ -72,15 +72,21 @@ export class Store extends EventTarget {
     return this.say(row.to, row.body);
   }
 
-  // Older messages of a conversation; whether there were any.
-  async older(name) {
+  // Older messages of a conversation.
+  async older(name, limit = PAGE) {
     const talk = this.talk(name), first = talk.rows.find(row => row.row);
-    const {entries, more} = await this.link.ask("history", {other: name, before: talk.fetched && first ? first.row : null, limit: PAGE});
+    const {entries, more} = await this.link.ask("history", {other: name, before: talk.fetched && first ? first.row : null, limit});
     talk.fetched = true;
     talk.older = more;
     for (const entry of entries) this.#add(past(entry), true);
     this.tell("rows", {name, all: true});
-    return entries.length > 0;
+  }
+
+  // Forget what is oldest, of more than a page shall keep; how much that was. One that is open does so itself.
+  trim(talk) {
+    const old = talk.rows.splice(0, Math.max(0, talk.rows.length - MAX_ROWS)).length;
+    talk.older ||= old > 0;
+    return old;
   }
 
   async refresh() { this.#meet((await this.link.ask("contacts")).contacts); }
@@ -167,7 +173,7 @@ export class Store extends EventTarget {
     if (entry.sender === this.me.user && entry.row) this.outbox.drop(entry.id);
     const after = rows.findLastIndex(row => row.row && entry.row ? row.row < entry.row : row.at <= entry.at);
     rows.splice(after + 1, 0, entry);
-    if (rows.length > MAX_ROWS) { rows.shift(); talk.older = true; }
+    if (!talk.open) this.trim(talk);
     if (!quiet) this.tell("rows", {name, row: after + 2 === rows.length ? entry : null, all: after + 2 !== rows.length});
     this.tell("talks");
     return true;

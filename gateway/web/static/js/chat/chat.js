@@ -6,6 +6,8 @@ import {Thread} from "./thread.js";
 import {Composer} from "./composer.js";
 import {Search} from "./search.js";
 
+const SEEN_MS = 100;
+
 export function chat(store, [name]) {
   const list = new List(store, name);
   const open = name ? new Talk(store, name) : null;
@@ -39,6 +41,7 @@ class Talk {
   }
 
   close() {
+    if (this.due) this.#mark();
     for (const [type, act] of Object.entries(this.on)) this.store.removeEventListener(type, act);
     document.removeEventListener("visibilitychange", this.visible);
     this.thread.close();
@@ -65,5 +68,11 @@ class Talk {
 
   #typing() { this.composer.typing([...this.store.talk(this.name).typing.keys()]); }
 
-  #seen() { if (!document.hidden && this.node.isConnected) this.store.mark(this.name); }
+  // Of many that come at once, one word is enough.
+  #seen() { this.due ??= setTimeout(() => this.#mark(), SEEN_MS); }
+
+  #mark() {
+    this.due = clearTimeout(this.due);
+    if (!document.hidden && this.node.isConnected) this.store.mark(this.name);
+  }
 }
