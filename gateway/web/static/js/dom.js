@@ -71,9 +71,10 @@ export function ask({title, text, yes, no, danger = false, field = null}) {
       before?.focus?.();
       resolve(said);
     };
-    const box = h("form", {class: "ask", role: "alertdialog", "aria-label": title, "aria-describedby": "ask-text", onsubmit: event => { event.preventDefault(); close(true); }},
-      h("h2", {}, title), text && h("p", {id: "ask-text"}, text), field,
-      h("div", {class: "row end"}, h("button", {type: "button", onclick: () => close(false)}, no), h("button", {class: danger ? "danger" : "main"}, yes)));
+    const box = h("div", {class: "ask", role: "alertdialog", "aria-label": title, "aria-describedby": text && "ask-text"},
+      h("h2", {}, title), text && h("p", {id: "ask-text"}, text),
+      h("form", {class: "page-part", onsubmit: event => { event.preventDefault(); close(true); }}, field,
+        h("div", {class: "row end"}, h("button", {type: "button", onclick: () => close(false)}, no), h("button", {class: danger ? "danger" : "main"}, yes))));
     const veil = h("div", {class: "veil", onkeydown: event => { if (event.key === "Escape") close(false); }}, box);
     for (const each of rest) each.inert = true;
     document.body.append(veil);

@@ -18,7 +18,7 @@ export const texts = {
   "rearm.button": "Re-arm {name}…", "rearm.title": "Let {name} move again?", "rearm.text": "Look first: nobody may be near it, and what made you stop it must be over. Nothing moves by re-arming alone.", "rearm.yes": "Re-arm", "rearm.no": "Keep it stopped",
 
   "robot.ready": "ready", "robot.latched": "stopped", "robot.offline": "offline", "robot.refused": "refused", "robot.updating": "updating", "robot.connecting": "connecting", "robot.unreachable": "offline", "robot.": "unknown",
-  "robot.unknown": "It has not said yet what it is.", "held": "{name} has it",
+  "robot.unknown": "It has not said yet what it is.", "robot.nobody": "There is no {name} here", "held": "{name} has it",
   "robots.none": "No robot yet", "robots.none.text": "Plug in a board with the client on it, or put the client on one: boardtalk flash client --port /dev/ttyACM0.",
 
   "talks": "Conversations", "talks.robot": "Robots", "talks.people": "People and services", "talks.none": "Nobody to talk to yet.",

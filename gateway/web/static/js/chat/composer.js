@@ -18,11 +18,11 @@ export class Composer {
     this.name = name;
     this.said = said;
     this.key = `draft:${store.me.user}:${name}`;
-    this.input = h("textarea", {id: "say", rows: "1", placeholder: t("say.to", {name}), "aria-label": t("say.to", {name}), "aria-autocomplete": "list", "aria-controls": "choices", "aria-haspopup": "listbox",
+    this.input = h("textarea", {id: "say", rows: "1", dir: "auto", placeholder: t("say.to", {name}), "aria-label": t("say.to", {name}), "aria-autocomplete": "list", "aria-controls": "choices", "aria-haspopup": "listbox",
       autocapitalize: "none", autocomplete: "off", spellcheck: "false", enterkeyhint: "send", maxlength: "20000",
       oninput: () => this.#typed(), onkeydown: event => this.#key(event), onblur: () => setTimeout(() => this.#hide(), 150),
       value: sessionStorage.getItem(this.key) ?? ""});
-    this.list = h("ul", {id: "choices", class: "choices", role: "listbox", "aria-label": t("choices"), hidden: true});
+    this.list = h("ul", {id: "choices", class: "choices", role: "listbox", tabindex: "-1", "aria-label": t("choices"), hidden: true});
     this.count = h("p", {class: "quiet", "aria-live": "polite"});
     this.hush = h("p", {class: "hush", "aria-live": "polite"});
     this.node = h("div", {class: "composer"}, this.hush, this.list, this.count,

@@ -38,7 +38,7 @@ export class List {
     return h("a", {class: talk.unread ? "talk unread" : "talk", href: `#/chat/${name}`, "aria-current": name === this.name && "true"},
       face(name, kind, contact), h("b", {}, name),
       h("span", {class: "side"}, last && h("time", {}, brief(last.at)), talk.unread > 0 && h("span", {class: "badge", "aria-label": t("unread", {n: talk.unread})}, talk.unread > 99 ? "99+" : talk.unread)),
-      h("small", {}, says.split("\n", 1)[0].slice(0, 100)));
+      h("small", {dir: "auto"}, says.split("\n", 1)[0].slice(0, 100)));
   }
 }
 

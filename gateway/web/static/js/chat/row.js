@@ -14,7 +14,7 @@ export function row(store, entry, {first, answered}) {
   const item = h("li", {class: ["said", own && "own", first && "first", passing && "passing"].filter(Boolean).join(" "), "data-how": bad && "bad", "data-id": entry.id || null, "data-row": entry.row || null});
   return put(item,
     first && !own && h("p", {class: "by"}, entry.sender),
-    h("div", {class: "bubble"}, text(entry.body)),
+    h("div", {class: "bubble", dir: "auto"}, text(entry.body)),
     own && entry.detail && BAD.has(entry.state) && !answered && h("p", {class: "wrong"}, entry.detail),
     h("p", {class: "meta"}, own && entry.row > 0 && h("a", {class: "link why", href: `#/why/~${entry.row}`}, t("why.link")), own && steps(store, entry), h("time", {datetime: new Date(entry.at * 1000).toISOString(), title: seconds(entry.at)}, time(entry.at)),
       own && entry.state === "unsent" && h("button", {class: "link", onclick: () => store.sayAgain(entry)}, t("say.again"))));

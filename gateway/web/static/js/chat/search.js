@@ -14,7 +14,7 @@ export class Search {
     this.name = name;
     this.found = found;
     this.input = h("input", {type: "search", placeholder: t("search.in", {name}), "aria-label": t("search.in", {name}), oninput: () => { clearTimeout(this.timer); this.timer = setTimeout(() => this.#ask(), PAUSE_MS); }});
-    this.bar = h("div", {class: "search", role: "search", onkeydown: event => { if (event.key === "Escape") closed(); }}, this.input, h("button", {class: "bare", type: "button", "aria-label": t("close"), onclick: closed}, icon("close")));
+    this.bar = h("div", {class: "search", role: "search", onkeydown: event => { if (event.key === "Escape") closed(); }}, h("h1", {class: "quiet"}, name), this.input, h("button", {class: "bare", type: "button", "aria-label": t("close"), onclick: closed}, icon("close")));
     this.hits = h("div", {class: "hits", tabindex: "-1", "aria-live": "polite"}, h("p", {class: "empty"}, t("search.type")));
   }
 

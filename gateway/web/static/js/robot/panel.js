@@ -51,7 +51,7 @@ function panel(store, name) {
     put(values, h("section", {class: "page-part", "aria-label": t("values")}, h("header", {class: "head"}, h("h2", {}, t("values")), telemetry.hasPlots && h("div", {class: "row"}, h("label", {for: "span"}, t("span")), telemetry.span)), telemetry.plots));
     put(board, [["facts", facts], ["link", telemetry.link], ["log", telemetry.log]].map(([key, part]) => h("article", {class: "card"}, h("h2", {}, t(key)), part)));
     forms = (contact?.commands ?? []).map(command => new CommandForm(store, name, command));
-    put(commands, forms.length ? forms.map(each => each.node) : h("div", {class: "empty"}, icon("robot"), h("h2", {}, t("commands.none")), h("p", {}, t("commands.none.text"))));
+    put(commands, forms.length ? forms.map(each => each.node) : h("div", {class: "empty"}, icon("robot"), h("h2", {}, t(contact ? "commands.none" : "robot.nobody", {name})), contact && h("p", {}, t("commands.none.text"))));
   }
 
   const refresh = ({detail}) => { if (!detail?.name || detail.name === name) for (const each of forms) each.show(); };
