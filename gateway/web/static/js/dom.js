@@ -26,9 +26,18 @@ function nodes(children) {
   return children.flat(Infinity).filter(child => child !== null && child !== undefined && child !== false);
 }
 
+// Put these in place of what an element has. Who is there by keys stays there.
 export function put(element, ...children) {
+  const active = document.activeElement, place = element.contains(active) ? alike(element, active).indexOf(active) : -1;
   element.replaceChildren(...nodes(children));
+  if (place >= 0) alike(element, active)[place]?.focus({preventScroll: true});
   return element;
+}
+
+// Those in an element that are the same to a person.
+function alike(element, one) {
+  const named = each => each.id || each.getAttribute("href") || each.getAttribute("aria-label") || each.textContent;
+  return [...element.querySelectorAll(one.tagName)].filter(each => named(each) === named(one));
 }
 
 // One node for each item, in their order. `make` gives {node, update}: what is the same by its key stays, with what

@@ -7,13 +7,14 @@ import {rights} from "./rights.js";
 const ROLES = ["viewer", "operator", "admin"];
 const THEMES = ["auto", "light", "dark"];
 const REPORT_MS = 5000;
+const LITTLE_BYTES = 100_000_000; // free on the disk: what is said may soon not be kept
 
 export function system(store) {
-  const people = h("div", {class: "page-part"}), sessions = h("div"), gateway = h("article", {class: "card"}, h("h2", {}, t("gateway")), h("p", {class: "muted"}, t("loading"))), log = audit(store), rules = store.can("admin") && rights(store);
+  const people = h("div"), sessions = h("div"), gateway = h("article", {class: "card"}, h("h2", {}, t("gateway")), h("p", {class: "muted"}, t("loading"))), log = audit(store), rules = store.can("admin") && rights(store);
   const node = h("section", {class: "page"}, h("h1", {}, t("tab.system")), h("div", {class: "cards"}, me(store), look(), store.can("inspect") && gateway, store.can("admin") && diagnosis()),
     h("section", {"aria-label": t("sessions")}, h("div", {class: "titled"}, h("h2", {}, t("sessions")), h("p", {class: "muted small"}, t("sessions.text"))), sessions),
-    store.can("admin") && h("section", {"aria-label": t("people")}, h("h2", {}, t("people")), people), rules && rules.node, store.can("admin") && log.node);
-  const draw = () => { if (store.can("admin")) put(people, users(store), add(store)); };
+    store.can("admin") && h("section", {"aria-label": t("people")}, h("h2", {}, t("people")), people, add(store)), rules && rules.node, store.can("admin") && log.node);
+  const draw = () => { if (store.can("admin")) put(people, users(store)); };
   store.addEventListener("contacts", draw);
   draw();
   listSessions(sessions);
@@ -40,7 +41,7 @@ async function showReport(store, box) {
     const found = await store.link.ask("system");
     const facts = {
       version: `${found.version} · Python ${found.python}`, up: duration(found.uptime_s), memory: size(found.memory_bytes), store: size(found.store_bytes),
-      disk: t("disk.free", {free: size(found.disk_free_bytes), all: size(found.disk_bytes)}), broker: found.broker ? `${found.broker.host}:${found.broker.port}${found.broker.tls ? " TLS" : ""}` : t("broker.none"), sessions: found.sessions.length,
+      disk: h("span", {class: found.disk_free_bytes < LITTLE_BYTES && "little"}, t("disk.free", {free: size(found.disk_free_bytes), all: size(found.disk_bytes)})), broker: found.broker ? `${found.broker.host}:${found.broker.port}${found.broker.tls ? " TLS" : ""}` : t("broker.none"), sessions: found.sessions.length,
     };
     put(box, h("h2", {}, t("gateway")), h("dl", {class: "facts"}, Object.entries(facts).map(([key, value]) => [h("dt", {}, t(`gateway.${key}`)), h("dd", {}, value)])));
   } catch (problem) { put(box, h("h2", {}, t("gateway")), h("p", {class: "error"}, problem.message)); }
