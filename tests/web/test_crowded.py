@@ -32,12 +32,14 @@ class Crowd(Module):
             commands=(CommandInfo(name="c" * 60, help=WORDS, args=axes),),
             controls=(CommandInfo(name="arm", args=axes),), holder="n" * 32,
             series=(SeriesInfo(name="t" * 60, unit="degrees_celsius_absolute", help=WORDS),
-                    *(SeriesInfo(name=f"wheel.{each}", unit="rpm") for each in range(8))),
+                    *(SeriesInfo(name=f"wheel.{each}", unit="rpm") for each in range(8)),
+                    SeriesInfo(name="event.bump", text=True)),
             details={"port": "/dev/serial/by-id/" + "e" * 90}))
         for number in range(8):
             address = f"bot-{number}-{LONG}"[:32]
             self.context.register(Contact(address=address, kind=Kind.ROBOT, online=True, state="latched"))
         self.context.every(0.2, self.measure)
+        self.context.every(2.0, lambda: self.context.publish(LONG, {"event.bump": "left"}))
 
     def measure(self):
         self.context.publish(LONG, {"t" * 60: 21.5, **{f"wheel.{each}": each * -120.0 for each in range(8)}})
@@ -116,6 +118,7 @@ def test_plots_show_all_or_the_last_seconds_by_keys_alone(visit: Visit) -> None:
     expect(span).to_have_value("10")
     with page.expect_download() as saved:
         plot.get_by_role("button", name="Save wheel as CSV").press("Enter")
+    expect(page.locator(".toast").last).to_have_text(f"{LONG}: bump left")
     lines = saved.value.path().read_text().splitlines()
     assert lines[0].startswith("time,wheel.0 [rpm],wheel.1 [rpm]")
     assert lines[-1].endswith(",-840")

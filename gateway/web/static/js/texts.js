@@ -3,15 +3,13 @@ import {texts} from "../texts/en.js";
 
 const plural = new Intl.PluralRules(document.documentElement.lang);
 
-// t("held", {name: "anna"}); a text of several forms takes the one that fits `n`.
-export function t(key, values = {}) {
-  const found = texts[key] ?? key;
+// t("held", {name: "anna"}); a text of several forms takes the one that fits `n`. What has no text, since a robot chose
+// the word itself, is `otherwise`.
+export function t(key, values = {}, otherwise = key) {
+  const found = texts[key] ?? otherwise;
   const form = typeof found === "string" ? found : found[plural.select(values.n)] ?? found.other;
   return form.replace(/\{(\w+)\}/g, (_, name) => values[name] ?? "");
 }
-
-// A word that a robot or a module chose itself may have no text here: it is shown as it is.
-export const word = (kind, name) => texts[`${kind}.${name}`] ? t(`${kind}.${name}`) : name;
 
 const clock = new Intl.DateTimeFormat(undefined, {hour: "2-digit", minute: "2-digit"});
 const exact = new Intl.DateTimeFormat(undefined, {hour: "2-digit", minute: "2-digit", second: "2-digit"});

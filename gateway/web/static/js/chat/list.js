@@ -1,6 +1,6 @@
 // All conversations: whom one talks to, what was said last, what is unread.
 import {h, put} from "../dom.js";
-import {t, brief, word} from "../texts.js";
+import {t, brief} from "../texts.js";
 
 export class List {
   constructor(store, name) {
@@ -50,6 +50,6 @@ export function face(name, kind, contact) {
 export function presence(contact) {
   if (!contact) return "";
   if (contact.kind === "group") return t("group");
-  if (contact.kind === "robot") return word("robot", contact.state) + (contact.holder ? ` · ${t("held", {name: contact.holder})}` : "");
+  if (contact.kind === "robot") return t(`robot.${contact.state}`, {}, contact.state) + (contact.holder ? ` · ${t("held", {name: contact.holder})}` : "");
   return t(contact.online ? "online" : "offline");
 }

@@ -1,6 +1,6 @@
 // A robot's panel: all of it follows from what the robot declares.
 import {h, icon, put} from "../dom.js";
-import {t, word} from "../texts.js";
+import {t} from "../texts.js";
 import {Live} from "../live.js";
 import {CommandForm} from "./form.js";
 import {Telemetry} from "./telemetry.js";
@@ -8,7 +8,7 @@ import {Telemetry} from "./telemetry.js";
 const HOW = {ready: "good", latched: "bad", offline: ""};
 
 export function chip(contact) {
-  return h("span", {class: "chip", "data-how": HOW[contact?.state] ?? "warn"}, word("robot", contact?.state ?? "offline"));
+  return h("span", {class: "chip", "data-how": HOW[contact?.state] ?? "warn"}, t(`robot.${contact?.state ?? "offline"}`, {}, contact?.state));
 }
 
 export function robot(store, [name]) {

@@ -1,5 +1,5 @@
 // Live values of a robot: plots of numbers, lists of texts, and what the line is like.
-import {h, icon, put, download} from "../dom.js";
+import {h, icon, put, download, toast} from "../dom.js";
 import {t, seconds} from "../texts.js";
 import {Series, keys} from "./plot.js";
 
@@ -21,7 +21,7 @@ export class Telemetry {
     this.log = h("div", {class: "lines", tabindex: "0", role: "log", "aria-label": t("board.log", {name})}, this.lines);
     this.infos = new Map((store.contacts.get(name)?.series ?? []).map(each => [each.name, each]));
     live.addEventListener("watching", ({detail}) => { this.#clear(); this.#take(detail.past); });
-    live.addEventListener("values", ({detail}) => this.#take(detail.series));
+    live.addEventListener("values", ({detail}) => this.#take(detail.series, true));
     this.#clear();
   }
 
@@ -59,12 +59,13 @@ export class Telemetry {
     names.forEach((name, index) => this.#of.set(name, {plot, index}));
   }
 
-  #take(all) {
+  // `fresh`: it is of just now.
+  #take(all, fresh = false) {
     const touched = new Map();
     for (const [name, samples] of Object.entries(all)) {
       if (name.startsWith("link.")) { this.#quality(name, samples); continue; }
       const known = this.#of.get(name);
-      if (!known) { if (this.infos.get(name)?.text || typeof samples[0]?.[1] === "string") this.#say(name, samples); continue; }
+      if (!known) { if (this.infos.get(name)?.text || typeof samples[0]?.[1] === "string") this.#say(name, samples, fresh); continue; }
       const list = touched.get(known.plot) ?? [];
       for (const [at, value] of samples) list.push([at, known.index, value]);
       touched.set(known.plot, list);
@@ -86,10 +87,14 @@ export class Telemetry {
     put(this.link, h("dl", {class: "facts"}, Object.entries(this.quality).map(([key, value]) => [h("dt", {}, t(`link.${key}`)), h("dd", {}, value === undefined ? "–" : `${round(value)} ${t(`link.${key}.unit`)}`)])));
   }
 
-  #say(name, samples) {
+  #say(name, samples, fresh) {
     this.lines.querySelector(".muted:first-child:last-child")?.remove();
     const atEnd = this.log.scrollHeight - this.log.scrollTop - this.log.clientHeight < 40;
-    for (const [at, value] of samples) this.lines.append(h("li", {}, h("time", {}, seconds(at)), h("span", {}, name.startsWith("log.") ? value : `${name.replace(/^event\./, "")} ${value}`.trim())));
+    for (const [at, value] of samples) {
+      const words = name.startsWith("log.") ? value : `${name.replace(/^event\./, "")} ${value}`.trim();
+      this.lines.append(h("li", {}, h("time", {}, seconds(at)), h("span", {}, words)));
+      if (fresh && name.startsWith("event.")) toast(`${this.name}: ${words}`);
+    }
     while (this.lines.childElementCount > LINES) this.lines.firstElementChild.remove();
     if (atEnd) this.log.scrollTop = this.log.scrollHeight;
   }
