@@ -66,7 +66,7 @@ function confirm(answer) {
 }
 
 function say(text, how) {
-  says.textContent = text;
+  says.textContent = text.replaceAll("`", ""); // of words that one types in a terminal
   says.dataset.how = how;
   clearTimeout(hush);
   if (how === "good") hush = setTimeout(() => { says.textContent = ""; }, QUIET_MS);
