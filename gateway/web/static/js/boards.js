@@ -77,7 +77,7 @@ export function boards(store) {
     try {
       flash = (await store.link.ask("show", {instance: "flash"})).value;
     } catch (refused) {
-      if (refused.message === "offline" || refused.message === "no answer") return; // what was seen last stays
+      if (refused.away) return; // what was seen last stays
       flash = NOTHING;
     }
     if (!closed) draw();

@@ -6,6 +6,9 @@ const ANSWER_MS = 12000;
 const HELLO_MS = 8000;
 const LOGIN_AGAIN = 4401;
 
+// Not what the gateway says: it could not be asked.
+const away = key => Object.assign(new Error(t(key)), {away: true});
+
 export class Link extends EventTarget {
   #socket = null;
   #tries = 0;
@@ -30,9 +33,9 @@ export class Link extends EventTarget {
   ask(op, fields = {}) {
     const n = ++this.#n;
     return new Promise((resolve, reject) => {
-      const late = setTimeout(() => this.#settle(n, "reject", new Error(t("line.silent"))), ANSWER_MS);
+      const late = setTimeout(() => this.#settle(n, "reject", away("line.silent")), ANSWER_MS);
       this.#asked.set(n, {resolve, reject, late});
-      if (!this.say("ask", {n, request: {op, ...fields}})) this.#settle(n, "reject", new Error(t("line.none")));
+      if (!this.say("ask", {n, request: {op, ...fields}})) this.#settle(n, "reject", away("line.none"));
     });
   }
 
@@ -71,7 +74,7 @@ export class Link extends EventTarget {
     socket.onclose = ({code}) => {
       clearTimeout(late);
       if (socket !== this.#socket) return;
-      for (const n of [...this.#asked.keys()]) this.#settle(n, "reject", new Error(t("line.none")));
+      for (const n of [...this.#asked.keys()]) this.#settle(n, "reject", away("line.none"));
       this.state = "waiting";
       this.#tell("state", "waiting");
       if (code === LOGIN_AGAIN) { this.#ended = true; this.#tell("left"); }
