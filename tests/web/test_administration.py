@@ -71,7 +71,8 @@ def test_somebody_is_added_may_log_in_and_is_removed_with_all_his_sessions(visit
     page.get_by_label("Password", exact=True).fill(PASSWORD)
     page.get_by_label("Role of vera").focus()
     visit("ben")
-    expect(page.get_by_role("row", name="ben")).to_contain_text("online")
+    people = page.get_by_role("group", name="People")
+    expect(people.get_by_role("row", name="ben")).to_contain_text("online")
     expect(page.get_by_label("Role of vera")).to_be_focused()  # nothing is lost by what is drawn anew
     page.get_by_role("button", name="Add somebody").click()
     page.get_by_role("row", name="carl").wait_for()
