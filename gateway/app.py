@@ -26,7 +26,7 @@ from boardtalk.frontends.mqtt import MqttDoor
 from boardtalk.frontends.reception import Reception
 from boardtalk.hub import Hub
 from boardtalk.page_processes import Pages
-from boardtalk.sdk import SYSTEM
+from boardtalk.sdk import SYSTEM, descriptors
 from boardtalk.sdk.errors import first_error
 from boardtalk.sdk.mqtt.endpoint import boards_file
 from boardtalk.state import locked
@@ -85,6 +85,7 @@ async def serve(
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stopping.set)
     try:
+        descriptors.take_all(log.warning)
         async with AsyncExitStack() as stack:
             endpoints, reception = await _start(stack, source, folder, local_user, watch=watch)
             path = folder / "endpoints.json"

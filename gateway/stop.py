@@ -52,7 +52,21 @@ class StopAnswer(msgspec.Struct, frozen=True, tag_field="ev", tag="stopped"):
     stopped: tuple[Stopped, ...]
 
 
-def begin(state: Path, boards: tuple[str, ...], by: str) -> socket.socket:
+def door() -> socket.socket:
+    """What a stop goes through. Whoever keeps one can stop when no descriptors are left.
+
+    Raises:
+        ServiceError: there are none.
+    """
+    try:
+        return socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+    except OSError as error:
+        raise ServiceError(f"link.sock: {error.strerror}") from error
+
+
+def begin(
+    state: Path, boards: tuple[str, ...], by: str, through: socket.socket | None = None
+) -> socket.socket:
     """Hand a stop to the link process before this returns; `answer` waits for the confirmations.
 
     It does not wait for its turn in an event loop that has much to do.
@@ -61,30 +75,31 @@ def begin(state: Path, boards: tuple[str, ...], by: str) -> socket.socket:
         state: the state folder.
         boards: which ones; none, or one that nobody knows: all.
         by: who stops.
+        through: a `door` that was kept for this; None: a new one.
 
     Raises:
         ServiceError: there is no link process on this state folder, or it takes nothing.
     """
-    door = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+    through = through or door()
     try:
-        door.connect(str(state / "link.sock"))
-        door.send(msgspec.json.encode(StopRequest(boards, by)) + b"\n")
+        through.connect(str(state / "link.sock"))
+        through.send(msgspec.json.encode(StopRequest(boards, by)) + b"\n")
     except OSError as error:
-        door.close()
+        through.close()
         raise ServiceError(
             f"no gateway runs on {state}; `boardtalk run` or `boardtalk demo` starts one "
             f"(link.sock: {error.strerror or error})"
         ) from error
-    return door
+    return through
 
 
-async def answer(door: socket.socket) -> tuple[Stopped, ...]:
+async def answer(begun: socket.socket) -> tuple[Stopped, ...]:
     """The confirmations of a stop that was begun.
 
     Raises:
         ServiceError: the link process does not answer.
     """
-    reader, writer = await asyncio.open_unix_connection(sock=door, limit=MAX_LINE_BYTES)
+    reader, writer = await asyncio.open_unix_connection(sock=begun, limit=MAX_LINE_BYTES)
     channel: Channel[StopAnswer] = Channel(reader, writer, StopAnswer)
     try:
         async with asyncio.timeout(ANSWER_TIMEOUT_S):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final, Self
 
 import structlog
@@ -34,6 +35,8 @@ class Intake:
         self._state = state
         self._last: dict[str, str] = {}
         self._stops: set[asyncio.Task[None]] = set()
+        self._kept: socket.socket | None = stop.door()
+        """For a stop when no descriptors are left."""
 
     async def __aenter__(self) -> Self:
         return self
@@ -47,6 +50,8 @@ class Intake:
         for task in self._stops:
             task.cancel()
         await asyncio.gather(*self._stops, return_exceptions=True)
+        if self._kept:
+            self._kept.close()
 
     async def room(self) -> None:
         """Wait until the hub takes more."""
@@ -141,8 +146,10 @@ class Intake:
         """Stop now; tell sender, history and audit afterwards."""
         began = time.monotonic()
         try:
-            door = stop.begin(self._state, self._hub.directory.robots(message.to), message.sender)
+            robots = self._hub.directory.robots(message.to)
+            door = stop.begin(self._state, robots, message.sender, self._door())
         except ServiceError as error:
+            self._keep_door()
             self._tell_stop(message, began, error)
             return
         if len(self._stops) >= MAX_STOPS:
@@ -151,7 +158,23 @@ class Intake:
         task = asyncio.create_task(self._stop(message, began, door), name=f"stop by {message.sender}")
         self._stops.add(task)
         task.add_done_callback(self._stops.discard)
-        task.add_done_callback(lambda _: door.close())
+        task.add_done_callback(lambda _: self._leave(door))
+
+    def _door(self) -> socket.socket | None:
+        try:
+            return stop.door()
+        except ServiceError:
+            kept, self._kept = self._kept, None
+            return kept
+
+    def _leave(self, door: socket.socket) -> None:
+        door.close()
+        self._keep_door()
+
+    def _keep_door(self) -> None:
+        if self._kept is None:
+            with suppress(ServiceError):
+                self._kept = stop.door()
 
     async def _stop(self, message: Message, began: float, door: socket.socket) -> None:
         try:

@@ -102,6 +102,10 @@ async def outage(board: EmulatedBoard, line: FaultyLine, what: str, chance: rand
                 await asyncio.sleep(chance.uniform(0, 0.03))
         case "reset":
             await board.reset()
+        case "brown-out":
+            for _ in range(5):  # its supply breaks down while it starts
+                await board.reset()
+                await asyncio.sleep(chance.uniform(0, 0.2))
         case "garbage":
             line.noise(1.0)
             line.corrupt(1.0)
@@ -123,7 +127,7 @@ async def test_c12_a_board_is_usable_within_a_second_after_it_answers_again(
     tmp_path: Path, times: int
 ) -> None:
     chance = seeded()
-    kinds = ("unplugged", "flapping", "reset", "garbage", "cut", "frozen")
+    kinds = ("unplugged", "flapping", "reset", "brown-out", "garbage", "cut", "frozen")
     usable: dict[str, list[float]] = {}
 
     async def suffer(watch: Watch, kind: str) -> None:

@@ -147,6 +147,58 @@ async def test_c12_a_server_that_went_away_is_told_and_the_board_is_back_with_it
         assert (await changed(client, api.BoardState.READY)).port == server.url
 
 
+class Router:
+    """Between gateway and server; it may lose all that it knows of connections, as after a power cut."""
+
+    def __init__(self, port: int) -> None:
+        self._port = port
+        self._copying: set[asyncio.Task[None]] = set()
+        self._forgotten: list[asyncio.StreamWriter] = []
+
+    async def take(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        theirs, ours = await asyncio.open_connection("127.0.0.1", self._port)
+        self._forgotten.append(writer)
+        ways = (self._copy(reader, ours), self._copy(theirs, writer))
+        self._copying = {asyncio.create_task(way, name="a router's way") for way in ways}
+
+    def forget(self) -> None:
+        """What is open stays so for who has it, and nothing comes through any more; none hears of it."""
+        for task in self._copying:
+            task.cancel()
+
+    def close(self) -> None:
+        self.forget()
+        for writer in self._forgotten:
+            writer.transport.abort()
+
+    async def _copy(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            while data := await reader.read(4096):
+                writer.write(data)
+        finally:
+            if writer not in self._forgotten:
+                writer.close()
+
+
+async def test_c12_a_connection_that_is_open_at_one_end_only_is_noticed_and_made_anew(
+    state: Path, board: EmulatedBoard
+) -> None:
+    async with tcp_server(board.port, 0) as port:
+        router = Router(port)
+        async with listening(router.take) as front:
+            try:
+                async with await attach(state, f"tcp://127.0.0.1:{front}") as client:
+                    await changed(client, api.BoardState.READY)
+                    router.forget()
+                    began = time.monotonic()
+                    await changed(client, api.BoardState.OFFLINE)
+                    print(f"noticed after {time.monotonic() - began:.1f} s")
+                    await changed(client, api.BoardState.READY)
+                    assert (await command(client, 1, "battery")).outcome is Outcome.DONE
+            finally:
+                router.close()
+
+
 async def test_c12_another_board_behind_the_server_is_refused_with_its_name(
     server: Server, state: Path, board: EmulatedBoard
 ) -> None:

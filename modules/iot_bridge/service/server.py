@@ -21,7 +21,7 @@ from boardtalk.modules.iot_bridge.service.fleet import Fleet
 from boardtalk.modules.iot_bridge.service.notice import Notice
 from boardtalk.modules.iot_bridge.service.stop_lane import StopLane
 from boardtalk.modules.iot_bridge.service.updates import Updates
-from boardtalk.sdk import ServiceError
+from boardtalk.sdk import ServiceError, descriptors
 from boardtalk.sdk.channel import MAX_LINE_BYTES, Channel
 
 if TYPE_CHECKING:
@@ -84,6 +84,7 @@ class Service:
         Raises:
             ServiceError: another link process serves this folder, or it can't be used.
         """
+        descriptors.take_all(log.warning)
         with _locked(self._state):
             try:
                 async with asyncio.TaskGroup() as tasks:
