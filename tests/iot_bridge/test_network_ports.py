@@ -191,7 +191,7 @@ async def test_c12_a_connection_that_is_open_at_one_end_only_is_noticed_and_made
                     await changed(client, api.BoardState.READY)
                     router.forget()
                     began = time.monotonic()
-                    await changed(client, api.BoardState.OFFLINE)
+                    await changed(client, api.BoardState.OFFLINE, "fell silent")
                     print(f"noticed after {time.monotonic() - began:.1f} s")
                     await changed(client, api.BoardState.READY)
                     assert (await command(client, 1, "battery")).outcome is Outcome.DONE
