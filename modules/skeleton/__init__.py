@@ -160,6 +160,12 @@ class Skeleton(Module):
         """Words that may follow, while somebody types to our address."""
         return [Completion(word, hint) for word, hint in WORDS.items() if word.startswith(line)]
 
+    def on_show(self, user: str) -> dict[str, Any]:
+        """What the web page, say, needs to show of this module besides messages."""
+        if not self.context.allowed(user, "see", self.config.address):
+            return {}
+        return {"count": self.context.notes.get("count", 0)}
+
     # Calls: live control, of one person at a time -----------------------------------------------
 
     def on_call(self, call: Call) -> Verdict:
