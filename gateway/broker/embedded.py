@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 import shutil
 import sysconfig
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from boardtalk.broker.base import Login
+    from boardtalk.broker.supervisor import Supervisor
     from boardtalk.conf.blocks import LocalBroker
 
 MAX_STORE_BYTES: Final = 256 << 20
@@ -43,6 +45,8 @@ _UPDATE: Final = f"$JS.API.STREAM.UPDATE.{_MESSAGES}"
 
 NAME: Final = "nats-server"
 OWN_HOST: Final = "127.0.0.1"
+RELOADED: Final = b"Reloaded server configuration"
+"""What it says when it has."""
 WATCH_LOGIN: Final = "_watch"
 """Good for one question, in the server's own protocol, for which no other login is good."""
 
@@ -62,6 +66,12 @@ def find() -> str:
     return path
 
 
+def _reads_less(before: Login | None, now: Login) -> bool:
+    if before is None or now.robots is None or before.robots == now.robots:
+        return False
+    return before.robots is None or not set(before.robots) <= set(now.robots)
+
+
 class NatsServer(Hosted):
     """nats-server."""
 
@@ -70,12 +80,42 @@ class NatsServer(Hosted):
     def __init__(self, settings: LocalBroker, state: Path, logins: Iterable[Login]) -> None:
         super().__init__(settings, state, logins)
         self._password = secrets.token_urlsafe(TOKEN_BYTES)
+        self._let_in = {login.address: login for login in self._logins}
+        self._shut_out: set[str] = set()
+        """For a moment: who is to lose what he listens to."""
+        self._readmission: asyncio.Task[None] | None = None
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._watch.close()
+        if self._readmission:
+            self._readmission.cancel()
+            await asyncio.gather(self._readmission, return_exceptions=True)
         await super().__aexit__(kind, error, trace)
+
+    def reload(self, logins: Iterable[Login]) -> None:
+        """See the protocol. Who may read less than before is cut off, and may come again at once.
+
+        Of what somebody listens to already, the server takes nothing away: it says so, but messages go on.
+        """
+        now = {login.address: login for login in logins}
+        self._shut_out |= {name for name, login in now.items() if _reads_less(self._let_in.get(name), login)}
+        self._let_in = now
+        super().reload([login for name, login in now.items() if name not in self._shut_out])
+        if self._shut_out and self._supervisor and self._readmission is None:
+            self._readmission = asyncio.create_task(
+                self._readmit(self._supervisor), name="logins let in again"
+            )
+
+    async def _readmit(self, supervisor: Supervisor) -> None:
+        before: set[str] = set()
+        while before != self._shut_out:  # others came meanwhile
+            before = set(self._shut_out)
+            await supervisor.says(RELOADED)
+        self._shut_out.clear()
+        self._readmission = None
+        super().reload(self._let_in.values())
 
     async def listeners(self) -> frozenset[str]:
         """See the protocol."""

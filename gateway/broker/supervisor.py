@@ -32,6 +32,8 @@ RESTART_TIMEOUT_S: Final = 2.0
 REFUSING_S: Final = 1.0
 """One that listens but lets nobody in for so long will not: with damaged data nats-server is like that."""
 STOP_TIMEOUT_S: Final = 3.0
+SAYS_S: Final = 2.0
+"""Longest that something is waited for that it is to say."""
 PROBE_INTERVAL_S: Final = 0.02
 MIN_BACKOFF_S: Final = 0.1
 MAX_BACKOFF_S: Final = 2.0
@@ -76,6 +78,7 @@ class Supervisor:
         self._greeting = greeting
         self._process: asyncio.subprocess.Process | None = None
         self._tail = bytearray()
+        self._more = asyncio.Event()
         self._tasks = asyncio.TaskGroup()
 
     async def __aenter__(self) -> Self:
@@ -112,6 +115,15 @@ class Supervisor:
         """Let it read its files again. If it is being restarted just now it will anyway."""
         if self._process and self._process.returncode is None:
             self._process.send_signal(signal.SIGHUP)
+
+    async def says(self, text: bytes) -> None:
+        """Wait until it says this, from now on; or does not, because it has just been started again."""
+        self._tail.clear()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(SAYS_S):
+                while text not in self._tail:
+                    self._more.clear()
+                    await self._more.wait()
 
     # Inside -----------------------------------------------------------------------------------
 
@@ -197,6 +209,7 @@ class Supervisor:
             log.debug("broker says", broker=self.name, text=data.decode(errors="replace").rstrip())
             self._tail += data
             del self._tail[:-TAIL_BYTES]
+            self._more.set()
 
     def _words(self) -> str:
         return self._tail.decode(errors="replace").strip()
