@@ -180,6 +180,8 @@ class UnderWay:
             return
         robot = self._roster.robots[event.board]
         command, outcome = robot.declared(running), event.outcome
+        if robot.dictionary is None and self._roster.link.gone:
+            return  # it went before it told what the board declares: the next one is asked for both
         text = event.detail.removeprefix(MEANT_FOR_PEOPLE)
         if command is None and outcome is not None:
             outcome, text = None, "nobody knows any more what was asked: the gateway was killed meanwhile"

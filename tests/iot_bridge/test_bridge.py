@@ -20,7 +20,7 @@ from boardtalk.modules.iot_bridge import robots
 from boardtalk.modules.iot_bridge.bridge import BoardBlock, IotBridge
 from boardtalk.modules.iot_bridge.frames import Kind, Progress, SetpointHead, Type
 from boardtalk.modules.iot_bridge.service import api
-from boardtalk.modules.iot_bridge.service.client import ask
+from boardtalk.modules.iot_bridge.service.client import LinkClient, ask
 from boardtalk.sdk import (
     CONSUMED,
     PASS,
@@ -314,6 +314,34 @@ async def test_c06_the_next_gateway_asks_the_board_unless_that_has_started_anew(
         assert module.on_unfinished(command.with_(to="bob", row=2)) is PASS
         assert await gateway.end("held") is end
         assert gateway.answers == (["volts 3"] if end is State.DONE else ["the board restarted meanwhile"])
+    assert board.executed == [1]
+
+
+async def test_c02_a_result_that_can_not_be_read_yet_is_asked_for_again_when_the_link_process_dies(
+    tmp_path: Path, board: FakeBoard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Gateway and link process are killed one after the other: nobody knew any more what had been asked."""
+    notes: dict[str, Any] = {}
+    command = a_message("battery", id_="held", row=1)
+    async with bridge(tmp_path, notes=notes, rover=board) as (module, gateway):
+        await gateway.state_of("rover", "ready")
+        board.hold = True
+        module.on_message(command)
+        await until(lambda: board.executed == [1])
+    board.finish(1, data=b"\0\0\x40\x40")
+    learn = LinkClient.dictionary
+
+    async def dies_meanwhile(client: LinkClient, name: str) -> bytes:
+        monkeypatch.setattr(LinkClient, "dictionary", learn)
+        await until(lambda: any(isinstance(each, api.Result) for each in client._events._queue))  # type: ignore[attr-defined]
+        os.kill(client.pid, signal.SIGKILL)
+        return await learn(client, name)
+
+    monkeypatch.setattr(LinkClient, "dictionary", dies_meanwhile)
+    async with bridge(tmp_path, notes=notes, rover=board) as (module, gateway):
+        assert module.on_unfinished(command) is CONSUMED
+        assert await gateway.end("held") is State.DONE
+        assert gateway.answers == ["volts 3"]
     assert board.executed == [1]
 
 

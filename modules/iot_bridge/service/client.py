@@ -62,6 +62,8 @@ class LinkClient:
         """All boards, as they were on attaching."""
         self.pid = 0
         """Of the link process."""
+        self.gone = False
+        """Whether it is: then only what it has told before may still come."""
         self._channel = channel
         self._calls: dict[int, asyncio.Future[api.AnyAnswer]] = {}
         self._number = 0
@@ -210,6 +212,7 @@ class LinkClient:
         except ServiceError:
             self._channel.close()
         finally:
+            self.gone = True
             for call in self._calls.values():
                 if not call.done():
                     call.set_exception(ServiceError("the link process went away"))
