@@ -157,7 +157,7 @@ class Town:
         for moment in [*moments, total]:
             with self.enter("alice") as alice:
                 saying = _Saying(alice, first, total)
-                saying.until_acknowledged(max(moment, first + 1))
+                saying.until_acknowledged(min(max(moment, first + 1), total))
                 if moment < total:
                     saying.fill()
                     time.sleep(self.random.uniform(0, KILL_WITHIN_S))
@@ -197,7 +197,7 @@ class _Saying:
 
     def until_acknowledged(self, moment: int) -> None:
         """Say so many. What is said before the gateway listens is heard by nobody: the first one knocks."""
-        self._say(self.acknowledged + 1)
+        self._say(min(self.acknowledged + 1, self._total))
         while self.acknowledged < moment:
             self._alice.wait(lambda: len(self._alice.statuses) > self._read, f"{self.sent} is acknowledged")
             self.read()
