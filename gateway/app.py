@@ -85,7 +85,7 @@ async def serve(
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stopping.set)
     try:
-        descriptors.take_all(log.warning)
+        descriptors.take_enough(log.warning)
         async with AsyncExitStack() as stack:
             endpoints, reception = await _start(stack, source, folder, local_user, watch=watch)
             path = folder / "endpoints.json"

@@ -9,6 +9,7 @@ import sysconfig
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
+import structlog
 
 from boardtalk.broker.base import MAX_CONNECTIONS, MAX_UNACKNOWLEDGED, write_private
 from boardtalk.broker.hosted import TOKEN_BYTES, Hosted
@@ -49,6 +50,8 @@ RELOADED: Final = b"Reloaded server configuration"
 """What it says when it has."""
 WATCH_LOGIN: Final = "_watch"
 """Good for one question, in the server's own protocol, for which no other login is good."""
+
+log = structlog.get_logger()
 
 
 def find() -> str:
@@ -109,13 +112,19 @@ class NatsServer(Hosted):
             )
 
     async def _readmit(self, supervisor: Supervisor) -> None:
-        before: set[str] = set()
-        while before != self._shut_out:  # others came meanwhile
+        """Let them in again as soon as they were cut off."""
+        while self._shut_out:
             before = set(self._shut_out)
             await supervisor.says(RELOADED)
-        self._shut_out.clear()
+            if before != self._shut_out:  # others came meanwhile
+                continue
+            self._shut_out.clear()
+            try:
+                super().reload(self._let_in.values())
+            except BrokerError as error:
+                log.error("who may read less at the broker can't log in yet", reason=str(error))
+                self._shut_out = before
         self._readmission = None
-        super().reload(self._let_in.values())
 
     async def listeners(self) -> frozenset[str]:
         """See the protocol."""

@@ -153,7 +153,7 @@ class Intake:
             self._tell_stop(message, began, error)
             return
         if len(self._stops) >= MAX_STOPS:
-            door.close()
+            self._leave(door)
             return
         task = asyncio.create_task(self._stop(message, began, door), name=f"stop by {message.sender}")
         self._stops.add(task)

@@ -1,4 +1,4 @@
-"""File descriptors: as many as the system allows, and what happens when there are none left."""
+"""File descriptors: enough of them, and what happens when there are none left all the same."""
 
 from __future__ import annotations
 
@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+ENOUGH: Final = 65_536
+"""What this process starts has the same limit, and there are programs that make a table that large."""
 AGAIN_S: Final = 60.0
 """So often it is told."""
 
 
-def take_all(warn: Callable[[str], object]) -> None:
-    """Let this process open as many as it may, and tell in a line when that is not enough.
+def take_enough(warn: Callable[[str], object]) -> None:
+    """Let this process open 65,536, or as many as it may, and tell in a line when they are used up.
 
     The usual 1,024 are for programs with `select`. asyncio tells each attempt to take somebody in, a hundred
     times a second with a traceback, which fills a disk.
@@ -24,8 +26,10 @@ def take_all(warn: Callable[[str], object]) -> None:
     Args:
         warn: logs a warning.
     """
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    now, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = ENOUGH if most == resource.RLIM_INFINITY else min(most, ENOUGH)
+    if now != resource.RLIM_INFINITY and now < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, most))
     told = -AGAIN_S
 
     def handle(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:

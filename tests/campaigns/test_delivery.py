@@ -221,7 +221,7 @@ async def campaign(folder: Path, kills: int, resets: int, faults: Faults) -> Non
         )
         assert survived[what].total() >= kills // 4, f"too few were under way: {survived}"
         assert not survived[what]["unknown"]
-    assert all(line.fired[name] for name in ("lose", "corrupt", "duplicate", "reorder", "split"))
+    assert all(line.fired[name] for name in ("lose", "lose_acks", "corrupt", "duplicate", "reorder", "split"))
     assert ends["done"] > 2 * (kills + resets), "it works most of the time"
     assert took < TTL_S + GRACE_S
     what = f"{kills} kills, {resets} resets, losses on the line"

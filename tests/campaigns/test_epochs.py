@@ -35,6 +35,8 @@ MARK, MOVE = 0, 2
 LEASE_MS = 2000
 SHORT = pytest.param(150, id="short", marks=pytest.mark.timeout(120))
 LONG = pytest.param(10_000, id="long", marks=[pytest.mark.soak, pytest.mark.timeout(7200)])
+RESETS = 3
+"""At least: those of the examples."""
 PHRASES = st.sampled_from(
     [
         *(
@@ -220,6 +222,8 @@ def test_c08_nothing_of_an_older_epoch_is_executed_in_any_order_of_stops_and_com
         )  # fmt: skip
         @given(st.lists(PHRASES, min_size=2, max_size=8), st.integers(0, 19))
         @example([], 19)
+        @example([("move",)], 19)
+        @example([("accept", "stop", "rearm", "submit")], 19)
         def play(phrases: list[tuple[str, ...]], reset: int) -> None:
             steps = list(chain.from_iterable(phrases))
             if reset == 19:
@@ -234,7 +238,7 @@ def test_c08_nothing_of_an_older_epoch_is_executed_in_any_order_of_stops_and_com
     assert all(
         stage.done[step] > interleavings / 20 for step in ("stop", "race", "submit", "smuggle", "rearm")
     )
-    assert stage.done["reset"]
+    assert stage.done["reset"] >= RESETS
     note(
         "C8",
         "interleavings of commands, stops, re-arming, resets",

@@ -10,7 +10,7 @@ from pathlib import Path
 import aiomqtt
 import pytest
 
-from boardtalk.broker import Broker, Login
+from boardtalk.broker import Broker, BrokerError, Login
 from boardtalk.broker.client import Publisher, Subscriber
 
 from .brokers import ALL, HOSTED, TOKENS, Person, client, hosted, logins, person, service, until
@@ -150,6 +150,9 @@ async def test_s11_the_state_of_robots_that_one_may_not_see_is_nothing_to_be_rea
             async with asyncio.timeout(10):  # also who listened before hears nothing more
                 while await _still_hears(running, alice):
                     pass
+        async with asyncio.timeout(10):  # she may come again
+            while not await _may_come(running, "alice"):
+                await asyncio.sleep(0.01)
         topics = ("boards/+/state", "boards/arm/state", "boards/rover/state", "chat/alice/in")
         async with (
             person(running.endpoint, "alice", *topics) as alice,
@@ -163,12 +166,38 @@ async def test_s11_the_state_of_robots_that_one_may_not_see_is_nothing_to_be_rea
             assert b"arm" not in alice.texts
 
 
+async def test_a_disk_that_refuses_just_then_keeps_nobody_out_for_good(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """nats-server: who may read less is shut out for a moment, and let in again by a second file."""
+    async with hosted("nats-server", tmp_path, logins("alice")) as running:
+        running.reload([Login("alice", TOKENS["alice"], robots=())])
+        refused = []
+
+        def refuse(*_: object) -> None:
+            refused.append(1)
+            monkeypatch.undo()
+            raise BrokerError("no space left on device")
+
+        monkeypatch.setattr(running, "_write", refuse)
+        async with asyncio.timeout(20):
+            while not (refused and await _may_come(running, "alice")):
+                await asyncio.sleep(0.05)
+
+
 async def _still_hears(running: Broker, alice: Person) -> bool:
     """Whether states still come to her; a broker takes a moment to read its logins again."""
     heard = len(alice.texts)
     await _states_said(running)
     await asyncio.sleep(0.2)
     return len(alice.texts) > heard
+
+
+async def _may_come(running: Broker, name: str) -> bool:
+    with contextlib.suppress(aiomqtt.MqttError):
+        async with client(running.endpoint, name, TOKENS[name]):
+            return True
+    return False
 
 
 async def _states_said(running: Broker) -> None:

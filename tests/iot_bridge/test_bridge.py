@@ -164,6 +164,17 @@ def a_message(body: str, *, id_: str, row: int) -> Message:
     return Message(sender="alice", to="rover", body=body, id=id_, row=row, accepted=time.monotonic())
 
 
+async def left_under_way(state: Path, board: FakeBoard, command: Message) -> dict[str, Any]:
+    """What a gateway noted that ended while its board carried out a command."""
+    notes: dict[str, Any] = {}
+    async with bridge(state, notes=notes, rover=board) as (module, gateway):
+        await gateway.state_of("rover", "ready")
+        board.hold = True
+        module.on_message(command)
+        await until(lambda: board.executed == [command.row])
+    return notes
+
+
 @pytest.fixture
 async def board() -> AsyncIterator[FakeBoard]:
     async with FakeBoard() as board:
@@ -298,13 +309,8 @@ async def test_c06_a_command_that_waits_for_a_link_process_is_not_sent_to_a_boar
 async def test_c06_the_next_gateway_asks_the_board_unless_that_has_started_anew(
     tmp_path: Path, board: FakeBoard, *, restarts: bool, end: State
 ) -> None:
-    notes: dict[str, Any] = {}
     command = a_message("battery", id_="held", row=1)
-    async with bridge(tmp_path, notes=notes, rover=board) as (module, gateway):
-        await gateway.state_of("rover", "ready")
-        board.hold = True
-        module.on_message(command)
-        await until(lambda: board.executed == [1])
+    notes = await left_under_way(tmp_path, board, command)
     if restarts:
         board.restart()
     else:
@@ -321,13 +327,8 @@ async def test_c02_a_result_that_can_not_be_read_yet_is_asked_for_again_when_the
     tmp_path: Path, board: FakeBoard, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Gateway and link process are killed one after the other: nobody knew any more what had been asked."""
-    notes: dict[str, Any] = {}
     command = a_message("battery", id_="held", row=1)
-    async with bridge(tmp_path, notes=notes, rover=board) as (module, gateway):
-        await gateway.state_of("rover", "ready")
-        board.hold = True
-        module.on_message(command)
-        await until(lambda: board.executed == [1])
+    notes = await left_under_way(tmp_path, board, command)
     board.finish(1, data=b"\0\0\x40\x40")
     learn = LinkClient.dictionary
 

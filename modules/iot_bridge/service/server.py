@@ -84,7 +84,7 @@ class Service:
         Raises:
             ServiceError: another link process serves this folder, or it can't be used.
         """
-        descriptors.take_all(log.warning)
+        descriptors.take_enough(log.warning)
         with _locked(self._state):
             try:
                 async with asyncio.TaskGroup() as tasks:
