@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from boardtalk.sessions import Session, Sessions
     from boardtalk.store import Store
+    from boardtalk.store.records import Waiting
 
 PAGE: Final = 250
 """Messages that waited for somebody and are handed over at once."""
@@ -89,7 +90,8 @@ class Handover:
             while self._catching_up[address]:
                 self._catching_up[address] = False
                 while page := await self._store.held(address, PAGE):
-                    deliveries = [Delivery(user, message, time.time()) for user, message in page]
+                    now = time.time()
+                    deliveries = [Delivery(user, message, now, None, row) for user, message, row in page]
                     for delivery in deliveries:
                         if not self._hand(delivery, held=True):
                             return  # gone again: it waits on
@@ -106,10 +108,10 @@ class Handover:
             while await self._expire(await self._store.outdated()):
                 pass
 
-    async def _expire(self, outdated: Sequence[tuple[str, Message]]) -> bool:
+    async def _expire(self, outdated: Sequence[Waiting]) -> bool:
         """Forget these, unless they leave just now; whether there were any."""
         leaving = {(each.delivery.recipient, each.delivery.message.row) for each in self._under_way.values()}
-        expired = [(user, message) for user, message in outdated if (user, message.row) not in leaving]
+        expired = [(user, message) for user, message, _ in outdated if (user, message.row) not in leaving]
         began = time.monotonic()
         for user, message in expired:
             self._store.release(user, message)

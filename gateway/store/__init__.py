@@ -35,6 +35,7 @@ from boardtalk.store.records import (
     Open,
     Result,
     Step,
+    Waiting,
 )
 from boardtalk.store.schema import StoreError, open_file, read_as_it_is
 from boardtalk.store.writer import (
@@ -93,6 +94,12 @@ WRITTEN_WITHIN_S: Final = 2.0
 """A disk that takes longer, or refuses, does not keep those waiting who look back."""
 DELIVERED: Final = Status(code=Code.DELIVERED, state=State.DONE)
 DAMAGED: Final = Status(code=Code.FAILED, state=State.UNKNOWN, detail="it is damaged on disk")
+REPLACED: Final = (
+    "coalesce((SELECT old.row FROM ledger, ledger AS old WHERE ledger.row = inbox.row "
+    f"AND ledger.flags & {Flag.REPLACES:d} AND old.sender = ledger.sender AND old.mid = ledger.refid "
+    "AND old.mid <> ''), 0)"  # noqa: S608
+)
+"""The row of the message whose place one takes that is held."""
 
 log = structlog.get_logger()
 
@@ -223,20 +230,20 @@ class Store:
         seconds = self._history_days * DAY_S if message.expiry is None else message.expiry
         self._writer.submit(Hold(recipient, message, time.time() + seconds))
 
-    async def held(self, recipient: str | None, limit: int) -> list[tuple[str, Message]]:
+    async def held(self, recipient: str | None, limit: int) -> list[Waiting]:
         """What waits for somebody (None: for anybody), oldest first, `limit` at most.
 
-        With it for whom. It goes on waiting until `release`.
+        It goes on waiting until `release`.
         """
         await self._all_written()
         found = await self._read_if_whole(
-            "SELECT recipient, row, message FROM inbox WHERE ? IN (recipient, '') AND expires > ? "
-            "ORDER BY row LIMIT ?",
+            f"SELECT recipient, row, message, {REPLACED} FROM inbox "  # noqa: S608
+            "WHERE ? IN (recipient, '') AND expires > ? ORDER BY row LIMIT ?",
             (recipient or "", time.time(), limit),
         )
         return self._waiting(found)
 
-    async def outdated(self) -> list[tuple[str, Message]]:
+    async def outdated(self) -> list[Waiting]:
         """What waits for somebody who did not come in time; the first of it."""
         await self._all_written()
         found = await self._read_if_whole(
@@ -249,7 +256,7 @@ class Store:
         """A held message was handed over, or has expired."""
         self._writer.submit(Release(recipient, message.row))
 
-    def _waiting(self, found: list[tuple[Any, ...]]) -> list[tuple[str, Message]]:
+    def _waiting(self, found: list[tuple[Any, ...]]) -> list[Waiting]:
         """Those that are whole; the others wait no longer."""
         messages, damaged = whole.waiting(found)
         for name, row in damaged:

@@ -44,6 +44,16 @@ class NotStored(NamedTuple):
 Result = Accepted | Duplicate | Conflict | NotStored
 
 
+class Waiting(NamedTuple):
+    """A message that is held for somebody."""
+
+    recipient: str
+    """Of a group: the member."""
+    message: Message
+    replaces: int = 0
+    """The row of the message whose place it takes; 0: none, or it is not known any more."""
+
+
 class HistoryEntry(msgspec.Struct, frozen=True, kw_only=True):
     """A past message."""
 

@@ -9,7 +9,7 @@ import structlog
 
 from boardtalk.checked import checked
 from boardtalk.sdk import SYSTEM, Message, iso
-from boardtalk.store.records import AuditLine, HistoryEntry, Open, Step
+from boardtalk.store.records import AuditLine, HistoryEntry, Open, Step, Waiting
 from boardtalk.store.writer import as_message
 
 if TYPE_CHECKING:
@@ -76,12 +76,13 @@ def notes(found: Iterable[tuple[Any, ...]]) -> dict[str, bytes]:
     return whole
 
 
-def waiting(found: Iterable[tuple[Any, ...]]) -> tuple[list[tuple[str, Message]], list[tuple[str, int]]]:
-    """Messages and for whom they wait; for whom damaged ones do, and their rows."""
+def waiting(found: Iterable[tuple[Any, ...]]) -> tuple[list[Waiting], list[tuple[str, int]]]:
+    """Messages that wait; for whom damaged ones do, and their rows."""
     whole, damaged = [], []
-    for name, row, data in found:
+    for name, row, data, *more in found:
         try:
-            whole.append((name, msgspec.json.decode(data, type=Message).with_(row=row)))
+            message = msgspec.json.decode(data, type=Message).with_(row=row)
+            whole.append(Waiting(name, message, *more))
         except ERRORS as error:
             damaged.append((name, row))
             _tell("a message that waited", to=name, row=row, error=error)

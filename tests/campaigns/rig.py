@@ -83,7 +83,9 @@ class Desk:
         self._listener = asyncio.create_task(self._listen(), name=f"desk of {self._user}")
         try:
             self.send(op="login", user=self._user)
-            await self.wait(lambda: self._replies, "welcome")
+            await self.wait(lambda: self._replies or not self.open, "welcome")
+            if not self._replies:
+                raise ConnectionError("it hung up")
         except BaseException:  # the gateway was killed meanwhile
             await self.__aexit__(None, None, None)
             raise

@@ -19,7 +19,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from boardtalk import store as store_module
-from boardtalk.sdk import Code, Message, Refused, State, Status
+from boardtalk.sdk import Code, Flag, Message, Refused, State, Status
 from boardtalk.store import Accepted, Conflict, Duplicate, NotStored, Store, StoreError
 from boardtalk.store.writer import RETRY_S
 
@@ -196,15 +196,27 @@ async def test_what_is_held_for_somebody_waits_until_it_is_handed_over(tmp_path:
         store.hold("carol", results[0].message.with_(expiry=-1))  # type: ignore[attr-defined]
     async with opened(tmp_path) as store:
         held = await store.held("bob", 9)
-        assert [(user, message.body) for user, message in held] == [("bob", "one"), ("bob", "two")]
+        assert [(user, message.body) for user, message, _ in held] == [("bob", "one"), ("bob", "two")]
         assert await store.held("bob", 1) == held[:1]
         assert await store.held(None, 9) == held
         assert await store.held("carol", 9) == [], "expired"
         assert await store.unfinished() == [], "held messages wait, they are not under way"
-        for _, message in held:
+        for _, message, _ in held:
             store.release("bob", message)
     async with opened(tmp_path) as store:
         assert await store.held("bob", 9) == []
+
+
+async def test_what_is_held_and_changes_another_names_it_after_a_restart_too(tmp_path: Path) -> None:
+    change = {"sender": "alice", "to": "bob", "flags": Flag.REPLACES}
+    async with opened(tmp_path) as store:
+        said = store.record(Message(sender="alice", to="bob", body="half", id="one"), DONE)
+        for refid in ("one", "forgotten", ""):
+            store.hold("bob", store.record(Message(body="whole", refid=refid, **change), DONE))
+        store.hold("bob", said)
+    async with opened(tmp_path) as store:
+        held = await store.held("bob", 9)
+        assert [waiting.replaces for waiting in held] == [0, said.row, 0, 0]
 
 
 async def test_what_was_under_way_is_known_after_a_restart(tmp_path: Path) -> None:
