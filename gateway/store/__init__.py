@@ -94,12 +94,6 @@ WRITTEN_WITHIN_S: Final = 2.0
 """A disk that takes longer, or refuses, does not keep those waiting who look back."""
 DELIVERED: Final = Status(code=Code.DELIVERED, state=State.DONE)
 DAMAGED: Final = Status(code=Code.FAILED, state=State.UNKNOWN, detail="it is damaged on disk")
-REPLACED: Final = (
-    "coalesce((SELECT old.row FROM ledger, ledger AS old WHERE ledger.row = inbox.row "
-    f"AND ledger.flags & {Flag.REPLACES:d} AND old.sender = ledger.sender AND old.mid = ledger.refid "
-    "AND old.mid <> ''), 0)"  # noqa: S608
-)
-"""The row of the message whose place one takes that is held."""
 
 log = structlog.get_logger()
 
@@ -237,9 +231,12 @@ class Store:
         """
         await self._all_written()
         found = await self._read_if_whole(
-            f"SELECT recipient, row, message, {REPLACED} FROM inbox "  # noqa: S608
-            "WHERE ? IN (recipient, '') AND expires > ? ORDER BY row LIMIT ?",
-            (recipient or "", time.time(), limit),
+            "SELECT inbox.recipient, inbox.row, message, coalesce(old.row, 0) FROM inbox "
+            "LEFT JOIN ledger ON ledger.row = inbox.row AND ledger.flags & ? "
+            "LEFT JOIN ledger AS old "
+            "ON old.sender = ledger.sender AND old.mid = ledger.refid AND old.mid <> '' "
+            "WHERE ? IN (inbox.recipient, '') AND expires > ? ORDER BY inbox.row LIMIT ?",
+            (Flag.REPLACES.value, recipient or "", time.time(), limit),
         )
         return self._waiting(found)
 
