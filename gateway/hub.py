@@ -373,8 +373,8 @@ class Hub:
             return
         name = message.id or f"~{message.row}"
         update = Update(message.sender, name, message.to, status, time.time(), message.row)
-        self._unfinished.told(message.row, update)
-        self.push(message.sender, update)
+        if not self._unfinished.keeps(message.row, update):
+            self.push(message.sender, update)
 
     def explain(self, instance: str, message: Message, what: str, detail: str) -> None:
         """Note a step of a message's way, for `why`."""

@@ -63,12 +63,15 @@ class Unfinished:
             if not any(_takes(chain, name, module, message) for name, module in modules.items()):
                 tell(message, UNKNOWN)
 
-    def told(self, row: int, update: Update) -> None:
-        """Keep the end of one of them for its sender, if he is not there to be told."""
-        if row in self._rows and update.status.state.terminal:
-            self._rows.discard(row)
-            if not any(session.reaches(update.recipient) for session in self._sessions.of(update.recipient)):
-                self._untold.setdefault(update.recipient, []).append(update)
+    def keeps(self, row: int, update: Update) -> bool:
+        """Keep the end of one of them for its sender, if he is not there to be told; whether it is kept."""
+        if row not in self._rows or not update.status.state.terminal:
+            return False
+        self._rows.discard(row)
+        if any(session.reaches(update.recipient) for session in self._sessions.of(update.recipient)):
+            return False
+        self._untold.setdefault(update.recipient, []).append(update)
+        return True
 
     def catch_up(self, user: str | None) -> None:
         """Somebody came (None: to a broker, which may be anybody): tell him."""

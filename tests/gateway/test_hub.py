@@ -80,6 +80,11 @@ async def events(session: Session, enough: Callable[[list[Event]], bool]) -> lis
     raise AssertionError(found)
 
 
+def names(found: list[Event]) -> list[str]:
+    """Of the messages that something became of."""
+    return [event.message_id for event in found if isinstance(event, Update)]
+
+
 def states(found: list[Event]) -> list[State]:
     return [event.status.state for event in found if isinstance(event, Update)]
 
@@ -682,6 +687,39 @@ async def test_c05_a_module_may_find_out_what_became_of_it_and_the_sender_is_tol
             assert len(states(await events(alice, lambda found: bool(states(found))))) == 1, "told once"
     async with gateway(tmp_path, Slow) as hub:
         assert [each.state for each in await hub.store.history("alice", "rover")][:2] == ["done", "unknown"]
+
+
+async def test_c05_one_who_may_have_come_to_the_broker_already_is_told_once_when_he_is_seen_there(
+    tmp_path: Path,
+) -> None:
+    class Late(Module):
+        """Finds out what became of a message when somebody asks."""
+
+        name = "late"
+        unfinished: Message | None = None
+
+        def on_message(self, message: Message) -> Verdict:
+            if self.unfinished is not None:
+                self.context.report(self.unfinished, OK)
+            return CONSUMED
+
+        def on_unfinished(self, message: Message) -> Verdict:
+            self.unfinished = message
+            return CONSUMED
+
+    async with gateway(tmp_path, Late) as hub:
+        with hub.attach("alice") as alice:
+            hub.accept(hello("m1", to="rover"))
+            await events(alice, lambda found: State.ACCEPTED in states(found))
+    async with gateway(tmp_path, Late) as hub:
+        with hub.attach(None, frozenset()) as broker:
+            hub.accept(hello("m2", sender="bob", to="rover"))
+            found = await events(broker, lambda found: "m2" in names(found))
+            await asyncio.sleep(0.05)
+            hub.listen(broker, frozenset({"alice"}))
+            hub.push("alice", Update("alice", "last", "rover", OK, 0.0))
+            found += await events(broker, lambda found: "last" in names(found))
+            assert names(found).count("m1") == 1
 
 
 async def test_an_address_of_one_module_is_not_another_s(tmp_path: Path) -> None:
