@@ -3,7 +3,7 @@
     make contract                                        # runs them, then this
     python docs/contract.py FIGURES docs/contract.md     # FIGURES: the folder that BOARDTALK_FIGURES named
 
-The table in the file is made anew; the text around it stays. A file that is not there gets the table alone.
+What was made before is made anew; the text around it stays. A file that is not there gets that alone.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pathlib import Path
 
 TESTS = Path(__file__).parents[1] / "tests"
 BEGIN, END = "<!-- made by docs/contract.py -->\n", "<!-- end -->\n"
-_TEST = re.compile(r"def (test_((?:c\d\d_)+)\w+)")
+_TEST = re.compile(r"def test_((?:c\d\d_)+)(\w+)")
 
 PROMISES = {
     1: "An accepted command is on disk before the acknowledgement: ≥ 300 a second, p99 ≤ 20 ms",
@@ -46,12 +46,13 @@ PROMISES = {
 
 
 def tests() -> dict[int, list[str]]:
-    """The names of the tests of each clause, which carry its number."""
+    """What the tests say that carry the number of each clause."""
     found: dict[int, list[str]] = {number: [] for number in PROMISES}
     for path in sorted(TESTS.rglob("test_*.py")):
-        for name, clauses in _TEST.findall(path.read_text()):
+        link = f"[{path.stem}](../{path.relative_to(TESTS.parent)})"
+        for clauses, name in _TEST.findall(path.read_text()):
             for clause in re.findall(r"\d\d", clauses):
-                found[int(clause)].append(f"`{path.relative_to(TESTS)}`: `{name}`")
+                found[int(clause)].append(f"{name.replace('_', ' ')} ({link})")
     return found
 
 
@@ -69,13 +70,15 @@ def figures(folder: Path) -> dict[int, dict[str, str]]:
 
 
 def table(folder: Path) -> str:
-    """All clauses."""
-    measured, shown = figures(folder), tests()
-    lines = ["| | promise | measured | shown by |", "|-|-|-|-|"]
+    """All clauses with their figures, and below it their tests."""
+    measured = figures(folder)
+    lines = ["| | promise | measured |", "|-|-|-|"]
     for number, promise in PROMISES.items():
-        found = "<br>".join(f"{what}: {figure}" for what, figure in measured[number].items()) or "–"
-        names = "<br>".join(shown[number]) or "–"
-        lines.append(f"| C{number} | {promise} | {found} | {names} |")
+        found = "<br>".join(f"{what}: **{figure}**" for what, figure in measured[number].items())
+        lines.append(f"| C{number} | {promise} | {found or 'yes or no: by its tests'} |")
+    lines += ["", "## Shown by"]
+    for number, said in tests().items():
+        lines += ["", f"**C{number}**", "", *(f"- {each}" for each in said)]
     return "\n".join(lines) + "\n"
 
 

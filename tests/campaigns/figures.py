@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 
@@ -27,6 +27,11 @@ def quantile(samples: Sequence[float], share: float) -> float:
     """The sample below which so many are; of few samples, the largest."""
     ordered = sorted(samples)
     return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
+
+
+def counted(what: Mapping[str, int]) -> str:
+    """How often what was, such as "14 done, 4 expired"."""
+    return ", ".join(f"{times} {name}" for name, times in what.items())
 
 
 def spread(seconds: Sequence[float]) -> str:

@@ -22,7 +22,7 @@ from boardtalk.hil.board import EmulatedBoard
 from boardtalk.hil.faults import Faults
 from boardtalk.hil.line import FaultyLine
 
-from .figures import note, spread
+from .figures import counted, note, spread
 from .rig import ROBOTS, TERMINAL, Desk, Rig, insist, seeded
 
 WINDOW = 8
@@ -227,8 +227,13 @@ async def campaign(folder: Path, kills: int, resets: int, faults: Faults) -> Non
     what = f"{kills} kills, {resets} resets, losses on the line"
     note("C2", what, f"{sender.sent} commands, {ends['done']} done, 0 lost, 0 executed twice")
     for killed, found in survived.items():
-        note("C2", f"under way when {killed} was killed, the board not reset", f"{dict(found)}; 0 unknown")
-    note("C5", what, f"{dict(ends)}, all within {took:.1f} s after all parts were back; 0 stuck")
+        verb = "were" if killed == "both of them" else "was"
+        note(
+            "C2",
+            f"under way when {killed} {verb} killed, the board not reset",
+            f"{counted(found)}; 0 unknown",
+        )
+    note("C5", what, f"{counted(ends)}, all within {took:.1f} s after all parts were back; 0 stuck")
     note("C6", what, f"{ends['unknown']} unknown, none sent again")
     note("C14", "ready after kill -9", spread(saboteur.ready_s))
 

@@ -16,7 +16,7 @@ import pytest
 from boardtalk.hil.board import EmulatedBoard
 from boardtalk.hil.line import FaultyLine
 
-from .figures import note
+from .figures import counted, note
 from .rig import ROBOTS, Rig, insist, seeded
 
 PAUSE_S = 0.15
@@ -73,7 +73,7 @@ async def test_c02_c05_with_a_fault_again_and_again_each_command_has_its_end_and
     note(
         "C2",
         f"{seconds / 60:.3g} minutes, a fault each {every_s:g} s",
-        f"{number} commands: {dict(ends)}; faults {dict(fired)}; memory {growth:+.1%}, "
+        f"{number} commands: {counted(ends)}; faults: {counted(fired)}; memory {growth:+.1%}, "
         f"descriptors {sizes[0][2]} to {sizes[-1][2]}",
     )
     assert seconds < WARM_S or growth < GROWTH

@@ -30,7 +30,7 @@ from boardtalk.users import Users
 from tests.gateway.town import town
 from tests.scenarios.rig import free_port
 
-from .figures import note, spread
+from .figures import counted, note, spread
 from .load import Echo
 from .rig import ROBOTS, Rig, insist, seeded
 
@@ -172,7 +172,9 @@ async def test_c19_damage_forgets_no_stop_and_gives_nobody_rights(tmp_path: Path
         ends["nothing lost" if whole == ("rover", Role.VIEWER, ["rover"]) else "denied, stopped"] += 1
     judge(fired, times)
     assert ends["denied, stopped"]
-    note("C19", "who is stopped, accounts, logins of boards, and their copies", f"{dict(ends)}, 0 forgotten")
+    note(
+        "C19", "who is stopped, accounts, logins of boards, and their copies", f"{counted(ends)}, 0 forgotten"
+    )
 
 
 @pytest.mark.parametrize("times", [FEW, MANY])
