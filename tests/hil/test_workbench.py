@@ -18,6 +18,7 @@ from boardtalk.frontends.client import GatewayClient
 from boardtalk.hil.firmware import example
 from boardtalk.hil.gateway import GatewayProcess
 from boardtalk.hil.micropython.board import MicroPythonBoard
+from tests.flash.bench import audit
 
 CONF = """\
 log_level = warning
@@ -87,6 +88,10 @@ async def test_a_changed_program_runs_on_the_board_and_the_gateway_speaks_to_it(
     said = await bench.boardtalk("push", "rover", changed)
     print(f"push took {time.monotonic() - began:.2f} s")
     assert "main.py: rover runs, after" in said
+    assert [row[1:] for row in audit(bench.gateway.folder)] == [
+        ("push", "rover", "main.py: begins"),
+        ("push", "rover", "main.py: done"),
+    ]
     await bench.says("help", "a rover that was changed")
 
 
@@ -147,6 +152,7 @@ async def test_the_console_is_the_boards_and_the_port_the_gateways_again_afterwa
             child.kill()
             await child.wait()
     await bench.says("battery", "V")
+    assert audit(bench.gateway.folder)[-1][1:] == ("console", "rover", "its prompt: done")
 
 
 async def _until(master: int, wanted: bytes) -> bytes:

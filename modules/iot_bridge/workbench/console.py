@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 
 from boardtalk.modules.iot_bridge.workbench.loan import MPREMOTE, borrowed
+from boardtalk.sdk.audit import Attempt, audited
 from boardtalk.sdk.folders import running_folder
-from boardtalk.sdk.options import StateFolder
+from boardtalk.sdk.options import StateFolder, me
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -34,7 +35,8 @@ def console(board: str, /, *, state: StateFolder = None) -> int:
 
 
 async def _console(board: str, state: Path) -> int:
-    async with borrowed(board, state, "`boardtalk console`") as loan:
+    attempt = Attempt(me(), "console", board, "its prompt")
+    async with audited(state, attempt), borrowed(board, state, "`boardtalk console`") as loan:
         port = loan.port
         errors.print(
             f"{board} at {port}; Ctrl-] leaves, Ctrl-D starts the robot's program again", markup=False

@@ -17,8 +17,9 @@ from boardtalk.modules.iot_bridge.language.words import clean
 from boardtalk.modules.iot_bridge.transports.ports import transport
 from boardtalk.modules.iot_bridge.workbench.loan import BAUD, MPREMOTE, borrowed
 from boardtalk.sdk import BoardtalkError
+from boardtalk.sdk.audit import Attempt, audited
 from boardtalk.sdk.folders import running_folder
-from boardtalk.sdk.options import StateFolder
+from boardtalk.sdk.options import StateFolder, me
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -93,7 +94,8 @@ def push(
 
 async def _push(board: str, files: tuple[Path, ...], state: Path) -> int:
     began = time.monotonic()
-    async with borrowed(board, state, "`boardtalk push`") as loan:
+    attempt = Attempt(me(), "push", board, ", ".join(path.name for path in files))
+    async with audited(state, attempt), borrowed(board, state, "`boardtalk push`") as loan:
         where = await _copy(loan.port, files)
         text, runs = await started_anew(loan.port)
         loan.printed(board, text)
