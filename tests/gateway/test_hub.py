@@ -69,7 +69,7 @@ async def gateway(folder: Path, *modules: type[Module]) -> AsyncIterator[Hub]:
 
 async def events(session: Session, enough: Callable[[list[Event]], bool]) -> list[Event]:
     found: list[Event] = []
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         async for batch in session.events():
             found += batch
             for event in batch:
