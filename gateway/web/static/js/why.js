@@ -3,7 +3,7 @@ import {h, icon, put, svg} from "./dom.js";
 import {t, seconds} from "./texts.js";
 import {how} from "./store.js";
 
-const LANE = 26, NAMES = 110, SAME_S = 0.002;
+const LANE = 26, NAMES = 110, TICK = 60, SAME_S = 0.002;
 const TERMINAL = new Set(["done", "read", "failed", "expired", "rejected", "cancelled", "unknown"]);
 
 export function why(store, [id = ""]) {
@@ -46,8 +46,13 @@ function picture(all, began) {
     svg("text", {x: 0, y: lane * LANE + 17}, who.length > 14 ? `${who.slice(0, 13)}…` : who),
     all.map((each, index) => each.who === who && svg("rect", {x: x(each.at), y: lane * LANE + 5, height: 16, width: Math.max(4, x(all[index + 1]?.at ?? each.at) - x(each.at)), fill: colour(each.how, lane)}, svg("title", {}, `${who} ${each.what} ${after(each.at - began)}`))),
   ]);
-  const ticks = (room > 400 ? [0, 0.1, 1] : [0, 1]).map(part => svg("text", {x: x(began + end * part), y: height - 4, "text-anchor": part === 1 ? "end" : "start"}, after(end * part)));
-  return h("figure", {class: "timeline-strip"}, svg("svg", {viewBox: `0 0 ${width} ${height}`, width, height, role: "img", "aria-label": t("why.picture", {n: all.length, time: after(end)})}, lanes, ticks));
+  const ticks = [];
+  for (let tick = 10 ** Math.floor(Math.log10(end)); x(began + tick) - NAMES > TICK; tick /= 10) if (x(began + end) - x(began + tick) > 1.5 * TICK) ticks.push(tick);
+  const axis = [0, ...ticks, end].map(tick => [
+    svg("line", {x1: x(began + tick), x2: x(began + tick), y1: 0, y2: height - 18}),
+    svg("text", {x: x(began + tick), y: height - 4, "text-anchor": tick === 0 ? "start" : tick === end ? "end" : "middle"}, after(tick)),
+  ]);
+  return h("figure", {class: "timeline-strip"}, svg("svg", {viewBox: `0 0 ${width} ${height}`, width, height, role: "img", "aria-label": t("why.picture", {n: all.length, time: after(end)})}, axis, lanes));
 }
 
 function colour(end, lane) {

@@ -12,9 +12,10 @@ function options(width, labels, time) {
   const ink = style("--muted"), edge = style("--edge"), font = `12px ${style("--sans")}`;
   const axis = {stroke: ink, font, grid: {stroke: edge, width: 1}, ticks: {stroke: edge, width: 1}};
   const times = (_, ticks, axis, space, step) => ticks.map(step < 60 ? seconds : clock);
+  // At the right there is room for half of the last label.
   return {
     width, height: HEIGHT, legend: {show: false}, cursor: {y: false, points: {size: 7}, drag: {x: true, y: false}}, scales: {x: {time}, y: {range: (_, min, max) => spread(min, max)}},
-    padding: [8, 8, 0, 0], axes: [{...axis, space: 70, size: 28, ...time && {values: times}}, {...axis, size: (_, labels) => wide(labels), space: 32}],
+    padding: [8, time ? 30 : 16, 0, 0], axes: [{...axis, space: 70, size: 28, ...time && {values: times}}, {...axis, size: (_, labels) => wide(labels), space: 32}],
     series: [{}, ...labels.map((label, index) => ({label, stroke: style(COLOURS[index % COLOURS.length]), width: 2, spanGaps: true, points: {show: false}}))],
   };
 }
