@@ -167,7 +167,7 @@ class Calls:
             Refused: nobody has one, the user may not, or he or others ask too much.
         """
         self._hub.directory.require(to, user)
-        self._hub.require(user, Wish("drive", to))
+        self._hub.access.require(user, Wish("drive", to))
         holder = self._caller(to)
         if holder in (None, user):
             raise Refused(Code.FAILED, f"nobody else controls {to}: call it")
@@ -180,7 +180,7 @@ class Calls:
         number = self._new_id()
         timer = asyncio.get_running_loop().call_later(ASK_S, self._decide, number, f"{holder} said nothing")
         ask = self._asks[number] = Ask(number, user, to, str(holder), time.time() + ASK_S, timer)
-        self._hub.push(ask.holder, CallAsked(ask.holder, ask.id, user, to, ask.until))
+        self._hub.sessions.push(ask.holder, CallAsked(ask.holder, ask.id, user, to, ask.until))
         return ask
 
     def answer(self, user: str, ask_id: str, *, yes: bool) -> None:
@@ -221,7 +221,7 @@ class Calls:
         ask = self._asks.pop(ask_id)
         ask.timer.cancel()
         for user in (ask.by, ask.holder):
-            self._hub.push(user, CallDecided(user, ask.id, ask.by, ask.to, granted, reason))
+            self._hub.sessions.push(user, CallDecided(user, ask.id, ask.by, ask.to, granted, reason))
 
     def _caller(self, to: str) -> str | None:
         return next((line.call.sender for line in self._lines.values() if line.call.to == to), None)
@@ -261,7 +261,7 @@ class Calls:
             except Refused:
                 raise
             except (Exception, SystemExit) as error:
-                if not self._hub.chain.failed(name, "on_call", error):
+                if not self._hub.modules.chain.failed(name, "on_call", error):
                     raise Refused(
                         Code.FAILED, f"the module {name} failed, and nothing passes without it"
                     ) from error
@@ -282,9 +282,11 @@ class Calls:
     def _tell(self, call: Call, state: CallState, reason: str = "") -> None:
         """Tell caller and modules how a call is; the audit, who controlled what."""
         log.info("call", id=call.id, by=call.sender, to=call.to, state=state.value, reason=reason)
-        self._hub.push(call.sender, CallUpdate(call.sender, call.id, call.to, state, reason, time.time()))
+        self._hub.sessions.push(
+            call.sender, CallUpdate(call.sender, call.id, call.to, state, reason, time.time())
+        )
         for name, module in self._hub.modules.items():
-            self._hub.notify(name, module.on_call_status, call, state)
+            self._hub.modules.notify(name, module.on_call_status, call, state)
         if state is not CallState.RINGING:
             self._hub.store.audit(call.sender, f"call {state.value}", call.to, reason)
 

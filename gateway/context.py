@@ -66,7 +66,7 @@ class ModuleContext(Work):
 
     def show_to(self, user: str, audience: Audience) -> None:
         """Have these told whether a user is online; for what is the gateway's own."""
-        self._hub.show_to(user, audience)
+        self._hub.presence.show_to(user, audience)
 
     async def __aenter__(self) -> Self:
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -103,11 +103,11 @@ class ModuleContext(Work):
 
     def report(self, message: Message, status: Status) -> None:
         """See the SDK."""
-        self._hub.tell(checked_row(message), checked(status, Status))
+        self._hub.statuses.tell(checked_row(message), checked(status, Status))
 
     def explain(self, message: Message, what: str, detail: str = "") -> None:
         """See the SDK."""
-        self._hub.explain(self.instance, checked_row(message), str(what), str(detail))
+        self._hub.traces.note(self.instance, checked_row(message), str(what), str(detail))
 
     def register(self, contact: Contact) -> None:
         """See the SDK."""
@@ -115,16 +115,16 @@ class ModuleContext(Work):
         self._hub.directory.register(self.instance, contact)
         moved = contact.holder != (before.holder if before else "")
         if moved:
-            self._hub.publish_holder(contact.address, contact.holder)
+            self._hub.presence.publish_holder(contact.address, contact.holder)
         if before is None or not moved or replace(before, holder=contact.holder) != contact:
-            self._hub.publish_presence(contact.address, online=contact.online, state=contact.state)
+            self._hub.presence.publish(contact.address, online=contact.online, state=contact.state)
 
     def unregister(self, address: str) -> None:
         """See the SDK."""
         if self._hub.directory.owner(address) == self.instance:
             self._hub.series.forget(address)
         self._hub.directory.unregister(self.instance, address)
-        self._hub.publish_presence(address, online=False, state="gone")
+        self._hub.presence.publish(address, online=False, state="gone")
 
     def publish(self, address: str, values: Mapping[str, float | str], at: float | None = None) -> bool:
         """See the SDK."""
@@ -164,7 +164,7 @@ class ModuleContext(Work):
         values: Mapping[str, Any] | None = None,
     ) -> str:
         """See the SDK."""
-        return self._hub.require(sender, Wish(action, to, command, values))
+        return self._hub.access.require(sender, Wish(action, to, command, values))
 
     def robots(self, address: str) -> tuple[str, ...]:
         """See the SDK."""

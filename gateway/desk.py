@@ -138,7 +138,7 @@ class Desk(Module):
     async def _text(self, user: str, asked: str, names: Sequence[str]) -> str:
         match asked:
             case "why":
-                return "\n".join(why.lines(await self._hub.why(user, " ".join(names))))
+                return "\n".join(why.lines(await self._hub.traces.why(user, " ".join(names))))
             case "group":
                 return self._group(user, [name.lower() for name in names])
             case "presence":

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from boardtalk.events import Delivery
 from boardtalk.sdk import Code, Flag, Message, Refused, Status
@@ -16,7 +16,9 @@ from boardtalk.sdk import Code, Flag, Message, Refused, Status
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from boardtalk.receipts import Receipts
     from boardtalk.sessions import Session, Sessions
+    from boardtalk.statuses import Statuses
     from boardtalk.store import Store
     from boardtalk.store.records import Waiting
 
@@ -27,16 +29,6 @@ LOOK_EVERY_S: Final = 1.0
 """Between two looks for what has expired."""
 TURN_S: Final = 0.002
 """So long senders are told of it before others have their turn: after a sleep all has expired at once."""
-
-
-class Teller(Protocol):
-    """Who tells senders what became of their messages."""
-
-    def handed_over(self, recipient: str, message: Message) -> None:
-        """It has arrived there."""
-
-    def refuse(self, message: Message, refused: Refused) -> None:
-        """It will not."""
 
 
 class _UnderWay(NamedTuple):
@@ -50,10 +42,11 @@ class _UnderWay(NamedTuple):
 class Handover:
     """Hands messages over, and keeps those that can't be."""
 
-    def __init__(self, store: Store, sessions: Sessions, teller: Teller) -> None:
+    def __init__(self, store: Store, sessions: Sessions, receipts: Receipts, statuses: Statuses) -> None:
         self._store = store
         self._sessions = sessions
-        self._teller = teller
+        self._receipts = receipts
+        self._statuses = statuses
         self._under_way: dict[int, _UnderWay] = {}
         """By identity of the delivery."""
         self._moved = asyncio.Event()
@@ -116,7 +109,7 @@ class Handover:
         for user, message in expired:
             self._store.release(user, message)
             if not message.groupid:  # other members may have it
-                self._teller.refuse(message, Refused(Code.EXPIRED, f"{user} did not come in time"))
+                self._statuses.refuse(message, Refused(Code.EXPIRED, f"{user} did not come in time"))
             if time.monotonic() - began > TURN_S:
                 await asyncio.sleep(0)
                 began = time.monotonic()
@@ -127,7 +120,7 @@ class Handover:
         under_way = self._under_way.pop(id(delivery), None)
         if under_way is None:
             return
-        self._teller.handed_over(delivery.recipient, delivery.message)
+        self._receipts.handed_over(delivery.recipient, delivery.message)
         if under_way.held:
             self._store.release(delivery.recipient, delivery.message)
         self._moved.set()
@@ -169,7 +162,7 @@ class Handover:
         try:
             self._keep(user, message)
         except Refused as refused:
-            self._teller.refuse(message, refused)
+            self._statuses.refuse(message, refused)
 
 
 def _is_for_now(message: Message) -> bool:

@@ -39,7 +39,7 @@ class Marks:
         """The rows up to which a user has read, by the other or the group."""
         return await self._load(user)
 
-    async def read(self, reader: str, sender: str, message_id: str, session: Session | None) -> None:
+    async def read(self, reader: str, sender: str, message_id: str, session: Session | None = None) -> None:
         """Take it that somebody has read a message that asks for a receipt."""
         message = await self._receipts.read(reader, sender, message_id)
         if message is not None:

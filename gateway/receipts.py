@@ -11,9 +11,8 @@ import msgspec
 from boardtalk.sdk import Code, Flag, Kind, Message, State, Status
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from boardtalk.directory import Directory
+    from boardtalk.statuses import Statuses
     from boardtalk.store import Store
 
 DELIVERED: Final = Status(code=Code.DELIVERED, state=State.DONE)
@@ -22,30 +21,26 @@ MAX_REMEMBERED: Final = 10_000
 
 
 class Receipts:
-    """Makes statuses of what front-ends say of deliveries.
+    """Makes statuses of what front-ends say of deliveries."""
 
-    Args:
-        tell: records a status of a message and tells its sender.
-    """
-
-    def __init__(self, store: Store, directory: Directory, tell: Callable[[Message, Status], None]) -> None:
+    def __init__(self, store: Store, directory: Directory, statuses: Statuses) -> None:
         self._store = store
         self._directory = directory
-        self._tell = tell
+        self._statuses = statuses
         self._told: OrderedDict[tuple[str, str, int], None] = OrderedDict()
         self._one_at_a_time = asyncio.Lock()
 
     def handed_over(self, recipient: str, message: Message) -> None:
         """Tell that a message has arrived: in a group once, or of each member if that was asked for."""
         if not message.groupid:
-            self._tell(message, DELIVERED)
+            self._statuses.tell(message, DELIVERED)
         elif message.flags & Flag.DELIVERY_RECEIPT:
-            self._tell(message, msgspec.structs.replace(DELIVERED, detail=f"{recipient} has it"))
+            self._statuses.tell(message, msgspec.structs.replace(DELIVERED, detail=f"{recipient} has it"))
         elif (key := (message.sender, message.id, message.row)) not in self._told:
             self._told[key] = None
             if len(self._told) > MAX_REMEMBERED:
                 self._told.popitem(last=False)
-            self._tell(message, DELIVERED)
+            self._statuses.tell(message, DELIVERED)
 
     async def read(self, reader: str, sender: str, message_id: str) -> Message | None:
         """Take it that somebody has read a message: its sender is told, once, if he asked for that.
@@ -56,7 +51,7 @@ class Receipts:
         async with self._one_at_a_time:  # or two devices that say the same would both be heard
             message = await self._store.receipt_due(sender, message_id, detail)
             if message and reader in self._readers(message.to):
-                self._tell(message, Status(code=Code.DONE, state=State.READ, detail=detail))
+                self._statuses.tell(message, Status(code=Code.DONE, state=State.READ, detail=detail))
                 return message
         return None
 

@@ -65,7 +65,7 @@ class _Robots(Module):
         if message.to not in self.names:
             return PASS
         self.told.append(message)
-        self.hub.tell(message, DONE)
+        self.hub.statuses.tell(message, DONE)
         return CONSUMED
 
 
@@ -128,7 +128,7 @@ class Bench:
 
     async def read(self, reader: str, message: Message) -> None:
         """Have a user's client say that he has read a message."""
-        await self._hub.read(reader, message.sender, message.id)
+        await self._hub.marks.read(reader, message.sender, message.id)
 
     async def hears(self, user: str, pattern: str) -> Message:
         """Wait for a message to a user whose text has a regular expression in it; returns the first such."""
@@ -186,7 +186,7 @@ class Bench:
 
     async def complete(self, to: str, line: str) -> list[Completion]:
         """How a half-typed line may go on."""
-        return await self._hub.complete(to, line)
+        return await self._hub.modules.complete(to, line)
 
     async def show(self, user: str) -> dict[str, Any]:
         """What the module shows of itself to a user.
@@ -195,7 +195,7 @@ class Bench:
             Refused: it can't be shown.
         """
         [instance] = self._runner.instances
-        return await self._hub.show(user, instance.name)
+        return await self._hub.modules.show(user, instance.name)
 
     async def robot_told(self, count: int = 1) -> Message:
         """Wait until robots were told so many messages; returns the last of these."""

@@ -5,15 +5,14 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Final
 
-from boardtalk.sdk import CONSUMED, Code, Message, State, Status
+from boardtalk.sdk import Code, Message, State, Status
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
-    from boardtalk.chain import Chain
+    from boardtalk.callbacks import Modules
     from boardtalk.directory import Directory
     from boardtalk.events import Update
-    from boardtalk.sdk import Module
     from boardtalk.sessions import Sessions
     from boardtalk.store import Store
 
@@ -54,13 +53,11 @@ class Unfinished:
         self._rows = {message.row for message in self._taken}
         return go_on
 
-    def hand_on(
-        self, chain: Chain, modules: Mapping[str, Module], tell: Callable[[Message, Status], None]
-    ) -> None:
+    def hand_on(self, modules: Modules, tell: Callable[[Message, Status], None]) -> None:
         """Ask the modules, once, who goes on with them."""
         taken, self._taken = self._taken, []
         for message in taken:
-            if not any(_takes(chain, name, module, message) for name, module in modules.items()):
+            if not modules.go_on(message):
                 tell(message, UNKNOWN)
 
     def keeps(self, row: int, update: Update) -> bool:
@@ -78,11 +75,3 @@ class Unfinished:
         for name in [user] if user else list(self._untold):
             for update in self._untold.pop(name, ()):
                 self._sessions.push(name, update)
-
-
-def _takes(chain: Chain, name: str, module: Module, message: Message) -> bool:
-    try:
-        return module.on_unfinished(message) is CONSUMED
-    except (Exception, SystemExit) as error:  # noqa: BLE001 - a module's failure is its own
-        chain.failed(name, "on_unfinished", error)
-        return False

@@ -88,6 +88,7 @@ from boardtalk.frontends.control import (
     Why,
 )
 from boardtalk.frontends.rights import require
+from boardtalk.policy import Wish
 from boardtalk.sdk import ConfigError, Kind, Refused, Role, ServiceError, check_name
 from boardtalk.sdk.audit import Attempt, Noted, Outcome
 from boardtalk.sdk.channel import MAX_LINE_BYTES, Channel
@@ -354,10 +355,10 @@ class LocalDoor:
                 self._intake.receive(user, payload.encode(), "local", session)
                 return None
             case Read(sender, message_id):
-                await self._hub.read(user, sender, message_id, session)
+                await self._hub.marks.read(user, sender, message_id, session)
                 return None
             case MarkRead(other, row):
-                await self._hub.mark_read(user, other, row, session)
+                await self._hub.marks.move(user, other, row, session)
                 return None
             case Contacts() | Complete() | History() | Conversations() | Why() | Show() | Plugged():
                 return await self._look(request, user)
@@ -374,21 +375,22 @@ class LocalDoor:
     ) -> Reply:
         match request:
             case Show(instance):
-                return Shown(await self._hub.show(user, instance))
+                return Shown(await self._hub.modules.show(user, instance))
             case Plugged():
                 return await asyncio.to_thread(overview.plugged)
             case Contacts():
                 return ContactList(self._hub.directory.contacts_for(user))
             case Complete(to, line):
-                return Completions(await self._hub.complete(to, line, user))
+                return Completions(await self._hub.modules.complete(to, line, user))
             case History():
                 return await self._history(request, user)
             case Conversations(limit):
-                found = await self._hub.conversations(user, limit)
+                groups, read = self._hub.directory.groups_of(user), await self._hub.marks.of(user)
+                found = await self._hub.store.conversations(user, groups=groups, read=read, limit=limit)
                 seen = [each for each in found if self._hub.directory.sees(user, each.other)]
                 return ConversationList(_fitting(seen))
             case Why(message_id):
-                return Explained(await self._hub.why(user, message_id))
+                return Explained(await self._hub.traces.why(user, message_id))
 
     async def _history(self, request: History, user: str) -> Past:
         entries = await self._seen(request, user)
@@ -441,13 +443,19 @@ class LocalDoor:
             case HangUp(call):
                 self._calls.hang_up(session, call)
             case Watch(address, names):
-                past = self._hub.watch(session, user, address, names)
-                room = MAX_ANSWER_BYTES // max(1, len(past))
-                newest = {name: _fitting(samples[::-1], room)[::-1] for name, samples in past.items()}
-                return Watching(address, newest)
+                return self._watch(session, user, address, names)
             case Unwatch(address):
                 self._hub.series.unwatch(session, address)
         return None
+
+    def _watch(self, session: Session, user: str, address: str, names: list[str]) -> Watching:
+        self._hub.directory.require(address, user)
+        self._hub.access.require(user, Wish("see", address))
+        self._hub.series.watch(session, address, names)
+        past = self._hub.series.past(address)
+        shown = [name for name in names if name in past] if names else list(past)
+        room = MAX_ANSWER_BYTES // max(1, len(shown))
+        return Watching(address, {name: _fitting(past[name][::-1], room)[::-1] for name in shown})
 
     async def _administer(
         self,

@@ -151,7 +151,7 @@ class MqttDoor:
                 except Refused as refused:
                     self._refuse(user, refused.reason)
                 else:
-                    await self._hub.read(user, receipt.sender, receipt.id)
+                    await self._hub.marks.read(user, receipt.sender, receipt.id)
 
     async def _take_stops(self) -> None:
         async for batch in self._stops.messages():

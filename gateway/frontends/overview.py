@@ -33,7 +33,7 @@ def report(hub: Hub, folder: Path, broker: BrokerInfo | None) -> SystemReport:
     disk = shutil.disk_usage(folder)
     sessions = [
         SessionInfo(each.address, round(each.since, 3), each.backlog)
-        for each in hub.sessions
+        for each in hub.sessions.all()
         if each.address is not None
     ]
     return SystemReport(

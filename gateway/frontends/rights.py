@@ -100,4 +100,4 @@ def require(request: Request, user: str, hub: Hub) -> None:
     if action is None:
         raise Refused(Code.DENIED, f"{user} may not do this: only who owns the gateway may")
     about = ABOUT.get(type(request))
-    hub.require(user, Wish(action, getattr(request, about) if about else SYSTEM))
+    hub.access.require(user, Wish(action, getattr(request, about) if about else SYSTEM))

@@ -207,7 +207,7 @@ class _Player:
         try:
             self._hub.accept(message)
         except Refused as refused:
-            self._hub.refuse(message, refused)
+            self._hub.statuses.refuse(message, refused)
 
     def _ring(self, call: Call) -> None:
         self._tasks.create_task(self._open(call), name=f"call of {call.sender}")

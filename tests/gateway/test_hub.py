@@ -156,7 +156,7 @@ async def test_a_duplicate_is_answered_alike_and_not_done_again(tmp_path: Path) 
                 found = await events(alice, delivered(1))
                 assert bodies(found) == ["did hello"]
         assert len([entry for entry in await hub.store.history("alice", "rover") if entry.to == "rover"]) == 1
-        assert hub.chain.stages[0].health.calls == 1
+        assert hub.modules.chain.stages[0].health.calls == 1
 
 
 async def test_the_same_id_with_another_text_is_rejected(tmp_path: Path) -> None:
@@ -166,7 +166,7 @@ async def test_the_same_id_with_another_text_is_rejected(tmp_path: Path) -> None
             hub.accept(hello(to="rover", body="other"))
             found = await events(alice, delivered(2))
         assert "choose a new id" in bodies(found)[1]
-        assert hub.chain.stages[0].health.calls == 1
+        assert hub.modules.chain.stages[0].health.calls == 1
 
 
 async def test_an_answer_tells_what_it_answers_and_how_that_ended(tmp_path: Path) -> None:
@@ -338,7 +338,7 @@ async def test_a_group_message_passes_the_chain_once_and_reaches_every_other_mem
                 ]
                 assert delivery.message.groupid == "team"
             assert delivered(1)(list(alice._events)) is False
-        assert hub.chain.stages[0].health.calls == 1
+        assert hub.modules.chain.stages[0].health.calls == 1
 
 
 async def test_what_a_module_sends_enters_the_chain_behind_it(tmp_path: Path) -> None:
@@ -419,7 +419,7 @@ async def test_modules_are_told_of_logins_and_a_failing_one_hurts_nobody(tmp_pat
 async def test_a_module_that_can_not_complete_a_line_leaves_it_as_it_is(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, hangs: bool
 ) -> None:
-    monkeypatch.setattr("boardtalk.hub.COMPLETE_S", 0.05)
+    monkeypatch.setattr("boardtalk.callbacks.COMPLETE_S", 0.05)
 
     class Failing(Robot):
         async def on_complete(self, to: str, line: str) -> list[Completion]:
@@ -428,8 +428,8 @@ async def test_a_module_that_can_not_complete_a_line_leaves_it_as_it_is(
             raise RuntimeError("boom")
 
     async with gateway(tmp_path, Failing) as hub:
-        assert await hub.complete("rover", "for") == []
-        assert hub.chain.stages[0].health.last_error.startswith("on_complete: ")
+        assert await hub.modules.complete("rover", "for") == []
+        assert hub.modules.chain.stages[0].health.last_error.startswith("on_complete: ")
 
 
 @pytest.mark.parametrize(
@@ -444,7 +444,7 @@ async def test_a_module_that_can_not_complete_a_line_leaves_it_as_it_is(
 async def test_who_looks_at_a_module_that_fails_is_told_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: str, reason: str
 ) -> None:
-    monkeypatch.setattr("boardtalk.hub.SHOW_S", 0.05)
+    monkeypatch.setattr("boardtalk.callbacks.SHOW_S", 0.05)
 
     class Failing(Robot):
         async def on_show(self, user: str) -> dict[str, object]:
@@ -459,10 +459,10 @@ async def test_who_looks_at_a_module_that_fails_is_told_so(
 
     async with gateway(tmp_path, Failing) as hub:
         with pytest.raises(Refused, match=reason):
-            await hub.show("alice", "robot")
-        assert hub.chain.stages[0].health.last_error.startswith("on_show: ")
+            await hub.modules.show("alice", "robot")
+        assert hub.modules.chain.stages[0].health.last_error.startswith("on_show: ")
         with pytest.raises(Refused, match="no module 'none' is loaded"):
-            await hub.show("alice", "none")
+            await hub.modules.show("alice", "none")
 
 
 async def test_a_module_that_hangs_does_not_hold_up_the_end(tmp_path: Path) -> None:
@@ -621,7 +621,7 @@ async def test_a_burst_leaves_modules_their_turns(tmp_path: Path) -> None:
         name = "brief"
 
         async def on_message(self, message: Message) -> Verdict:
-            waited.append(hub.chain.stages[0].health.calls - len(waited))
+            waited.append(hub.modules.chain.stages[0].health.calls - len(waited))
             return PASS
 
     async with gateway(tmp_path, Brief) as hub:
@@ -645,7 +645,7 @@ async def test_commands_under_way_when_the_gateway_died_are_not_carried_out_late
             hub.accept(hello("m2"))
             await events(alice, lambda found: states(found).count(State.ACCEPTED) == 2)
     async with gateway(tmp_path, Silent) as hub:
-        assert hub.chain.stages[0].health.calls == 0
+        assert hub.modules.chain.stages[0].health.calls == 0
     async with gateway(tmp_path, Silent) as hub:
         command, consumed = await hub.store.history("alice")
         assert command.state == "unknown", "a board may have it, and executed it"
@@ -683,7 +683,7 @@ async def test_c05_a_module_may_find_out_what_became_of_it_and_the_sender_is_tol
             assert ends == {"m1": State.DONE, "m2": State.UNKNOWN}, "the module failed to say of the second"
             assert bodies(found) == ["done at last"]
         with hub.attach("alice") as alice:
-            hub.push("alice", Update("alice", "last", "rover", OK, 0.0))
+            hub.sessions.push("alice", Update("alice", "last", "rover", OK, 0.0))
             assert len(states(await events(alice, lambda found: bool(states(found))))) == 1, "told once"
     async with gateway(tmp_path, Slow) as hub:
         assert [each.state for each in await hub.store.history("alice", "rover")][:2] == ["done", "unknown"]
@@ -717,7 +717,7 @@ async def test_c05_one_who_may_have_come_to_the_broker_already_is_told_once_when
             found = await events(broker, lambda found: "m2" in names(found))
             await asyncio.sleep(0.05)
             hub.listen(broker, frozenset({"alice"}))
-            hub.push("alice", Update("alice", "last", "rover", OK, 0.0))
+            hub.sessions.push("alice", Update("alice", "last", "rover", OK, 0.0))
             found += await events(broker, lambda found: "last" in names(found))
             assert names(found).count("m1") == 1
 
@@ -769,7 +769,7 @@ async def test_a_message_s_way_is_told_in_the_order_in_which_it_went(tmp_path: P
         with hub.attach("alice") as alice:
             hub.accept(hello(to="rover", via="mqtt"))
             await events(alice, delivered(1))
-        found = await hub.why("alice", "")
+        found = await hub.traces.why("alice", "")
         steps = [(step.who, step.what) for step in found.steps]
         told = {step.what: step.detail for step in found.steps}
     assert (found.message.id, found.message.state) == ("m1", "done")
@@ -790,11 +790,11 @@ async def test_a_message_is_found_by_its_id_and_by_its_row_and_is_still_known_la
             hub.accept(hello("", to="bob"))
             await events(bob, delivered(3))
     async with gateway(tmp_path) as hub:
-        assert (await hub.why("alice", "m1")).message.id == "m1"
-        last = (await hub.why("alice", "")).message
+        assert (await hub.traces.why("alice", "m1")).message.id == "m1"
+        last = (await hub.traces.why("alice", "")).message
         assert last.id == ""
-        assert (await hub.why("alice", f"~{last.row}")).message == last
-        assert (await hub.why("bob", "m2")).message.id == "m2"
+        assert (await hub.traces.why("alice", f"~{last.row}")).message == last
+        assert (await hub.traces.why("bob", "m2")).message.id == "m2"
 
 
 @pytest.mark.parametrize("message_id", ["m9", "~1", "~99999999999999999999", "~", "m1' OR 1=1 --"])
@@ -804,7 +804,7 @@ async def test_what_nobody_sent_is_not_explained(tmp_path: Path, message_id: str
             hub.accept(hello())
             await events(bob, delivered(1))
         with pytest.raises(Refused, match="you have sent or got no message"):
-            await hub.why("alice", message_id)
+            await hub.traces.why("alice", message_id)
 
 
 async def test_others_messages_are_explained_to_those_who_may_inspect_and_to_nobody_else(
@@ -814,9 +814,9 @@ async def test_others_messages_are_explained_to_those_who_may_inspect_and_to_nob
         with hub.attach("alice") as alice:
             hub.accept(hello(to="alice", sender="alice"))
             await events(alice, delivered(1))
-        assert (await hub.why("bob", "m1")).message.sender == "alice"
+        assert (await hub.traces.why("bob", "m1")).message.sender == "alice"
         with pytest.raises(Refused):
-            await hub.why("carol", "m1")
+            await hub.traces.why("carol", "m1")
 
 
 class Censor(Module):
@@ -835,11 +835,11 @@ async def test_who_was_kept_from_a_message_can_t_read_it_by_asking_why(tmp_path:
         with hub.attach("alice") as alice:
             hub.accept(hello(to="carol", body="a secret"))
             await events(alice, delivered(1))
-        found = (await hub.why("alice", "m1")).message
+        found = (await hub.traces.why("alice", "m1")).message
         assert (found.body, found.state) == ("a secret", "rejected")
         for name in ("m1", f"~{found.row}"):
             with pytest.raises(Refused):
-                await hub.why("carol", name)
+                await hub.traces.why("carol", name)
 
 
 async def test_who_asks_why_without_end_is_refused_and_others_are_not(tmp_path: Path) -> None:
@@ -847,13 +847,13 @@ async def test_who_asks_why_without_end_is_refused_and_others_are_not(tmp_path: 
         with hub.attach("bob") as bob:
             hub.accept(hello())
             await events(bob, delivered(1))
-        asked = [hub.why("alice", "m1") for _ in range(100)]
+        asked = [hub.traces.why("alice", "m1") for _ in range(100)]
         refused = [
             each for each in await asyncio.gather(*asked, return_exceptions=True) if type(each) is Refused
         ]
         assert 70 < len(refused) < 100
         assert {each.code for each in refused} == {Code.BUSY}
-        assert (await hub.why("bob", "m1")).message.id == "m1"
+        assert (await hub.traces.why("bob", "m1")).message.id == "m1"
 
 
 @pytest.mark.parametrize("row", [2**63, -1])

@@ -24,6 +24,7 @@ from boardtalk.frontends.local import LocalDoor
 from boardtalk.frontends.reception import Reception
 from boardtalk.hub import Hub
 from boardtalk.loader import Runner
+from boardtalk.marks import Marks
 from boardtalk.sdk import Code, Role, State
 from boardtalk.sdk.audit import Attempt, Noted, audited
 from boardtalk.sdk.channel import Channel
@@ -82,7 +83,7 @@ async def test_what_is_not_answered_is_not_refused_either(
     async def full(*_: object) -> None:
         raise StoreError("the disk is full")
 
-    monkeypatch.setattr(Hub, "mark_read", full)
+    monkeypatch.setattr(Marks, "move", full)
     async with served(tmp_path), GatewayClient.connect(tmp_path, "alice") as alice:
         alice.mark_read("bob", 1)
         await alice.ask(control.Contacts(), control.ContactList)

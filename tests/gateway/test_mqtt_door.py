@@ -248,7 +248,7 @@ async def test_presence_tells_who_is_there_and_whether_the_gateway_is(rig: Rig) 
 
 async def test_presence_that_is_not_for_everybody_goes_to_the_others_alone(rig: Rig) -> None:
     alice, bob = await rig.join("alice", "presence/+"), await rig.join("bob", "presence/+", "chat/bob/#")
-    rig.hub.show_to("alice", Audience.GROUPS)  # she shares one with bob
+    rig.hub.presence.show_to("alice", Audience.GROUPS)  # she shares one with bob
     with rig.hub.attach("alice"):
         here = await bob.hears('"online":true', "chat/bob/presence/alice")
         assert here.retain is False
@@ -271,7 +271,7 @@ async def test_presence_stands_right_at_a_broker_that_remembers_what_is_no_longe
             door._hub.directory.register(
                 "iot_bridge", Contact(address="rover", kind=Kind.ROBOT, online=True, state="ready")
             )
-            door._hub.publish_presence("rover", online=True, state="ready")
+            door._hub.presence.publish("rover", online=True, state="ready")
             with door._hub.attach("bob"), door._hub.attach("alice"):
                 await door.connected()
                 async with person(broker.endpoint, "alice", "presence/+", token=token) as alice:
@@ -304,7 +304,7 @@ async def test_who_left_while_more_happened_than_is_kept_for_a_broker_is_offline
         if killed:
             os.kill(pid, signal.SIGKILL)
         for number in range(30):
-            rig.hub.publish_presence("rover", online=True, state=f"{number}")
+            rig.hub.presence.publish("rover", online=True, state=f"{number}")
     if killed:
         await until(lambda: rig.broker.pid not in {pid, None}, "a new broker")
         async with Publisher(rig.broker.endpoint, "probe") as probe:
