@@ -20,8 +20,9 @@ from boardtalk.configuration import Configuration, check_names, declared_users, 
 from boardtalk.context import ModuleContext, contexts
 from boardtalk.desk import Desk
 from boardtalk.directory import Directory
+from boardtalk.frontends.answers.operation import BoardGate
 from boardtalk.frontends.intake import Intake
-from boardtalk.frontends.local import BoardGate, LocalDoor
+from boardtalk.frontends.local import LocalDoor
 from boardtalk.frontends.mqtt import MqttDoor
 from boardtalk.frontends.reception import Reception
 from boardtalk.hub import Hub

@@ -7,89 +7,22 @@ from __future__ import annotations
 
 import asyncio
 import os
-import platform
 from contextlib import asynccontextmanager, suppress
 from functools import partial
-from importlib.metadata import version
-from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Final
 
-import msgspec
 import structlog
 
-from boardtalk import broker
 from boardtalk.events import Delivery
-from boardtalk.frontends import overview, rules
-from boardtalk.frontends.control import (
-    SOCKET,
-    Accounts,
-    AskCall,
-    Asked,
-    AskPage,
-    Audit,
-    AuditPage,
-    BoardChanged,
-    BrokerInfo,
-    CallOpened,
-    ChangeBoard,
-    ChangeRights,
-    ChangeSettings,
-    ChangeUser,
-    Complete,
-    Completions,
-    ConfirmSettings,
-    ContactList,
-    Contacts,
-    ConversationList,
-    Conversations,
-    Diagnose,
-    Explained,
-    Failure,
-    GetSettings,
-    HandOver,
-    HangUp,
-    History,
-    Judge,
-    Login,
-    MarkRead,
-    ModuleReports,
-    Modules,
-    ModuleSettings,
-    NewPassword,
-    Observed,
-    OpenCall,
-    Past,
-    Plugged,
-    Read,
-    Record,
-    Recording,
-    Reload,
-    Reloaded,
-    Reply,
-    Request,
-    RevertSettings,
-    Rights,
-    Send,
-    SetPoint,
-    SettingsKept,
-    SettingsOnTrial,
-    SetUp,
-    Show,
-    Shown,
-    Stop,
-    System,
-    Unanswered,
-    Unnamed,
-    Unwatch,
-    UserChanged,
-    Verify,
-    Watch,
-    Watching,
-    Welcome,
-    Why,
-)
+from boardtalk.frontends import control
+from boardtalk.frontends.answers.chat import Chat
+from boardtalk.frontends.answers.live import Live
+from boardtalk.frontends.answers.operation import BoardGate, Operation
+from boardtalk.frontends.answers.recording import record
+from boardtalk.frontends.answers.settings import Settings
+from boardtalk.frontends.control import Failure, Login, Record, Reply, Request, SetPoint, Stop, Welcome
 from boardtalk.frontends.rights import require
-from boardtalk.policy import Wish
-from boardtalk.sdk import ConfigError, Kind, Refused, Role, ServiceError, check_name
+from boardtalk.sdk import ConfigError, Refused, Role, ServiceError
 from boardtalk.sdk.audit import Attempt, Noted, Outcome
 from boardtalk.sdk.channel import MAX_LINE_BYTES, Channel
 from boardtalk.sdk.groups import MemberList, Members
@@ -99,45 +32,23 @@ from boardtalk.turns import Turns
 from boardtalk.users import UserError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable
+    from collections.abc import AsyncIterator
     from pathlib import Path
 
-    from boardtalk.board_logins import BoardLogins
     from boardtalk.calls import Calls
     from boardtalk.configuration import Configuration
     from boardtalk.frontends.intake import Intake
     from boardtalk.frontends.reception import Reception
     from boardtalk.hub import Hub
     from boardtalk.sessions import Session
-    from boardtalk.store import HistoryEntry
     from boardtalk.users import Users
-    from boardtalk.witness import Seen
 
 MAX_REQUESTS: Final = 10_000
 """Of one client, that wait to be answered; who has more is cut off."""
-MAX_ANSWER_BYTES: Final = MAX_LINE_BYTES // 2
-"""Of a list that is told in part if it is longer."""
-MAX_PAGE: Final = 1000
-"""Messages that are looked through at once for some that the user may see."""
 LEAVING_S: Final = 1.0
 """How long the requests of a client that has left are still worked off."""
 
-
-class BoardGate(NamedTuple):
-    """Where boards log in."""
-
-    logins: BoardLogins
-    left: Callable[[str], Awaitable[None]]
-    """Says that a board was cut off."""
-    host: str
-    port: int
-    tls: bool
-    own: bool
-    """Whether its logins are made here."""
-
-
 log = structlog.get_logger()
-T = TypeVar("T")
 
 
 class LocalDoor:
@@ -162,6 +73,9 @@ class LocalDoor:
         self._users = users
         self._configuration = configuration
         self._trials = Trials(configuration, hub.store)
+        self._chat = Chat(hub, intake)
+        self._live = Live(hub, calls)
+        self._settings = Settings(configuration, self._trials, hub.directory)
         self._connections: set[asyncio.Task[None]] = set()
         self._persons: dict[Session, tuple[object, ...]] = {}
         """Connections that may do what their user may, and what he was and might when they came."""
@@ -170,8 +84,8 @@ class LocalDoor:
     @asynccontextmanager
     async def listening(self, folder: Path) -> AsyncIterator[None]:
         """Serve the socket while the context lasts."""
-        self._folder = folder
-        path = folder / SOCKET
+        self._operation = Operation(self._hub, self._users, self._configuration, folder, self._gate)
+        path = folder / control.SOCKET
         path.unlink(missing_ok=True)
         before = os.umask(0o177)
         try:
@@ -206,9 +120,9 @@ class LocalDoor:
         try:
             first = await channel.receive()
             if isinstance(first, Record):
-                await self._record(channel)
+                await record(channel, self._hub, self._users, self._configuration)
                 return
-            if isinstance(first, Unnamed) and self._reception:
+            if isinstance(first, control.Unnamed) and self._reception:
                 await self._reception.answer(first, channel)
                 return
             if isinstance(first, Attempt):
@@ -231,28 +145,6 @@ class LocalDoor:
                     pump.cancel()
         except* ServiceError as errors:
             log.info("local client cut off", reason=str(errors.exceptions[0]))
-
-    async def _record(self, channel: Channel[Request]) -> None:
-        """Tell a recorder all that happens, until it leaves."""
-        channel.send(
-            Recording(
-                version=version("boardtalk"),
-                python=platform.python_version(),
-                configuration=self._configuration.shown,
-                users={account.address: account.role for account in self._users},
-                online=[each.address for each in self._users if self._hub.directory.is_online(each.address)],
-                next_row=self._hub.store.next_row,
-                modules={each.name: each.version for each in self._configuration.runner.reports()},
-            )
-        )
-
-        def tell(seen: Seen) -> None:
-            with suppress(ServiceError):  # it does not read: `receive` ends
-                channel.send(Observed(seen))
-
-        with self._hub.witness.watched(tell):
-            while await channel.receive() is not None:
-                pass
 
     async def _attempt(self, channel: Channel[Request], attempt: Attempt) -> None:
         """Have in the audit that somebody changes a board, and how that ends."""
@@ -332,7 +224,7 @@ class LocalDoor:
                     require(request, user, self._hub)
                 reply = await self._answer(request, session, user)
             except (ConfigError, UserError, Refused, StoreError, ValueError) as error:
-                reply = None if isinstance(request, Unanswered) else Failure(str(error))
+                reply = None if isinstance(request, control.Unanswered) else Failure(str(error))
             if reply is not None:
                 channel.send(reply)
             waiting.task_done()
@@ -341,207 +233,15 @@ class LocalDoor:
         self._intake.stop(user, f"{request.robot}: stop".encode() if request.robot else b"stop")
 
     async def _answer(self, request: Request, session: Session, user: str) -> Reply | None:
-        match request:
-            case OpenCall() | AskCall() | HandOver() | HangUp() | Watch() | Unwatch():
-                return await self._live(request, session, user)
-            case ChangeUser() | ChangeBoard() | Modules() | Reload() | System() | Diagnose() | Audit():
-                return await self._administer(request, is_person=session in self._persons)
-            case (
-                GetSettings() | ChangeSettings() | ConfirmSettings() | RevertSettings()
-                | Rights() | ChangeRights() | Judge()
-            ):  # fmt: skip
-                return await self._configure(request, user)
-            case Send(payload):
-                self._intake.receive(user, payload.encode(), "local", session)
-                return None
-            case Read(sender, message_id):
-                await self._hub.marks.read(user, sender, message_id, session)
-                return None
-            case MarkRead(other, row):
-                await self._hub.marks.move(user, other, row, session)
-                return None
-            case Contacts() | Complete() | History() | Conversations() | Why() | Show() | Plugged():
-                return await self._look(request, user)
-            case Stop() | SetPoint():
-                return None  # never waits: see `_requests`
-            case (
-                Login() | Record() | Members() | Attempt() | Outcome()
-                | Verify() | SetUp() | NewPassword() | AskPage() | Accounts()
-            ):  # fmt: skip
-                return Failure("already logged in")
-
-    async def _look(
-        self, request: Contacts | Complete | History | Conversations | Why | Show | Plugged, user: str
-    ) -> Reply:
-        match request:
-            case Show(instance):
-                return Shown(await self._hub.modules.show(user, instance))
-            case Plugged():
-                return await asyncio.to_thread(overview.plugged)
-            case Contacts():
-                return ContactList(self._hub.directory.contacts_for(user))
-            case Complete(to, line):
-                return Completions(await self._hub.modules.complete(to, line, user))
-            case History():
-                return await self._history(request, user)
-            case Conversations(limit):
-                groups, read = self._hub.directory.groups_of(user), await self._hub.marks.of(user)
-                found = await self._hub.store.conversations(user, groups=groups, read=read, limit=limit)
-                seen = [each for each in found if self._hub.directory.sees(user, each.other)]
-                return ConversationList(_fitting(seen))
-            case Why(message_id):
-                return Explained(await self._hub.traces.why(user, message_id))
-
-    async def _history(self, request: History, user: str) -> Past:
-        entries = await self._seen(request, user)
-        nearest_first = entries if request.after is not None else entries[::-1]
-        told = _fitting(nearest_first[: request.limit])
-        plain = [msgspec.to_builtins(entry) for entry in told]
-        return Past(plain if request.after is not None else plain[::-1], more=len(told) < len(entries))
-
-    async def _seen(self, request: History, user: str) -> list[HistoryEntry]:
-        """One more than asked for, if there are so many, but those with robots that the user may not see."""
-        sees, most = partial(self._hub.directory.sees, user), request.limit + 1
-        before, after, page = request.before, request.after, most
-        seen: list[HistoryEntry] = []
-        if request.other and not sees(request.other):
-            return seen
-        while True:
-            found = await self._hub.store.history(
-                user,
-                request.other or None,
-                groups=self._hub.directory.groups_of(user),
-                text=request.text,
-                before=before,
-                after=after,
-                limit=page,
-            )
-            fine = [each for each in found if sees(each.sender) and sees(each.to)]
-            seen = [*seen, *fine] if after is not None else [*fine, *seen]
-            if len(found) < page or len(seen) >= most:
-                return seen[:most] if after is not None else seen[-most:]
-            page = MAX_PAGE
-            if after is not None:
-                after = found[-1].row
-            else:
-                before = found[0].row
-
-    async def _live(
-        self,
-        request: OpenCall | AskCall | HandOver | HangUp | Watch | Unwatch,
-        session: Session,
-        user: str,
-    ) -> CallOpened | Asked | Watching | None:
-        match request:
-            case OpenCall(to, control):
-                return CallOpened((await self._calls.open(session, user, to, control)).id)
-            case AskCall(to):
-                ask = self._calls.ask(user, to)
-                return Asked(ask.id, ask.holder, ask.until)
-            case HandOver(name, yes):
-                self._calls.answer(user, name, yes=yes)
-            case HangUp(call):
-                self._calls.hang_up(session, call)
-            case Watch(address, names):
-                return self._watch(session, user, address, names)
-            case Unwatch(address):
-                self._hub.series.unwatch(session, address)
-        return None
-
-    def _watch(self, session: Session, user: str, address: str, names: list[str]) -> Watching:
-        self._hub.directory.require(address, user)
-        self._hub.access.require(user, Wish("see", address))
-        self._hub.series.watch(session, address, names)
-        past = self._hub.series.past(address)
-        shown = [name for name in names if name in past] if names else list(past)
-        room = MAX_ANSWER_BYTES // max(1, len(shown))
-        return Watching(address, {name: _fitting(past[name][::-1], room)[::-1] for name in shown})
-
-    async def _administer(
-        self,
-        request: ChangeUser | ChangeBoard | Modules | Reload | System | Diagnose | Audit,
-        *,
-        is_person: bool,
-    ) -> Reply:
-        match request:
-            case ChangeUser(action, address) if (
-                is_person and action in {"remove", "role"} and self._users.is_last_admin(address)
-            ):
-                cure = "make somebody else one first, with a password"
-                raise UserError(f"{address} is the last admin who can log in: {cure}")
-            case ChangeUser():
-                return self._change_user(request)
-            case ChangeBoard():
-                return await self._change_board(request)
-            case Modules():
-                return ModuleReports(self._configuration.runner.reports())
-            case System():
-                return overview.report(self._hub, self._folder, self._broker)
-            case Diagnose():
-                return overview.diagnosis(self._hub, self._configuration, self._folder, self._broker)
-            case Audit(limit, before, text):
-                lines = await self._hub.store.audit_lines(before, limit + 1, text)
-                told = _fitting(lines[::-1][:limit])[::-1]
-                return AuditPage(told, more=len(told) < len(lines))
-            case Reload():
-                return Reloaded(await self._configuration.reload())
-
-    @property
-    def _broker(self) -> BrokerInfo | None:
-        gate = self._gate
-        return BrokerInfo(gate.host, gate.port, gate.tls, gate.own) if gate else None
-
-    async def _configure(
-        self,
-        request: GetSettings
-        | ChangeSettings
-        | ConfirmSettings
-        | RevertSettings
-        | Rights
-        | ChangeRights
-        | Judge,
-        user: str,
-    ) -> Reply:
-        match request:
-            case Rights():
-                return rules.listed(self._configuration.document, self._trials.pending)
-            case ChangeRights(name, values, confirm_s):
-                return SettingsOnTrial(*await self._trials.begin_rights(user, name, values, confirm_s))
-            case Judge():
-                return rules.judged(self._hub.directory, request)
-            case GetSettings(instance):
-                block, settings = self._trials.form(instance)
-                return ModuleSettings(instance, block.where, settings, self._trials.pending)
-            case ChangeSettings(instance, values, confirm_s):
-                return SettingsOnTrial(*await self._trials.begin(user, instance, values, confirm_s))
-            case ConfirmSettings(change):
-                return SettingsKept(str(await self._trials.confirm(user, change)))
-            case RevertSettings(change):
-                return Reloaded(await self._trials.revert(user, change))
-
-    def _change_user(self, request: ChangeUser) -> UserChanged:
-        if request.action == "add":
-            check_name(request.address)
-            taken = self._hub.directory.kind(request.address)
-            if taken not in (None, Kind.USER):
-                raise UserError(f"{request.address!r} is the address of a {taken}")
-        change = self._users.change(request.action, request.address, request.role, request.password)
-        return UserChanged(change.address, change.role, change.token, self._configuration.foreign_broker)
-
-    async def _change_board(self, request: ChangeBoard) -> BoardChanged:
-        if self._gate is None:
-            raise UserError("there is no broker to log in at: write a block `broker { }`")
-        logins, left, host, port, tls, own = self._gate
-        if request.revoke:
-            logins.revoke(request.address)
-            await left(request.address)
-            return BoardChanged(request.address, own=own)
-        taken = self._hub.directory.kind(request.address)
-        if taken not in (None, Kind.ROBOT):
-            raise UserError(f"{request.address!r} is the address of a {taken}")
-        login = broker.Login(request.address, logins.renew(request.address).token, board=True)
-        await left(request.address)
-        return BoardChanged(login.address, login.name, login.token, host, port, tls, own)
+        if isinstance(request, control.chat.Request):
+            return await self._chat.answer(request, session, user)
+        if isinstance(request, control.live.Request):
+            return await self._live.answer(request, session, user)
+        if isinstance(request, control.operation.Request):
+            return await self._operation.answer(request, user, is_person=session in self._persons)
+        if isinstance(request, control.settings.Request):
+            return await self._settings.answer(request, user)
+        return Failure("already logged in")
 
 
 async def _pump(session: Session, channel: Channel[Request]) -> None:
@@ -556,12 +256,3 @@ async def _pump(session: Session, channel: Channel[Request]) -> None:
                 session.handed_over(event)
         await channel.drained()
     channel.close()
-
-
-def _fitting(found: list[T], room: int = MAX_ANSWER_BYTES) -> list[T]:
-    """The first of them, as many as go into so many bytes; one goes anyhow."""
-    for count, each in enumerate(found):
-        room -= len(msgspec.json.encode(each))
-        if room < 0 and count:
-            return found[:count]
-    return found

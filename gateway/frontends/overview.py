@@ -14,7 +14,14 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from boardtalk import logs
-from boardtalk.frontends.control import BrokerInfo, Device, Devices, Diagnosis, SessionInfo, SystemReport
+from boardtalk.frontends.control.operation import (
+    BrokerInfo,
+    Device,
+    Devices,
+    Diagnosis,
+    SessionInfo,
+    SystemReport,
+)
 from boardtalk.masking import Mask, on_disk
 from boardtalk.sdk import BoardtalkError, Code, Kind, Refused
 

@@ -4,93 +4,63 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from boardtalk.frontends.control import (
-    AskCall,
-    Audit,
-    ChangeBoard,
-    ChangeRights,
-    ChangeSettings,
-    ChangeUser,
-    Complete,
-    ConfirmSettings,
-    Contacts,
-    Conversations,
-    Diagnose,
-    GetSettings,
-    HandOver,
-    HangUp,
-    History,
-    Judge,
-    MarkRead,
-    Modules,
-    OpenCall,
-    Plugged,
-    Read,
-    Reload,
-    RevertSettings,
-    Rights,
-    Send,
-    SetPoint,
-    Show,
-    Stop,
-    System,
-    Unwatch,
-    Watch,
-    Why,
-)
+from boardtalk.frontends import control
 from boardtalk.policy import Wish
 from boardtalk.sdk import SYSTEM, Code, Refused
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from boardtalk.frontends.control import Request
     from boardtalk.hub import Hub
     from boardtalk.sdk import Action
 
 RIGHTS: Final[Mapping[type, Action]] = {
-    Send: "query",  # what it says to a robot is judged when that is known
-    Read: "query",
-    Stop: "stop",
-    Contacts: "query",
-    Complete: "query",
-    History: "query",  # his own
-    Why: "query",  # of his own messages; those of others take "inspect"
-    OpenCall: "drive",
-    SetPoint: "query",  # of a call that he got
-    HangUp: "query",
-    Modules: "inspect",
-    ChangeUser: "admin",
-    ChangeBoard: "admin",
-    Reload: "admin",
-    AskCall: "drive",
-    Audit: "admin",
-    ChangeRights: "admin",
-    ChangeSettings: "admin",
-    ConfirmSettings: "admin",
-    Conversations: "query",
-    Diagnose: "admin",
-    GetSettings: "inspect",
-    HandOver: "query",
-    Judge: "admin",
-    MarkRead: "query",
-    Plugged: "inspect",
-    RevertSettings: "admin",
-    Rights: "admin",
-    Show: "query",  # how much of itself the module judges
-    System: "inspect",
-    Unwatch: "query",
-    Watch: "query",
+    control.Send: "query",  # what it says to a robot is judged when that is known
+    control.Read: "query",
+    control.Stop: "stop",
+    control.Contacts: "query",
+    control.Complete: "query",
+    control.History: "query",  # his own
+    control.Why: "query",  # of his own messages; those of others take "inspect"
+    control.OpenCall: "drive",
+    control.SetPoint: "query",  # of a call that he got
+    control.HangUp: "query",
+    control.Modules: "inspect",
+    control.ChangeUser: "admin",
+    control.ChangeBoard: "admin",
+    control.Reload: "admin",
+    control.AskCall: "drive",
+    control.Audit: "admin",
+    control.ChangeRights: "admin",
+    control.ChangeSettings: "admin",
+    control.ConfirmSettings: "admin",
+    control.Conversations: "query",
+    control.Diagnose: "admin",
+    control.GetSettings: "inspect",
+    control.HandOver: "query",
+    control.Judge: "admin",
+    control.MarkRead: "query",
+    control.Plugged: "inspect",
+    control.RevertSettings: "admin",
+    control.Rights: "admin",
+    control.Show: "query",  # how much of itself the module judges
+    control.System: "inspect",
+    control.Unwatch: "query",
+    control.Watch: "query",
 }
 """By the kind of request. Whatever stands not here nobody may do. What is not answered asks for no more
 than everybody may: a refusal would be taken for the answer to something else."""
 
 
-ABOUT: Final[Mapping[type, str]] = {OpenCall: "to", AskCall: "to", ChangeBoard: "address"}
+ABOUT: Final[Mapping[type, str]] = {
+    control.OpenCall: "to",
+    control.AskCall: "to",
+    control.ChangeBoard: "address",
+}
 """Requests about a robot, with the field that names it; all others are about the gateway itself."""
 
 
-def require(request: Request, user: str, hub: Hub) -> None:
+def require(request: control.Request, user: str, hub: Hub) -> None:
     """See that policy grants a user a request.
 
     Raises:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, cast, get_args
 
 from boardtalk import conf
-from boardtalk.frontends.control import Judged, RightsList, Rule
+from boardtalk.frontends.control.settings import Judged, RightsList, Rule
 from boardtalk.policy import RIGHTS, Wish
 from boardtalk.sdk import Action, Code, Refused
 from boardtalk.sdk.hints import nearest
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from boardtalk.changes import Pending
     from boardtalk.conf import Document
     from boardtalk.directory import Directory
-    from boardtalk.frontends.control import Judge
+    from boardtalk.frontends.control.settings import Judge
 
 WORDS: dict[str, Action] = {
     "rearm": "rearm",

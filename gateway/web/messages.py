@@ -31,13 +31,13 @@ from boardtalk.frontends.control import (
     Reload,
     RevertSettings,
     Rights,
-    Row,
     SetPoint,
     Show,
     Stop,
     System,
     Why,
 )
+from boardtalk.frontends.control.limits import Row
 from boardtalk.sdk import Contact
 from boardtalk.store import Conversation
 

@@ -1,0 +1,1 @@
+"""What is answered at the local door, by subject: as in `control`, which says what may be asked."""
