@@ -8,6 +8,7 @@ from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from boardtalk import logs
 
@@ -15,6 +16,9 @@ MARK = "BOARDTALK_TEST"
 """Environment variable that our child processes inherit, by which leftovers are found."""
 LAST = ("boards", "firmware", "gateway", "modules")
 """Folders whose files take seconds. One that takes a minute and is begun last is waited for by all."""
+
+settings.register_profile("no clock", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("no clock")  # a busy machine makes no property untrue
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # in the background of a shell; children inherit it
     signal.signal(signal.SIGINT, signal.default_int_handler)

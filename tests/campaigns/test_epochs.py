@@ -217,7 +217,7 @@ def test_c08_nothing_of_an_older_epoch_is_executed_in_any_order_of_stops_and_com
 
         @seed(seeded().randrange(1 << 32))
         @settings(
-            max_examples=interleavings, deadline=None, database=None,
+            max_examples=interleavings, database=None,
             suppress_health_check=list(HealthCheck), print_blob=True,
         )  # fmt: skip
         @given(st.lists(PHRASES, min_size=2, max_size=8), st.integers(0, 19))

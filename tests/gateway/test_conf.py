@@ -7,7 +7,6 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import hypothesis
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -143,7 +142,6 @@ def assert_read_or_refused(path: Path) -> None:
         assert error.column >= 1
 
 
-@hypothesis.settings(deadline=None)
 @given(content=st.binary() | st.text().map(str.encode))
 def test_any_file_is_a_document_or_an_error(tmp_path_factory, content: bytes) -> None:
     path = tmp_path_factory.getbasetemp() / "any.conf"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hypothesis
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -275,7 +274,6 @@ DOCUMENTS = st.builds(
 )
 
 
-@hypothesis.settings(deadline=None)
 @given(DOCUMENTS)
 def test_what_is_written_reads_back_the_same(document: Document) -> None:
     assert parse(render(document)) == document
@@ -285,7 +283,6 @@ ANY_ITEM = st.builds(Item, st.text(), st.text())
 ANY_BLOCK = st.builds(Block, st.text(), st.text(), st.lists(ANY_ITEM, max_size=2).map(tuple))
 
 
-@hypothesis.settings(deadline=None)
 @given(st.builds(Document, st.tuples(ANY_ITEM), st.tuples(ANY_BLOCK)))
 @example(Document(globals=(Item("a", "1\nuser eve { role = admin }"),)))
 @example(Document(globals=(Item("module", "eve {"),)))
@@ -311,7 +308,6 @@ LINES = st.lists(
 ).map("\n".join)
 
 
-@hypothesis.settings(deadline=None)
 @given(st.text() | st.text("modulek={}#/* \n\r\t\0") | LINES)
 def test_any_text_is_a_document_or_an_error_with_a_place(text: str) -> None:
     result = parsed(text)

@@ -5,7 +5,6 @@ from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import hypothesis
 import msgspec
 import pytest
 from hypothesis import given
@@ -184,7 +183,6 @@ def test_settings_that_python_cannot_resolve_are_the_modules_fault() -> None:
         settings(block_of(), Broken)
 
 
-@hypothesis.settings(deadline=None)
 @given(st.sampled_from([each.type for each in fields(Full).values()]), st.text())
 def test_any_text_is_a_value_or_a_value_error(annotation: Any, text: str) -> None:
     try:

@@ -217,7 +217,7 @@ SPELLINGS = [
         min_size=1,
     ),
 )
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_an_edited_file_says_what_was_meant(text: str, values: dict[str, str | None]) -> None:
     before = conf.parse(text)
     try:

@@ -61,7 +61,7 @@ WORDS = st.text(alphabet="aAbÄ%_\\'\"", min_size=1, max_size=3)
 
 
 @given(bodies=st.lists(st.lists(WORDS).map(" ".join), max_size=8), words=st.lists(WORDS, max_size=3))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 async def test_a_search_finds_what_has_all_its_words(
     tmp_path_factory: pytest.TempPathFactory, bodies: list[str], words: list[str]
 ) -> None:
@@ -166,7 +166,7 @@ async def test_ids_may_be_used_again_after_a_day(tmp_path: Path, monkeypatch: py
 SAID = st.tuples(st.sampled_from(["", "1", "2"]), st.sampled_from("ab"), st.sampled_from(["x", "y"]))
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(lives=st.lists(st.lists(SAID, min_size=1, max_size=8), max_size=3))
 def test_c03_each_id_is_accepted_once_whatever_the_order_and_over_restarts(
     lives: list[list[tuple[str, str, str]]], tmp_path_factory: pytest.TempPathFactory

@@ -6,7 +6,7 @@ import random
 from collections.abc import Iterable
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from boardtalk.modules.iot_bridge import frames
@@ -68,7 +68,7 @@ def all_faults_fired() -> Iterable[None]:
         assert all(FIRED[name] for name in ("drop", "flip", "double", "cut", "noise")), FIRED
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=60)
 @given(seed=st.integers(0, 2**32), window=st.sampled_from([1, 2, 16]))
 def test_everything_arrives_in_order_exactly_once(seed: int, window: int) -> None:
     rng = random.Random(seed)
@@ -257,7 +257,7 @@ def test_what_expires_before_its_batch_goes_is_left_out_and_a_stop_reaches_into_
     assert [each.payload for each in messages(again)] == [bytes(5), bytes(4) + b"\2"]
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(seed=st.integers(0, 2**32))
 def test_messages_short_and_long_keep_their_order_in_batches_and_pieces(seed: int) -> None:
     rng = random.Random(seed)
@@ -380,7 +380,7 @@ def test_on_a_line_that_takes_longer_than_the_heartbeat_the_clock_is_still_known
     assert of(Timed, line.events(0))
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(seed=st.integers(0, 2**32))
 def test_no_deadline_is_later_than_it_should_be_however_long_answers_take(seed: int) -> None:
     rng = random.Random(seed)
