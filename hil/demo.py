@@ -5,9 +5,8 @@ from __future__ import annotations
 import asyncio
 import sys
 from contextlib import AsyncExitStack
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Final
 
-from cyclopts import Parameter
 from rich.console import Console
 
 from boardtalk.cli import invitation
@@ -54,7 +53,7 @@ class DemoError(BoardtalkError):
 
 def demo(
     *,
-    headless: Annotated[bool, Parameter(negative="")] = False,
+    headless: bool = False,
     state: StateFolder = None,
 ) -> int:
     """Chat with a simulated rover: real MicroPython, real gateway, no hardware.

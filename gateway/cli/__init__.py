@@ -1,12 +1,14 @@
-"""The command line. A command is imported when it runs, all are for the overview."""
+"""The command line. A command is imported when it runs, all of a group are for its overview."""
 
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
+from functools import reduce
 from importlib.metadata import entry_points, version
 from typing import Final
 
-from cyclopts import App, CycloptsError
+from cyclopts import App, CycloptsError, CycloptsPanel, Parameter, UnknownCommandError, UnusedCliTokensError
 from rich.markup import escape
 
 from boardtalk import logs
@@ -18,22 +20,29 @@ COMMANDS: Final = "boardtalk.commands"
 
 app = App(
     name="boardtalk",
-    help="Talk to your boards: chat with robots and microcontrollers.",
+    help="Talk to your boards: chat with robots and microcontrollers.\n\n"
+    "Exit codes: 0 done; 1 refused, failed or different; 2 it can't be done so, or no gateway runs; 130 Ctrl-C.",
     version=lambda: version("boardtalk"),
     version_flags=["--version"],
+    version_format="plaintext",
+    default_parameter=Parameter(negative="", show_default=lambda value: value or None),
 )
 
 
 def run_command(arguments: list[str]) -> int:
     """Run one command line; its exit code."""
     logs.configure("warning")
-    overview = arguments[:1] in ([], ["--help"], ["-h"])
     for point in entry_points(group=COMMANDS):
-        app.command(point.load() if overview else point.value, name=point.name)
+        app.command(point.value, name=point.name)
+    if arguments[-1:] in ([], ["--help"], ["-h"]):
+        with suppress(KeyError):
+            reduce(App.__getitem__, arguments[:-1], app).resolved_commands()
     try:
-        result = app(arguments or ["--help"], exit_on_error=False, result_action="return_value")
-    except CycloptsError:
-        errors.print("`boardtalk COMMAND --help` shows what it takes, with an example.")
+        result = app(
+            arguments or ["--help"], exit_on_error=False, print_error=False, result_action="return_value"
+        )
+    except CycloptsError as error:
+        _show(error)
         return UNUSABLE
     except BoardtalkError as error:
         errors.print(f"[red]boardtalk:[/] {escape(str(error))}", soft_wrap=True)
@@ -43,3 +52,15 @@ def run_command(arguments: list[str]) -> int:
     except BrokenPipeError:
         return REFUSED
     return result if isinstance(result, int) else DONE
+
+
+def _show(error: CycloptsError) -> None:
+    """Say what is wrong with a command line, and which help tells what is right."""
+    group = error.app
+    if isinstance(error, UnusedCliTokensError) and group and any(not name.startswith("-") for name in group):
+        error = UnknownCommandError(
+            app=group, command_chain=error.command_chain, unused_tokens=error.unused_tokens, verbose=False
+        )
+    errors.print(CycloptsPanel(error))
+    command = " ".join(["boardtalk", *(error.command_chain or ())])
+    errors.print(f"`{command} --help` shows what it takes.")

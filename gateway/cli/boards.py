@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
-from cyclopts import Parameter
-
 from boardtalk.cli import logins
 from boardtalk.cli.common import DONE, await_, errors
 from boardtalk.sdk.folders import running_folder
@@ -17,7 +13,7 @@ def credentials(
     /,
     *,
     host: str = "",
-    revoke: Annotated[bool, Parameter(negative="")] = False,
+    revoke: bool = False,
     state: StateFolder = None,
 ) -> int:
     """Print the file `boardtalk.json` that lets a board log in at the broker; an older one stops working.

@@ -27,7 +27,7 @@ INTERRUPTED: Final = 130
 ConfFile = Annotated[Path | None, Parameter(name="--conf", help="Configuration file.")]
 MoreBoards = Annotated[
     tuple[Path, ...],
-    Parameter(name="--boards", negative="", help="A folder with more definitions; repeatable."),
+    Parameter(name="--boards", help="A folder with more definitions; repeatable."),
 ]
 AsUser = Annotated[str | None, Parameter(name="--user", help="Act as this user; default: you.")]
 

@@ -40,7 +40,7 @@ Image = Annotated[
     Path | None, Parameter(name="--image", help="The firmware; default: what the definition pins.")
 ]
 Digest = Annotated[str, Parameter(name="--sha256", help="What the digest of --image must be.")]
-Yes = Annotated[bool, Parameter(name="--yes", negative="", help="Do not ask whether it is meant.")]
+Yes = Annotated[bool, Parameter(name="--yes", help="Do not ask whether it is meant.")]
 
 PROBE_S: Final = 3.0
 """For MicroPython to start and say its version."""
@@ -50,9 +50,7 @@ flash = App(name="flash", help="Put firmware on boards; what breaks off is gone 
 
 
 @flash.command
-def detect(
-    *, probe: Annotated[bool, Parameter(negative="")] = False, port: Ports = (), common: Common = COMMON
-) -> int:
+def detect(*, probe: bool = False, port: Ports = (), common: Common = COMMON) -> int:
     """List what is plugged in, and which boards it may be.
 
     Example: boardtalk flash detect
@@ -101,10 +99,10 @@ def write(
     every: All = False,
     image: Image = None,
     sha256: Digest = "",
-    erase: Annotated[bool, Parameter(negative="")] = False,
-    backup: Annotated[bool, Parameter(negative="")] = False,
+    erase: bool = False,
+    backup: bool = False,
     wait: float = 5.0,
-    client: Annotated[bool, Parameter(negative="")] = False,
+    client: bool = False,
     its: Client = NONE,
     yes: Yes = False,
     common: Common = COMMON,

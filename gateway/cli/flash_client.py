@@ -38,18 +38,13 @@ class Client:
     robot: Annotated[
         tuple[Path, ...],
         Parameter(
-            negative="",
             consume_multiple=True,
             help="The robot's program: its folder, or its files, main.py too.",
         ),
     ] = ()
     name: Annotated[str, Parameter(help="Its address from now on.")] = ""
-    ota: Annotated[
-        bool, Parameter(negative="", help="With the loader, so that `boardtalk ota push` can update it.")
-    ] = False
-    mqtt: Annotated[
-        bool, Parameter(negative="", help="It comes by the broker, with a login that the gateway makes.")
-    ] = False
+    ota: Annotated[bool, Parameter(help="With the loader: `boardtalk ota push` can update it.")] = False
+    mqtt: Annotated[bool, Parameter(help="By the broker, with a login that the gateway makes.")] = False
     wifi: Annotated[str, Parameter(help="Name of the Wi-Fi; its password is asked for.")] = ""
     wifi_password_file: Annotated[
         Path | None, Parameter(help=f"The password's file; else ${VARIABLE}, or it is asked for.")

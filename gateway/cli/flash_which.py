@@ -22,15 +22,12 @@ if TYPE_CHECKING:
 
 Ports = Annotated[
     tuple[str, ...],
-    Parameter(
-        name="--port", negative="", help="A serial port, a drive's folder, or a board's address; repeatable."
-    ),
+    Parameter(name="--port", help="A serial port, a drive's folder, or a board's address; repeatable."),
 ]
 All = Annotated[
     bool,
     Parameter(
         name="--all",
-        negative="",
         help="All boards whose USB id says what they are; with --board, all that may be it.",
     ),
 ]

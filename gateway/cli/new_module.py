@@ -95,8 +95,8 @@ def new_module(
     name: str,
     /,
     *,
-    package: Annotated[bool, Parameter(negative="", help="Make a package that others can install.")] = False,
-    c: Annotated[bool, Parameter(name="--c", negative="", help="In C, with a Makefile.")] = False,
+    package: Annotated[bool, Parameter(help="Make a package that others can install.")] = False,
+    c: Annotated[bool, Parameter(name="--c", help="In C, with a Makefile.")] = False,
     folder: Annotated[Path | None, Parameter(help="Where; default: ./NAME.")] = None,
 ) -> int:
     """Begin a module of your own: its code, a test that passes, and a configuration to try it.

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-from cyclopts import Parameter
 from rich.markup import escape
 
 from boardtalk import app, loader
@@ -38,7 +37,7 @@ def run(
     *,
     conf: ConfFile = None,
     state: StateFolder = None,
-    watch: Annotated[bool, Parameter(negative="")] = False,
+    watch: bool = False,
 ) -> int:
     """Run the gateway with the boards that are plugged in.
 

@@ -169,7 +169,7 @@ def history(
     *,
     limit: Annotated[int, Parameter(validator=Number(gte=1))] = 20,
     search: str = "",
-    ids: Annotated[bool, Parameter(negative="")] = False,
+    ids: bool = False,
     user: AsUser = None,
     state: StateFolder = None,
     json: AsJson = False,

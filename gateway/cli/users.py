@@ -109,7 +109,10 @@ def add(name: str, /, *, role: Role = Role.VIEWER, state: StateFolder = None, js
 
 @users.command
 def remove(name: str, /, *, state: StateFolder = None, json: AsJson = False) -> int:
-    """Remove a user. Example: boardtalk user remove alice."""
+    """Remove a user; his connections end.
+
+    Example: boardtalk user remove alice
+    """
     return _change_user("remove", name, state, as_json=json)
 
 

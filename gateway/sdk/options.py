@@ -12,7 +12,7 @@ from cyclopts import Parameter
 StateFolder = Annotated[
     Path | None, Parameter(name="--state", help="Folder where the gateway keeps its state.")
 ]
-AsJson = Annotated[bool, Parameter(name="--json", negative="", help="Print JSON, for programs.")]
+AsJson = Annotated[bool, Parameter(name="--json", help="Print JSON, for programs.")]
 
 
 def me() -> str:

@@ -73,7 +73,7 @@ def replay(
     robot: str = "",
     speed: Annotated[float, Parameter(validator=Number(gt=0))] = 1.0,
     tolerance: Annotated[float, Parameter(validator=Number(gte=0))] = 0.1,
-    yes: Annotated[bool, Parameter(negative="")] = False,
+    yes: bool = False,
 ) -> int:
     """Play a recording to the gateway's code as it is now, and say where it first does something else.
 

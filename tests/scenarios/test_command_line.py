@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import re
+import shlex
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from cyclopts import App
+
+from boardtalk.cli import app, run_command
 
 from .people import Person
 from .rig import Gateway, boardtalk
@@ -50,14 +56,36 @@ def test_wrong_usage_exits_2(arguments: tuple[str, ...]) -> None:
     assert answer.text
 
 
-@pytest.mark.parametrize(
-    "command",
-    ["demo", "run", "chat", "boards", "history", "stop", "check", "doctor", "user", "user add"],
-)
-def test_every_command_explains_itself(command: str) -> None:
-    answer = boardtalk(*command.split(), "--help")
-    assert answer.code == 0
-    assert len(answer.out.splitlines()) > 3
+def test_every_command_says_what_it_is_for_with_an_example_that_it_takes() -> None:
+    run_command([])  # which joins the commands
+    commands = dict(_commands(app))
+    assert ("boards", "validate") in commands
+    for path, told in commands.items():
+        examples = re.findall(r"^ *Example: boardtalk (.*?)(?: >|$)", told, flags=re.MULTILINE)
+        assert examples, path
+        for words in map(shlex.split, examples):
+            assert tuple(words[: len(path)]) == path
+            app.parse_args(words, exit_on_error=False, print_error=False)
+
+
+def _commands(group: App, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], str]]:
+    """All that can be run, below a group, and what their help says."""
+    for name, command in group.resolved_commands().items():
+        if not name.startswith("-"):
+            yield from _commands(command, (*path, name))
+    if path and group.default_command:
+        yield path, group.default_command.__doc__ or ""
+
+
+def test_a_mistyped_command_of_a_group_is_answered_with_the_right_one() -> None:
+    answer = boardtalk("boards", "lsit")
+    assert answer.code == 2
+    assert 'Did you mean "list"?' in answer.err
+    assert "`boardtalk boards --help`" in answer.err
+
+
+def test_the_overview_of_a_group_says_what_each_of_its_commands_is_for() -> None:
+    assert "Show a definition" in boardtalk("boards", "--help").out
 
 
 @pytest.mark.parametrize("arguments", [(), ("--help",)], ids=str)

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from boardtalk.modules.iot_bridge.ota.release import Release
 
 Robots = Annotated[str, Parameter(help="Addresses of robots and groups, with commas between.")]
-Files = Annotated[tuple[Path, ...], Parameter(negative="")]
+Files = tuple[Path, ...]
 Label = Annotated[str, Parameter(help="What people call the release; else the beginning of its digest.")]
 
 INTERRUPTED: Final = 130
@@ -57,10 +57,10 @@ def push(
     label: Label = "",
     signature: Path | None = None,
     canary: int = 0,
-    then: Annotated[tuple[str, ...], Parameter(negative="")] = (),
+    then: tuple[str, ...] = (),
     jobs: int = AT_ONCE,
-    wait: bool = True,
-    dry_run: Annotated[bool, Parameter(negative="")] = False,
+    wait: Annotated[bool, Parameter(negative="--no-wait")] = True,
+    dry_run: bool = False,
     state: StateFolder = None,
     json: AsJson = False,
 ) -> int:

@@ -56,11 +56,11 @@ def sniff(
     *,
     only: Names = (),
     hide: Names = (),
-    bytes: Annotated[bool, Parameter(negative="")] = False,  # noqa: A002 - what the option is called
+    bytes: bool = False,  # noqa: A002 - what the option is called
     write: Path | None = None,
     board: str = "",
     baud: int = 115_200,
-    dissector: Annotated[bool, Parameter(negative="")] = False,
+    dissector: bool = False,
     state: StateFolder = None,
     json: AsJson = False,
 ) -> int:

@@ -7,9 +7,8 @@ import re
 import time
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Final
 
-from cyclopts import Parameter
 from rich.console import Console
 
 from boardtalk.modules.iot_bridge.errors import LinkError
@@ -52,10 +51,10 @@ out = Console(highlight=False, soft_wrap=True)
 
 def push(
     board: str,
-    files: Annotated[tuple[Path, ...], Parameter(negative="")],
+    files: tuple[Path, ...],
     /,
     *,
-    watch: Annotated[bool, Parameter(negative="")] = False,
+    watch: bool = False,
     state: StateFolder = None,
 ) -> int:
     """Copy files to a board, those that have changed, and start its program again.
