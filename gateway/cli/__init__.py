@@ -21,7 +21,7 @@ COMMANDS: Final = "boardtalk.commands"
 app = App(
     name="boardtalk",
     help="Talk to your boards: chat with robots and microcontrollers.\n\n"
-    "Exit codes: 0 done; 1 refused, failed or different; 2 it can't be done so, or no gateway runs; 130 Ctrl-C.",
+    "Exit codes: 0 done; 1 refused, failed or different; 2 wrong usage or no gateway; 130 Ctrl-C.",
     version=lambda: version("boardtalk"),
     version_flags=["--version"],
     version_format="plaintext",
