@@ -17,8 +17,6 @@ from boardtalk.sdk import CONSUMED, Call, CallState, Code, Kind, Refused
 from boardtalk.witness import Called, HungUp, Steered
 
 if TYPE_CHECKING:
-    from types import TracebackType
-
     from boardtalk.hub import Hub
 
 RING_S: Final = 5.0
@@ -80,12 +78,7 @@ class Calls:
         self._hub.directory.subscribe(self._review)
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         if self._watch:
             self._watch.cancel()
         for call_id in list(self._lines):

@@ -14,7 +14,6 @@ from boardtalk.sdk.mqtt.endpoint import BrokerError, Endpoint
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
-    from types import TracebackType
 
 GATEWAY_LOGIN: Final = "_gateway"
 """The gateway's own login. No user can have this name: addresses begin with a letter or digit."""
@@ -79,12 +78,7 @@ class Broker(Protocol):
         """
         ...
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         """Stop it."""
         ...
 

@@ -20,7 +20,6 @@ from boardtalk.sdk.mqtt.packets import Puback, Publish, Will
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
-    from types import TracebackType
 
     from boardtalk.sdk.mqtt.connection import Connection
     from boardtalk.sdk.mqtt.endpoint import Endpoint
@@ -71,12 +70,7 @@ class Session(ABC):
         self._keeper = self._tasks.create_task(self._keep(), name=f"mqtt {self._name}")
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         self._keeper.cancel()
         await self._tasks.__aexit__(None, None, None)  # an error of the body stays itself
 

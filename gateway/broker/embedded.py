@@ -22,7 +22,6 @@ from boardtalk.sdk.mqtt.endpoint import MAX_PACKET_BYTES, BrokerError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from pathlib import Path
-    from types import TracebackType
 
     from boardtalk.broker.base import Login
     from boardtalk.broker.supervisor import Supervisor
@@ -88,14 +87,12 @@ class NatsServer(Hosted):
         """For a moment: who is to lose what he listens to."""
         self._readmission: asyncio.Task[None] | None = None
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *exc: object) -> None:
         self._watch.close()
         if self._readmission:
             self._readmission.cancel()
             await asyncio.gather(self._readmission, return_exceptions=True)
-        await super().__aexit__(kind, error, trace)
+        await super().__aexit__(*exc)
 
     def reload(self, logins: Iterable[Login]) -> None:
         """See the protocol. Who may read less than before is cut off, and may come again at once.

@@ -11,7 +11,6 @@ from boardtalk.sdk.mqtt.endpoint import BrokerError, Endpoint
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from types import TracebackType
 
     from boardtalk.broker.base import Login
     from boardtalk.conf.blocks import RemoteBroker
@@ -32,12 +31,7 @@ class External:
         """Nothing to start: who needs it connects, and goes on trying."""
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         """Nothing to stop."""
 
     def reload(self, logins: Iterable[Login]) -> None:

@@ -16,7 +16,6 @@ from boardtalk.sdk.mqtt.endpoint import Endpoint
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from pathlib import Path
-    from types import TracebackType
 
     from boardtalk.conf.blocks import LocalBroker
 
@@ -78,14 +77,9 @@ class Hosted(ABC):
                     raise
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *exc: object) -> None:
         if self._supervisor:
-            await self._supervisor.__aexit__(kind, error, trace)
+            await self._supervisor.__aexit__(*exc)
 
     @property
     def pid(self) -> int | None:

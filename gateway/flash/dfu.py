@@ -18,7 +18,6 @@ from boardtalk.flash.stm32_image import FLASH_AT
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
-    from types import TracebackType
 
     from boardtalk.boards import Definition
 
@@ -74,9 +73,7 @@ class DfuFlasher(Flasher):
         self._lock = _locked(device.place)
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         """See `Flasher`."""
         self._lock.close()
 

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
-from typing import TYPE_CHECKING, ClassVar, Self
+from typing import ClassVar, Self
 
 from boardtalk.flash import drives
 from boardtalk.flash.errors import Code, FlashError
 from boardtalk.flash.protocol import Flasher
-
-if TYPE_CHECKING:
-    from types import TracebackType
 
 
 class DriveFlasher(Flasher):
@@ -30,9 +27,7 @@ class DriveFlasher(Flasher):
             self._stack = stack.pop_all()
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         """See `Flasher`."""
         self._stack.close()
 

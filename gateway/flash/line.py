@@ -13,7 +13,6 @@ from boardtalk.flash.errors import Code, FlashError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from types import TracebackType
 
 _IFLAG, _OFLAG, _CFLAG, _LFLAG, _ISPEED, _OSPEED, _CC = range(7)
 READ_BYTES: Final = 4096
@@ -60,9 +59,7 @@ class Line:
             raise self._gone(error) from error
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         """Close it; what was not sent is dropped."""
         with suppress(OSError, termios.error):
             termios.tcflush(self._fd, termios.TCOFLUSH)

@@ -11,7 +11,6 @@ from boardtalk.flash.errors import Code, FlashError
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
     from importlib.metadata import EntryPoint
-    from types import TracebackType
 
     from boardtalk.boards import Definition
 
@@ -86,9 +85,7 @@ class Flasher(ABC):
         """Bring the board into its loader."""
 
     @abstractmethod
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None: ...
+    async def __aexit__(self, *_: object) -> None: ...
 
     @abstractmethod
     async def probe(self) -> Found:

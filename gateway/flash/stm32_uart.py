@@ -15,7 +15,6 @@ from boardtalk.flash.stm32_image import FLASH_AT
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
-    from types import TracebackType
 
     from boardtalk.boards import Definition
 
@@ -71,9 +70,7 @@ class Stm32UartFlasher(Flasher):
             self._stack = stack.pop_all()
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         """See `Flasher`."""
         await self._stack.aclose()
 

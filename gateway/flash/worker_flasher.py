@@ -23,7 +23,6 @@ from boardtalk.sdk.leash import leashed
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
-    from types import TracebackType
 
 SEGMENT_BYTES: Final = 64 * 1024
 SILENCE_S: Final = 180.0
@@ -118,9 +117,7 @@ class WorkerFlasher(Flasher):
             raise
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         """See `Flasher`."""
         await self._end()
 

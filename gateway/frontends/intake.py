@@ -15,7 +15,6 @@ from boardtalk.sdk import SYSTEM, Code, Message, Refused, ServiceError, State, S
 if TYPE_CHECKING:
     import socket
     from pathlib import Path
-    from types import TracebackType
 
     from boardtalk.hub import Hub
     from boardtalk.sessions import Session
@@ -41,12 +40,7 @@ class Intake:
     async def __aenter__(self) -> Self:
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         for task in self._stops:
             task.cancel()
         await asyncio.gather(*self._stops, return_exceptions=True)

@@ -21,7 +21,6 @@ from boardtalk.sdk import CONSUMED, PASS, BoardtalkError, Code, Module, ModuleEr
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
-    from types import TracebackType
     from typing import TypeAlias
 
     from boardtalk.loader.plan import Instance
@@ -79,12 +78,7 @@ class Runner:
     async def __aenter__(self) -> Self:
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         leaving = [name for name in self._running if name not in self._order]  # a change was given up
         in_service = [self._running[name] for name in (*leaving, *self.modules)]
         for each in reversed([*in_service, *self._retired]):

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import os
 import tty
-from types import TracebackType
 from typing import Self
 
 from boardtalk.hil.loaders.esp import EspBoard
@@ -35,15 +34,13 @@ class WholeEsp(EspBoard):
         self._speech = asyncio.create_task(self._speak(), name="what it says")
         return await super().__aenter__()
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await super().__aexit__(kind, error, trace)
+    async def __aexit__(self, *exc: object) -> None:
+        await super().__aexit__(*exc)
         for task in (self._power, self._speech):
             task.cancel()
         await asyncio.gather(self._power, self._speech, return_exceptions=True)
         os.close(self._line)
-        await self.micropython.__aexit__(kind, error, trace)
+        await self.micropython.__aexit__(*exc)
 
     @property
     def _has_started(self) -> bool:

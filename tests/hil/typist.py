@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import select
 import time
-from types import TracebackType
 from typing import Self
 
 WAIT_S = 5.0
@@ -22,9 +21,7 @@ class Typist:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         os.close(self.fd)
 
     def type(self, keys: bytes) -> None:

@@ -10,7 +10,6 @@ import subprocess
 import termios
 import time
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 from .rig import DEADLINE_S, END_S, PROGRAM, environment
@@ -48,12 +47,7 @@ class Terminal:
         os.close(slave)
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         if self._child.poll() is None:
             self._child.send_signal(signal.SIGKILL)
             self._child.wait()

@@ -6,7 +6,6 @@ import asyncio
 import re
 import subprocess
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
 import httpx
@@ -62,9 +61,7 @@ class House:
         assert "ready " in self.said, self.log
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         for browser in self._browsers:
             browser.close()
         if self._child is not None:

@@ -7,7 +7,6 @@ import threading
 from collections.abc import Coroutine
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from boardtalk.hil.board import EmulatedBoard
@@ -88,11 +87,9 @@ class Workshop:
                     return
                 await asyncio.sleep(0.1)
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *exc: object) -> None:
         try:
-            self.house.__exit__(kind, error, trace)
+            self.house.__exit__(*exc)
         finally:
             self.wait(self._boards.aclose())
             self._loop.call_soon_threadsafe(self._loop.stop)
