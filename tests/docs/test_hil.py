@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import inspect
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -13,7 +11,7 @@ import pytest
 from boardtalk.hil import plugin
 from boardtalk.hil.line import FaultyLine
 from boardtalk.hil.plugin.kinds import CAPABILITIES
-from tests.scenarios.rig import environment
+from tests.scenarios.rig import pytested
 
 TEXT = (Path(__file__).parents[2] / "docs" / "hil.md").read_text()
 EXAMPLES = re.findall(r"^```python\n(.*?)^```$", TEXT, re.MULTILINE | re.DOTALL)
@@ -32,16 +30,8 @@ def test_its_tests_pass(tmp_path: Path) -> None:
     (tmp_path / "pytest.ini").write_text("[pytest]\nasyncio_mode = auto\n")
     for number, code in enumerate(EXAMPLES):
         (tmp_path / f"test_{number}.py").write_text(code)
-    done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:hypothesispytest"],
-        cwd=tmp_path,
-        env=environment(),
-        capture_output=True,
-        text=True,
-        timeout=180,
-        check=False,
-    )
-    assert f"{TEXT.count('def test_')} passed" in done.stdout, done.stdout
+    done = pytested(tmp_path, "-p", "no:cacheprovider", "-p", "no:hypothesispytest", within=180)
+    assert f"{TEXT.count('def test_')} passed" in done, done
 
 
 def test_the_first_one_has_five_lines() -> None:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import re
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
 from boardtalk import conf, finder, loader, sdk
-from tests.scenarios.rig import environment
+from tests.scenarios.rig import pytested
 
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "docs" / "module-author.md").read_text()
@@ -69,16 +68,8 @@ def test_its_configuration_is_right(folder: Path, monkeypatch: pytest.MonkeyPatc
 
 def test_its_test_passes(folder: Path) -> None:
     (folder / "test_polite.py").write_text(f"from polite import Polite\n{PYTHON[1]}")
-    tested = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-o", "asyncio_mode=auto", "-o", "pythonpath=."],
-        cwd=folder,
-        env=environment(),
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    assert "1 passed" in tested.stdout, tested.stdout
+    tested = pytested(folder, "-o", "asyncio_mode=auto", "-o", "pythonpath=.")
+    assert "1 passed" in tested, tested
 
 
 def test_the_names_of_ours_in_the_table_are_there() -> None:

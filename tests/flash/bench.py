@@ -11,6 +11,7 @@ from boardtalk import boards
 from boardtalk.flash import firmware, fleet
 from boardtalk.flash.events import AnyEvent, Ended, Progress, Step
 from boardtalk.flash.job import Job, What
+from boardtalk.hil.loaders.board import LoaderBoard
 from tests.hil.flashing import esp_image
 
 C3 = "emulated-esp32c3"
@@ -49,6 +50,11 @@ class Bench:
         path.write_bytes(esp_image(chip_id, size))
         return path
 
+    def file(self, data: bytes, name: str = "firmware.bin") -> Path:
+        path = self.folder / name
+        path.write_bytes(data)
+        return path
+
     def job(self, what: What, port: str, image: Path | None = None, *kinds: str, **more: Any) -> Job:
         known = [boards.definition(kind) for kind in kinds or (C3,)]
         loaded = firmware.from_file(image, known[0]) if image else None
@@ -65,6 +71,12 @@ class Bench:
             async for event in events:
                 told[event.port].append(event)
         return [Told(each) for each in told.values()]
+
+
+def content(board: LoaderBoard, image: Path) -> bool:
+    """Whether the flash begins with this file."""
+    data = image.read_bytes()
+    return bytes(board.flash)[: len(data)] == data
 
 
 def audit(state: Path) -> list[tuple[str, str, str, str]]:

@@ -72,20 +72,14 @@ def dfuse(*elements: tuple[int, bytes], alternate: int = 0) -> bytes:
     return whole + struct.pack("<I", zlib.crc32(whole) ^ 0xFFFFFFFF)
 
 
-def file(bench: Bench, data: bytes, name: str = "firmware.bin") -> Path:
-    path = bench.folder / name
-    path.write_bytes(data)
-    return path
-
-
 async def test_an_image_is_written_by_sectors_read_back_and_started(bench: Bench, board: DfuBoard) -> None:
     before, image = payload(200_000, seed=3), raw()
     board.put(before)
-    told = await bench.do("plan", board.port, file(bench, image), F405)
+    told = await bench.do("plan", board.port, bench.file(image), F405)
     assert told.end.note == f"{len(image)} of {len(image)} bytes differ"
     assert (board["written"], board["left"]) == (0, 1)
     board.power_on()
-    told = await bench.do("write", board.port, file(bench, image), F405)
+    told = await bench.do("write", board.port, bench.file(image), F405)
     assert told.end.ok, told.end
     assert told.end.id == "357F37763031"
     assert told.steps("match") == [f"{F405}: stm32f405, 357F37763031, 1024 kB"]
@@ -96,13 +90,13 @@ async def test_an_image_is_written_by_sectors_read_back_and_started(bench: Bench
     assert len(told.progress("write")) > 10
     assert told.progress("write")[-1] == len(image)
     board.power_on()
-    told = await bench.do("verify", board.port, file(bench, image), F405)
+    told = await bench.do("verify", board.port, bench.file(image), F405)
     assert told.end.note == f"all of {len(image)} bytes are on it"
 
 
 async def test_a_dfu_file_says_itself_where_it_goes(bench: Bench, board: DfuBoard) -> None:
     vectors, text = raw(8_000), payload(70_000, seed=4)
-    path = file(bench, dfuse((FLASH_AT, vectors), (FLASH_AT + 0x20000, text)), "firmware.dfu")
+    path = bench.file(dfuse((FLASH_AT, vectors), (FLASH_AT + 0x20000, text)), "firmware.dfu")
     board.put(b"files" * 40_000)
     files = board.flash
     told = await bench.do("write", board.port, path, F405)
@@ -128,14 +122,14 @@ async def test_a_dfu_file_says_itself_where_it_goes(bench: Bench, board: DfuBoar
     ],
 )
 async def test_a_wrong_file_is_refused_before_anything_is_asked(bench: Bench, data: bytes, says: str) -> None:
-    told = await bench.do("write", "usb://9-9", file(bench, data), F405)
+    told = await bench.do("write", "usb://9-9", bench.file(data), F405)
     assert not told.end.ok
     assert says in told.end.reason
     assert told.steps("loader") == []
 
 
 async def test_what_does_not_fit_is_refused_as_a_whole(bench: Bench, board: DfuBoard) -> None:
-    told = await bench.do("write", board.port, file(bench, raw(1_100_000)), F405, erase=True)
+    told = await bench.do("write", board.port, bench.file(raw(1_100_000)), F405, erase=True)
     assert told.end.code is Code.BAD_IMAGE
     assert "and the flash has 1024 kB; nothing was touched" in told.end.reason
     assert (board["erased"], board["written"]) == (0, 0)
@@ -147,7 +141,7 @@ async def test_a_chip_with_another_flash_is_left_alone(bench: Bench, board: DfuB
     text = Path(__file__).parents[2].joinpath("boards", f"{F405}.toml").read_text()
     text = text.replace("stm32f405", "stm32f411").replace("flash_kb = 1024", "flash_kb = 512")
     (folder / "f411.toml").write_text(text)
-    told = await bench.do("write", board.port, file(bench, raw()), "f411")
+    told = await bench.do("write", board.port, bench.file(raw()), "f411")
     assert told.end.code is Code.WRONG_CHIP
     assert "there is a chip with the flash '@Internal Flash  /0x08000000/04*016Kg" in told.end.reason
     assert (board["written"], board["left"]) == (0, 1)
@@ -156,11 +150,11 @@ async def test_a_chip_with_another_flash_is_left_alone(bench: Bench, board: DfuB
 async def test_a_loss_of_power_is_gone_on_with(bench: Bench, board: DfuBoard) -> None:
     image = raw()
     board["power_loss_after"] = 20_000
-    told = await bench.do("write", board.port, file(bench, image), F405)
+    told = await bench.do("write", board.port, bench.file(image), F405)
     assert (told.end.ok, told.end.code) == (False, Code.LINK), told.end
     assert "Error during download; since then no loader answers" in told.end.reason
     board.power_on()
-    told = await bench.do("write", board.port, file(bench, image), F405)
+    told = await bench.do("write", board.port, bench.file(image), F405)
     assert told.end.ok, told.end
     assert told.end.written == len(image) - 16384
     assert board.flash[: len(image)] == image
@@ -168,7 +162,7 @@ async def test_a_loss_of_power_is_gone_on_with(bench: Bench, board: DfuBoard) ->
 
 async def test_a_bit_that_does_not_hold_is_no_success(bench: Bench, board: DfuBoard) -> None:
     board["weak_at"] = 20_000
-    told = await bench.do("write", board.port, file(bench, raw()), F405)
+    told = await bench.do("write", board.port, bench.file(raw()), F405)
     assert (told.end.ok, told.end.code) == (False, Code.VERIFY)
     assert "at 0x8004000 is not what was written" in told.end.reason
     assert len(told.steps("again")) == 2
@@ -177,7 +171,7 @@ async def test_a_bit_that_does_not_hold_is_no_success(bench: Bench, board: DfuBo
 
 async def test_who_may_not_open_the_device_is_told_the_udev_rule(bench: Bench, board: DfuBoard) -> None:
     board["no_access"] = 1
-    told = await bench.do("write", board.port, file(bench, raw()), F405)
+    told = await bench.do("write", board.port, bench.file(raw()), F405)
     assert told.end.code is Code.PORT_BUSY
     assert told.end.reason == f"{board.port}: you may not open the USB device 0483:df11"
     assert 'ATTRS{idVendor}=="0483", ATTRS{idProduct}=="df11", TAG+="uaccess"' in told.end.cure
@@ -185,13 +179,13 @@ async def test_who_may_not_open_the_device_is_told_the_udev_rule(bench: Bench, b
 
 async def test_a_device_that_another_program_has(bench: Bench, board: DfuBoard) -> None:
     board["busy"] = 1
-    told = await bench.do("write", board.port, file(bench, raw()), F405)
+    told = await bench.do("write", board.port, bench.file(raw()), F405)
     assert (told.end.code, told.end.cure) == (Code.PORT_BUSY, "end that")
 
 
 async def test_a_protected_chip_says_so(bench: Bench, board: DfuBoard) -> None:
     board["is_protected"] = 1
-    told = await bench.do("write", board.port, file(bench, raw()), F405)
+    told = await bench.do("write", board.port, bench.file(raw()), F405)
     assert told.end.code is Code.LINK
     assert told.end.cure.startswith("if it does so each time, it is protected")
     assert board["written"] == 0
@@ -199,7 +193,7 @@ async def test_a_protected_chip_says_so(bench: Bench, board: DfuBoard) -> None:
 
 async def test_nobody_waits_there(bench: Bench, board: DfuBoard) -> None:
     board["present"] = 0
-    told = await bench.do("write", board.port, file(bench, raw()), F405)
+    told = await bench.do("write", board.port, bench.file(raw()), F405)
     assert told.end.code is Code.NO_LOADER
     assert told.end.cure.startswith("join BOOT0 with 3V3, press RESET")
 
@@ -208,7 +202,7 @@ async def test_without_dfu_util_it_is_said_how_to_get_it(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PATH", str(bench.folder))
-    told = await bench.do("write", "usb://1-1", file(bench, raw()), F405)
+    told = await bench.do("write", "usb://1-1", bench.file(raw()), F405)
     assert (told.end.code, told.end.cure) == (Code.UNSUPPORTED, "`sudo apt install dfu-util`")
 
 
@@ -232,7 +226,7 @@ async def test_boards_of_a_kind_are_told_apart_by_their_sockets(
     bench: Bench, tool: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first, second = plugged_in(bench, monkeypatch, 2)
-    images = [file(bench, raw(20_000, seed), f"{seed}.bin") for seed in (7, 8)]
+    images = [bench.file(raw(20_000, seed), f"{seed}.bin") for seed in (7, 8)]
     told = await bench.all(
         [
             bench.job("write", each.port, image, F405)
@@ -248,7 +242,7 @@ async def test_boards_of_a_kind_are_told_apart_by_their_sockets(
 async def test_a_port_that_is_on_no_usb_is_not_taken_for_the_board_that_happens_to_wait(
     bench: Bench, board: DfuBoard
 ) -> None:
-    told = await bench.do("write", str(file(bench, raw())), file(bench, raw()), F405)
+    told = await bench.do("write", str(bench.file(raw())), bench.file(raw()), F405)
     assert told.end.code is Code.PORT_MISSING
     assert "nobody knows which board is meant" in told.end.reason
     assert board["written"] == 0
@@ -258,7 +252,7 @@ async def test_after_an_error_no_other_board_is_written(
     bench: Bench, tool: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     mine, other = plugged_in(bench, monkeypatch, 2)
-    port = file(bench, b"", "port")
+    port = bench.file(b"", "port")
 
     class Port:  # a mock: what pyserial tells of a port that goes when the board is in its loader
         device, location = str(port), f"{mine.place}:1.0"
@@ -266,14 +260,14 @@ async def test_after_an_error_no_other_board_is_written(
     listed = iter([[Port]])
     monkeypatch.setattr(usb.list_ports, "comports", lambda: next(listed, []))
     mine["power_loss_after"] = 20_000
-    told = await bench.do("write", str(port), file(bench, raw()), F405)
+    told = await bench.do("write", str(port), bench.file(raw()), F405)
     assert told.end.code is Code.LINK, told.end
     assert (mine["written"], other["written"]) == (20_000, 0)
 
 
 async def test_one_board_is_for_one_flasher(bench: Bench, board: DfuBoard) -> None:
     board["slow_ms"] = 5
-    jobs = [bench.job("write", board.port, file(bench, raw()), F405) for _ in range(2)]
+    jobs = [bench.job("write", board.port, bench.file(raw()), F405) for _ in range(2)]
     first, second = await asyncio.gather(*(bench.all([job]) for job in jobs))
     ends = sorted((first[0].end, second[0].end), key=lambda end: end.ok)
     assert [each.code for each in ends] == [Code.PORT_BUSY, None]
@@ -285,7 +279,7 @@ async def test_ctrl_c_ends_behind_a_sector_and_the_same_command_goes_on(
 ) -> None:
     board["slow_ms"], stop, image = 20, asyncio.Event(), raw()
     task = asyncio.create_task(
-        bench.all([bench.job("write", board.port, file(bench, image), F405, stop=stop)])
+        bench.all([bench.job("write", board.port, bench.file(image), F405, stop=stop)])
     )
     while not board["written"] and not task.done():
         await asyncio.sleep(0.01)
@@ -294,7 +288,7 @@ async def test_ctrl_c_ends_behind_a_sector_and_the_same_command_goes_on(
     assert told.end.code is Code.CANCELLED
     assert told.end.written == 16384
     board["slow_ms"] = 0
-    again = await bench.do("write", board.port, file(bench, image), F405)
+    again = await bench.do("write", board.port, bench.file(image), F405)
     assert again.end.ok, again.end
     assert again.end.written == len(image) - 16384
 
@@ -303,7 +297,7 @@ async def test_ctrl_c_ends_behind_a_sector_and_the_same_command_goes_on(
 async def test_what_hangs_is_killed(bench: Bench, board: DfuBoard, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(dfu.dfu_util, "SILENCE_S", 0.5)
     board["slow_ms"] = 60_000
-    told = await bench.do("write", board.port, file(bench, raw(1_000)), F405)
+    told = await bench.do("write", board.port, bench.file(raw(1_000)), F405)
     assert (told.end.code, told.end.reason) == (Code.LINK, f"{board.port}: dfu-util hangs")
 
 
@@ -320,7 +314,7 @@ async def test_a_running_program_enters_the_loader_that_then_is_at_the_same_sock
             mine.power_on()
 
         entering = asyncio.create_task(enters())
-        told = await bench.do("write", program.port, file(bench, raw(5_000)), F405)
+        told = await bench.do("write", program.port, bench.file(raw(5_000)), F405)
         await entering
     assert told.end.ok, told.end
     assert mine.flash.startswith(raw(5_000))

@@ -32,16 +32,10 @@ def uf2(data: bytes, family: int = RP2040) -> bytes:
     return b"".join(blocks)
 
 
-def file(bench: Bench, name: str, data: bytes) -> Path:
-    path = bench.folder / name
-    path.write_bytes(data)
-    return path
-
-
 @pytest.mark.parametrize(("kind", "board"), [("rp2040", "pico"), ("rp2350", "pico2")])
 async def test_a_drive_takes_firmware_and_vanishes(bench: Bench, kind: str, board: str) -> None:
     data = payload(100_000)
-    image = file(bench, "firmware.uf2", uf2(data, CHIPS[kind].family))
+    image = bench.file(uf2(data, CHIPS[kind].family), "firmware.uf2")
     async with Uf2Drive(kind) as drive:
         told = await bench.do("plan", str(drive.folder), image, board)
         assert told.end.note.startswith(f"all of {image.stat().st_size} bytes would be written")
@@ -64,7 +58,7 @@ async def test_a_drive_takes_firmware_and_vanishes(bench: Bench, kind: str, boar
     ],
 )
 async def test_what_the_loader_would_ignore_in_silence_is_refused(bench: Bench, harm, says: str) -> None:  # type: ignore[no-untyped-def]
-    image = file(bench, "firmware.uf2", harm(uf2(payload(25_600))))
+    image = bench.file(harm(uf2(payload(25_600))), "firmware.uf2")
     async with Uf2Drive() as drive:
         told = await bench.do("write", str(drive.folder), image, "pico")
         assert told.end.code is Code.BAD_IMAGE
@@ -73,7 +67,7 @@ async def test_what_the_loader_would_ignore_in_silence_is_refused(bench: Bench, 
 
 
 async def test_a_drive_of_another_kind_is_seen_before_anything_is_copied(bench: Bench) -> None:
-    image = file(bench, "firmware.uf2", uf2(payload(25_600)))
+    image = bench.file(uf2(payload(25_600)), "firmware.uf2")
     async with Uf2Drive("rp2350") as drive:
         told = await bench.do("write", str(drive.folder), image, "pico")
         assert told.end.code is Code.WRONG_CHIP
@@ -82,7 +76,7 @@ async def test_a_drive_of_another_kind_is_seen_before_anything_is_copied(bench: 
 
 
 async def test_a_drive_that_vanishes_too_early_is_no_success(bench: Bench) -> None:
-    image = file(bench, "firmware.uf2", uf2(payload(700_000)))
+    image = bench.file(uf2(payload(700_000)), "firmware.uf2")
     async with Uf2Drive() as drive:
         drive.flash.faults.power_loss_after = 10_000
         told = await bench.do("write", str(drive.folder), image, "pico")
@@ -96,7 +90,7 @@ async def test_a_drive_that_vanishes_too_early_is_no_success(bench: Bench) -> No
 
 
 async def test_what_can_not_be_read_can_not_be_verified_nor_saved(bench: Bench) -> None:
-    image = file(bench, "firmware.uf2", uf2(payload(25_600)))
+    image = bench.file(uf2(payload(25_600)), "firmware.uf2")
     async with Uf2Drive() as drive:
         for what in ("verify", "erase"):
             told = await bench.do(what, str(drive.folder), image if what == "verify" else None, "pico")  # type: ignore[arg-type]
@@ -107,7 +101,7 @@ async def test_what_can_not_be_read_can_not_be_verified_nor_saved(bench: Bench) 
 
 
 async def test_one_folder_is_for_one_flasher(bench: Bench) -> None:
-    image = file(bench, "firmware.uf2", uf2(payload(200_000)))
+    image = bench.file(uf2(payload(200_000)), "firmware.uf2")
     async with Uf2Drive() as drive:
         jobs = [bench.job("write", port, image, "pico") for port in (f"{drive.folder}", f"{drive.folder}/")]
         told = await bench.all(jobs)
@@ -145,7 +139,7 @@ async def daplink(folder: Path, failure: str = "") -> AsyncIterator[Path]:
 
 
 async def test_a_micro_bit_takes_a_hex_file(bench: Bench) -> None:
-    image = file(bench, "micropython.hex", HEX)
+    image = bench.file(HEX, "micropython.hex")
     async with daplink(bench.folder) as drive:
         told = await bench.do("write", str(drive), image, "microbit")
         assert told.end.ok, told.end
@@ -154,7 +148,7 @@ async def test_a_micro_bit_takes_a_hex_file(bench: Bench) -> None:
 
 
 async def test_what_the_debugger_says_of_a_failure_is_said(bench: Bench) -> None:
-    image = file(bench, "micropython.hex", HEX)
+    image = bench.file(HEX, "micropython.hex")
     async with daplink(bench.folder, "The interface firmware ABORTED programming") as drive:
         told = await bench.do("write", str(drive), image, "microbit")
         assert told.end.code is Code.VERIFY
@@ -171,6 +165,6 @@ async def test_what_the_debugger_says_of_a_failure_is_said(bench: Bench) -> None
 )
 async def test_a_damaged_hex_file_is_refused(bench: Bench, data: bytes, says: str) -> None:
     async with daplink(bench.folder) as drive:
-        told = await bench.do("write", str(drive), file(bench, "micropython.hex", data), "microbit")
+        told = await bench.do("write", str(drive), bench.file(data, "micropython.hex"), "microbit")
         assert (told.end.code, says in told.end.reason) == (Code.BAD_IMAGE, True)
         assert sorted(each.name for each in drive.iterdir()) == ["DETAILS.TXT"]

@@ -16,7 +16,7 @@ from boardtalk.hil.micropython.board import MicroPythonBoard
 from boardtalk.hil.micropython.flash import FolderFlash
 from boardtalk.hil.port import Port
 from tests.flash.bench import Bench
-from tests.flash.test_drives import file, uf2
+from tests.flash.test_drives import uf2
 from tests.hil.flashing import payload
 
 PROGRAM = """\
@@ -64,7 +64,7 @@ async def test_micropython_says_its_version_and_its_program_runs_again(tmp_path:
 
 
 async def test_a_touched_port_gives_way_to_a_drive(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    image = file(bench, "firmware.uf2", uf2(payload(50_000)))
+    image = bench.file(uf2(payload(50_000)), "firmware.uf2")
     mounts = bench.folder / "mounts"
     monkeypatch.setattr(drives, "MOUNTS", mounts)
     monkeypatch.setattr(drives, "APPEARS_S", 1.0)

@@ -21,16 +21,10 @@ from boardtalk.hil.loaders.esp_loader import Op
 from boardtalk.hil.loaders.network import Rfc2217Wire
 from boardtalk.hil.loaders.wire import PtyWire
 from tests.campaigns.figures import note
-from tests.flash.bench import C3, Bench
+from tests.flash.bench import C3, Bench, content
 
 ERASED = b"\xff"
 SEGMENT = 65536
-
-
-def content(board: EspBoard, image: Path) -> bool:
-    """Whether the flash begins with this file."""
-    data = image.read_bytes()
-    return bytes(board.flash)[: len(data)] == data
 
 
 async def test_an_image_is_written_and_verified_and_then_there_is_nothing_to_do(bench: Bench) -> None:

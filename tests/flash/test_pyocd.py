@@ -78,12 +78,6 @@ def define(bench: Bench, mcu: str = "nrf51822") -> None:
     (folder / f"{DEFINITION}.toml").write_text(text)
 
 
-def file(bench: Bench, data: bytes, name: str = "firmware.bin") -> Path:
-    path = bench.folder / name
-    path.write_bytes(data)
-    return path
-
-
 def hex_file(*blocks: tuple[int, bytes]) -> bytes:
     lines = []
     for at, data in blocks:
@@ -101,25 +95,25 @@ def hex_file(*blocks: tuple[int, bytes]) -> bytes:
 @real
 async def test_an_image_is_written_compared_and_started(bench: Bench, probe: Probe) -> None:
     image = payload(80_000)
-    told = await bench.do("plan", PORT, file(bench, image), DEFINITION)
+    told = await bench.do("plan", PORT, bench.file(image), DEFINITION)
     assert told.end.note == f"{len(image)} of {len(image)} bytes differ"
-    told = await bench.do("write", PORT, file(bench, image), DEFINITION)
+    told = await bench.do("write", PORT, bench.file(image), DEFINITION)
     assert told.end.ok, told.end
     assert (told.end.id, told.end.written) == (SERIAL, len(image))
     assert probe.flash.startswith(image)
     assert told.progress("write") == sorted(told.progress("write"))
     assert len(told.progress("write")) > 10
     probe.put(HEAD + 70_000, bytes((image[70_000] ^ 1,)))
-    told = await bench.do("verify", PORT, file(bench, image), DEFINITION)
+    told = await bench.do("verify", PORT, bench.file(image), DEFINITION)
     assert told.end.code is Code.VERIFY
-    told = await bench.do("write", PORT, file(bench, image), DEFINITION)
+    told = await bench.do("write", PORT, bench.file(image), DEFINITION)
     assert (told.end.ok, told.end.written) == (True, len(image) - 65536)
 
 
 @real
 async def test_a_hex_file_says_itself_where_it_goes(bench: Bench, probe: Probe) -> None:
     first, second = payload(3_000, seed=1), payload(5_000, seed=2)
-    image = file(bench, hex_file((0, first), (0x20000, second)), "firmware.hex")
+    image = bench.file(hex_file((0, first), (0x20000, second)), "firmware.hex")
     told = await bench.do("write", PORT, image, DEFINITION)
     assert told.end.ok, told.end
     assert probe.flash.startswith(first)
@@ -129,7 +123,7 @@ async def test_a_hex_file_says_itself_where_it_goes(bench: Bench, probe: Probe) 
 @real
 async def test_another_chip_is_left_alone(bench: Bench, probe: Probe) -> None:
     define(bench, "nrf52832")
-    told = await bench.do("write", PORT, file(bench, payload(3_000)), DEFINITION)
+    told = await bench.do("write", PORT, bench.file(payload(3_000)), DEFINITION)
     assert told.end.code is Code.WRONG_CHIP
     assert "there is a nrf51822, and not nrf52832" in told.end.reason
     assert probe.flash == b"\xff" * FLASH_BYTES
@@ -139,10 +133,10 @@ async def test_another_chip_is_left_alone(bench: Bench, probe: Probe) -> None:
 async def test_a_loss_of_power_is_gone_on_with(bench: Bench, probe: Probe) -> None:
     image = random.Random(5).randbytes(140_000)
     probe.power_loss_after(80)  # pages of 1 kB: in the second piece
-    told = await bench.do("write", PORT, file(bench, image), DEFINITION)
+    told = await bench.do("write", PORT, bench.file(image), DEFINITION)
     assert (told.end.ok, told.end.code) == (False, Code.LINK), told.end
     probe.power_on()
-    told = await bench.do("write", PORT, file(bench, image), DEFINITION)
+    told = await bench.do("write", PORT, bench.file(image), DEFINITION)
     assert told.end.ok, told.end
     assert told.end.written == len(image) - 65536
     assert probe.flash.startswith(image)
@@ -164,7 +158,7 @@ async def test_backup_erase_and_restore(bench: Bench, probe: Probe) -> None:
 
 @real
 async def test_a_probe_that_is_not_there(bench: Bench, probe: Probe) -> None:
-    told = await bench.do("write", "probe://1234", file(bench, payload(3_000)), DEFINITION)
+    told = await bench.do("write", "probe://1234", bench.file(payload(3_000)), DEFINITION)
     assert told.end.code is Code.NO_LOADER
     assert told.end.reason == "probe://1234: no probe: one is wanted, and there are: none"
 
@@ -172,7 +166,7 @@ async def test_a_probe_that_is_not_there(bench: Bench, probe: Probe) -> None:
 @real
 async def test_ctrl_c_ends_behind_a_piece(bench: Bench, probe: Probe) -> None:
     image, stop = payload(140_000), asyncio.Event()
-    job = bench.job("write", PORT, file(bench, image), DEFINITION, stop=stop)
+    job = bench.job("write", PORT, bench.file(image), DEFINITION, stop=stop)
     task = asyncio.create_task(bench.all([job]))
     while probe.flash[0] == 0xFF and not task.done():
         await asyncio.sleep(0.01)
@@ -185,7 +179,7 @@ async def test_ctrl_c_ends_behind_a_piece(bench: Bench, probe: Probe) -> None:
 @pytest.mark.skipif(installed, reason="pyOCD is installed")
 async def test_without_pyocd_it_is_said_how_to_get_it(bench: Bench) -> None:
     define(bench)
-    told = await bench.do("write", PORT, file(bench, payload(3_000)), DEFINITION)
+    told = await bench.do("write", PORT, bench.file(payload(3_000)), DEFINITION)
     assert (told.end.code, told.end.cure) == (Code.UNSUPPORTED, 'pip install "boardtalk[pyocd]"')
 
 
@@ -200,13 +194,13 @@ async def test_a_damaged_file_is_refused_before_the_probe_is_asked(
     bench: Bench, data: bytes, says: str
 ) -> None:
     define(bench)
-    told = await bench.do("write", PORT, file(bench, data), DEFINITION)
+    told = await bench.do("write", PORT, bench.file(data), DEFINITION)
     assert told.end.code is Code.BAD_IMAGE
     assert says in told.end.reason
 
 
 async def test_a_chip_that_can_not_be_made_sure_of_is_not_written(bench: Bench) -> None:
     define(bench, "gd32vf103")
-    told = await bench.do("write", PORT, file(bench, payload(3_000)), DEFINITION)
+    told = await bench.do("write", PORT, bench.file(payload(3_000)), DEFINITION)
     assert told.end.code is Code.UNSUPPORTED
     assert "nothing here can make sure that a chip behind a probe is a gd32vf103" in told.end.reason

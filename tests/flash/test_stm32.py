@@ -13,7 +13,7 @@ from boardtalk.hil.faults import Faults
 from boardtalk.hil.line import FaultyLine
 from boardtalk.hil.loaders.stm32 import UID, Command, Stm32Board
 from boardtalk.hil.loaders.wire import PtyWire
-from tests.flash.bench import Bench
+from tests.flash.bench import Bench, content
 from tests.hil.flashing import payload
 
 F405 = "emulated-stm32f405"
@@ -24,11 +24,6 @@ def program(bench: Bench, size: int = 40_000) -> Path:
     path = bench.folder / "firmware.bin"
     path.write_bytes((0x20020000).to_bytes(4, "little") + (0x08000101).to_bytes(4, "little") + payload(size))
     return path
-
-
-def content(board: Stm32Board, image: Path) -> bool:
-    data = image.read_bytes()
-    return bytes(board.flash)[: len(data)] == data
 
 
 async def test_an_image_is_written_by_sectors_verified_and_started(bench: Bench) -> None:

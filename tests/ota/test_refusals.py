@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from hashlib import sha256
 from pathlib import Path
 
@@ -17,15 +16,9 @@ from boardtalk.modules.iot_bridge.ota.keys import signed
 from boardtalk.modules.iot_bridge.ota.release import File, Release, collect
 from boardtalk.modules.iot_bridge.service import api
 
-from .rig import UID, Site, site
+from .rig import UID, Site
 
 DATA = b"print('mine')\n"
-
-
-@pytest.fixture
-async def lamp(tmp_path: Path) -> AsyncIterator[Site]:
-    async with site(tmp_path) as found:
-        yield found
 
 
 def manifest(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -21,12 +20,6 @@ from .rig import CONF, HEAP, UID, Site, program, site
 
 HANG = "\nwhile True:\n    pass\n"
 RAISE = "\n1 / 0\n"
-
-
-@pytest.fixture
-async def lamp(tmp_path: Path) -> AsyncIterator[Site]:
-    async with site(tmp_path) as found:
-        yield found
 
 
 async def test_a_release_is_sent_tried_and_kept_and_can_be_taken_back(lamp: Site, tmp_path: Path) -> None:

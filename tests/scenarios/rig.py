@@ -117,6 +117,12 @@ def boardtalk(
     return result
 
 
+def pytested(folder: Path, *options: str, within: float = 60.0) -> str:
+    """What pytest prints, run in `folder`."""
+    program = [sys.executable, "-m", "pytest", "-q"]
+    return boardtalk(*options, program=program, folder=folder, within=within).out
+
+
 # ── processes ─────────────────────────────────────────────────────────────────────────────────────
 @dataclass(frozen=True)
 class Process:

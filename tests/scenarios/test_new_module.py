@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from .people import Join
-from .rig import Gateway, boardtalk, environment
+from .rig import Gateway, boardtalk, environment, pytested
 
 
 def test_a_new_module_passes_its_test_and_answers_in_a_gateway(tmp_path: Path, join: Join) -> None:
@@ -20,16 +20,8 @@ def test_a_new_module_passes_its_test_and_answers_in_a_gateway(tmp_path: Path, j
     assert made.code == 0
     folder = tmp_path / "weather"
     assert [line.split()[0] for line in made.out.splitlines()[2:]] == ["1.", "2.", "3."]
-    tested = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q"],
-        cwd=folder,
-        env=environment(),
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    assert "2 passed" in tested.stdout, tested.stdout
+    tested = pytested(folder)
+    assert "2 passed" in tested, tested
     with Gateway(tmp_path / "state", "run", "--conf", str(folder / "weather.conf")) as gateway:
         gateway.port = int(
             json.loads((gateway.state / "endpoints.json").read_text())["mqtt"].rpartition(":")[2]

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from .rig import Gateway, boardtalk, environment
+from .rig import Gateway, boardtalk, pytested
 
 PIP = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check"]
 OFFLINE = ["--no-deps", "--no-index"]
@@ -93,16 +93,8 @@ def conf(tmp_path: Path) -> Path:
 
 
 def test_a_package_passes_its_own_test_as_it_was_begun(packages: Path) -> None:
-    tested = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q"],
-        cwd=packages / "weather",
-        env=environment(),
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    assert "2 passed" in tested.stdout, tested.stdout
+    tested = pytested(packages / "weather")
+    assert "2 passed" in tested, tested
 
 
 def test_a_wheel_has_the_code_and_the_files_beside_it_and_nothing_else(built: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from urllib.parse import urlsplit
 
 import pytest
 from playwright.sync_api import Browser as Chromium
@@ -12,7 +13,7 @@ from tests.scenarios.conftest import alice, demo, join  # noqa: F401 - fixtures 
 
 from . import visitor
 from .house import Browser, House
-from .visitor import Town, Visitor
+from .visitor import Cut, Town, Visitor
 
 Visit = Callable[..., Visitor]
 
@@ -48,6 +49,14 @@ def town(tmp_path_factory: pytest.TempPathFactory, chromium: Chromium) -> Iterat
     with Town(tmp_path_factory.mktemp("town") / "state") as town:
         town.settle({"anna": Role.ADMIN, "ben": Role.OPERATOR, "vera": Role.VIEWER})
         yield town
+
+
+@pytest.fixture
+def line(town: Town) -> Iterator[Cut]:
+    """To the page, for who comes by its port: it can be cut."""
+    line = Cut(urlsplit(town.url).port or 0)
+    yield line
+    line.close()
 
 
 @pytest.fixture

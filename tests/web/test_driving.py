@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from urllib.parse import urlsplit
-
 import pytest
 from playwright.sync_api import Page, expect
 
@@ -55,13 +52,6 @@ def cut(visitor: Visitor, line: Cut) -> None:
 
 def leave(visitor: Visitor, line: Cut) -> None:
     visitor.page.goto("about:blank")
-
-
-@pytest.fixture
-def line(town: Town) -> Iterator[Cut]:
-    line = Cut(urlsplit(town.url).port or 0)
-    yield line
-    line.close()
 
 
 @pytest.mark.parametrize("end", [hide, cut, leave])

@@ -3,23 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from urllib.parse import urlsplit
 
-import pytest
 from playwright.sync_api import Page, expect
 
 from tests.scenarios.rig import local_user, until
 
 from .conftest import Visit
 from .visitor import Cut, Town
-
-
-@pytest.fixture
-def line(town: Town) -> Iterator[Cut]:
-    line = Cut(urlsplit(town.url).port or 0)
-    yield line
-    line.close()
 
 
 def said(page: Page) -> list[str]:
