@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import shutil
 import socket
+import sqlite3
 import time
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -62,6 +63,7 @@ def examine(state: Path) -> Iterator[Finding]:
     """All findings: our own, then those of the installed packages."""
     yield from _state_folder(state)
     yield from _damaged(state)
+    yield from _audit(state / "store.db")
     yield from _broker()
     yield from _door(state)
     yield from _clock()
@@ -112,6 +114,22 @@ def _damaged(state: Path) -> Iterator[Finding]:
             Severity.WARNING,
             f"damaged, and set aside: {path}",
             "restore a backup if users, boards or history are missing now; then remove that file",
+        )
+
+
+def _audit(store: Path) -> Iterator[Finding]:
+    from boardtalk.store import forged_audit
+
+    try:
+        forged = forged_audit(store) if store.exists() else None
+    except sqlite3.Error as error:
+        yield Finding(Severity.WARNING, f"the audit in {store} can't be read: {error}")
+        return
+    if forged is not None:
+        yield Finding(
+            Severity.PROBLEM,
+            f"the audit in {store} was changed: line {forged} does not fit those before it",
+            "somebody wrote into that file: compare it with a backup, and look who has the right to",
         )
 
 

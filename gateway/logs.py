@@ -14,7 +14,6 @@ import structlog
 if TYPE_CHECKING:
     from structlog.typing import EventDict
 
-LEVELS: Final = ("debug", "info", "warning", "error")
 RECENT: Final[deque[str]] = deque(maxlen=500)
 """What was logged last, for a diagnosis: only journald, if anybody, keeps it otherwise."""
 MAX_RECENT_CHARS: Final = 2000

@@ -65,7 +65,6 @@ class Settings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """
 
 
-C = TypeVar("C", bound=Settings)
 R = TypeVar("R")
 
 
@@ -475,6 +474,3 @@ class Module:
             **parameters,
         }
         self.context.send(Message(**fields), status)
-
-
-ModuleFactory: TypeAlias = "Callable[[Context, Any], Module]"

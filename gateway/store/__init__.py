@@ -13,7 +13,7 @@ import sqlite3
 import time
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager, closing, suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -423,17 +423,6 @@ class Store:
         )
         return whole.audit_lines(reversed(found))
 
-    async def verify_audit(self) -> int | None:
-        """The number of the first audit line that does not fit its chain; None: all fit."""
-        previous = FIRST_HASH
-        for seq, digest, *line in await self._read(
-            "SELECT seq, hash, at, who, what, target, result FROM audit ORDER BY seq", ()
-        ):
-            if audit_hash(previous, Audit(*line)) != digest:
-                return int(seq)
-            previous = digest
-        return None
-
     # Inside -----------------------------------------------------------------------------------
 
     def _row(self) -> int:
@@ -498,3 +487,20 @@ class Store:
         while True:
             self._writer.submit(Prune(time.time() - self._history_days * DAY_S))
             await asyncio.sleep(PRUNE_EVERY_S)
+
+
+def forged_audit(path: Path) -> int | None:
+    """The number of the first line of a store's audit that does not fit its chain; None: all fit.
+
+    Raises:
+        sqlite3.Error: it can't be read.
+    """
+    previous = FIRST_HASH
+    with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as file:
+        read_as_it_is(file)
+        query = "SELECT seq, hash, at, who, what, target, result FROM audit ORDER BY seq"
+        for seq, digest, *line in file.execute(query):
+            if audit_hash(previous, Audit(*line)) != digest:
+                return int(seq)
+            previous = digest
+    return None

@@ -15,7 +15,6 @@ from boardtalk.hil.interpreter import SIM
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-BLOCK_BYTES: Final = 4096
 SIZE: Final = 1 << 20
 TIMEOUT_S: Final = 30
 _TOOL: Final = SIM / "rom" / "_image.py"

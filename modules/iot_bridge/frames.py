@@ -70,7 +70,6 @@ from construct import (
 VERSION: Final = 2
 """Protocol version, 2 bits in `ctl`; a peer with another one is told so, not guessed at."""
 
-DELIMITER: Final = 0
 MAX_PAYLOAD: Final = 243
 """Bytes; keeps a frame ≤ 253 bytes before COBS, so that COBS costs exactly one byte."""
 HEADER_BYTES: Final = 6

@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 
 PINGREQ: Final = b"\xc0\x00"
 """3.12: is the broker still there?"""
-DISCONNECT: Final = b"\xe0\x00"
-"""3.14: a good-bye that takes back the last will."""
 MAX_PACKET_ID: Final = 0xFFFF
 DUP: Final = 0x08
 """3.3.1.1: the flag of a PUBLISH that is sent again."""
