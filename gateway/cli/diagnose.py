@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from boardtalk import app, conf, diagnosis
+from boardtalk import diagnosis
 from boardtalk.cli.common import DONE, REFUSED, ConfFile, await_, console, errors, me, print_json
 from boardtalk.frontends.client import GatewayClient, NoGateway
 from boardtalk.sdk import ConfigError
@@ -57,6 +57,8 @@ async def _bundle(state: Path, file: Path | None) -> bytes:
 
 
 def _configuration(file: Path | None) -> tuple[str, Iterable[str]]:
+    from boardtalk import app, conf
+
     path = app.find_conf(file)
     try:
         document = conf.load(path)

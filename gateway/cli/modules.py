@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any, Final
 from cyclopts import App
 from rich.table import Table
 
-from boardtalk import app, conf, loader
 from boardtalk.changes import What
 from boardtalk.cli.common import DONE, REFUSED, ConfFile, await_, console, me, print_json, tables
 from boardtalk.frontends import control
@@ -51,6 +50,8 @@ def digest(name: str, /, *, conf_: ConfFile = None) -> int:
 
     Example: boardtalk modules digest weather >> gateway.conf
     """
+    from boardtalk import app, conf, loader
+
     document = conf.load(app.find_conf(conf_))
     sources = loader.find(conf.settings(document.globals, conf.Gateway).module_folders)
     if name not in sources:

@@ -15,7 +15,7 @@ from cyclopts import Parameter
 from boardtalk import sdk
 from boardtalk.cli import new_native
 from boardtalk.cli.common import DONE, console
-from boardtalk.loader import find
+from boardtalk.finder import find
 from boardtalk.sdk import AddressError, ModuleError, check_name
 
 if TYPE_CHECKING:

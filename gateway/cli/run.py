@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING
 
 from rich.markup import escape
 
-from boardtalk import app, loader
-from boardtalk import conf as configuration
 from boardtalk.cli import invitation
 from boardtalk.cli.common import (
     DONE,
@@ -30,6 +28,7 @@ from boardtalk.sdk.options import AsJson, StateFolder
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from boardtalk.app import Endpoints
     from boardtalk.frontends.control import Page
 
 
@@ -46,6 +45,9 @@ def run(
     Args:
         watch: start a module anew whenever its code changes; for whoever writes one.
     """
+    from boardtalk import app, loader
+    from boardtalk import conf as configuration
+
     go_first()
     give_back_large_pieces()
     source = partial(configuration.load, app.find_conf(conf))
@@ -57,7 +59,7 @@ def run(
     )
 
 
-def _say_ready(endpoints: app.Endpoints, page: Page) -> None:
+def _say_ready(endpoints: Endpoints, page: Page) -> None:
     where = f"mqtt={endpoints.mqtt} " if endpoints.mqtt else ""
     served = f"page={endpoints.page} " if endpoints.page else ""
     lines = (f"ready {where}{served}modules={','.join(endpoints.modules)}", *invitation.lines(page))
@@ -69,6 +71,9 @@ def check(file: Path, /, *, json: AsJson = False) -> int:
 
     Example: boardtalk check conf/gateway.conf
     """
+    from boardtalk import conf as configuration
+    from boardtalk import loader
+
     try:
         document = configuration.load(file)
         found = loader.problems(document)

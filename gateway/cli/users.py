@@ -9,7 +9,6 @@ from typing import Any
 
 from cyclopts import App
 
-from boardtalk import app, conf
 from boardtalk.cli.common import DONE, await_, console, errors, me, print_json
 from boardtalk.frontends import control
 from boardtalk.frontends.client import GatewayClient, NoGateway
@@ -65,6 +64,8 @@ def _stored(folder: Path) -> Users:
 
 def _foreign_broker() -> str:
     """Where the broker is that a gateway started here would use, if somebody else runs it."""
+    from boardtalk import app, conf
+
     try:
         return conf.foreign_broker(conf.load(app.find_conf(None)))
     except ConfigError:
