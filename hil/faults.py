@@ -21,7 +21,7 @@ _PIECE: Final = re.compile(rb"\0[^\0]+\0|\0|[^\0]+")
 
 @dataclass(slots=True)
 class Faults:
-    """Probabilities; they may be changed at any time."""
+    """Probabilities; they may be changed at any time. Raises ValueError: one is not from 0 to 1."""
 
     drop: float = 0.0
     """A byte is lost."""
@@ -39,6 +39,11 @@ class Faults:
     """A frame comes twice."""
     reorder: float = 0.0
     """A frame comes after the one that follows it."""
+
+    def __setattr__(self, name: str, value: float) -> None:
+        if not 0 <= value <= 1:
+            raise ValueError(f"{name}: a probability is from 0 to 1, not {value:g}")
+        object.__setattr__(self, name, value)
 
     def clear(self) -> None:
         """None any more."""

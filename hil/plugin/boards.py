@@ -154,7 +154,11 @@ class Board:
         return self._rig.run(done(self._simulated_one("world").world, **senses))
 
     def until(self, **state: Any) -> Moment:
-        """The next output with this state, such as `left=0, right=0`; waits 5 s at most."""
+        """The next output with this state, such as `left=0, right=0`, after the one found last.
+
+        Raises:
+            WorldError: there is none within 5 s.
+        """
         return self._rig.run(partial(self._until, self._simulated_one("world"), state))
 
     def reset(self) -> Done:

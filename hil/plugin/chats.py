@@ -27,7 +27,11 @@ class Motion(Result):
 
 
 class Chat:
-    """A logged-in user. Each method waits; in an async test, await it."""
+    """A logged-in user. Each method waits; in an async test, await it.
+
+    What does not come within `timeout` seconds, or never will, is a `ChatError`. That a robot refuses or
+    fails is none: it stands in the answer's `state`.
+    """
 
     def __init__(self, rig: Rig, talk: Talk) -> None:
         self._rig = rig
@@ -54,7 +58,7 @@ class Chat:
         return self._rig.run(partial(self._talk.hears, pattern, timeout))
 
     def stop(self, robot: str = "") -> Done:
-        """Stop a robot, or all, and wait until their outputs are off."""
+        """Stop a robot, or all, and wait until they say that their outputs are off: else a `ChatError`."""
         return self._rig.run(partial(self._talk.stop, robot))
 
     async def _begin(self, to: str, text: str, within: float) -> Motion:

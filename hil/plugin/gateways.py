@@ -80,7 +80,7 @@ class Gateway:
         return self._rig.run(self._start)
 
     def chat(self, user: str = TESTER, role: str = "operator") -> Chat:
-        """A user at the gateway's local door, who is added if need be."""
+        """A user at the gateway's local door, who is added if need be, as viewer, operator or admin."""
         if user not in self._talks:
             if user != TESTER:
                 self.token(user, role)

@@ -57,7 +57,11 @@ class Pin:
         self._pin.reading = reading
 
     def until(self, value: int | None = None, *, duty: int | None = None) -> Done:
-        """Wait until this level is on the wire, or its pulses have this duty."""
+        """Wait until this level is on the wire, or its pulses have this duty.
+
+        Raises:
+            PinError: that is not so within 5 s.
+        """
         return self._rig.run(done(self._pin.until, value, duty=duty))
 
 
@@ -69,7 +73,7 @@ class Pins:
         self._pins = raw
 
     def __getitem__(self, number: int) -> Pin:
-        """One pin, by its number."""
+        """One pin, by its number. Raises PinError: the board has none of this number."""
         return Pin(self._rig, self._pins[number])
 
     @property

@@ -108,6 +108,11 @@ async def receive(end: socket.socket, size: int) -> bytes:
     return data
 
 
+def test_a_percentage_is_no_probability() -> None:
+    with pytest.raises(ValueError, match="drop: a probability is from 0 to 1, not 5"):
+        FaultyLine(seed=1).drop(5)
+
+
 async def test_a_line_that_is_cut_one_way_lets_the_other_through() -> None:
     line = FaultyLine(1)
     async with joined(line) as (board, gateway):
