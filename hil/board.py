@@ -18,8 +18,6 @@ from boardtalk.sdk import BoardtalkError
 from boardtalk.sdk.leash import leashed
 
 if TYPE_CHECKING:
-    from types import TracebackType
-
     from boardtalk.hil.line import FaultyLine
     from boardtalk.hil.paced import PacedLine
     from boardtalk.hil.world import Record
@@ -90,9 +88,7 @@ class EmulatedBoard:
             raise
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         await self._stack.aclose()
 
     @property

@@ -14,7 +14,6 @@ from boardtalk.state import locked
 
 if TYPE_CHECKING:
     from pathlib import Path
-    from types import TracebackType
 
 START_TIMEOUT_S: Final = 20.0
 STOP_TIMEOUT_S: Final = 10.0
@@ -58,9 +57,7 @@ class GatewayProcess:
             raise
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         await self.end()
 
     @property

@@ -17,7 +17,6 @@ from boardtalk.hil.port import Port
 if TYPE_CHECKING:
     from collections.abc import Coroutine
     from pathlib import Path
-    from types import TracebackType
 
     from boardtalk.hil.line import FaultyLine
 
@@ -47,9 +46,7 @@ class _Wire:
             raise
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         await self._stack.aclose()
 
     async def unplug(self) -> None:

@@ -10,8 +10,6 @@ from boardtalk.hil.loaders.flash import Flash, PowerLost
 from boardtalk.hil.loaders.wire import PtyWire, Signals, Wire
 
 if TYPE_CHECKING:
-    from types import TracebackType
-
     from boardtalk.hil.loaders.events import Events
 
 RATE_TOLERANCE: Final = 0.03
@@ -63,12 +61,10 @@ class LoaderBoard:
         await self.power_on()
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *exc: object) -> None:
         self._serving.cancel()
         served = (await asyncio.gather(self._serving, return_exceptions=True))[0]
-        await self.wire.__aexit__(kind, error, trace)
+        await self.wire.__aexit__(*exc)
         if isinstance(served, Exception):
             raise served
 

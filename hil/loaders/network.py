@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from typing import TYPE_CHECKING, Final, Self
+from typing import Final, Self
 
 from serial.rfc2217 import IAC, IAC_DOUBLED, PortManager
 
 from boardtalk.hil.loaders.wire import READ_BYTES, Signals
-
-if TYPE_CHECKING:
-    from types import TracebackType
 
 HOST: Final = "127.0.0.1"
 
@@ -29,9 +26,7 @@ class TcpWire:
         self._server = await asyncio.start_server(self._serve, HOST)
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         self._server.close()
         if self._client is not None:
             self._client.transport.abort()

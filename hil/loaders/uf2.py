@@ -12,13 +12,10 @@ import struct
 import tempfile
 import zlib
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, NamedTuple, Self
+from typing import Final, NamedTuple, Self
 
 from boardtalk.hil.loaders.events import Events
 from boardtalk.hil.loaders.flash import Flash, OutOfFlash, PowerLost
-
-if TYPE_CHECKING:
-    from types import TracebackType
 
 BLOCK: Final = 512
 HEADER: Final = struct.Struct("<8I")
@@ -75,9 +72,7 @@ class Uf2Drive:
         self.power_on()
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         self._watching.cancel()
         watched = (await asyncio.gather(self._watching, return_exceptions=True))[0]
         shutil.rmtree(self._parent)

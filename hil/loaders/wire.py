@@ -14,8 +14,6 @@ from boardtalk.hil.loaders.closings import Closings
 from boardtalk.hil.port import Port, socket_pair
 
 if TYPE_CHECKING:
-    from types import TracebackType
-
     from boardtalk.hil.line import FaultyLine
     from boardtalk.hil.paced import PacedLine
 
@@ -52,9 +50,7 @@ class Wire(Protocol):
 
     async def __aenter__(self) -> Self: ...
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None: ...
+    async def __aexit__(self, *_: object) -> None: ...
 
 
 class PtyWire:
@@ -85,9 +81,7 @@ class PtyWire:
             self._stack = stack.pop_all()
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         await self._stack.aclose()
 
     @property

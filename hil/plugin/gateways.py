@@ -17,7 +17,6 @@ from boardtalk.sdk import Role
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
-    from types import TracebackType
 
     from boardtalk.hil.plugin.boards import Board
     from boardtalk.hil.plugin.rig import Rig
@@ -117,9 +116,7 @@ class Gateway:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._stack.close()
 
     async def _start(self) -> Done:

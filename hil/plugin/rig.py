@@ -24,7 +24,6 @@ from boardtalk.hil.janitor import Janitor
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Generator, Iterator
     from contextlib import AbstractAsyncContextManager
-    from types import TracebackType
 
 PREFIX: Final = "boardtalk-hil-"
 T = TypeVar("T")
@@ -64,9 +63,7 @@ class Rig:
             raise
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._stack.close()
 
     def folder(self) -> Path:

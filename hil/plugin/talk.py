@@ -20,7 +20,6 @@ from boardtalk.sdk import BoardtalkError, State
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
-    from types import TracebackType
 
     from boardtalk.sdk import Message, Status
 
@@ -92,9 +91,7 @@ class Talk:
         await self._connected()
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         await self._hang_up()
 
     async def begin(self, to: str, text: str, within: float) -> str:

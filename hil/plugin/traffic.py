@@ -16,7 +16,6 @@ from boardtalk.sdk.channel import Channel
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
-    from types import TracebackType
 
     from boardtalk.modules.iot_bridge.sniff.decoder import Reading, Seen
 
@@ -53,9 +52,7 @@ class Traffic:
         self._looking = asyncio.create_task(self._look(), name="look at the lines")
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         self._looking.cancel()
         await asyncio.gather(self._looking, return_exceptions=True)
 

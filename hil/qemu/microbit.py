@@ -19,7 +19,6 @@ from boardtalk.sdk.leash import leashed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from types import TracebackType
 
     from boardtalk.hil.paced import PacedLine
 
@@ -75,9 +74,7 @@ class Microbit:
             self._stack = stack.pop_all()
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         await self._stack.aclose()
 
     @property

@@ -15,7 +15,6 @@ from boardtalk.sdk import ServiceError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from pathlib import Path
-    from types import TracebackType
 
     from boardtalk.hil.record.compare import Divergence
     from boardtalk.hil.record.meaning import Meaning
@@ -67,9 +66,7 @@ class Actors:
             raise
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         await self._stack.aclose()
 
     async def play(

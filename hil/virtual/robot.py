@@ -22,7 +22,6 @@ from boardtalk.sdk import BoardtalkError
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
-    from types import TracebackType
 
     from boardtalk.modules.iot_bridge.cache import DictionaryCache
 
@@ -98,9 +97,7 @@ class VirtualRobot:
             self._stack = stack.pop_all()
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         await self._stack.aclose()
 
     def world(self, **senses: Any) -> None:

@@ -14,7 +14,6 @@ from boardtalk.modules.iot_bridge.transports.pace import BITS_PER_BYTE, Pace
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from types import TracebackType
 
 UART_BYTES: Final = 256
 """What a board's UART takes beyond what is on the line: `txbuf`."""
@@ -140,9 +139,7 @@ class VirtualPort:
     async def __aenter__(self) -> Self:
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         pass
 
     async def read(self) -> bytes:
