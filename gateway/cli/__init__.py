@@ -18,22 +18,27 @@ from boardtalk.sdk import BoardtalkError
 COMMANDS: Final = "boardtalk.commands"
 """The entry-point group; commands of other packages join there too."""
 
-app = App(
-    name="boardtalk",
-    help="Talk to your boards: chat with robots and microcontrollers.\n\n"
-    "Exit codes: 0 done; 1 refused, failed or different; 2 wrong usage or no gateway; 130 Ctrl-C.",
-    version=lambda: version("boardtalk"),
-    version_flags=["--version"],
-    version_format="plaintext",
-    default_parameter=Parameter(negative="", show_default=lambda value: value or None),
-)
+
+def command_line() -> App:
+    """All commands, those of other packages among them."""
+    app = App(
+        name="boardtalk",
+        help="Talk to your boards: chat with robots and microcontrollers.\n\n"
+        "Exit codes: 0 done; 1 refused, failed or different; 2 wrong usage or no gateway; 130 Ctrl-C.",
+        version=lambda: version("boardtalk"),
+        version_flags=["--version"],
+        version_format="plaintext",
+        default_parameter=Parameter(negative="", show_default=lambda value: value or None),
+    )
+    for point in entry_points(group=COMMANDS):
+        app.command(point.value, name=point.name)
+    return app
 
 
 def run_command(arguments: list[str]) -> int:
     """Run one command line; its exit code."""
     logs.configure("warning")
-    for point in entry_points(group=COMMANDS):
-        app.command(point.value, name=point.name)
+    app = command_line()
     if arguments[-1:] in ([], ["--help"], ["-h"]):
         with suppress(KeyError):
             reduce(App.__getitem__, arguments[:-1], app).resolved_commands()

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import ast
 import re
+import shlex
 import sys
 import tomllib
+from contextlib import suppress
 from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
+from cyclopts import MissingArgumentError
+
+from boardtalk.cli import command_line
 
 ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
@@ -46,6 +51,7 @@ UNLOCKED = {"pyocd", "translate"}
 """Extras that are in no lock file: their libraries are imported only if somebody asks for them."""
 OPTIONAL = {"argostranslate", "cryptography", "esptool", "pyocd"}
 DOCUMENTS = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
+OF_THE_PAST = {ROOT / "CHANGELOG.md", ROOT / "docs" / "decisions.md"}
 
 
 def name_of(requirement: str) -> str:
@@ -116,3 +122,12 @@ def test_links_lead_somewhere(document: Path) -> None:
     links = re.findall(r"\]\(([^)#]+)", document.read_text())
     lost = [link for link in links if "://" not in link and not (document.parent / link).exists()]
     assert not lost
+
+
+@pytest.mark.parametrize("document", sorted({*DOCUMENTS} - OF_THE_PAST), ids=lambda path: path.name)
+def test_commands_are_there_with_the_options_that_are_named(document: Path) -> None:
+    app = command_line()
+    commands = r"(?:`|^\$ |^ {4})boardtalk ([^`\n]+?)(?: *`|$| +[#>|…])"
+    for words in re.findall(commands, document.read_text(), re.MULTILINE):
+        with suppress(MissingArgumentError):  # it is only mentioned
+            app.parse_args(shlex.split(words), exit_on_error=False, print_error=False)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from cyclopts import App
 
-from boardtalk.cli import app, run_command
+from boardtalk.cli import command_line
 
 from .people import Person
 from .rig import Gateway, boardtalk
@@ -57,7 +57,7 @@ def test_wrong_usage_exits_2(arguments: tuple[str, ...]) -> None:
 
 
 def test_every_command_says_what_it_is_for_with_an_example_that_it_takes() -> None:
-    run_command([])  # which joins the commands
+    app = command_line()
     commands = dict(_commands(app))
     assert ("boards", "validate") in commands
     for path, told in commands.items():
