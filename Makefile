@@ -72,8 +72,8 @@ lint: tools $(VENV)/typings      ## format, style, types, import rules, generate
 	$(BIN)/lint-imports
 	$(BIN)/python -m boardtalk.modules.iot_bridge.codegen --check
 
-bench: setup     ## all benchmarks, as tables
-	@for name in chain isolated conversations codec command broker link startup villains native boards ota page; do $(BIN)/boardtalk bench $$name || exit 1; done
+bench: tools     ## all benchmarks, as tables
+	@for name in chain isolated conversations codec command broker link startup villains native boards flashing ota page; do $(BIN)/boardtalk bench $$name || exit 1; done
 
 picture: tools   ## take the picture of the README anew
 	$(BIN)/python docs/picture.py docs/chat.svg

@@ -30,22 +30,8 @@ Name = Literal[
     "ota",
     "page",
 ]
-MODULES: Final[dict[Name, str]] = {
-    "chain": "chain",
-    "isolated": "isolated",
-    "native": "native",
-    "conversations": "conversations",
-    "codec": "codec",
-    "command": "round_trip",
-    "broker": "broker",
-    "link": "link",
-    "startup": "startup",
-    "villains": "villains",
-    "boards": "boards",
-    "flashing": "flashing",
-    "ota": "ota",
-    "page": "page",
-}
+ELSEWHERE: Final[dict[Name, str]] = {"command": "round_trip"}
+"""Modules that are not called like what they measure."""
 
 
 def bench(
@@ -59,11 +45,9 @@ def bench(
     Example: boardtalk bench chain
 
     Args:
-        name: the chain of modules, isolated modules, native ones, many conversations at once, the frame
-            codec, a command's round trip, the broker, the link, the start, what bad modules do to others,
-            emulated boards, flashing, an update over the link, or the web page.
+        name: the part; `flashing` needs `boardtalk[esp]`.
     """
-    rows: list[Row] = list(import_module(f"boardtalk.hil.bench.{MODULES[name]}").rows())
+    rows: list[Row] = list(import_module(f"boardtalk.hil.bench.{ELSEWHERE.get(name, name)}").rows())
     if json:
         print(msgspec.json.encode(rows).decode())
         return 0
