@@ -25,7 +25,6 @@ from boardtalk.sdk.leash import leashed
 
 if TYPE_CHECKING:
     from pathlib import Path
-    from types import TracebackType
 
     from boardtalk.conf import Listen
 
@@ -75,9 +74,7 @@ class Pages:
         self._keepers = [self._tasks.create_task(self._keep(name), name=name) for name in self._ports]
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         for task in self._keepers:
             task.cancel()
         await asyncio.gather(*map(_ended, self._running.values()))

@@ -21,8 +21,6 @@ from boardtalk.sdk.mqtt.packets import Will
 from boardtalk.turns import Turns
 
 if TYPE_CHECKING:
-    from types import TracebackType
-
     from boardtalk.broker import Broker
     from boardtalk.calls import Calls
     from boardtalk.events import Event
@@ -99,9 +97,7 @@ class MqttDoor:
             self._stack = stack.pop_all()
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         for task in self._running:
             task.cancel()
         await self._stack.aclose()

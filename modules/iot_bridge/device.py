@@ -53,7 +53,6 @@ from boardtalk.modules.iot_bridge.news import (
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable
-    from types import TracebackType
 
     from boardtalk.modules.iot_bridge.cache import DictionaryCache
     from boardtalk.modules.iot_bridge.link.clock import Reading
@@ -145,12 +144,7 @@ class Device:
             self._stack = stack.pop_all()
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         """End the session and close the port. Requests under way fail with `SessionLost`."""
         await self._stack.aclose()
 

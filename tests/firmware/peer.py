@@ -8,7 +8,6 @@ import time
 import tty
 from collections.abc import Callable
 from itertools import count
-from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from boardtalk.modules.iot_bridge import frames, payloads
@@ -43,9 +42,7 @@ class Peer:
         self._clock = asyncio.create_task(self._tick(), name="clock of a peer")
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         self._clock.cancel()
         asyncio.get_running_loop().remove_reader(self.fd)
         os.close(self.fd)

@@ -8,7 +8,6 @@ import os
 import tty
 from contextlib import suppress
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
 from boardtalk.modules.iot_bridge import frames
@@ -70,12 +69,7 @@ class FakeBoard:
         self.plug()
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         self.unplug()
 
     @property

@@ -13,7 +13,6 @@ from boardtalk.modules.iot_bridge.link.events import Counters, Ended, Event, Und
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable
-    from types import TracebackType
 
     from boardtalk.modules.iot_bridge.link.clock import Reading
     from boardtalk.modules.iot_bridge.transports import Transport
@@ -55,12 +54,7 @@ class Session:
         self._reader = self._loop.create_task(self._guard(), name=f"read {self.port}")
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         """Close the port."""
         self._lose(SessionLost(f"{self.port}: closed"))
         if self._timer is not None:

@@ -22,7 +22,6 @@ from boardtalk.sdk.mqtt import packets
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
-    from types import TracebackType
 
     from boardtalk.sdk.mqtt.connection import Connection
 
@@ -184,13 +183,7 @@ class MqttPort:
         self._connection = self._broker.open(self)
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-        /,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         """Leave the board alone."""
         self.lose()
         self._broker.close(self)

@@ -17,7 +17,6 @@ from boardtalk.sdk.channel import Channel
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable
     from pathlib import Path
-    from types import TracebackType
 
 SERVICE: Final = "boardtalk.modules.iot_bridge.service"
 START_TIMEOUT_S: Final = 10.0
@@ -109,12 +108,7 @@ class LinkClient:
         """Already started."""
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         """`close`."""
         await self.close()
 

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Final, Self
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from types import TracebackType
 
 CHANGES: Final = 0x4 | 0x40 | 0x80 | 0x100 | 0x200 | 0x400 | 0x800
 """IN_ATTRIB (udev hands a port over to its group), IN_MOVED_…, IN_CREATE, IN_DELETE, IN_…_SELF."""
@@ -41,9 +40,7 @@ class Folders:
             asyncio.get_running_loop().add_reader(self._fd, self._on_events)
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         if self._fd >= 0:
             asyncio.get_running_loop().remove_reader(self._fd)
             os.close(self._fd)

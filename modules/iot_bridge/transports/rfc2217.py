@@ -19,7 +19,6 @@ from boardtalk.modules.iot_bridge.transports.tcp import address, explain
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from types import TracebackType
 
 SCHEME: Final = "rfc2217"
 READ_BYTES: Final = 1024
@@ -85,13 +84,7 @@ class Rfc2217Port:
         self._reading = self._in_thread(self._read_on, "read")
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-        /,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         """Hang up."""
         self._lose()
         await self._in_thread(self._serial.close, "close")

@@ -20,7 +20,6 @@ from boardtalk.sdk.holders import holders
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from types import TracebackType
 
 DEFAULT_BAUD: Final = 115_200
 READ_BYTES: Final = 1024
@@ -83,13 +82,7 @@ class SerialPort:
         self._loop.add_reader(self._fd, self._on_readable)
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-        /,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         """Close the port; drops what was not sent, since closing would wait for it."""
         self._lose()
         with suppress(OSError, termios.error):

@@ -15,7 +15,6 @@ from boardtalk.modules.iot_bridge.transports.pace import Pace
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from types import TracebackType
 
 SCHEME: Final = "tcp"
 CONNECT_TIMEOUT_S: Final = 5.0
@@ -56,13 +55,7 @@ class TcpPort:
             raise explain(self.name, error) from error
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-        /,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         """Hang up; what was not sent yet is dropped."""
         self._writer.transport.abort()
 
