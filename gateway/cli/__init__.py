@@ -39,7 +39,7 @@ def run_command(arguments: list[str]) -> int:
     """Run one command line; its exit code."""
     logs.configure("warning")
     app = command_line()
-    if arguments[-1:] in ([], ["--help"], ["-h"]):
+    if arguments[-1:] in ([], ["--help"], ["-h"]):  # only a command that is loaded can say what it is for
         with suppress(KeyError):
             reduce(App.__getitem__, arguments[:-1], app).resolved_commands()
     try:
@@ -61,7 +61,7 @@ def run_command(arguments: list[str]) -> int:
 
 def _show(error: CycloptsError) -> None:
     """Say what is wrong with a command line, and which help tells what is right."""
-    group = error.app
+    group = error.app  # one that does something by itself takes a mistyped command for an argument too many
     if isinstance(error, UnusedCliTokensError) and group and any(not name.startswith("-") for name in group):
         error = UnknownCommandError(
             app=group, command_chain=error.command_chain, unused_tokens=error.unused_tokens, verbose=False

@@ -495,8 +495,10 @@ def forged_audit(path: Path) -> int | None:
     Raises:
         sqlite3.Error: it can't be read.
     """
+    in_use = path.with_name(f"{path.name}-wal").exists()
+    how = "mode=ro" if in_use else "immutable=1"  # which leaves no files behind
     previous = FIRST_HASH
-    with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as file:
+    with closing(sqlite3.connect(f"{path.absolute().as_uri()}?{how}", uri=True)) as file:
         read_as_it_is(file)
         query = "SELECT seq, hash, at, who, what, target, result FROM audit ORDER BY seq"
         for seq, digest, *line in file.execute(query):

@@ -242,8 +242,10 @@ async def test_tampering_with_the_audit_log_is_found(tmp_path: Path) -> None:
         assert await asyncio.to_thread(found) == []
     with closing(sqlite3.connect(tmp_path / "store.db", isolation_level=None)) as connection:
         connection.execute("UPDATE audit SET who = 'mallory' WHERE seq = 3")
+    before = sorted(tmp_path.iterdir())
     [told] = await asyncio.to_thread(found)
     assert "line 3 does not fit" in told
+    assert sorted(tmp_path.iterdir()) == before
 
 
 async def test_too_many_waiting_messages_are_refused_as_busy(
