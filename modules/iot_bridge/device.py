@@ -166,9 +166,9 @@ class Device:
         result: asyncio.Future[Result] = self._loop.create_future()
         self._results[order.id] = result
         try:
+            self._session.expect_motion(order.lease_ms / 1000)
             token = self._session.send(Type.COMMAND + order.index, payload, order.ttl_s or None)
             self._tokens[token] = order.id
-            self._session.expect_motion(order.lease_ms / 1000)
             return await result
         finally:
             self._results.pop(order.id, None)

@@ -131,9 +131,8 @@ class Session:
         self._pump()
 
     def expect_motion(self, seconds: float) -> None:
-        """Watch the line closely for so long: something moves."""
+        """Watch the line closely for so long, from what is sent next on: something moves."""
         self._moving_until = max(self._moving_until, self._loop.time() + seconds)
-        self._pump()
 
     async def events(self) -> AsyncIterator[Event]:
         """What comes, until the session ends. One reader only.
@@ -160,7 +159,7 @@ class Session:
             if self.on_traffic is not None:
                 self.on_traffic(down=False, data=data)
             self._take(self._link.receive(data, began))
-            self._pump()
+            self._loop.call_soon(self._pump)  # behind who waits for what came
             if len(data) >= FLOOD_BYTES:
                 await asyncio.sleep(0)  # what it means to others is part of the effort
                 await asyncio.sleep(self._loop.time() - began)

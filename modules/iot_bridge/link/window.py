@@ -235,10 +235,11 @@ class SendWindow:
                 item.lost = True
 
     def _to_repeat(self, now: float) -> Item | None:
+        oldest = None
         for item in self._missing():
             if item.lost:
                 return item
-        oldest = self._oldest()
+            oldest = oldest or item
         if oldest is None or self._overdue_at(oldest) > now:
             return None
         oldest.timeouts += 1
@@ -260,6 +261,8 @@ class SendWindow:
 
     def _batch(self) -> Item | None:
         """What waits at the head of the queue and fits into one frame; None if that is one message."""
+        if len(self.queue) < 2:
+            return None
         room = min(self.batch_bytes, self.piece_bytes)
         if self._flight:
             room = min(room, self._credit - self._in_flight_bytes - OVERHEAD_BYTES)
