@@ -64,11 +64,13 @@ class Outgoing:
 class Incoming:
     """What has come over the line and the program has not taken yet.
 
-    Until it executes something nothing can interrupt it, so what comes has to wait.
+    Until it executes something nothing can interrupt it, so what comes has to wait; but from power-on until
+    then nobody listens.
     """
 
     def __init__(self, stdin: socket.socket) -> None:
         self._stdin = stdin
+        self._deaf = True
         self._program: Program | None = None
         self._unheard = bytearray()
         self._data = bytearray()
@@ -95,6 +97,7 @@ class Incoming:
 
     def begin(self, program: Program) -> None:
         """The program executes something."""
+        self._deaf = False
         self._program = program
         unheard, self._unheard = self._unheard, bytearray()
         self.add(bytes(unheard))
@@ -112,7 +115,8 @@ class Incoming:
     def add(self, data: bytes) -> None:
         """Something has come."""
         if self._program is None:
-            self._unheard += data
+            if not self._deaf:
+                self._unheard += data
             return
         first, *others = data.split(CTRL_C)
         self._data += first

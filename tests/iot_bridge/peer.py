@@ -71,6 +71,9 @@ class BoardLink(Link):
             yield Opened(self.hello)
         self._say_hello(nonce, now)
 
+    def _unless_starting(self, frame: bytes, now: float) -> bytes:
+        return frame  # a gateway takes a 0x03 for what it is
+
     def _on_data(self, frame: Frame, now: float) -> list[Frame]:
         self.arrived.append((now, frame.payload))
         return [each for frame in super()._on_data(frame, now) for each in messages(frame)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Iterable
 
@@ -34,6 +35,7 @@ def an_open_line(**line: float) -> VirtualLine:
     made = a_line(**line)
     made.run(until=1.0)
     assert made.ends[0].is_open
+    made.ends[0]._heard_at = math.inf  # until it says more, it need not be asked whether it is there
     made.events(0)
     made.events(1)
     return made
@@ -48,7 +50,8 @@ def of(kind: type[Event], events: Iterable[Event]) -> list[Event]:
 
 
 def sent_frames(link: Link, now: float) -> list[Frame]:
-    """What a link puts on the line now."""
+    """What a link puts on the line now, to a board that it has heard just now."""
+    link._heard_at = now
     deframer = Deframer()
     deframer.seed = link._seed
     return [item for item in deframer.feed(link.to_send(now)) if isinstance(item, Frame)]
@@ -174,6 +177,7 @@ def test_no_more_is_in_flight_than_the_peer_can_hold() -> None:
     line = a_line(hello=Hello(boot=7, dictionary=b"12345678", uid="c0ffee01", buffer=400))
     line.run(until=1.0)
     host = line.ends[0]
+    host._heard_at = line.now
     for _ in range(50):
         host.send(Type.EVENT, bytes(100))
     sent = 0
@@ -415,6 +419,33 @@ def test_a_heartbeat_does_not_interrupt_a_board_that_starts(clock: float) -> Non
         board.receive(asked, now)
         host.receive(board.to_send(now), now)
     assert host.counters.sent > 300
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_nothing_but_a_stop_interrupts_a_board_that_may_have_started_anew_unnoticed(seed: int) -> None:
+    """It says nothing any more. What is to go waits until it does."""
+    line = an_open_line()
+    host, board = line.ends
+    rng = random.Random(seed)
+    for _ in range(rng.randrange(8)):  # numbers and acknowledgements somewhere
+        board.send(Type.EVENT, b"")
+    host.send(Type.COMMAND | 3, b"before")
+    line.run(until=line.now + 1.0)
+    began, sent = line.now, b""
+    for _ in range(8):
+        host.send(Type.COMMAND | 3, rng.randbytes(20))
+        host.send_datagram(Type.RENEW, rng.randbytes(6))
+        host.receive(b"\0" + rng.randbytes(15).replace(b"\0", b"") + b"\0", line.now)
+        while data := host.to_send(line.now):
+            sent += data
+        line.now += 0.05
+    assert sent, "it is asked whether it is there"
+    assert CTRL_C not in sent, sent.hex(" ")
+    host.send_urgent(Type.STOP, b"\x03\x03")
+    assert CTRL_C in host.to_send(line.now, room=1)
+    assert line.now - began < 0.5
+    line.run(until=line.now + 1.0)
+    assert len(line.board.arrived) == 9, "it was there after all"
 
 
 # Sessions ---------------------------------------------------------------------------------------

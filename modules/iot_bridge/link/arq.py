@@ -10,7 +10,6 @@ This is the gateway's end; the firmware has its mirror. The loop around it is al
 from __future__ import annotations
 
 from collections import deque
-from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from boardtalk.modules.iot_bridge import frames
@@ -29,7 +28,7 @@ from boardtalk.modules.iot_bridge.link.events import (
 )
 from boardtalk.modules.iot_bridge.link.framing import NO_SESSION, Deframer, Frame, Text, encode
 from boardtalk.modules.iot_bridge.link.heartbeat import Heartbeat
-from boardtalk.modules.iot_bridge.link.hello import greeting, parse_hello
+from boardtalk.modules.iot_bridge.link.hello import CTRL_C, greeting, parse_hello
 from boardtalk.modules.iot_bridge.link.window import MASK, Item, SendWindow
 
 if TYPE_CHECKING:
@@ -59,6 +58,8 @@ HELLO_FAST: Final = 10
 """The first ten HELLOs follow each other fast; a board that boots takes a second or two."""
 GIVE_UP_TIMEOUTS: Final = 8
 """Of one frame, each twice as long as the one before: seconds, from a board that is else alive."""
+FRESH_S: Final = 0.05
+"""A board that was heard so lately is not starting: none has begun its program so soon after a reset."""
 QUIET_S: Final = 0.1
 """A line without a delimiter is handed on as text when nothing follows for so long."""
 
@@ -83,6 +84,8 @@ class Link:
     """Number of the peer's next one."""
     _urgent: deque[tuple[Kind, int, bytes]]
     _hello_at: float | None
+    _heard_at: float
+    """When the last frame of the session came."""
 
     def __init__(self, frame_bytes: int = 0) -> None:
         self.counters = Counters()
@@ -178,7 +181,7 @@ class Link:
         for item in self._sending.in_flight():
             wire += item.wire
             for part in item.parts or (item,):
-                if part.token:
+                if part.token and item.tries:
                     yield Undelivered(part.token, item.tries, wire)
             if not item.more:
                 wire = b""
@@ -225,6 +228,8 @@ class Link:
             yield from self._on_hello(frame, now)
             return
         self._heartbeat.missed = 0
+        self._heard_at = now
+        self._sending.release()
         yield from self._acknowledged(frame, now)
         match frame.kind:
             case Kind.DATA:
@@ -320,6 +325,7 @@ class Link:
         self._datagram = self._report = 0
         self._urgent = deque(maxlen=DATAGRAMS)
         self._hello_at = None
+        self._heard_at = now
         self._heartbeat.begin(None)
 
     def _end(self, error: SessionError) -> Ended:
@@ -353,18 +359,30 @@ class Link:
             return b""
         if self._urgent:
             return self._once(*self._urgent.popleft())
-        if self._acks.refusing:
-            return self._refuse(now)
-        item = self._sending.take(now)
-        if item is not None:
-            return self._data(item)
-        if self._datagrams:
-            return self._once(*self._datagrams.popleft())
+        if self._acks.refusing and (frame := self._unless_starting(self._refuse(now), now)):
+            return frame
+        while (item := self._sending.take(now)) is not None:
+            if frame := self._unless_starting(self._data(item), now):
+                return frame
+            self._sending.withhold(item)
+        if self._datagrams and (frame := self._unless_starting(self._once(*self._datagrams[0]), now)):
+            self._datagrams.popleft()
+            return frame
         due = self._heartbeat.due
         if due is not None and due <= now:
-            return self._heartbeat.ask(now, partial(self._encode, Kind.TIME, Type.TIME))
+            return self._heartbeat.ask(now, self._question)
         if self._acks.at is not None and self._acks.at <= now:
-            return self._acknowledge(Kind.ACK)
+            return self._unless_starting(self._acknowledge(Kind.ACK), now)
+        return b""
+
+    def _unless_starting(self, frame: bytes, now: float) -> bytes:
+        """A frame; nothing if it has a Ctrl-C and the board may be starting: it would stay at its prompt.
+
+        That is so if it was not heard lately: then it is asked first.
+        """
+        if CTRL_C not in frame or now - self._heard_at <= FRESH_S:
+            return frame
+        self._heartbeat.hurry(now)
         return b""
 
     def _hello(self, now: float) -> bytes:
@@ -389,6 +407,13 @@ class Link:
 
     def _acknowledge(self, kind: Kind) -> bytes:
         return self._encode(kind, Type.NONE, self._acks.body)
+
+    def _question(self, payload: bytes) -> bytes:
+        ack = self._acks.expected
+        if ack != CTRL_C[0]:
+            return self._encode(Kind.TIME, Type.TIME, payload)
+        before = ack - 1  # that was true, too
+        return encode(Kind.TIME, Type.TIME, payload, seq=0, ack=before, retry=False, seed=self._seed)
 
     def _encode(
         self,

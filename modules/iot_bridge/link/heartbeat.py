@@ -22,12 +22,16 @@ HEARTBEAT_FIRST_S: Final = 0.2
 """Until the first answer, on which commands wait."""
 HEARTBEAT_AGAIN: Final = 0.33
 """An unanswered heartbeat is repeated after this share of the interval."""
+HURRY_S: Final = 0.1
+"""… or after this, out of turn, while something waits for an answer."""
 HEARTBEATS_MISSED: Final = 8
 """Then the board is lost: within 5 s, or 0.6 s while something moves, also on a bad line."""
+QUESTIONS: Final = 16
+"""The last ones, whose answers may yet come."""
 FIRST_QUESTION: Final = 0x40404040
 """Without zeros: the lengths between them, which COBS writes in their place, might be 3."""
 SPELLINGS: Final = 16
-"""Tried for one without Ctrl-C, which one in 30 has; in vain if it is in the header."""
+"""Tried for one without Ctrl-C, which one in 30 has."""
 
 
 class Heartbeat:
@@ -38,7 +42,9 @@ class Heartbeat:
     due: float | None
     """When it is to be asked next; None: not before there is a session."""
     missed: int
-    """How often it was asked since it said anything at all."""
+    """How often it was asked, in turn, since it said anything at all."""
+    _turn: float
+    """When the next question that counts is due."""
     _asked: deque[tuple[int, float]]
     """The questions that it may yet answer, and when they were asked."""
 
@@ -52,17 +58,25 @@ class Heartbeat:
         self.clock = BoardClock()
         self.due = at
         self.missed = 0
-        self._asked = deque(maxlen=HEARTBEATS_MISSED)
+        self._turn = at or 0.0
+        self._asked = deque(maxlen=QUESTIONS)
 
     def set_moving(self, moving: bool, now: float) -> None:
         """Whether something moves, so that silence must be noticed soon."""
         self._interval_s = HEARTBEAT_MOVING_S if moving else HEARTBEAT_IDLE_S
         if self.due is not None:
-            self.due = min(self.due, now + self._interval_s)
+            self._turn = min(self._turn, now + self._interval_s)
+            self.due = min(self.due, self._turn)
+
+    def hurry(self, now: float) -> None:
+        """Something waits for the board to say anything: ask at once, unless it was asked just now."""
+        if self.due is not None:
+            last = self._asked[-1][1] if self._asked else -HURRY_S
+            self.due = min(self.due, max(now, last + HURRY_S))
 
     def silent(self, now: float) -> bool:
         """Whether the board has not said anything for too long."""
-        return self.due is not None and self.due <= now and self.missed >= HEARTBEATS_MISSED
+        return self.due is not None and self._turn <= now and self.missed >= HEARTBEATS_MISSED
 
     def ask(self, now: float, spell: Callable[[bytes], bytes]) -> bytes:
         """The frame of the next question.
@@ -73,9 +87,11 @@ class Heartbeat:
             now: monotonic seconds.
             spell: makes a frame of a payload.
         """
-        pause = self._interval_s * (HEARTBEAT_AGAIN if self.missed else 1)
-        self.due = now + (pause if self.clock.read(now) else min(pause, HEARTBEAT_FIRST_S))
-        self.missed += 1
+        if self._turn <= now:
+            pause = self._interval_s * (HEARTBEAT_AGAIN if self.missed else 1)
+            self._turn = now + (pause if self.clock.read(now) else min(pause, HEARTBEAT_FIRST_S))
+            self.missed += 1
+        self.due = self._turn
         for _ in range(SPELLINGS):
             self._question = (self._question + 1) & 0xFFFFFFFF
             frame = spell(self._question.to_bytes(4, "little"))

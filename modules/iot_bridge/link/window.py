@@ -137,6 +137,7 @@ class SendWindow:
         self.batch_bytes = batch_bytes
         self._buffer = self._credit = buffer
         self._flight: deque[Item] = deque()
+        self._withheld: list[Item] = []
         self._in_flight_bytes = 0
         self._next = 0
         self._order = 0
@@ -196,6 +197,17 @@ class SendWindow:
             item.sent_at = now
             item.lost = False
         return item
+
+    def withhold(self, item: Item) -> None:
+        """It was taken and must not go yet, but by `release` or when it is overdue."""
+        item.tries -= 1
+        self._withheld.append(item)
+
+    def release(self) -> None:
+        """What was withheld may go now."""
+        for item in self._withheld:
+            item.lost = True
+        self._withheld.clear()
 
     def in_flight(self) -> Iterator[Item]:
         """Those sent and not acknowledged, in their order."""
