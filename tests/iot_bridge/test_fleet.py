@@ -13,12 +13,14 @@ from serial.tools.list_ports_common import ListPortInfo
 
 from boardtalk.hil.firmware import example
 from boardtalk.hil.micropython.board import MicroPythonBoard
+from boardtalk.modules.iot_bridge.errors import SessionLost
 from boardtalk.modules.iot_bridge.feed import Feed
+from boardtalk.modules.iot_bridge.frames import Type
 from boardtalk.modules.iot_bridge.service import api
 from boardtalk.modules.iot_bridge.service.broker import Broker
 from boardtalk.modules.iot_bridge.service.fleet import Fleet
 from boardtalk.modules.iot_bridge.transports import discovery
-from tests.iot_bridge.fake_board import FakeBoard
+from tests.iot_bridge.fake_board import BATTERY, FakeBoard
 
 PICO = (0x2E8A, 0x0005)
 ROVER = api.WantedBoard(name="rover")
@@ -180,6 +182,62 @@ async def test_c12_boards_in_each_others_ports_are_refused_with_the_names_that_t
             assert "board bb02 (crane) is there instead of aa01" in told["truck"]
             assert "board aa01 (truck) is there instead of bb02" in told["crane"]
             assert not one.executed + two.executed
+
+
+async def test_of_two_boards_with_one_unique_id_the_second_is_left_alone_while_the_first_is_there(
+    usb: Usb, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They have copied flash. The second one would be taken for the first each time that this restarts."""
+    monkeypatch.setattr("boardtalk.modules.iot_bridge.service.slot.HOPELESS_S", 0.01)
+    monkeypatch.setattr(discovery, "DEVICES", tmp_path)
+    first, second = (FakeBoard("aa01", link_to=tmp_path / name) for name in ("ttyACM0", "ttyACM1"))
+    usb.plug(first)
+    usb.plug(second)
+    async with first, fleet(tmp_path / "state", api.WantedBoard(name="truck", uid="aa01")) as boards:
+        await until(lambda: states(boards) == {"aa01": ("truck", "ready")})
+        async with second:
+            await until(lambda: any("aa01" in port.detail for port in boards.unmet()))
+            [told] = boards.unmet()
+            assert told.port == second.port
+            assert f"board aa01 is connected at {first.port} already" in told.detail
+            for id_ in range(1, 6):
+                first.restart()
+                await until(lambda: boards["truck"].met.hello.boot == first.boot)  # type: ignore[union-attr]
+                await until(boards["truck"].ready.is_set)
+                boards["truck"].orders.begin(api.Command(board="truck", id=id_, index=BATTERY, ttl_ms=1000))
+                await until(lambda: first.executed[-1:] == [id_])  # noqa: B023
+            assert not second.executed
+            first.unplug()
+            await until(lambda: boards["truck"].port == second.port and boards["truck"].ready.is_set())
+
+
+async def test_a_board_that_changes_its_port_in_the_middle_of_a_transfer_gets_nothing_of_it_there(
+    usb: Usb, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who sends is told, and begins anew."""
+    monkeypatch.setattr(discovery, "DEVICES", tmp_path)
+    async with FakeBoard("aa01", link_to=tmp_path / "ttyUSB0") as board:
+        wanted = api.WantedBoard(name="truck", uid="aa01", port=board.port)
+        async with fleet(tmp_path / "state", wanted) as boards:
+            truck = boards["truck"]
+            await until(truck.ready.is_set)
+            assert truck.device
+            await truck.device.update(b"", b"the first half")
+            board.deaf = True
+            transfer = asyncio.create_task(truck.device.update(b"", bytes(10_000)))
+            await asyncio.sleep(0.05)
+            assert not transfer.done()
+            board.unplug()
+            board._link_to = tmp_path / "ttyUSB1"
+            board.deaf = False
+            usb.plug(board)
+            board.plug(restarted=False)
+            with pytest.raises(SessionLost, match="vanished"):
+                await transfer
+            board.asked.clear()
+            await until(lambda: truck.ready.is_set() and truck.port == str(tmp_path / "ttyUSB1"))
+            await truck.device.update(b"", b"begun anew")
+            assert [each.payload for each in board.asked if each.type == Type.OTA_DATA] == [b"begun anew"]
 
 
 async def test_the_line_of_a_board_that_has_not_answered_yet_can_be_lent(tmp_path: Path) -> None:

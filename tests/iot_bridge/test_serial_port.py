@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import fcntl
 import os
+import sys
 import termios
 import tty
 from collections.abc import Iterator
@@ -13,11 +14,28 @@ from pathlib import Path
 import pytest
 
 from boardtalk.modules.iot_bridge.errors import PortBusy
-from boardtalk.modules.iot_bridge.transports import discovery, hotplug
+from boardtalk.modules.iot_bridge.transports import discovery, hotplug, serial
 from boardtalk.modules.iot_bridge.transports.serial import SerialPort
 
 CONTROL_LINES = {termios.TIOCMSET, termios.TIOCMBIS, termios.TIOCMBIC}
 SOON_S = 1.0
+ORDINARY = ("setpriv", "--bounding-set=-sys_admin") if os.geteuid() == 0 else ()
+"""An exclusive port is open to the superuser."""
+PLAIN = "import os, sys; os.open(sys.argv[1], os.O_RDWR | os.O_NOCTTY)"
+"""A program that asks for no lock."""
+KEEPER = """\
+import fcntl, os, sys, termios
+port = os.open(sys.argv[1], os.O_RDWR | os.O_NOCTTY)
+fcntl.ioctl(port, termios.TIOCEXCL)
+print("has it", flush=True)
+input()
+fcntl.ioctl(port, termios.TIOCNXCL)
+"""
+OURS = """\
+import asyncio, sys
+from boardtalk.modules.iot_bridge.transports.serial import SerialPort
+asyncio.run(SerialPort(sys.argv[1]).__aenter__())
+"""
 
 
 @pytest.fixture
@@ -63,6 +81,41 @@ async def test_a_port_belongs_to_one_program(pty: str) -> None:
                 pass
     async with SerialPort(pty):
         pass
+
+
+async def test_a_program_that_asks_for_no_lock_is_kept_out_as_long_as_the_port_is_ours(
+    pty: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(serial, "PSEUDO_TERMINALS", ())
+    async with SerialPort(pty):
+        assert "busy" in await complaint_of(PLAIN, pty)
+    assert not await complaint_of(PLAIN, pty)
+
+
+async def test_a_port_that_another_program_has_for_itself_is_refused_with_its_name() -> None:
+    master, slave = os.openpty()
+    port = os.ttyname(slave)
+    keeper = await program(KEEPER, port)
+    assert keeper.stdout
+    assert await keeper.stdout.readline() == b"has it\n"
+    os.close(slave)  # else we have it open, too
+    said = await complaint_of(OURS, port)
+    await keeper.communicate(b"\n")
+    os.close(master)
+    assert f"PortBusy: {port}: in use by process {keeper.pid} (" in said
+    assert "end it, or give this board another port" in said
+
+
+async def program(code: str, port: str) -> asyncio.subprocess.Process:
+    """An ordinary user's."""
+    pipe = asyncio.subprocess.PIPE
+    command = (*ORDINARY, sys.executable, "-c", code, port)
+    return await asyncio.create_subprocess_exec(*command, stdin=pipe, stdout=pipe, stderr=pipe)
+
+
+async def complaint_of(code: str, port: str) -> str:
+    _, said = await (await program(code, port)).communicate()
+    return said.decode()
 
 
 @pytest.fixture

@@ -57,6 +57,8 @@ class Fleet:
         self._wanted: dict[str, api.WantedBoard] = {}
         self._slots: dict[tuple[str, int, str, str], tuple[Slot, asyncio.Task[None]]] = {}
         self._found: dict[str, tuple[Slot, asyncio.Task[None]]] = {}
+        self._twins: dict[str, tuple[str, str]] = {}
+        """Ports whose board has the unique id of another one: that, and the other one's port."""
         self._adopt_all = False
         self._usb: frozenset[discovery.UsbId] = frozenset()
         self._watcher: asyncio.Task[None] | None = None
@@ -213,9 +215,7 @@ class Fleet:
             raise WrongBoard(
                 f"{device.port}: board {hello.uid} is {claimed}; it is not taken for {board.name}"
             )
-        for other in (*self._boards.values(), *self._waiting):
-            if other.device is not None and other.uid == hello.uid:
-                raise WrongBoard(f"{device.port}: board {hello.uid} is connected at {other.port} already")
+        self._refuse_twin(device)
         self._waiting = [other for other in self._waiting if other.device is not None]
         name = board.name if board else self._name(hello.uid, hello.name)
         if name:
@@ -223,6 +223,25 @@ class Fleet:
         stranger = Board("", hello.uid, self._feed, self._memory, self._tasks, taps=self.taps)
         self._waiting.append(stranger)
         return stranger
+
+    def _refuse_twin(self, device: Device) -> None:
+        """See that no other board has this unique id, as those with copied flash do.
+
+        The second one is left alone as long as the first one is plugged in, also while that restarts: what is
+        for the one must not come to the other. Raises WrongBoard.
+        """
+        uid, port = device.hello.uid, device.port
+        known = (*self._boards.values(), *self._waiting)
+        first = next((other.port for other in known if other.device is not None and other.uid == uid), "")
+        twin, there = self._twins.pop(port, ("", ""))
+        if not first and twin == uid and there.startswith("/") and Path(there).exists():
+            first = there
+        if first:
+            self._twins[port] = uid, first
+            raise WrongBoard(
+                f"{port}: board {uid} is connected at {first} already; if these are two boards, they have "
+                "one unique id, and this one is left alone"
+            )
 
     def _free(self, name: str, device: Device) -> Board:
         """The board of this name, which no other may be now. Raises WrongBoard."""
