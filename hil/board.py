@@ -154,7 +154,12 @@ class EmulatedBoard:
             await self._process.wait()
 
     async def reset(self) -> None:
-        """Press the reset button: the program starts anew, the port stays."""
+        """Press the reset button: the program starts anew, the port stays.
+
+        Raises:
+            BoardError: its line has failed: nobody would hear of it any more.
+        """
+        self._check_line()
         await self.kill()
         await self._start(HARD)
 
@@ -204,10 +209,18 @@ class EmulatedBoard:
             await self._start(POWER_ON)
 
     async def _end_copying(self) -> None:
-        copying, self._copying = self._copying, None
-        if copying is not None:
-            copying.cancel()
-            await asyncio.gather(copying, return_exceptions=True)
+        try:
+            self._check_line()
+        finally:
+            copying, self._copying = self._copying, None
+            if copying is not None:
+                copying.cancel()
+                await asyncio.gather(copying, return_exceptions=True)
+
+    def _check_line(self) -> None:
+        """A line that has failed must not look like a board that says nothing."""
+        if self._copying is not None and self._copying.done():
+            raise BoardError("the line of the emulated board has failed") from self._copying.exception()
 
     def _install(self) -> None:
         """Put on its flash what belongs there."""

@@ -229,14 +229,16 @@ class FaultyLine:
     async def join(self, near: int, far: int) -> None:
         """Copy between two descriptors that don't block, until one of them is gone.
 
-        `near` is the board's end, `far` the gateway's.
+        `near` is the board's end, `far` the gateway's. A mistake in a direction ends both, and is raised.
         """
         tasks = {
             asyncio.create_task(self._copy(near, far, TO_GATEWAY), name="line to the gateway"),
             asyncio.create_task(self._copy(far, near, TO_BOARD), name="line to the board"),
         }
         try:
-            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()
         finally:
             for task in tasks:
                 task.cancel()

@@ -47,6 +47,8 @@ RESTART_PAUSES_S: Final = (0.1, 0.5, 1.0, 2.0, 5.0)
 """Before each attempt to start the link process again."""
 LOST_S: Final = 10.0
 """A command that was under way ends as unknown if so long nobody is found who could be asked about it."""
+LEARN_AGAIN_S: Final = 1.0
+"""Before the link process is asked again for a dictionary."""
 SHOW_HOLDERS_S: Final = 0.25
 """Between two looks at who has which robot."""
 OWN_WORDS: Final = (
@@ -249,26 +251,40 @@ class IotBridge(Module):
     # To chat --------------------------------------------------------------------------------------
 
     async def _listen(self) -> None:
-        """Everything that the link process tells, until it goes away."""
+        """Everything that the link process tells, until it goes away.
+
+        A mistake of ours with one event must not make us deaf to all others: no command would ever end.
+        """
         async for event in self._roster.link.events():
-            match event:
-                case api.BoardChanged():
-                    await self._board_changed(event)
-                case api.Progress():
-                    self._under_way.progress(event)
-                case api.Result():
-                    self._under_way.result(event)
-                case api.Report():
-                    self._reports.show(event)
-                case api.LogLine():
-                    self._reports.log(event)
-                case api.StopNotice():
-                    self._stopped(event)
-                case api.Lapsed():
-                    self._calls.lapsed(event.board)
-                case api.Dropped():
-                    text = f"{event.count} reports and log lines were thrown away: it sends too much"
-                    self._speech.tell(event.board, text)
+            try:
+                await self._heed(event)
+            except Exception as error:
+                self.context.log.error(
+                    "an event was not understood",
+                    kind=type(event).__name__,
+                    error=repr(error),
+                    exc_info=error,
+                )
+
+    async def _heed(self, event: api.AnyAnswer) -> None:
+        match event:
+            case api.BoardChanged():
+                await self._board_changed(event)
+            case api.Progress():
+                self._under_way.progress(event)
+            case api.Result():
+                self._under_way.result(event)
+            case api.Report():
+                self._reports.show(event)
+            case api.LogLine():
+                self._reports.log(event)
+            case api.StopNotice():
+                self._stopped(event)
+            case api.Lapsed():
+                self._calls.lapsed(event.board)
+            case api.Dropped():
+                text = f"{event.count} reports and log lines were thrown away: it sends too much"
+                self._speech.tell(event.board, text)
 
     def _show_holders(self) -> None:
         """Have everybody see who has a robot for himself, when that has changed."""
@@ -315,3 +331,11 @@ class IotBridge(Module):
         except (DictionaryError, LinkError, ServiceError) as error:
             robot.dictionary = None
             self.context.log.error("no usable dictionary", board=robot.name, error=str(error))
+            if isinstance(error, ServiceError):
+                self.context.spawn(self._learn_later(robot), f"dictionary of {robot.name}")
+
+    async def _learn_later(self, robot: Robot) -> None:
+        """The link process did not answer in time; it will not tell of a board that does not change."""
+        await asyncio.sleep(LEARN_AGAIN_S)
+        if robot.here and robot.dictionary is None:
+            await self._board_changed(robot.board)

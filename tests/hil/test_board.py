@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from boardtalk.hil.board import BoardError, EmulatedBoard
-from boardtalk.hil.line import FaultyLine
+from boardtalk.hil.line import TO_GATEWAY, FaultyLine
 from boardtalk.hil.world import WorldError
 from boardtalk.modules.iot_bridge.frames import Type
 from boardtalk.modules.iot_bridge.link.events import Ended
@@ -59,6 +59,19 @@ async def test_a_board_with_a_line_runs_on_while_unplugged() -> None:
         async with Peer(board.port) as peer:
             after = await peer.hello()
         assert (before.boot, before.uid) == (after.boot, after.uid)
+
+
+async def test_a_line_that_fails_is_not_taken_for_a_board_that_says_nothing() -> None:
+    line = FaultyLine(1)
+    with pytest.raises(BoardError, match="line of the emulated board has failed") as told:
+        async with EmulatedBoard("rover", line=line) as board:
+            line.lose("often")  # type: ignore[arg-type]
+            async with asyncio.timeout(10):
+                while not line.passed[TO_GATEWAY]:
+                    await asyncio.sleep(0.01)
+            await asyncio.sleep(0.01)
+            await board.reset()
+    assert isinstance(told.value.__cause__, TypeError)
 
 
 async def test_a_frozen_board_is_silent_until_it_thaws() -> None:

@@ -19,7 +19,7 @@ from boardtalk import timers
 from boardtalk.modules.iot_bridge import robots
 from boardtalk.modules.iot_bridge.bridge import BoardBlock, IotBridge
 from boardtalk.modules.iot_bridge.frames import Kind, Progress, SetpointHead, Type
-from boardtalk.modules.iot_bridge.service import api
+from boardtalk.modules.iot_bridge.service import api, client
 from boardtalk.modules.iot_bridge.service.client import LinkClient, ask
 from boardtalk.sdk import (
     CONSUMED,
@@ -179,6 +179,44 @@ async def left_under_way(state: Path, board: FakeBoard, command: Message) -> dic
 async def board() -> AsyncIterator[FakeBoard]:
     async with FakeBoard() as board:
         yield board
+
+
+async def test_an_event_that_makes_no_sense_does_not_keep_others_from_being_heard(
+    tmp_path: Path, board: FakeBoard
+) -> None:
+    board.hold = True
+    async with bridge(tmp_path, rover=board) as (module, gateway):
+        await gateway.state_of("rover", "ready")
+        module.on_message(a_message("blink", id_="command", row=1))
+        await until(lambda: board.executed == [1])
+        nonsense = api.Progress(board="rover", id=1, stage=api.Stage.SENT, frame=b"\0\1\2\0")
+        module._roster.link._events.put_nowait(nonsense)
+        board.finish(1)
+        assert await gateway.end("command") is State.DONE
+
+
+async def test_a_dictionary_that_a_frozen_link_process_does_not_tell_is_asked_for_again(
+    tmp_path: Path, board: FakeBoard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The board does not change any more, so nobody would tell of it again."""
+    ask_for = LinkClient.dictionary
+
+    async def of_a_frozen_one(link: LinkClient, name: str) -> bytes:
+        monkeypatch.setattr(LinkClient, "dictionary", ask_for)
+        monkeypatch.setattr(client, "ANSWER_TIMEOUT_S", 0.2)
+        os.kill(link.pid, signal.SIGSTOP)
+        try:
+            return await ask_for(link, name)
+        finally:
+            os.kill(link.pid, signal.SIGCONT)
+            monkeypatch.setattr(client, "ANSWER_TIMEOUT_S", 5.0)
+
+    monkeypatch.setattr(LinkClient, "dictionary", of_a_frozen_one)
+    async with bridge(tmp_path, rover=board) as (module, gateway):
+        await gateway.state_of("rover", "ready")
+        await until(lambda: bool(gateway.contacts["rover"].commands))
+        module.on_message(a_message("blink", id_="command", row=1))
+        assert await gateway.end("command") is State.DONE
 
 
 async def test_what_was_accepted_before_a_stop_is_not_done_after_it(tmp_path: Path, board: FakeBoard) -> None:
