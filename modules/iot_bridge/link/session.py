@@ -159,10 +159,12 @@ class Session:
             if self.on_traffic is not None:
                 self.on_traffic(down=False, data=data)
             self._take(self._link.receive(data, began))
-            self._loop.call_soon(self._pump)  # behind who waits for what came
+            await asyncio.sleep(0)  # who waits for what came goes first
+            self._pump()
             if len(data) >= FLOOD_BYTES:
-                await asyncio.sleep(0)  # what it means to others is part of the effort
-                await asyncio.sleep(self._loop.time() - began)
+                await asyncio.sleep(
+                    self._loop.time() - began
+                )  # what it means to others is part of the effort
         self._lose(PortLost(f"{self.port}: vanished"))
 
     def _pump(self) -> None:
