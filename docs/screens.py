@@ -1,6 +1,7 @@
 """Take pictures of the web page's views: ``python docs/screens.py docs/screens`` (or ``make screens``).
 
-They are of a real gateway with the simulated rover. Needs Debian's ``chromium``.
+They are of a real gateway with the simulated rover, and of one with boards to flash. Needs Debian's
+``chromium``.
 """
 
 from __future__ import annotations
@@ -17,11 +18,13 @@ from typing import TYPE_CHECKING, Final
 
 from PIL import Image
 from playwright.sync_api import sync_playwright
+from workshop import LONG, workshop
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from playwright.sync_api import Browser, Page
+    from playwright.sync_api import Browser, Locator, Page
+    from workshop import Workshop
 
 PASSWORD: Final = "only for pictures"  # noqa: S105 - of a gateway that ends with them
 SIZES: Final = {"phone": (360, 740), "desktop": (1280, 800)}
@@ -31,7 +34,6 @@ VIEWS: Final = {
     "chat": "chat/rover",
     "conversations": "chat",
     "robot": "robot/rover",
-    "boards": "boards",
     "chain": "chain",
     "why": "why/",
     "system": "system",
@@ -58,11 +60,22 @@ def boardtalk(state: Path, *arguments: str, stdin: str = "") -> str:
     return subprocess.run(program, input=stdin, capture_output=True, text=True, check=False).stdout
 
 
+def add(state: Path, name: str, role: str) -> None:
+    """Somebody who can log in."""
+    boardtalk(state, "user", "add", name, "--role", role)
+    boardtalk(state, "user", "passwd", name, stdin=f"{PASSWORD}\n")
+
+
 def take(page: Page, path: Path) -> None:
     """Take a picture, with few colours."""
     page.wait_for_timeout(500)
     picture = Image.open(io.BytesIO(page.screenshot(animations="disabled")))
     picture.convert("RGB").quantize(COLOURS).save(path, optimize=True)
+
+
+def show(part: Locator) -> None:
+    """Scroll to it, with a little room above."""
+    part.evaluate("each => { each.scrollIntoView(); document.getElementById('main').scrollBy(0, -16); }")
 
 
 def window(browser: Browser, size: str, scheme: str = "light") -> Page:
@@ -144,20 +157,123 @@ def driving(browser: Browser, url: str, folder: Path) -> None:
         watcher.wait_for_timeout(800)
 
 
+def open_at(browser: Browser, url: str, view: str, size: str, scheme: str = "light") -> Page:
+    """A view, as an admin has it."""
+    page = window(browser, size, scheme)
+    log_in(page, url, "anna")
+    page.goto(f"{url}/#/{view}")
+    page.locator("#line[data-state=open]").wait_for()
+    page.wait_for_timeout(800)
+    return page
+
+
+LOOKS: Final = {"phone": ("phone", "light"), "desktop": ("desktop", "light"), "phone-dark": ("phone", "dark")}
+LAST: Final = "night-shift-of-the-greenhouse"
+RULES: Final = {
+    "drivers": {
+        "users": "ben, crew",
+        "robots": "rover-*, lamp-hall",
+        "may": "query, motion, drive, rearm",
+        "limits": "speed <= 20, x <= 50, x >= -50",
+    },
+    "horn": {"roles": "viewer", "robots": "*", "commands": "horn, lamp_*"},
+    LAST: {"users": "*", "robots": LONG, "may": "query"},
+}
+
+
+def boards(browser: Browser, shop: Workshop, folder: Path) -> None:
+    """What is plugged in, a plan, how far it is, and how it ended: one board is bad."""
+    pages = {look: open_at(browser, shop.url, "boards", *how) for look, how in LOOKS.items()}
+
+    def all_of(name: str) -> None:
+        for look, page in pages.items():
+            page.locator("#main").evaluate("each => each.scrollTo(0, 0)")
+            take(page, folder / f"{name}-{look}.png")
+
+    all_of("boards")
+    for look, page in pages.items():
+        show(page.get_by_role("region", name="Plugged in, and no robot yet"))
+        take(page, folder / f"boards-new-{look}.png")
+        choose_firmware(page)
+        take(page, folder / f"boards-choice-{look}.png")
+        page.get_by_role("button", name="Cancel").click()
+    page = pages["desktop"]
+    choose_firmware(page)
+    page.get_by_role("button", name="Make a plan").click()
+    for each in pages.values():
+        each.get_by_role("article", name="Plan").wait_for()
+    all_of("boards-plan")
+    shop.lamps[1].flash.faults.protected = True
+    page.get_by_role("button", name="Flash these 2 boards").click()
+    page.get_by_text(re.compile(r"writes · [1-9]\d %")).first.wait_for()
+    all_of("boards-progress")
+    page.get_by_text("over: 1 of 2 done").wait_for(timeout=90_000)
+    all_of("boards-over")
+
+
+def choose_firmware(page: Page) -> None:
+    """Open the form for two boards."""
+    page.get_by_role("article", name="lamp-hall").get_by_role("button", name="Firmware…").click()
+    page.get_by_role("alertdialog").get_by_label("lamp-kitchen").check()
+
+
+def rights(browser: Browser, shop: Workshop, folder: Path) -> None:
+    """The rules who may what: one on trial, then all of them, and one that is edited."""
+    page = open_at(browser, shop.url, "system", "desktop")
+    for name, values in RULES.items():
+        add_rule(page, name, values)
+        if name == LAST:
+            rights_from(browser, shop.url, folder, "rights-trial")
+        page.get_by_role("button", name="Keep them").click()
+        page.get_by_role("button", name="Keep them").wait_for(state="detached")
+    rights_from(browser, shop.url, folder, "rights")
+    for look, how in LOOKS.items():
+        page = open_at(browser, shop.url, "system", *how)
+        page.get_by_role("row", name="drivers").get_by_role("button", name="Edit").click()
+        show(page.get_by_role("form", name="Rule drivers"))
+        take(page, folder / f"rights-rule-{look}.png")
+
+
+def rights_from(browser: Browser, url: str, folder: Path, name: str) -> None:
+    """Take the rules as they are now."""
+    for look, how in LOOKS.items():
+        page = open_at(browser, url, "system", *how)
+        show(page.get_by_role("region", name="Rights"))
+        take(page, folder / f"{name}-{look}.png")
+
+
+def add_rule(page: Page, name: str, values: dict[str, str]) -> None:
+    """Put one on trial."""
+    page.get_by_role("button", name="Add a rule").click()
+    form = page.get_by_role("form", name="Add a rule")
+    form.get_by_label("Rule").fill(name)
+    for key, value in values.items():
+        if key in ("roles", "may"):
+            for each in value.split(", "):
+                form.get_by_role("group", name=key).get_by_label(each, exact=True).check()
+        else:
+            form.get_by_label(key).fill(value)
+    form.get_by_role("button", name="Try this rule").click()
+    page.get_by_role("button", name="Keep them").wait_for()
+
+
 def main(folder: Path) -> None:
     """Take them all."""
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as place, sync_playwright() as playwright:
-        state = Path(place) / "state"
+        flags = ("--no-sandbox", "--disable-dev-shm-usage")
+        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=flags)
+        state = Path(place) / "demo"
         with demo(state) as url:
-            flags = ("--no-sandbox", "--disable-dev-shm-usage")
-            browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=flags)
             first_visit(browser, boardtalk(state, "page").split()[-1], folder)
-            boardtalk(state, "user", "add", "ben", "--role", "operator")
-            boardtalk(state, "user", "passwd", "ben", stdin=f"{PASSWORD}\n")
+            add(state, "ben", "operator")
             views(browser, url, folder)
             driving(browser, url, folder)
-            browser.close()
+        with workshop(Path(place)) as shop:
+            add(shop.state, "anna", "admin")
+            boards(browser, shop, folder)
+            rights(browser, shop, folder)
+        browser.close()
 
 
 if __name__ == "__main__":

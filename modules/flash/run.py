@@ -103,7 +103,7 @@ class Line:
         return end.firmware or self.item.name
 
     def _reason(self, end: Told) -> str:
-        return end.reason.removeprefix(f"{self.item.robot}: ")
+        return end.reason.removeprefix(f"{self.item.robot}: ").removeprefix(f"{self.item.port}: ")
 
     def _ended(self, end: Told) -> str:
         if not end.ok:

@@ -4,7 +4,7 @@ import {t} from "./texts.js";
 import {chip} from "./robot/panel.js";
 import {planCard, updateForm} from "./boards/update.js";
 import {runCard} from "./boards/runs.js";
-import {deviceCard, facts, waitingCard} from "./boards/devices.js";
+import {deviceCard, facts, shorn, waitingCard} from "./boards/devices.js";
 import {outcome} from "./boards/outcome.js";
 
 const RUNS_MS = 1000, DEVICES_MS = 3000;
@@ -66,7 +66,7 @@ export function boards(store) {
     const kind = offers.flash?.kind ?? here?.boards.join(", ");
     const {detail, ...details} = contact.details ?? {}, usb = [here?.name, here?.usb].filter(Boolean).join(" · ");
     return {node: h("article", {class: "card", "aria-label": contact.address},
-      h("header", {}, h("div", {}, h("h2", {}, contact.address), h("p", {class: "muted small"}, contact.about || t("robot.unknown"))), chip(contact)),
+      h("header", {}, h("h2", {}, contact.address), chip(contact), h("p", {class: "muted small"}, shorn(contact.about, details.port) || t("robot.unknown"))),
       facts({...details, kind, usb, detail: detail === contact.about ? "" : detail}),
       h("div", {class: "row"}, h("a", {class: "button", href: `#/robot/${contact.address}`}, t("panel")),
         ["flash", "ota"].filter(word => offers[word]).map(word => h("button", {type: "button", onclick: () => act.update(word, contact.address)}, t(`update.${word}`)))))};

@@ -1,13 +1,14 @@
 // Who may what with which robot: the rules, which an admin tries before they are kept.
 import {h, put, ask, toast} from "./dom.js";
 import {t} from "./texts.js";
-import {field, trial} from "./settings.js";
+import {field, trial, marked} from "./settings.js";
 
+const COLUMNS = ["who", "robots", "may", "limits"];
 const KEYS = ["users", "roles", "robots", "may", "commands", "limits"];
 const ROLES = ["viewer", "operator"];
 
 export function rights(store) {
-  const pending = h("div"), body = h("div", {class: "page-part"});
+  const pending = h("div", {class: "page-part"}), body = h("div", {class: "page-part"});
   const node = h("section", {"aria-label": t("rights")}, h("div", {class: "titled"}, h("h2", {}, t("rights")), h("p", {class: "muted small"}, t("rights.text"))), pending, body);
 
   async function load() {
@@ -33,12 +34,12 @@ export function rights(store) {
   function what(found) {
     const choice = h("select", {id: "rights-roles", onchange: () => change("", {roles: choice.value}, reason => { toast(reason, "bad"); load(); })},
       ["yes", "no"].map(each => h("option", {value: each, selected: each === (found.roles ? "yes" : "no")}, t(`rights.roles.${each}`))));
-    return h("div", {class: "field"}, h("label", {for: "rights-roles"}, t("rights.roles")), choice);
+    return h("div", {class: "field"}, h("label", {for: "rights-roles"}, t("rights.roles")), choice, h("small", {}, t(`rights.roles.text.${choice.value}`)));
   }
 
   function table(found) {
-    return h("div", {class: "table", tabindex: "0", role: "group", "aria-label": t("rights")}, h("table", {}, h("thead", {}, h("tr", {}, ["name", "who", "robots", "may", "limits", "change"].map(each => h("th", {scope: "col"}, t(`rights.${each}`))))),
-      h("tbody", {}, found.rules.map(rule => h("tr", {}, h("th", {scope: "row", title: rule.where}, rule.name), columns(rule).map(each => h("td", {}, each)),
+    return h("div", {class: "table", tabindex: "0", role: "group", "aria-label": t("rights")}, h("table", {class: "stacked"}, h("thead", {}, h("tr", {}, ["name", ...COLUMNS, "change"].map(each => h("th", {scope: "col"}, t(`rights.${each}`))))),
+      h("tbody", {}, found.rules.map(rule => h("tr", {}, h("th", {scope: "row", title: rule.where}, rule.name), columns(rule).map((each, at) => h("td", {"data-name": t(`rights.${COLUMNS[at]}`)}, each)),
         h("td", {}, h("div", {class: "row"}, h("button", {type: "button", onclick: () => edit(found, rule)}, t("rights.edit")), h("button", {type: "button", onclick: () => remove(rule)}, t("rights.remove")))))))));
   }
 
@@ -70,7 +71,7 @@ export function rights(store) {
 function columns({settings}) {
   const of = key => settings.find(each => each.key === key)?.value ?? "";
   const both = (...keys) => keys.map(of).filter(Boolean).join(", ");
-  return [both("users", "roles"), of("robots"), both("may", "commands"), of("limits")];
+  return [both("users", "roles"), of("robots"), both("may", "commands"), of("limits").split(/(?<=,) */).map(each => [h("span", {class: "whole"}, each), " "])];
 }
 
 // A key that takes a list of few words, as boxes.
@@ -78,7 +79,7 @@ function boxes(setting, words) {
   const before = new Set((setting.value ?? "").split(",").map(each => each.trim()).filter(Boolean));
   const all = words.map(each => h("input", {type: "checkbox", value: each, checked: before.has(each)}));
   return {
-    node: h("fieldset", {class: "field boxes"}, h("legend", {}, setting.key), h("div", {class: "row"}, all.map((box, at) => h("label", {}, box, words[at]))), h("small", {}, setting.help)),
+    node: h("fieldset", {class: `field boxes${words.length > 4 ? " many" : ""}`}, h("legend", {}, setting.key), h("div", {class: "row"}, all.map((box, at) => h("label", {}, box, words[at]))), h("small", {}, marked(setting.help))),
     changed() {
       const chosen = all.filter(each => each.checked).map(each => each.value);
       if (chosen.length === before.size && chosen.every(each => before.has(each))) return null;

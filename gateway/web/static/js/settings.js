@@ -44,7 +44,7 @@ export function field(instance, setting) {
   const hint = [setting.help, setting.expected, preset].filter(Boolean).join(" · ");
   if (hint) input.setAttribute("aria-describedby", `${id}-hint`);
   return {
-    node: h("div", {class: "field"}, h("label", {for: id}, setting.key), input, hint && h("small", {id: `${id}-hint`}, hint)),
+    node: h("div", {class: "field"}, h("label", {for: id}, setting.key), input, hint && h("small", {id: `${id}-hint`}, marked(hint))),
     changed() {
       const value = input.value;
       if (value === (now === HIDDEN ? "" : now)) return null;
@@ -52,6 +52,9 @@ export function field(instance, setting) {
     },
   };
 }
+
+// Text in which what is typed stands between backticks.
+export const marked = text => text.split("`").map((part, at) => at % 2 ? h("code", {}, part) : part);
 
 // What is on trial: kept, taken back, or gone by itself when its time is over.
 export function trial(store, pending, over) {

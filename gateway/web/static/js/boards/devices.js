@@ -16,15 +16,18 @@ export function waitingCard(store, board, may) {
     else toast(t("adopted", {name: input.value}));
   }}, h("div", {class: "field"}, h("label", {for: input.id}, t("adopt.name")), input), problem, h("div", {class: "row"}, button));
   return {node: h("article", {class: "card", "aria-label": t("adopt.title", {uid: board.uid})},
-    h("header", {}, h("div", {}, h("h2", {}, board.declared || t("adopt.unknown")), h("p", {class: "muted small"}, t("adopt.text"))), h("span", {class: "chip", "data-how": "busy"}, t("adopt.waits"))),
+    h("header", {}, h("h2", {}, board.declared || t("adopt.unknown")), h("span", {class: "chip", "data-how": "busy"}, t("adopt.waits")), h("p", {class: "muted small"}, t("adopt.text"))),
     facts({uid: board.uid, port: board.port, firmware: board.firmware}), may ? form : h("p", {class: "muted small"}, t("adopt.denied")))};
 }
 
 export function deviceCard(device, trouble) {
   const may = device.boards.join(", ");
   return {node: h("article", {class: "card", "aria-label": device.port}, h("header", {}, h("div", {}, h("h2", {}, device.port), h("p", {class: "muted small"}, device.name || t("device")))),
-    facts({usb: device.usb, [device.bridge ? "maybe" : "kind"]: may}), h("p", {class: "small"}, trouble || t(may ? "device.text" : "device.unknown")))};
+    facts({usb: device.usb, [device.bridge ? "maybe" : "kind"]: may}), h("p", {class: "small"}, shorn(trouble, device.port) || t(may ? "device.text" : "device.unknown")))};
 }
+
+// What is said of a port, without its name, which stands beside it.
+export const shorn = (text, port) => text?.startsWith(`${port}: `) ? text.slice(port.length + 2) : text;
 
 export function facts(all) {
   const name = key => { const text = t(`board.${key}`); return text === `board.${key}` ? key : text; }; // modules have others

@@ -3,14 +3,18 @@ import {h, ask} from "../dom.js";
 import {t, duration, size} from "../texts.js";
 
 const BACK = "\0"; // no name of a release
+const FITS_CHARS = 24;
 
 // Ask what shall be put on which boards; what is to be said for that, "" if nothing.
 export async function updateForm(offers, word, robot) {
   const robots = Object.keys(offers).filter(each => offers[each][word]).sort();
   const boxes = robots.map(each => h("input", {type: "checkbox", id: `update-${each}`, value: each, checked: each === robot, onchange: refresh}));
-  const names = h("select", {id: "update-name", required: true, "aria-describedby": "update-hint"}), hint = h("small", {id: "update-hint", role: "status"});
+  const names = h("select", {id: "update-name", required: true, "aria-describedby": "update-hint", onchange: () => { hint.textContent = inFull(); }}), hint = h("small", {id: "update-hint", role: "status"});
   const [erase, backup] = ["erase", "backup"].map(option => h("input", {type: "checkbox", id: `update-${option}`}));
   const chosen = () => boxes.filter(each => each.checked).map(each => each.value);
+
+  // A phone's list cuts names off, and versions stand at their ends.
+  const inFull = () => names.value.length > FITS_CHARS ? names.value : "";
 
   // Only what each of the chosen boards may get.
   function refresh() {
@@ -20,7 +24,7 @@ export async function updateForm(offers, word, robot) {
     if (word === "ota" && lists.length) options.push(h("option", {value: BACK}, t("update.back")));
     names.replaceChildren(...options);
     if (common.includes(before) || before === BACK) names.value = before;
-    hint.textContent = !lists.length ? t("update.nobody") : options.length ? "" : t(lists.length > 1 ? "update.none.common" : `update.none.${word}`, {kind: offers[chosen()[0]][word].kind});
+    hint.textContent = !lists.length ? t("update.nobody") : options.length ? inFull() : t(lists.length > 1 ? "update.none.common" : `update.none.${word}`, {kind: offers[chosen()[0]][word].kind});
     for (const each of boxes) each.setCustomValidity(lists.length ? "" : t("update.nobody"));
   }
 
