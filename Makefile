@@ -79,7 +79,7 @@ picture: tools   ## take the picture of the README anew
 	$(BIN)/python docs/picture.py docs/chat.svg
 
 screens: tools   ## take the pictures of the web page anew
-	$(BIN)/python docs/screens.py docs/screens
+	$(BIN)/python -m docs.screens docs/screens
 
 curves: tools    ## draw the curves of docs/benchmarks.md anew: what the link makes of a line
 	$(BIN)/python docs/plots.py link docs/link.svg

@@ -1,4 +1,4 @@
-"""Take pictures of the web page's views: ``python docs/screens.py docs/screens`` (or ``make screens``).
+"""Take pictures of the web page's views: ``python -m docs.screens docs/screens`` (or ``make screens``).
 
 They are of a real gateway with the simulated rover, and of one with boards to flash. Needs Debian's
 ``chromium``.
@@ -18,13 +18,15 @@ from typing import TYPE_CHECKING, Final
 
 from PIL import Image
 from playwright.sync_api import sync_playwright
-from workshop import LONG, workshop
+
+from docs.workshop import LONG, workshop
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from playwright.sync_api import Browser, Locator, Page
-    from workshop import Workshop
+
+    from docs.workshop import Workshop
 
 PASSWORD: Final = "only for pictures"  # noqa: S105 - of a gateway that ends with them
 SIZES: Final = {"phone": (360, 740), "desktop": (1280, 800)}
@@ -196,6 +198,9 @@ def boards(browser: Browser, shop: Workshop, folder: Path) -> None:
         take(page, folder / f"boards-new-{look}.png")
         choose_firmware(page)
         take(page, folder / f"boards-choice-{look}.png")
+        page.get_by_role("button", name="Cancel").click()
+        page.get_by_role("article", name=shop.empty).get_by_role("button", name="Firmware…").click()
+        take(page, folder / f"boards-empty-{look}.png")
         page.get_by_role("button", name="Cancel").click()
     page = pages["desktop"]
     choose_firmware(page)

@@ -48,7 +48,9 @@ listen {{
 module flash {{
     users = anna, ben
     boards = lamp-hall: {kind}, lamp-kitchen: {kind}, {long}: {kind}
+    new = {kind}
     images = {folder}/images
+    releases = {folder}/releases
 }}
 module iot_bridge {{
 }}
@@ -99,6 +101,8 @@ class Workshop(NamedTuple):
     """Of the page."""
     state: Path
     lamps: list[EspBoard]
+    empty: str
+    """The port of the empty board."""
 
 
 @contextmanager
@@ -139,7 +143,7 @@ async def _opened(folder: Path, stack: AsyncExitStack) -> Workshop:
     state.mkdir()
     conf = CONF.format(folder=folder, kind=KIND, long=LONG) + blocks
     gateway = await stack.enter_async_context(GatewayProcess(state, conf))
-    return Workshop(re.findall(r"page=(\S+)", gateway.ready)[0], state, lamps[:2])
+    return Workshop(re.findall(r"page=(\S+)", gateway.ready)[0], state, lamps[:2], lamps[2].port)
 
 
 def _prepared(folder: Path, plugged: list[tuple[str, int, int, str]]) -> None:
@@ -149,6 +153,8 @@ def _prepared(folder: Path, plugged: list[tuple[str, int, int, str]]) -> None:
     images.mkdir(parents=True)
     (boards / f"{KIND}.toml").write_text(DEFINITION)
     (images / IMAGE).write_bytes(_image())
+    (folder / "releases" / "lamps" / "1.3").mkdir(parents=True)
+    (folder / "releases" / "lamps" / "1.3" / "main.py").write_text("")
     (folder / "sitecustomize.py").write_text(USB)
     os.environ |= {
         "XDG_CONFIG_HOME": str(folder / "config"),

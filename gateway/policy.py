@@ -247,7 +247,8 @@ class Wish(NamedTuple):
 
     action: Action
     to: str
-    """A robot, or something else that a module answers for; `SYSTEM`: the gateway itself."""
+    """A robot, or something else that a module answers for; `SYSTEM`: the gateway itself; "": a board that
+    has no address yet, for which only patterns that take in all robots count."""
     command: str = ""
     """Its name, if it is one: of a live control, of which `action` is ``drive``, too."""
     values: Mapping[str, Any] | None = None

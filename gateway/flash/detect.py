@@ -26,6 +26,8 @@ class Plugged(NamedTuple):
     """Its id is that of a USB-to-serial chip: it says little about the board."""
     name: str = ""
     """What the device calls itself."""
+    serial: str = ""
+    """Its serial number; "": it does not tell."""
 
 
 def plugged(known: Mapping[str, BoardFile]) -> list[Plugged]:
@@ -37,7 +39,8 @@ def plugged(known: Mapping[str, BoardFile]) -> list[Plugged]:
         shown = _text((port.vid, port.pid))
         may_be = candidates(known.values(), shown)
         bridge = any(each.bridge for board in may_be for each in board.definition.usb if each.id == shown)
-        found.append(Plugged(port.device, shown, may_be, bridge, port.description or ""))
+        name, serial = port.description or "", port.serial_number or ""
+        found.append(Plugged(port.device, shown, may_be, bridge, name, serial))
     for device in usb.devices():
         loads = [each for each in known.values() if _loads_by(each, device)]
         if loads:

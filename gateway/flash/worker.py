@@ -9,6 +9,7 @@ import asyncio
 import signal
 import sys
 from contextlib import aclosing
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -22,10 +23,14 @@ from boardtalk.flash.errors import Code, FlashError
 from boardtalk.flash.events import Ended, Event, Step
 from boardtalk.flash.job import Job
 from boardtalk.flash.protocol import flasher
+from boardtalk.flash.provision import ClientJob
+from boardtalk.sdk import provision
 from boardtalk.sdk.errors import BoardtalkError, ServiceError
 
 WAIT_S = 5.0
 """For MicroPython, afterwards."""
+PRESS_S = 30.0
+"""… that is needed to go on, and which somebody may have to start by a button."""
 
 
 class Order(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
@@ -44,6 +49,12 @@ class Order(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     by: str
     """Who wants it, for the stop."""
     state: str
+    new: bool = False
+    """It has no address yet, and `robot` is its port: there is nobody to be stopped."""
+    program: str = ""
+    """The folder of the program that such a board gets besides, with the client; "": none."""
+    program_sha256: str = ""
+    """What its digest must be; "": any."""
 
 
 class Checked(Event, frozen=True, tag="checked"):
@@ -98,10 +109,26 @@ async def _write(order: Order) -> None:
         wait_s=WAIT_S,
     )
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, job.stop.set)
-    await _stop(order)
-    async with aclosing(fleet.run([job], 1)) as events:
+    if not order.new:
+        await _stop(order)
+    async with aclosing(fleet.run([_with_client(order, job) if order.program else job], 1)) as events:
         async for event in events:
             _say(event)
+
+
+def _with_client(order: Order, job: Job) -> ClientJob:
+    """The same with client and program behind it, so that it says HELLO; its program can be updated."""
+    program = Path(order.program)
+    wanted = provision.Order(
+        port=job.port,
+        state=job.state,
+        robot=(program,),
+        label=program.name,
+        sha256=order.program_sha256,
+        loader=True,
+        stop=job.stop,
+    )
+    return ClientJob(wanted, replace(job, wait_s=0), PRESS_S)
 
 
 async def _stop(order: Order) -> None:

@@ -46,6 +46,10 @@ class Order:
     """The gateway's state folder."""
     robot: tuple[Path, ...] = ()
     """The robot's whole program: its folder, or its files; none: the client alone."""
+    label: str = ""
+    """What people call this program; "": by its digest."""
+    sha256: str = ""
+    """What the digest of the program must be; "": any."""
     name: str = ""
     """Its address from now on; "": whoever adopts it says."""
     loader: bool = False

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 from msgspec import Meta
 
-from boardtalk.modules.flash import requests
+from boardtalk.modules.flash import fresh, requests
 from boardtalk.modules.flash.planner import Planner
 from boardtalk.modules.flash.plans import Plans
-from boardtalk.modules.flash.requests import HELP, Pair
+from boardtalk.modules.flash.requests import HELP, Pair, is_port
 from boardtalk.modules.flash.run import NOTE, Run, interrupted
 from boardtalk.sdk import (
     CONSUMED,
@@ -67,6 +67,10 @@ class Flash(Module):
         images: Annotated[
             Path | None, Meta(description="folder with `BOARD/IMAGE`: the only firmware that chat can name")
         ] = None
+        new: Annotated[
+            tuple[str, ...],
+            Meta(description="kinds of boards that may be flashed before they have an address"),
+        ] = ()
         programs: Annotated[
             tuple[Pair, ...], Meta(description="`ROBOT: PROGRAM`, a folder's name: what `/ota` may change")
         ] = ()
@@ -129,6 +133,10 @@ class Flash(Module):
         names = [each for each in request.target.split(",") if each]
         seen = (robot for name in names for robot in self._seen(message.sender, name))
         robots = tuple(dict.fromkeys(seen))
+        if len({is_port(each) for each in names}) > 1:
+            raise Refused(
+                Code.FAILED, "robots, and boards without an address, are flashed one after the other"
+            )
         self._allow(message, request, robots)
         self._require_known(message.sender, names)
         if request.act == "cancel":
@@ -162,9 +170,13 @@ class Flash(Module):
         robots = [each.address for each in self.context.contacts() if each.kind is Kind.ROBOT]
         runs = [*self._over, *dict.fromkeys(self._runs.values())]
         seen = {each for each in robots if self.context.allowed(user, "see", each)}
+        may_new = self._may(user, fresh.ANY)
+        if may_new or self.context.allowed(user, "inspect", SYSTEM):
+            seen |= {line for run in runs for line in run.lines if is_port(line)}
         return {
             "address": self.config.address,
             "offers": await self._planner.offers(each for each in robots if self._may(user, each)),
+            "new": await self._planner.new() if may_new else None,
             "plans": [plan.shown(now) for plan in self._plans.of(user, now)],
             "runs": [run.shown(now, seen) for run in runs if seen & run.lines.keys()],
         }
@@ -202,7 +214,9 @@ class Flash(Module):
         return text if requests.word(text) else f"/flash {text}"
 
     def _seen(self, user: str, target: str) -> tuple[str, ...]:
-        """The robot of this name, or those of this group, as far as a user may know of them."""
+        """The robot of this name, or those of this group, as far as a user may know of them; or a port."""
+        if is_port(target):
+            return (target,)
         return tuple(each for each in self.context.robots(target) if self.context.allowed(user, "see", each))
 
     def _allow(self, message: Message, request: Request, robots: Iterable[str]) -> None:
@@ -211,7 +225,14 @@ class Flash(Module):
             if user not in self.config.users:
                 raise Refused(Code.DENIED, f"{user} may not do that: `users` in `module flash` names who may")
             for robot in robots:
-                self.context.require(user, "flash", robot)
+                if not is_port(robot):
+                    self.context.require(user, "flash", robot)
+                elif not self._may(user, fresh.ANY):
+                    raise Refused(
+                        Code.DENIED,
+                        f"{user} may not flash a board without an address: that takes the right to `flash` "
+                        "all robots, by a role or by a grant for `*`",
+                    )
         except Refused:
             self.context.log.warning("not allowed", by=user, asked=message.body[:100])
             self._denied(message, request, "not allowed")
@@ -265,7 +286,8 @@ class Flash(Module):
         lines = [item.about for item in plan.items]
         lines.append(f"Nothing was touched yet. To do exactly this, once, within {self.config.minutes} min:")
         lines.append(f"  /{plan.word} {plan.target} confirm {code}")
-        lines.append(f"It stops {', '.join(robots)} first, until `rearm`")
+        if plan.robots:
+            lines.append(f"It stops {', '.join(plan.robots)} first, until `rearm`")
         self._answer(message, "\n".join(lines))
 
     async def _do(self, run: Run, message: Message) -> None:

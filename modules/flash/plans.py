@@ -39,6 +39,11 @@ class Item(NamedTuple):
     version: str = ""
     before: str = ""
     """What runs on it now, for people."""
+    program: Path | None = None
+    """Of a board without an address: the program that it gets, with the client; None: firmware only."""
+    release: str = ""
+    """… as it was named: ``PROGRAM/RELEASE``."""
+    program_sha256: str = ""
     about: str = ""
     """The line that people saw."""
 
@@ -47,7 +52,13 @@ class Item(NamedTuple):
         """Which board gets what, for the audit."""
         board = f"{self.kind} {self.uid}".strip()
         digest = f" sha256 {self.sha256}" if self.sha256 else ""
-        return f"{board} at {self.port}, {self.name or 'the one before'}{digest}"
+        program = f", program {self.release} digest {self.program_sha256}" if self.program else ""
+        return f"{board} at {self.port}, {self.name or 'the one before'}{digest}{program}"
+
+    @property
+    def is_new(self) -> bool:
+        """Whether it is a board without an address, which is called by its port."""
+        return self.robot == self.port
 
 
 @dataclass
@@ -66,9 +77,14 @@ class Plan:
     code: str = ""
     tries: int = TRIES
 
+    @property
+    def robots(self) -> list[str]:
+        """Those that are stopped for it: a board without an address is no robot yet."""
+        return [item.robot for item in self.items if not item.is_new]
+
     def shown(self, now: float) -> dict[str, object]:
         """What it would do, for programs of who made it."""
-        shown = ("robot", "port", "kind", "name", "version", "size", "sha256", "before")
+        shown = ("robot", "port", "kind", "name", "version", "size", "sha256", "before", "release", "is_new")
         return {
             "word": self.word,
             "act": self.act,

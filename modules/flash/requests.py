@@ -16,7 +16,9 @@ Firmware onto a robot's board, or onto those of a group. First a plan, which tou
   /flash rover plan ESP32-1.27.bin     `erase` behind it: all files too; `backup`: save the flash before
 It ends with a code. That carries out exactly this plan, once:
   /flash rover confirm K7M2P
-Several at once: /flash rover,arm plan. What is under way ends with /flash rover cancel""",
+Several at once: /flash rover,arm plan. What is under way ends with /flash rover cancel
+A board without an address, by its port, which gets client and program too if they are named:
+  /flash /dev/ttyUSB0 plan esp32-c3/ESP32-1.27.bin with rovers/1.3""",
     "ota": """\
 A robot's program, or those of a group, over the line that it talks on:
   /ota rover status                    which release runs
@@ -31,6 +33,8 @@ ACTS: Final = {
 }
 OPTIONS: Final = ("erase", "backup")
 """Words behind the image of `/flash … plan`."""
+WITH: Final = "with"
+"""Before the program that a board without an address gets."""
 MAX_SHOWN: Final = 40
 _NAME: Final = re.compile(r"[\w-][\w.-]*")
 
@@ -68,6 +72,13 @@ class Request(NamedTuple):
     """Image or release; the code of `confirm`; "": none was named."""
     erase: bool = False
     backup: bool = False
+    program: str = ""
+    """``PROGRAM/RELEASE`` for a board without an address; "": none."""
+
+
+def is_port(name: str) -> bool:
+    """Whether a board is named by its port, since it has no address."""
+    return "/" in name
 
 
 def word(text: str) -> Word | None:
@@ -98,12 +109,19 @@ def read(text: str) -> Request | None:
         near = nearest(act, ACTS[asked])
         hint = f"did you mean `/{asked} {target} {near}`?" if near else f"`/{asked}` alone shows how"
         raise Refused(Code.FAILED, f"what about {target[:MAX_SHOWN]}? {hint}")
+    by_port = is_port(target)
+    if by_port and asked == "ota":
+        raise Refused(Code.FAILED, "a board without an address has no program yet: `/flash` alone shows how")
     erase, backup = (asked == "flash" and act == "plan" and option in rest for option in OPTIONS)
     names = [each for each in rest if not (asked == "flash" and act == "plan" and each in OPTIONS)]
+    program = names.pop() if by_port and act == "plan" and names[-2:-1] == [WITH] else ""
+    if program:
+        names.pop()
     if (
         len(names) > 1
         or (names and act in {"status", "rollback", "cancel"})
         or (act == "confirm" and not names)
     ):
         raise Refused(Code.FAILED, f"`/{asked} {target[:MAX_SHOWN]} {act}` is said otherwise: see `/{asked}`")
-    return Request(asked, act, target.lower(), "".join(names), erase, backup)
+    target = target if by_port else target.lower()
+    return Request(asked, act, target, "".join(names), erase, backup, program)

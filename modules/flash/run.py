@@ -65,6 +65,13 @@ class Line:
         """How it ended."""
         return self._ended(self.end) if self.end else "did not end"
 
+    @property
+    def note(self) -> str:
+        """What else there is to say of a success."""
+        if self.end is None or not self.end.ok or not (self.item.is_new and self.end.program):
+            return self.end.note if self.end else ""
+        return f"it needs an address: `/adopt {self.end.id} NAME`, by an admin"
+
     def text(self, now: float) -> str:
         """The line, for people."""
         if self.end is not None:
@@ -92,7 +99,7 @@ class Line:
         if end is None:
             return told
         how = {"ok": end.ok, "now": self._now(end), "code": end.code, "reason": self._reason(end)}
-        return told | {"end": how | {"cure": end.cure, "note": end.note}}
+        return told | {"end": how | {"cure": end.cure, "note": self.note}}
 
     def _rate(self, now: float) -> float:
         """Bytes a second; 0 while nobody knows."""
@@ -100,7 +107,7 @@ class Line:
         return (self._done - before) / (now - began) if now > began else 0.0
 
     def _now(self, end: Told) -> str:
-        return end.firmware or self.item.name
+        return end.program or end.firmware or self.item.name
 
     def _reason(self, end: Told) -> str:
         return end.reason.removeprefix(f"{self.item.robot}: ").removeprefix(f"{self.item.port}: ")
@@ -111,7 +118,7 @@ class Line:
             return f"{how}: {self._reason(end)}{f'. Next: {end.cure}' if end.cure else ''}"
         now = self._now(end)
         written = f", {_size(end.written)} written in {end.seconds:.0f} s" if end.seconds else ""
-        note = f"; {end.note}" if end.note else ""
+        note = f"; {self.note}" if self.note else ""
         return f"done: {self.item.before or 'unknown'} → {now}{written}{note}"
 
 
@@ -228,7 +235,10 @@ class Run:
         )
         if over and any(not end.ok for end in ended):
             lines.append(f"{again} again goes on where it broke off, and leaves alone what is done")
-        lines.append("What was stopped for it stays so until `rearm`" if over else MEANWHILE[self.plan.word])
+        if self.plan.robots:
+            lines.append(
+                "What was stopped for it stays so until `rearm`" if over else MEANWHILE[self.plan.word]
+            )
         good = sum(end.ok for end in ended)
         failed = sum(not end.ok and end.code != CANCELLED for end in ended)
         head = [f"{good} of {len(self.lines)} done, {failed} failed"] if len(self.lines) > 1 else []
@@ -273,7 +283,9 @@ def order(context: Context, plan: Plan, item: Item) -> dict[str, Any]:
     common["state"] = str(context.state)
     if plan.word == "ota":
         return {**common, "release": str(item.file)}
-    options = {"erase": plan.erase, "backup": plan.backup}
+    options: dict[str, Any] = {"erase": plan.erase, "backup": plan.backup, "new": item.is_new}
+    if item.program is not None:
+        options |= {"program": str(item.program), "program_sha256": item.program_sha256}
     return {**common, "board": item.kind, "image": str(item.file), **options}
 
 

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import msgspec
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
     from pathlib import Path
 
+T = TypeVar("T")
 PROGRAMS: Final = {
     "flash": "boardtalk.flash.worker",
     "ota": "boardtalk.modules.iot_bridge.ota.worker",
@@ -56,6 +57,24 @@ class Told(msgspec.Struct, kw_only=True):
     runs: str = ""
     trial: bool = False
     before: str | None = None
+    id: str = ""
+    program: str = ""
+
+
+class Device(msgspec.Struct, kw_only=True):
+    """What is plugged in."""
+
+    port: str
+    usb: str
+    boards: list[str]
+    """Kinds that it may be, by its USB id."""
+    name: str
+    serial: str
+
+    @property
+    def identity(self) -> str:
+        """What another device at the same port has not, as far as devices tell."""
+        return " ".join(filter(None, (self.usb, self.serial)))
 
 
 class Row(msgspec.Struct, kw_only=True):
@@ -140,14 +159,28 @@ async def answer(program: str, order: dict[str, Any]) -> Told:
     return told
 
 
-async def rows(state: Path) -> dict[str, Row]:
-    """The boards that the link process knows, by their addresses.
+async def rows(state: Path) -> list[Row]:
+    """The boards that the link process knows; those that wait for one have no address.
 
     Raises:
         Refused: it does not tell.
     """
+    return await _told(list[Row], "boards", "--json", "--state", str(state))
+
+
+async def plugged() -> list[Device]:
+    """What is plugged in that could be a board; nothing is opened.
+
+    Raises:
+        Refused: nobody can tell.
+    """
+    return await _told(list[Device], "flash", "detect", "--json")
+
+
+async def _told(kind: type[T], *command: str) -> T:
+    """What a command of `boardtalk` tells programs. Raises Refused."""
     process = await asyncio.create_subprocess_exec(
-        *leashed(sys.executable, "-m", "boardtalk", "boards", "--json", "--state", str(state)),
+        *leashed(sys.executable, "-m", "boardtalk", *command),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -156,7 +189,7 @@ async def rows(state: Path) -> dict[str, Row]:
     try:
         async with asyncio.timeout(ROWS_S):
             out, err = await process.communicate()
-        found = msgspec.json.decode(out, type=list[Row])
+        return msgspec.json.decode(out, type=kind)
     except (TimeoutError, msgspec.DecodeError) as error:
         reason = err.decode(errors="replace").strip() or str(error) or f"nothing within {ROWS_S:g} s"
         raise Refused(Code.FAILED, f"the boards are not known: {reason}") from error
@@ -164,7 +197,6 @@ async def rows(state: Path) -> dict[str, Row]:
         if process.returncode is None:
             process.kill()
             await asyncio.shield(process.wait())
-    return {row.address: row for row in found}
 
 
 def _ended(code: int) -> str:

@@ -19,7 +19,7 @@ from boardtalk.cli import command_line
 ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 EXTRAS = PROJECT["optional-dependencies"]
-OURS = {"boardtalk", "tests"}
+OURS = {"boardtalk", "docs", "tests"}
 ON_BOARDS = (
     "firmware",
     "hil/sim",

@@ -32,9 +32,10 @@ module flash {{
     releases = {folder}/releases
     boards = {boards}
     programs = {programs}
+    new = {new}
 }}
 module iot_bridge {{
-    discover = no
+    discover = {discover}
 }}
 user ana {{
     role = operator
@@ -154,11 +155,14 @@ class Person:
 class Town:
     """The gateway."""
 
-    def __init__(self, folder: Path, more: str, robots: dict[str, str], programs: str = "") -> None:
+    def __init__(
+        self, folder: Path, more: str, robots: dict[str, str], programs: str = "", new: str = ""
+    ) -> None:
         self.folder = folder
         self._robots = {*robots}
         boards = ", ".join(f"{name}: {C3}" for name in robots)
-        conf = CONF.format(folder=folder, boards=boards, programs=programs) + more
+        discover = "yes" if new else "no"
+        conf = CONF.format(folder=folder, boards=boards, programs=programs, new=new, discover=discover) + more
         for name, port in robots.items():
             conf += ROBOT.format(name=name, port=port)
         state = folder / "state"

@@ -12,7 +12,7 @@ from playwright.sync_api import Page, expect
 from boardtalk.frontends import control
 from boardtalk.frontends.client import Denied, GatewayClient
 from tests.flash.test_from_chat import begins, put_image
-from tests.scenarios.test_ports import plug_in
+from tests.flash.test_new_boards import KIND, Place
 
 from .visitor import Visitor
 from .workshop import WAITING, Workshop
@@ -29,8 +29,7 @@ Visit = Callable[..., Visitor]
 def shop(tmp_path_factory: pytest.TempPathFactory, chromium: Chromium) -> Iterator[Workshop]:
     folder = tmp_path_factory.mktemp("shop")
     with pytest.MonkeyPatch.context() as patch, Workshop(folder) as shop:
-        patch.setenv("XDG_CONFIG_HOME", str(folder / "config"))
-        plug_in(shop.waiting.port, folder, patch)
+        Place(folder, patch).plug(shop.waiting.port, shop.empty.port)
         shop.open()
         yield shop
 
@@ -143,6 +142,38 @@ def test_a_board_that_waits_is_adopted_by_an_admin(visit: Visit, shop: Workshop)
     board.get_by_role("button", name="Adopt").click()
     expect(page.get_by_role("article", name="rex")).to_contain_text(WAITING)
     expect(board).to_have_count(0)
+
+
+def test_an_empty_board_becomes_a_robot_from_its_port_on(visit: Visit, shop: Workshop) -> None:
+    page = visit("adam").page
+    board = page.get_by_role("article", name=shop.empty.port)
+    expect(board).to_contain_text("a bridge")
+    assert board.get_by_role("button").count() == 0, "no admin who is not named may"
+    page = visit("ana").page
+    board = page.get_by_role("article", name=shop.empty.port)
+    board.get_by_role("button", name="Firmware…").click()
+    dialog = page.get_by_role("alertdialog")
+    dialog.get_by_label("Program").select_option("lamps/1.0")
+    dialog.get_by_role("button", name="Make a plan").click()
+    shown = page.get_by_role("article", name="Plan")
+    for words in (shop.empty.port, KIND, "unknown → new-1.27.bin + lamps/1.0", "200 kB"):
+        expect(shown).to_contain_text(words)
+    expect(shown).not_to_contain_text("it is stopped")
+    shown.get_by_role("button", name="Flash this board").click()
+    run = page.get_by_role("article", name="ana flashes").first
+    expect(run).to_contain_text("waits for MicroPython", timeout=40_000)
+    shop.wait(shop.empty.power_on(loader=False))  # it has no control lines
+    expect(run).to_contain_text(
+        re.compile(r"unknown → lamp .*it needs an address: `/adopt \w+ NAME`"), timeout=40_000
+    )
+    page = visit("adam").page
+    waits = page.get_by_role("article", name=re.compile("waits for an address")).filter(
+        has_text=shop.empty.port
+    )
+    waits.get_by_label("Address, for good").fill("desk")
+    waits.get_by_role("button", name="Adopt").click()
+    expect(page.get_by_role("article", name="desk")).to_contain_text("ready")
+    shop.wait(shop.empty.micropython.power_cut())
 
 
 def test_a_program_goes_over_the_line_and_is_there_after_its_trial(visit: Visit) -> None:

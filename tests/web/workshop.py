@@ -1,4 +1,4 @@
-"""A gateway with a page, and boards on a bench: two empty ones, one with releases, one that waits."""
+"""A gateway with a page, and boards on a bench: lamps, one with releases, one that waits, an empty one."""
 
 from __future__ import annotations
 
@@ -17,6 +17,8 @@ from boardtalk.modules.iot_bridge.service.client import ask
 from boardtalk.sdk import Role
 from tests.flash.bench import C3
 from tests.flash.test_from_chat import put_image
+from tests.flash.test_new_boards import KIND
+from tests.flash.whole_esp import WholeEsp
 from tests.ota.rig import HEAP, UID, flash, program
 
 from .house import House
@@ -34,6 +36,7 @@ module flash {{
     releases = {folder}/releases
     boards = lamp0: {kind}, lamp1: {kind}
     programs = torch: torches
+    new = {new}
 }}
 module iot_bridge {{
 }}
@@ -65,9 +68,10 @@ class Workshop:
         robot = flash(self.folder / "flash", state)
         torch = self.on_bench(MicroPythonBoard(robot, uid=UID, heap=HEAP, flash="littlefs"))
         self.waiting = self.on_bench(EmulatedBoard("rover", uid=WAITING))
+        self.empty = self.on_bench(WholeEsp())
         ports = {"lamp0": self.lamps[0].port, "lamp1": self.lamps[1].port, "torch": torch.port}
         blocks = "".join(BOARD.format(name=name, port=port) for name, port in ports.items())
-        self.house = House(self.folder, CONF.format(folder=self.folder, kind=C3) + blocks)
+        self.house = House(self.folder, CONF.format(folder=self.folder, kind=C3, new=KIND) + blocks)
         return self
 
     def open(self) -> None:

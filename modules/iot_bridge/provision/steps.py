@@ -44,7 +44,9 @@ class Provisioner:
 
     async def install(self, order: Order) -> AsyncGenerator[Stage | Provisioned, None]:
         """Put it on, start it, and wait for its HELLO, if that comes by its port."""
-        release = collect(order.robot) if order.robot else None
+        release = collect(order.robot, order.label) if order.robot else None
+        if release is not None and order.sha256 not in {"", release.sha256}:
+            raise ProvisionError("bad-image", f"the program {release.name} is another one than was planned")
         prompt = Prompt(order.port, order.stop)
         yield Stage(step="ask", detail="MicroPython")
         (told,) = await prompt.run(snippets.ASK, anew=True)

@@ -2,13 +2,13 @@
 import {h, icon, keyed, put} from "./dom.js";
 import {t} from "./texts.js";
 import {chip} from "./robot/panel.js";
-import {planCard, updateForm} from "./boards/update.js";
+import {kinds, newForm, planCard, updateForm} from "./boards/update.js";
 import {runCard} from "./boards/runs.js";
 import {deviceCard, facts, shorn, waitingCard} from "./boards/devices.js";
 import {outcome} from "./boards/outcome.js";
 
 const RUNS_MS = 1000, DEVICES_MS = 3000;
-const NOTHING = {address: "", offers: {}, plans: [], runs: []};
+const NOTHING = {address: "", offers: {}, new: null, plans: [], runs: []};
 
 export function boards(store) {
   const dropped = new Set(); // plans and ends that the person does not want to see any more
@@ -30,7 +30,9 @@ export function boards(store) {
       return !row.wrong;
     },
     async update(word, robot) {
-      const text = await updateForm(flash.offers, word, robot);
+      await act.plan(await updateForm(flash.offers, word, robot));
+    },
+    async plan(text) {
       if (!text) return;
       node.scrollIntoView({block: "start"}); // plans are on top, and the robot's card may be far below
       await act.say(text, t("plan.making"));
@@ -41,11 +43,11 @@ export function boards(store) {
   function draw() {
     const known = flash ?? NOTHING, all = store.robots();
     keyed(plans, known.plans.filter(each => !dropped.has(each.code)), plan => plan.code, plan => planCard(plan, act));
-    keyed(runs, known.runs.filter(each => !dropped.has(each.id)).toReversed(), run => run.id, run => runCard(run, act, robot => Boolean(known.offers[robot]?.[run.word])));
+    keyed(runs, known.runs.filter(each => !dropped.has(each.id)).toReversed(), run => run.id, run => runCard(run, act, robot => Boolean(known.offers[robot]?.[run.word] || (known.new && robot.includes("/")))));
     keyed(cards, all, contact => JSON.stringify([contact, known.offers[contact.address], device(contact)]), card);
     drawNameless();
     if (!all.length && nameless.hidden) put(cards, h("div", {class: "empty"}, icon("boards"), h("h2", {}, t("boards.none")), h("p", {}, t("boards.none.text"))));
-    if (known.address) put(note, t(Object.keys(known.offers).length ? "flash.text" : "flash.denied"), " ", h("a", {href: `#/chat/${known.address}`}, t("flash.open", {name: known.address})));
+    if (known.address) put(note, t(Object.keys(known.offers).length || known.new ? "flash.text" : "flash.denied"), " ", h("a", {href: `#/chat/${known.address}`}, t("flash.open", {name: known.address})));
     else put(note, flash && t("flash.none"));
   }
 
@@ -54,8 +56,9 @@ export function boards(store) {
     const silent = new Map((found.silent ?? []).map(each => [each.port, each.detail]));
     const free = (found.devices ?? []).filter(each => !taken.has(each.port));
     const rest = [...silent.keys()].filter(port => !free.some(each => each.port === port)).map(port => ({port, usb: "", boards: [], name: ""}));
-    const list = [...waiting, ...free, ...rest];
-    keyed(others, list, each => each.uid ?? JSON.stringify([each.port, silent.get(each.port)]), each => each.uid ? waitingCard(store, each, found.may_adopt) : deviceCard(each, silent.get(each.port)));
+    const list = [...waiting, ...free, ...rest], can = each => kinds(flash?.new, each).length > 0;
+    const flashed = each => can(each) ? async () => act.plan(await newForm(flash.new, each)) : null;
+    keyed(others, list, each => each.uid ?? JSON.stringify([each.port, silent.get(each.port), can(each)]), each => each.uid ? waitingCard(store, each, found.may_adopt) : deviceCard(each, silent.get(each.port), flashed(each)));
     nameless.hidden = !list.length;
   }
 

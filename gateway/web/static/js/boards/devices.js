@@ -20,10 +20,12 @@ export function waitingCard(store, board, may) {
     facts({uid: board.uid, port: board.port, firmware: board.firmware}), may ? form : h("p", {class: "muted small"}, t("adopt.denied")))};
 }
 
-export function deviceCard(device, trouble) {
+// `flash` lets the person put something on it; null: he may not, or there is nothing for it.
+export function deviceCard(device, trouble, flash) {
   const may = device.boards.join(", ");
   return {node: h("article", {class: "card", "aria-label": device.port}, h("header", {}, h("div", {}, h("h2", {}, device.port), h("p", {class: "muted small"}, device.name || t("device")))),
-    facts({usb: device.usb, [device.bridge ? "maybe" : "kind"]: may}), h("p", {class: "small"}, shorn(trouble, device.port) || t(may ? "device.text" : "device.unknown")))};
+    facts({usb: device.usb, [device.bridge ? "maybe" : "kind"]: may}), h("p", {class: "small"}, shorn(trouble, device.port) || t(flash ? "device.here" : may ? "device.text" : "device.unknown")),
+    flash && h("div", {class: "row"}, h("button", {type: "button", onclick: flash}, t("update.flash"))))};
 }
 
 // What is said of a port, without its name, which stands beside it.
