@@ -8,12 +8,12 @@ from contextlib import AsyncExitStack
 from functools import partial
 from importlib import resources
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 import structlog
 
-from boardtalk import broker, conf, late_stops, loader, logs
+from boardtalk import broker, conf, late_stops, loader, logs, views
 from boardtalk.board_logins import BoardLogins
 from boardtalk.calls import Calls
 from boardtalk.configuration import Configuration, check_names, declared_users, groups
@@ -38,6 +38,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from boardtalk.frontends.control import Page
+
+SOON_S: Final = 0.2
+"""Until a new robot is told to the broker: with all that come meanwhile."""
 
 log = structlog.get_logger()
 
@@ -151,9 +154,13 @@ async def _start(
         renew = _renewal(running, logins, partial(_logins, hub.directory, users, boards))
         for changing in (hub.directory, boards):
             changing.subscribe(renew)
+        hub.directory.on_new_robot(_soon(stack, renew))
         hub.directory.subscribe(mqtt.show_all)
         at = running.endpoint
         gate = BoardGate(boards, mqtt.board_left, running.listen_host, at.port, at.tls, running.own)
+    tell_views = views.writer(folder / "secrets", hub.directory, users)
+    tell_views()
+    hub.directory.subscribe(tell_views)
     page = await _start_page(stack, document, folder)
     reception = Reception(users, hub, page)
     door = LocalDoor(hub, intake, calls, users, configuration, gate=gate, reception=reception)
@@ -209,6 +216,27 @@ def _renewal(
             running.reload(now)
 
     return renew
+
+
+def _soon(stack: AsyncExitStack, act: Callable[[], None]) -> Callable[[], None]:
+    """Does it a moment later, once for all who ask meanwhile: robots come in crowds."""
+    loop = asyncio.get_running_loop()
+    waiting: list[asyncio.TimerHandle] = []
+
+    def do() -> None:
+        waiting.clear()
+        act()
+
+    def ask() -> None:
+        if not waiting:
+            waiting.append(loop.call_later(SOON_S, do))
+
+    def forget() -> None:
+        for each in waiting:
+            each.cancel()
+
+    stack.callback(forget)
+    return ask
 
 
 def _logins(directory: Directory, users: Users, boards: BoardLogins) -> list[broker.Login]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
@@ -43,6 +44,9 @@ class Directory:
         """By group, who came to it or left it since: that counts more than the configuration."""
         self._turns: dict[str, int] = {}
         self._answered: dict[str, tuple[str, Contact]] = {}
+        self._met: set[str] = set()
+        """Robots that are here, or were."""
+        self._newcomers: list[Callable[[], None]] = []
         self._online: set[str] = set()
 
     def kind(self, address: str) -> Kind | None:
@@ -208,6 +212,10 @@ class Directory:
         if (known and known[0] != owner) or (not known and self.kind(contact.address)):
             raise Refused(Code.BAD_ADDRESS, f"{contact.address!r} is somebody else's address")
         self._answered[contact.address] = (owner, contact)
+        if contact.kind is Kind.ROBOT and contact.address not in self._met:
+            self._met.add(contact.address)
+            for came in self._newcomers:
+                came()
 
     def unregister(self, owner: str, address: str) -> None:
         """Remove an address of `owner`'s."""
@@ -273,14 +281,26 @@ class Directory:
     def states(self, user: str) -> tuple[str, ...] | None:
         """The robots whose state a user may read at the broker; None: all.
 
-        Only those that a grant names in full: a broker does not know our patterns.
+        Those that a grant names in full, and of patterns, which a broker does not know, each robot that has
+        been here: that it is gone for a while cuts nobody off.
         """
-        person = self.person(user)
-        everything = any("*" in grant.robots for grant in person.grants)
-        if self.policy.roles or person.role is Role.ADMIN or everything:
+        view = self.view(user)
+        if "*" in view:
             return None
-        named = {name for grant in person.grants for name in grant.robots if "*" not in name}
-        return tuple(sorted(named))
+        named = {name for name in view if "*" not in name}
+        met = {robot for robot in self._met if any(fnmatchcase(robot, pattern) for pattern in view)}
+        return tuple(sorted(named | met))
+
+    def view(self, user: str) -> tuple[str, ...]:
+        """Patterns of the robots that a user may know of."""
+        person = self.person(user)
+        if person.role is not None and (self.policy.roles or person.role is Role.ADMIN):
+            return ("*",)
+        return tuple(sorted({pattern for grant in person.grants for pattern in grant.robots}))
+
+    def on_new_robot(self, came: Callable[[], None]) -> None:
+        """Have `came` called whenever there is a robot that has not been here before."""
+        self._newcomers.append(came)
 
     def _is_open(self, address: str) -> bool:
         """Whether everybody may know of it: of people, groups and services."""

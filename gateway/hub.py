@@ -182,14 +182,22 @@ class Hub:
         self.witness.tell(TurnedAway, message, refused.code, refused.reason)
         self.statuses.refuse(message, refused)
 
-    def stopped(self, message: Message, text: str, status: Status) -> None:
-        """Tell sender, history and audit of a stop that was carried out (or was not) past the hub."""
-        self.witness.tell(Stopped, message, text, status)
+    def stopped(self, message: Message, text: str, status: Status, told: str = "") -> None:
+        """Tell sender, history and audit of a stop that was carried out (or was not) past the hub.
+
+        Args:
+            message: what the sender said.
+            text: what came of it, for the audit.
+            status: the same.
+            told: the same text as the sender may read it; "": as it is.
+        """
+        told = told or text
+        self.witness.tell(Stopped, message, told, status)
         self.store.audit(message.sender, "stop", message.to, text)
         recorded = self.store.record(message)
-        self.store.update(recorded.row, replace(status, detail=text))
+        self.store.update(recorded.row, replace(status, detail=told))
         self._echo(recorded, None)
-        self.statuses.say(message, text, status)
+        self.statuses.say(message, told, status)
         self.statuses.tell(message, status)
 
     # Modules ----------------------------------------------------------------------------------

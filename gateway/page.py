@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import msgspec
+
+VIEWS: Final = "views.json"
+"""Beside the secrets: by user, patterns of the robots that he may know of."""
 
 
 class PageSettings(msgspec.Struct, kw_only=True):

@@ -17,6 +17,7 @@ from boardtalk.sdk import ServiceError
 from boardtalk.sdk.channel import MAX_LINE_BYTES, Channel
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 ANSWER_TIMEOUT_S: Final = 2.0
@@ -122,11 +123,30 @@ async def stop(state: Path, boards: tuple[str, ...], by: str) -> tuple[Stopped, 
     return await answer(begin(state, boards, by))
 
 
-def describe(stopped: tuple[Stopped, ...]) -> str:
-    """The result in words, for a person."""
+def describe(stopped: tuple[Stopped, ...], sees: Callable[[str], bool] | None = None) -> str:
+    """The result in words, for a person.
+
+    Args:
+        stopped: of each robot.
+        sees: whether the person may know of a robot: of the others it is told how many. None: of all.
+    """
     if not stopped:
         return "no robot is connected: nothing to stop"
-    return "; ".join(map(_described, stopped))
+    seen = [one for one in stopped if sees is None or sees(one.board)]
+    others = [one for one in stopped if one not in seen]
+    return "; ".join((*map(_described, seen), *_counted(others, "and " if seen else "")))
+
+
+def _counted(others: list[Stopped], link: str) -> Iterator[str]:
+    if fine := [one for one in others if one.confirmed]:
+        yield f"{link}{_number(fine)} stopped, confirmed in {max(one.ms for one in fine):.0f} ms"
+    if bad := [one for one in others if not one.confirmed]:
+        has = "HAS" if len(bad) == 1 else "HAVE"
+        yield f"{link}{_number(bad)} {has} NOT CONFIRMED the stop: use the hardware stop"
+
+
+def _number(others: list[Stopped]) -> str:
+    return f"{len(others)} other{'s' if len(others) > 1 else ''}"
 
 
 def _described(one: Stopped) -> str:

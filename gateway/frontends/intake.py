@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Final, Self
 
 import structlog
@@ -179,11 +180,12 @@ class Intake:
     def _tell_stop(self, message: Message, began: float, end: tuple[Stopped, ...] | ServiceError) -> None:
         status = Status(code=Code.FAILED, state=State.UNKNOWN)
         if isinstance(end, ServiceError):
-            text = f"STOP NOT CARRIED OUT: {end}. Use the hardware stop"
+            text = told = f"STOP NOT CARRIED OUT: {end}. Use the hardware stop"
         else:
             text = stop.describe(end)
+            told = stop.describe(end, partial(self._hub.directory.sees, message.sender))
             if all(each.confirmed for each in end):
                 status = Status(code=Code.DONE, state=State.DONE)
         log.warning("stop", by=message.sender, robot=message.to, result=text,
                     ms=round((time.monotonic() - began) * 1000, 1))  # fmt: skip
-        self._hub.stopped(message, text, status)
+        self._hub.stopped(message, text, status, told)

@@ -13,6 +13,7 @@ import socket
 import ssl
 import sys
 from contextlib import suppress
+from functools import partial
 from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
@@ -28,8 +29,11 @@ from boardtalk.web.cookies import values
 from boardtalk.web.door import Door
 from boardtalk.web.places import is_ours, own_names, place_of
 from boardtalk.web.roll import Roll
+from boardtalk.web.views import Views
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from websockets.asyncio.server import ServerConnection
     from websockets.http11 import Request, Response
 
@@ -65,6 +69,7 @@ class Answer(msgspec.Struct):
     confirmed: bool
     """Whether all of them said that their outputs are off."""
     robots: tuple[stop.Stopped, ...] = ()
+    """Those that he may know of."""
 
 
 class Target(NamedTuple):
@@ -89,6 +94,7 @@ class StopLane:
         self._state = Path(settings.state)
         self._names = own_names(settings)
         self._roll = Roll(self._state / "secrets")
+        self._views = Views(self._state / "secrets")
         self._buttons: dict[ServerConnection, str] = {}
         """Who presses each, as the roll has him."""
         self._under_way: dict[Target, int] = {}
@@ -159,7 +165,8 @@ class StopLane:
         except ServiceError as error:
             begun = error
         self._under_way[target] = self._under_way.get(target, 0) + 1
-        task = asyncio.create_task(_tell(connection, n, begun), name=f"stop by {user}")
+        sees = partial(self._views.sees, user)
+        task = asyncio.create_task(_tell(connection, n, begun, sees), name=f"stop by {user}")
         self._tasks.add(task)
         task.add_done_callback(lambda task: self._done(target, task))
 
@@ -181,12 +188,18 @@ class StopLane:
                     await connection.close(LOG_IN, "log in again")
 
 
-async def _tell(connection: ServerConnection, n: int, door: socket.socket | ServiceError) -> None:
+async def _tell(
+    connection: ServerConnection,
+    n: int,
+    door: socket.socket | ServiceError,
+    sees: Callable[[str], bool],
+) -> None:
     try:
         if isinstance(door, ServiceError):
             raise door
         robots = await stop.answer(door)
-        answer = Answer(n, stop.describe(robots), all(each.confirmed for each in robots), robots)
+        seen = tuple(each for each in robots if sees(each.board))
+        answer = Answer(n, stop.describe(robots, sees), all(each.confirmed for each in robots), seen)
     except ServiceError as error:
         answer = Answer(n, f"STOP NOT CARRIED OUT: {error}. Use the hardware stop", confirmed=False)
     with suppress(ConnectionClosed):  # stopped it has anyway

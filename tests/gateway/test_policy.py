@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from boardtalk import conf, loader, personal
+from boardtalk.directory import Directory
 from boardtalk.policy import GRANTS, RIGHTS, Grant, Limit, Policy, Wish
 from boardtalk.sdk import SYSTEM, ArgumentInfo, CommandInfo, ConfigError, Contact, Kind, Role
+from boardtalk.users import Users
 
 TEXT = """policy { roles = no }
 group crew { members = anna }
@@ -267,3 +270,22 @@ def replace_rights(contact: Contact) -> Contact:
     return Contact(
         **{name: getattr(contact, name) for name in contact.__struct_fields__} | {"rights": rights}
     )
+
+
+def test_s11_a_pattern_lets_read_the_state_of_each_robot_that_has_been_here(tmp_path: Path) -> None:
+    """A broker knows exact names only; that a robot is gone for a while cuts off nobody who listens."""
+    users = Users.load(tmp_path, {"ana": Role.OPERATOR, "adam": Role.ADMIN, "eve": Role.VIEWER})
+    directory, met = Directory(users, {}), []
+    directory.on_new_robot(lambda: met.append(1))
+    grant = Grant(name="some", users=("ana",), robots=("arm", "rov*"), may=frozenset({"query"}))
+    directory.set_policy(Policy(roles=False, grants=(grant,)))
+    assert directory.states("ana") == ("arm",)
+    for _ in range(2):
+        for name, kind in (("rover", Kind.ROBOT), ("rovio", Kind.SERVICE), ("lamp", Kind.ROBOT)):
+            directory.register("bridge", Contact(address=name, kind=kind, online=True))
+    assert len(met) == 2
+    directory.unregister("bridge", "rover")
+    assert directory.states("ana") == ("arm", "rover")
+    assert (directory.states("adam"), directory.states("eve"), directory.states("nobody")) == (None, (), ())
+    directory.set_policy(Policy())
+    assert directory.states("eve") is None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import socket
 import threading
 import time
@@ -211,6 +212,17 @@ def test_s11_a_robot_that_one_may_not_see_is_like_one_that_is_not_there(
     assert not [each for each in nils.statuses[heard:] if "online" in each], "presence at the broker"
 
 
+def test_s11_the_state_at_the_broker_is_for_whom_a_pattern_lets_see_the_robot(
+    town: Gateway, people: dict[str, Person]
+) -> None:
+    for person in people.values():
+        person.subscribe("boards/rover/state")
+    for name in ("dora", "lena"):  # by a pattern, and by its name
+        seen = people[name].statuses
+        until(lambda seen=seen: any("firmware" in each for each in seen), f"{name} reads the state")
+    assert not any("firmware" in each for each in people["nils"].statuses)
+
+
 def test_s11_live_control_takes_the_right_and_keeps_the_limits(
     town: Gateway, people: dict[str, Person]
 ) -> None:
@@ -236,7 +248,16 @@ def test_s11_everybody_stops_whatever_the_rules_say(town: Gateway, people: dict[
         people["dora"].do("rearm")
         since = len(people[name].inbox)
         people[name].say("rover: stop")
-        assert "rover stopped, confirmed" in str(people[name].hears("stopped", since)["body"])
+        told = str(people[name].hears("stopped", since)["body"])
+        if name != "nils":
+            assert "rover stopped, confirmed" in told
+    assert re.fullmatch(r"1 other stopped, confirmed in \d+ ms", told), "he may not know which one"
+    with Local(town, "nils", as_person=True) as page:
+        past = page.ask("history", op="history")["entries"]
+        assert [each for each in past if "rover stopped" in f"{each}"] == []
+    with Local(town, local_user(), as_person=False) as owner:
+        lines = owner.ask("audit", op="audit", text="nils stop")["lines"]
+    assert "rover stopped, confirmed" in lines[-1]["result"]
 
 
 def test_s11_what_is_denied_is_in_the_audit_with_who_what_and_why(

@@ -147,3 +147,25 @@ async def test_a_stop_that_can_not_be_carried_out_is_told(demo: Gateway, eve: Br
     assert not answer["confirmed"]
     assert answer["text"].startswith("STOP NOT CARRIED OUT")
     assert "hardware stop" in answer["text"]
+
+
+async def test_s11_the_button_names_no_robot_that_one_may_not_see(demo: Gateway, eve: Browser) -> None:
+    """It counts them: whoever stops has to know whether all of them stand."""
+    rules = demo.state / "conf.d" / "rights.conf"
+    rules.parent.mkdir()
+    demo.token("vic", "viewer")
+    assert demo.cli("user", "passwd", "vic", stdin=f"{PASSWORD}\n").code == 0
+    with Browser(eve.origin, {}) as vic:
+        assert vic.log_in("vic").status_code == 200
+        for roles, text, names in (
+            ("no", r"1 other stopped, confirmed in \d+ ms", []),
+            ("yes", r"rover stopped, .*", ["rover"]),
+        ):
+            rules.write_text(f"policy {{\n    roles = {roles}\n}}\n")
+            assert demo.cli("reload").code == 0
+            async with button(vic) as lane:
+                answer = await press(lane)
+            assert re.fullmatch(text, answer["text"])
+            assert [each["board"] for each in answer["robots"]] == names
+            assert answer["confirmed"]
+    rules.unlink()

@@ -1,0 +1,43 @@
+"""Which robots each user may know of, written down for the stop process: it asks nobody."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import structlog
+
+from boardtalk.page import VIEWS
+from boardtalk.sdk import kept
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from pathlib import Path
+
+    from boardtalk.directory import Directory
+    from boardtalk.users import Account
+
+log = structlog.get_logger()
+
+
+def writer(secrets: Path, directory: Directory, users: Iterable[Account]) -> Callable[[], None]:
+    """Writes it when it is another one than the last time.
+
+    Args:
+        secrets: the folder of the file.
+        directory: knows the rules.
+        users: all of them, at each time.
+    """
+    last: list[dict[str, tuple[str, ...]]] = []
+
+    def write() -> None:
+        views = {each.address: directory.view(each.address) for each in users}
+        if last == [views]:
+            return
+        try:
+            kept.save(secrets / VIEWS, views)
+        except OSError as error:
+            log.error("the stop button does not know who may see which robots", reason=error.strerror)
+        else:
+            last[:] = [views]
+
+    return write
