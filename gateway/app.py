@@ -158,7 +158,7 @@ async def _start(
         hub.directory.subscribe(mqtt.show_all)
         at = running.endpoint
         gate = BoardGate(boards, mqtt.board_left, running.listen_host, at.port, at.tls, running.own)
-    tell_views = views.writer(folder / "secrets", hub.directory, users)
+    tell_views = views.writer(folder, hub.directory, users)
     tell_views()
     hub.directory.subscribe(tell_views)
     page = await _start_page(stack, document, folder)

@@ -7,7 +7,7 @@ from typing import Final
 import msgspec
 
 VIEWS: Final = "views.json"
-"""Beside the secrets: by user, patterns of the robots that he may know of."""
+"""In the state folder: by user, patterns of the robots that he may know of."""
 
 
 class PageSettings(msgspec.Struct, kw_only=True):

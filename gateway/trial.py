@@ -114,7 +114,12 @@ class Trials:
         return await self._done(self._begin(user, partial(_settings_edit, instance, values), confirm_s))
 
     async def begin_rights(
-        self, user: str, name: str, values: Mapping[str, str | None] | None, confirm_s: float
+        self,
+        user: str,
+        name: str,
+        values: Mapping[str, str | None] | None,
+        confirm_s: float,
+        seen: Mapping[str, str] | None = None,
     ) -> tuple[Pending, list[Change]]:
         """The same with a grant, also a new one; or with the block `policy`, whose name is "".
 
@@ -123,11 +128,12 @@ class Trials:
             name: of the grant.
             values: as above; None: it is removed.
             confirm_s: at most an hour.
+            seen: its keys as the user has them before his eyes, empty for a new one; None: whatever they are.
 
         Raises:
             ConfigError, Refused: as above.
         """
-        return await self._done(self._begin(user, partial(_rights_edit, name, values), confirm_s))
+        return await self._done(self._begin(user, partial(_rights_edit, name, values, seen), confirm_s))
 
     async def confirm(self, user: str, change: str) -> Path:
         """Write it into the file; which one.
@@ -264,15 +270,25 @@ def _settings_edit(instance: str, values: Mapping[str, str | None], document: Do
     return _Edit(instance, find(document, instance), values)
 
 
-def _rights_edit(name: str, values: Mapping[str, str | None] | None, document: Document) -> _Edit:
+def _rights_edit(
+    name: str,
+    values: Mapping[str, str | None] | None,
+    seen: Mapping[str, str] | None,
+    document: Document,
+) -> _Edit:
     """A change of a grant, or of the policy. With the first grant comes a policy by which it only adds.
 
     Raises:
-        Refused: there is no such grant to be removed, or no file to write to.
+        Refused: there is no such grant to be removed, it is another one than was seen, or there is no file to
+            write to.
     """
     kind, what = ("grant", f"grant {name}") if name else ("policy", "policy")
     own = [each for each in document.blocks if each.kind in ("policy", "grant")]
-    if found := next((each for each in own if (each.kind, each.name) == (kind, name)), None):
+    found = next((each for each in own if (each.kind, each.name) == (kind, name)), None)
+    now = {item.key: item.value for item in reversed(found.items)} if found else {}
+    if seen is not None and seen != now:
+        raise Refused(Code.FAILED, f"{what} was changed by somebody else meanwhile: look at it again")
+    if found:
         return _Edit(what, _place(document, found), values)
     if values is None:
         raise Refused(Code.FAILED, f"there is no {what}")

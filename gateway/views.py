@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 
 
-def writer(secrets: Path, directory: Directory, users: Iterable[Account]) -> Callable[[], None]:
+def writer(state: Path, directory: Directory, users: Iterable[Account]) -> Callable[[], None]:
     """Writes it when it is another one than the last time.
 
     Args:
-        secrets: the folder of the file.
+        state: the state folder.
         directory: knows the rules.
         users: all of them, at each time.
     """
@@ -34,7 +34,7 @@ def writer(secrets: Path, directory: Directory, users: Iterable[Account]) -> Cal
         if last == [views]:
             return
         try:
-            kept.save(secrets / VIEWS, views)
+            kept.save(state / VIEWS, views)
         except OSError as error:
             log.error("the stop button does not know who may see which robots", reason=error.strerror)
         else:

@@ -94,7 +94,7 @@ class StopLane:
         self._state = Path(settings.state)
         self._names = own_names(settings)
         self._roll = Roll(self._state / "secrets")
-        self._views = Views(self._state / "secrets")
+        self._views = Views(self._state)
         self._buttons: dict[ServerConnection, str] = {}
         """Who presses each, as the roll has him."""
         self._under_way: dict[Target, int] = {}

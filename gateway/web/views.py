@@ -16,11 +16,11 @@ class Views:
     """Reads the file again whenever it has changed. If it can't be read, what was read last counts.
 
     Args:
-        secrets: the folder of the file.
+        state: the state folder.
     """
 
-    def __init__(self, secrets: Path) -> None:
-        self._path = secrets / VIEWS
+    def __init__(self, state: Path) -> None:
+        self._path = state / VIEWS
         self._seen: tuple[int, int] | None = None
         self._views: dict[str, tuple[str, ...]] = {}
 

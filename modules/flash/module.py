@@ -38,6 +38,8 @@ if TYPE_CHECKING:
     from boardtalk.modules.flash.plans import Plan
     from boardtalk.modules.flash.requests import Request
 
+MAX_TARGET_CHARS: Final = 200
+"""In the audit, of what was denied."""
 MAX_OVER: Final = 4
 """Runs that are shown after their end."""
 DONE: Final = Status(code=Code.DONE, state=State.DONE)
@@ -243,7 +245,9 @@ class Flash(Module):
         """Have it in the audit."""
 
         async def note() -> None:
-            attempt = Attempt(message.sender, f"/{request.word} {request.act}", request.target)
+            attempt = Attempt(
+                message.sender, f"/{request.word} {request.act}", request.target[:MAX_TARGET_CHARS]
+            )
             async with audited(self.context.state, attempt) as entry:
                 entry.result = f"denied: {why}"
 

@@ -47,10 +47,9 @@ class Planner:
         """
         known = await rows(self._context.state)
         if any(map(is_port, robots)):
-            devices = await plugged()
-            items = await asyncio.gather(
-                *(self._new(user, request, fresh.device(port, devices, known)) for port in robots)
-            )
+            plugged_in = await plugged()
+            devices = [fresh.device(port, plugged_in, known) for port in robots]
+            items = await asyncio.gather(*(self._new(user, request, each) for each in devices))
         else:
             make = self._firmware if request.word == "flash" else self._program
             items = await asyncio.gather(*(make(user, request, _row(known, robot)) for robot in robots))

@@ -222,3 +222,50 @@ def test_whatever_the_file_looks_like_one_block_goes_and_nothing_else_or_it_says
     assert [(each.title, each.items) for each in conf.parse(after).blocks] == [
         (each.title, each.items) for each in left
     ]
+
+
+async def test_s11_two_admins_at_once_mix_no_rules_of_which_nobody_saw_the_sum(
+    tmp_path: Path, root: GatewayClient, file: Path
+) -> None:
+    seen = {"users": "alice", "robots": "rover", "may": "see"}
+    await root.ask(control.ChangeUser("add", "eve", Role.ADMIN), control.UserChanged)
+    async with GatewayClient.connect(tmp_path, "eve", as_person=True) as eve:
+        await keep(root, "slow", {"users": "*"})
+        await keep(root, "horn", NEW)
+        before = file.read_text()
+        for name, values, was in (
+            ("slow", {"may": "motion, drive"}, seen),  # it was Alice's when she decided
+            ("slow", None, seen),
+            ("horn", {"roles": "viewer", "robots": "*"}, {}),  # there was none
+            ("gone", {"robots": "*"}, seen),
+        ):
+            with pytest.raises(Denied, match=f"grant {name} was changed by somebody else meanwhile"):
+                await eve.ask(control.ChangeRights(name, values, seen=was), control.SettingsOnTrial)
+        assert file.read_text() == before
+        ask = control.ChangeRights("slow", {"may": "query"}, seen=seen | {"users": "*"})
+        trial = await eve.ask(ask, control.SettingsOnTrial)
+        with pytest.raises(Denied, match="a change of eve's to grant slow waits to be confirmed"):
+            await change(root, "horn", None)
+        await root.ask(control.RevertSettings(trial.pending.change), control.Reloaded)
+        with pytest.raises(Denied, match="does not wait any more"):
+            await eve.ask(control.ConfirmSettings(trial.pending.change), control.SettingsKept)
+
+
+async def test_s11_a_file_with_a_mistake_leaves_the_rules_of_before_in_force(
+    root: GatewayClient, file: Path
+) -> None:
+    before = await may(root, "alice", "rover", "rearm")
+    for text, why in (
+        (TEXT.replace("may = see", "may = all"), r"gateway\.conf:10:5: .*no right 'all'"),
+        (TEXT.replace("robots =", "robotz ="), r"gateway\.conf:9:5: .*robots"),
+        ("", "the configuration is empty: cut off as it was written"),
+    ):
+        file.write_text(text)
+        with pytest.raises(Denied, match=why):
+            await root.ask(control.Reload(), control.Reloaded)
+        with pytest.raises(Denied, match=r"gateway\.conf"):
+            await change(root, "slow", {"may": "motion"})
+        assert file.read_text() == text
+        assert await may(root, "alice", "rover", "rearm") == before
+        listed = await root.ask(control.Rights(), control.RightsList)
+        assert [each.name for each in listed.rules] == ["slow"]

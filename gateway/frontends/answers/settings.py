@@ -26,9 +26,9 @@ class Settings:
         match request:
             case control.Rights():
                 return rules.listed(self._configuration.document, self._trials.pending)
-            case control.ChangeRights(name, values, confirm_s):
+            case control.ChangeRights(name, values, confirm_s, seen):
                 return control.SettingsOnTrial(
-                    *await self._trials.begin_rights(user, name, values, confirm_s)
+                    *await self._trials.begin_rights(user, name, values, confirm_s, seen)
                 )
             case control.Judge():
                 return rules.judged(self._directory, request)

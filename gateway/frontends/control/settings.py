@@ -50,6 +50,9 @@ class ChangeRights(msgspec.Struct, tag_field="op", tag="change rights"):
     values: dict[str, str | None] | None
     """As the file would have them, by key; null: the default. null in place of all: it is removed."""
     confirm_s: float = 60.0
+    seen: dict[str, str] | None = None
+    """Its keys as they were when somebody decided to change it, {}: there was none; if they are others by now
+    it is refused. null: it does not matter."""
 
 
 class Judge(msgspec.Struct, tag_field="op", tag="judge"):

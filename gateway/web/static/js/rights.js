@@ -22,17 +22,20 @@ export function rights(store) {
   const editor = h("div");
 
   // Whether it could be tried; if not, `say` tells why.
-  async function change(name, values, say) {
+  async function change(name, values, seen, say) {
     try {
-      await store.link.ask("change rights", {name, values});
+      await store.link.ask("change rights", {name, values, seen});
       put(editor);
       await load();
       pending.scrollIntoView({block: "nearest"});
-    } catch (problem) { say(problem.message); }
+    } catch (problem) {
+      say(problem.message);
+      load(); // somebody else may have changed them
+    }
   }
 
   function what(found) {
-    const choice = h("select", {id: "rights-roles", onchange: () => change("", {roles: choice.value}, reason => { toast(reason, "bad"); load(); })},
+    const choice = h("select", {id: "rights-roles", onchange: () => change("", {roles: choice.value}, null, reason => toast(reason, "bad"))},
       ["yes", "no"].map(each => h("option", {value: each, selected: each === (found.roles ? "yes" : "no")}, t(`rights.roles.${each}`))));
     return h("div", {class: "field"}, h("label", {for: "rights-roles"}, t("rights.roles")), choice, h("small", {}, t(`rights.roles.text.${choice.value}`)));
   }
@@ -44,7 +47,7 @@ export function rights(store) {
   }
 
   async function remove(rule) {
-    if (await ask({title: t("rights.remove.title", {name: rule.name}), text: t("rights.remove.text"), yes: t("rights.remove"), no: t("cancel"), danger: true})) change(rule.name, null, reason => toast(reason, "bad"));
+    if (await ask({title: t("rights.remove.title", {name: rule.name}), text: t("rights.remove.text"), yes: t("rights.remove"), no: t("cancel"), danger: true})) change(rule.name, null, given(rule), reason => toast(reason, "bad"));
   }
 
   function edit(found, rule) {
@@ -57,7 +60,7 @@ export function rights(store) {
       const values = Object.fromEntries(fields.map(each => each.changed()).filter(Boolean));
       if (!rule && found.rules.some(each => each.name === name.value)) return put(problem, t("rights.taken", {name: name.value}));
       if (!Object.keys(values).length) return put(problem, t("settings.same"));
-      change(name.value, values, reason => put(problem, reason));
+      change(name.value, values, rule ? given(rule) : {}, reason => put(problem, reason));
     }}, h("h3", {}, t(rule ? "rights.edit.title" : "rights.add", {name: rule?.name})), problem,
     h("div", {class: "cards"}, h("div", {class: "field"}, h("label", {for: "rule-name"}, t("rights.name")), name), fields.map(each => each.node)),
     h("div", {class: "row"}, h("button", {class: "main"}, t("rights.try")), h("button", {type: "button", onclick: () => put(editor)}, t("cancel")))));
@@ -67,6 +70,9 @@ export function rights(store) {
 
   return {node, load};
 }
+
+// What the file says of it, as it is seen here: if that is otherwise by now, nothing is changed.
+const given = ({settings}) => Object.fromEntries(settings.filter(each => each.given).map(each => [each.key, each.value ?? ""]));
 
 function columns({settings}) {
   const of = key => settings.find(each => each.key === key)?.value ?? "";
