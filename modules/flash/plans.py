@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
+from boardtalk.modules.flash.requests import is_port
 from boardtalk.sdk import Code, Refused
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ class Item(NamedTuple):
     @property
     def is_new(self) -> bool:
         """Whether it is a board without an address, which is called by its port."""
-        return self.robot == self.port
+        return is_port(self.robot)
 
 
 @dataclass

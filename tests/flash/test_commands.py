@@ -163,6 +163,7 @@ class _Port:
 
     def __init__(self, device: str, vid: int, pid: int) -> None:
         self.device, self.vid, self.pid, self.description = device, vid, pid, "a board"
+        self.serial_number = None
 
 
 def test_ids_tell_what_may_be_plugged_in(monkeypatch: pytest.MonkeyPatch, bench: Bench) -> None:
