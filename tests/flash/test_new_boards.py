@@ -94,6 +94,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
     return Place(tmp_path, monkeypatch)
 
 
+@pytest.mark.soak
 async def test_an_empty_board_gets_firmware_client_and_program_and_then_its_address(place: Place) -> None:
     async with WholeEsp() as esp, AsyncExitStack() as stack:
         place.plug(esp.port)

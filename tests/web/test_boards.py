@@ -11,6 +11,7 @@ from playwright.sync_api import Page, expect
 
 from boardtalk.frontends import control
 from boardtalk.frontends.client import Denied, GatewayClient
+from tests.flash.bench import audit
 from tests.flash.test_from_chat import begins, put_image
 from tests.flash.test_new_boards import KIND, Place
 
@@ -174,6 +175,9 @@ def test_an_empty_board_becomes_a_robot_from_its_port_on(visit: Visit, shop: Wor
     waits.get_by_role("button", name="Adopt").click()
     expect(page.get_by_role("article", name="desk")).to_contain_text("ready")
     shop.wait(shop.empty.micropython.power_cut())
+    rows = [row for row in audit(shop.house.state) if row[1:3] == ("/flash write", shop.empty.port)]
+    assert [row[0] for row in rows] == ["ana", "ana"], "that it began, and how it ended"
+    assert all("new-1.27.bin sha256 " in row[3] and "program lamps/1.0 digest " in row[3] for row in rows)
 
 
 def test_a_program_goes_over_the_line_and_is_there_after_its_trial(visit: Visit) -> None:
