@@ -43,6 +43,8 @@ user bob {{
 user carol {{
 }}
 """
+SLOW = {"offline": False, "latency": 400, "downloadThroughput": 50_000, "uploadThroughput": 50_000}
+"""400 kbit/s and 400 ms, in Chromium's units: bytes a second, ms."""
 LEASE_MS = 2000
 """Long, so that a busy machine does not stop the robot."""
 NOTES = """
@@ -183,6 +185,22 @@ async def paint_s(context: BrowserContext, rig: Rig) -> float:
     ms = await found.json_value()
     await context.close()
     return float(ms) / 1000
+
+
+async def slow_s(context: BrowserContext, rig: Rig) -> tuple[float, int, int]:
+    """Open the chat over a slow line: seconds until it is connected, requests, bytes. Closes the window."""
+    page, sizes = await context.new_page(), list[int]()
+    session = await context.new_cdp_session(page)
+    session.on("Network.loadingFinished", lambda event: sizes.append(event["encodedDataLength"]))
+    await session.send("Network.enable")
+    await session.send("Network.emulateNetworkConditions", SLOW)
+    began = time.monotonic()
+    await page.goto(f"{address(rig)}/#/chat/bot", wait_until="commit")
+    await page.locator("#line[data-state=open]").wait_for()
+    took = time.monotonic() - began
+    await page.wait_for_load_state("networkidle")
+    await context.close()
+    return took, len(sizes), int(sum(sizes))
 
 
 @contextmanager

@@ -17,7 +17,7 @@ from tests.campaigns.rig import Rig, ids, insist, seeded
 from tests.campaigns.test_stop_latency import HOGS, HOGS_S, IDLE_S, MESSAGES_PER_S, measured, spare
 
 from . import visitor
-from .screen import Screen, chromium, gateway, paint_s, screen
+from .screen import Screen, address, chromium, gateway, logged_in, paint_s, screen, slow_s
 
 pytestmark = pytest.mark.skipif(not visitor.CHROMIUM, reason="chromium is not installed")
 SHORT = pytest.param(20, id="short", marks=[pytest.mark.contract, pytest.mark.timeout(300)])
@@ -140,6 +140,21 @@ async def test_how_long_until_something_is_painted(tmp_path: Path, count: int) -
         first = await paint_s(await browser.new_context(), rig)
         note("page", "first paint, with the start of the page's process", f"{1000 * first:.0f} ms")
         await noted("first paint", lambda: _paints(browser, rig, min(count, 50)))
+
+
+@pytest.mark.parametrize("count", [SHORT, LONG])
+async def test_how_long_a_slow_phone_waits_for_the_page(tmp_path: Path, count: int) -> None:
+    """400 kbit/s and 400 ms, as Chromium emulates them; a phone that has nothing of it yet."""
+    async with gateway(tmp_path) as rig, chromium() as browser:
+        await paint_s(await browser.new_context(), rig)  # the page's process has started
+        found = [await slow_s(await logged_in(browser, address(rig)), rig) for _ in range(min(count, 5))]
+        _, requests, size = found[0]
+        note(
+            "page",
+            "requests and bytes, headers too, at 400 kbit/s, 400 ms",
+            f"{requests}, {size / 1000:.0f} kB",
+        )
+        note("page", "until one can talk, at 400 kbit/s, 400 ms", spread([seconds for seconds, *_ in found]))
 
 
 async def _paints(browser: Browser, rig: Rig, count: int) -> list[float]:

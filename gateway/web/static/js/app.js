@@ -7,15 +7,13 @@ import {Store} from "./store.js";
 import {login} from "./login.js";
 import {keepShell} from "./offline.js";
 import {chat} from "./chat/chat.js";
-import {robot} from "./robot/panel.js";
-import {drive} from "./drive/drive.js";
-import {boards} from "./boards.js";
-import {chain} from "./chain.js";
-import {why} from "./why.js";
-import {applyTheme, system} from "./system.js";
+import {applyTheme} from "./theme.js";
 
 const main = document.getElementById("main");
-const VIEWS = {chat, robot, drive, boards, chain, why, system};
+const VIEWS = {chat};
+const OTHERS = ["robot", "drive", "boards", "chain", "why", "system"];
+// On a slow line one can talk while the others still come.
+const others = import("./views.js").then(found => Object.assign(VIEWS, found));
 const TABS = ["chat", "robot", "drive", "boards", "chain", "system"];
 const STOP_MS = 5000;
 const FEW = 2; // stopped robots that are shown one by one: more must not fill the page
@@ -27,6 +25,7 @@ function start(me) {
   store = new Store(link, me);
   link.addEventListener("state", ({detail}) => line(detail));
   link.addEventListener("left", () => leave(t("login.again")));
+  link.addEventListener("welcome", ({detail}) => { if (detail.user !== me.user) restart(); });
   store.addEventListener("contacts", showLatched);
   store.addEventListener("talks", badge);
   store.addEventListener("heard", ({detail}) => notify(detail));
@@ -41,15 +40,33 @@ function start(me) {
 
 function go() {
   const [name, ...path] = route();
-  const chosen = VIEWS[name] ? name : "chat";
+  const chosen = OTHERS.includes(name) ? name : "chat";
+  if (!VIEWS[chosen]) return wait(chosen, path);
   if (view?.move?.(chosen, path)) return mark(chosen, path);
-  view?.close?.();
+  close();
   view = VIEWS[chosen](store, path);
   view.name = chosen;
   put(main, view.node);
   main.scrollTop = 0;
   mark(chosen, path);
   view.shown?.();
+}
+
+// The view is on its way; by then another one may be asked for.
+function wait(name, path) {
+  close();
+  put(main, h("p", {class: "empty", role: "status"}, t("loading")));
+  mark(name, path);
+  others.then(() => { if (store && !view) go(); }, () => { if (store && !view) put(main, missing()); });
+}
+
+function missing() {
+  return h("div", {class: "empty"}, h("p", {}, t("view.missing")), h("button", {type: "button", onclick: () => location.reload()}, t("load.again")));
+}
+
+function close() {
+  view?.close?.();
+  view = null;
 }
 
 // `#/chat/rover`, in parts.
@@ -119,11 +136,16 @@ function leave(note) {
   localStorage.removeItem("me");
   store?.link.end();
   store = null;
-  view?.close?.();
-  view = null;
+  close();
   window.removeEventListener("hashchange", go);
   put(document.getElementById("toasts"));
   show(note);
+}
+
+// Somebody else has logged in with this browser meanwhile.
+function restart() {
+  localStorage.removeItem("me");
+  location.reload();
 }
 
 function show(note = "") {
@@ -135,20 +157,19 @@ function show(note = "") {
 
 async function begin() {
   if (location.hash.startsWith("#setup=")) return show();
+  // Who was here last is not kept waiting, also if nothing answers: the line comes by itself, or tells that he must log in.
+  const known = JSON.parse(localStorage.getItem("me") ?? "null");
+  if (known) return start(known);
   try {
     const reply = await fetch("/me");
     if (!reply.ok) return show();
     start(await reply.json());
-  } catch {
-    // Nothing answers: who was here last sees what he has said, and the line comes back by itself.
-    const known = JSON.parse(localStorage.getItem("me") ?? "null");
-    if (known) start(known);
-    else show(t("login.away"));
-  }
+  } catch { show(t("login.away")); }
 }
 
 window.addEventListener("logout", () => leave(t("logout.done")));
-addEventListener("load", keepShell);
+others.then(keepShell, () => {}); // without them it is not worth keeping
 addEventListener("stop", () => { stopped = Date.now(); });
+document.getElementById("broken").remove(); // all modules are there
 applyTheme();
 begin();

@@ -10,7 +10,7 @@ export async function keepShell() {
   try {
     await navigator.serviceWorker.register(policy ? policy.createScriptURL("/sw.js") : "/sw.js");
     const {active} = await navigator.serviceWorker.ready;
-    const parts = performance.getEntriesByType("resource").map(each => new URL(each.name)).filter(url => url.origin === location.origin && url.pathname.startsWith("/static/"));
-    active.postMessage([...new Set(parts.map(url => url.pathname))]);
+    const parts = [...document.querySelectorAll("link[href], script[src]")].map(each => new URL(each.href ?? each.src).pathname);
+    active.postMessage([...new Set(parts)]);
   } catch { /* private windows have none: the page works without */ }
 }

@@ -12,19 +12,21 @@ const words = button.dataset;
 const waiting = new Map();
 let socket = null, tries = 0, n = 0, hush = 0, again = 0;
 
-// Where the stop process listens is kept, so that it is found also when nothing else answers.
+// Where the stop process listens is kept, so that it is found at once, and also when nothing else answers.
+const known = () => JSON.parse(localStorage.getItem("stop") ?? "null");
+
 async function find() {
   try {
     const reply = await fetch("/me");
     if (reply.status === 401) { localStorage.removeItem("stop"); return undefined; }
     if (reply.ok) localStorage.setItem("stop", JSON.stringify((await reply.json()).stop_port ?? null));
   } catch { /* the page's process is away: what was known counts */ }
-  return JSON.parse(localStorage.getItem("stop") ?? "null");
+  return known();
 }
 
 async function open() {
   clearTimeout(again);
-  const port = await find();
+  const port = (tries === 0 && known()) || await find(); // what was known may not be true any more
   if (port === undefined) { show("down"); return; } // nobody is logged in
   if (port === null) { show("down"); later(); return; }
   const mine = new WebSocket(`${location.protocol === "https:" ? "wss" : "ws"}://${location.hostname}:${port}/stop`);

@@ -3,6 +3,7 @@ import {h, put, ask, download, toast} from "./dom.js";
 import {t, duration, moment, size} from "./texts.js";
 import {post} from "./login.js";
 import {rights} from "./rights.js";
+import {applyTheme} from "./theme.js";
 
 const ROLES = ["viewer", "operator", "admin"];
 const THEMES = ["auto", "light", "dark"];
@@ -81,13 +82,6 @@ function audit(store) {
   const node = h("section", {"aria-label": t("audit")}, h("div", {class: "titled"}, h("h2", {}, t("audit")), h("p", {class: "muted small"}, t("audit.text"))), filter,
     h("div", {class: "table lines-table", tabindex: "0", role: "group", "aria-label": t("audit")}, h("table", {}, h("thead", {}, h("tr", {}, ["at", "who", "what", "target", "result"].map(each => h("th", {scope: "col"}, t(`audit.${each}`))))), rows)), more);
   return {node, load: () => { if (store.can("admin")) load(); }};
-}
-
-export function applyTheme() {
-  const chosen = localStorage.getItem("theme") ?? "auto";
-  if (chosen === "auto") delete document.documentElement.dataset.theme;
-  else document.documentElement.dataset.theme = chosen;
-  dispatchEvent(new Event("theme"));
 }
 
 async function ownPassword() {
