@@ -32,7 +32,10 @@ if TYPE_CHECKING:
     from boardtalk.events import Event
 
 R = TypeVar("R")
-EVENTS = (Delivery, Sent, Marked, Update, Presence, Held, Values, CallUpdate, CallAsked, CallDecided)
+UNASKED = (
+    Delivery, Sent, Marked, Update, Presence, Held, Values, CallUpdate, CallAsked, CallDecided, control.Pong,
+)  # fmt: skip
+"""What is said without being the answer to a request, or before answers that are due."""
 PARAMETERS = ("to", "body", "id", "refid", "groupid", "type", "flags", "expiry", "to_online", "aid")
 """Those of a message that its sender sets."""
 ANSWER_TIMEOUT_S = 10.0
@@ -73,7 +76,7 @@ class GatewayClient:
 
     def __init__(self, channel: Channel[control.Reply]) -> None:
         self._channel = channel
-        self._events: asyncio.Queue[Event | None] = asyncio.Queue(MAX_UNREAD_EVENTS)
+        self._events: asyncio.Queue[Event | control.Pong | None] = asyncio.Queue(MAX_UNREAD_EVENTS)
         self._answers: asyncio.Queue[control.Reply | None] = asyncio.Queue(MAX_UNREAD_EVENTS)
         self._asking = asyncio.Lock()
         self._late = 0
@@ -176,8 +179,18 @@ class GatewayClient:
         """Stop one robot, or all."""
         self._send(control.Stop(robot))
 
+    def ping(self) -> None:
+        """Ask for a sign of life: `heard` has it."""
+        self._send(control.Ping())
+
     async def events(self) -> AsyncIterator[Event]:
         """What happens, until the gateway goes away."""
+        async for each in self.heard():
+            if not isinstance(each, control.Pong):
+                yield each
+
+    async def heard(self) -> AsyncIterator[Event | control.Pong]:
+        """The same, and signs of life."""
         while (event := await self._events.get()) is not None:
             yield event
 
@@ -202,7 +215,7 @@ class GatewayClient:
     async def _read(self) -> None:
         try:
             async for reply in self._channel:
-                if isinstance(reply, EVENTS):
+                if isinstance(reply, UNASKED):
                     self._events.put_nowait(reply)
                 else:
                     self._answers.put_nowait(reply)

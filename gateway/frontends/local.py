@@ -199,6 +199,9 @@ class LocalDoor:
                 if isinstance(request, Stop):
                     self._stop(request, user)
                     continue
+                if isinstance(request, control.Ping):
+                    channel.send(control.Pong())
+                    continue
                 if isinstance(request, SetPoint):  # of an answered call: behind nothing that waits
                     self._calls.set_point(session, request.call, request.values)
                     continue

@@ -18,6 +18,7 @@ RIGHTS: Final[Mapping[type, Action]] = {
     control.Send: "query",  # what it says to a robot is judged when that is known
     control.Read: "query",
     control.Stop: "stop",
+    control.Ping: "query",
     control.Contacts: "query",
     control.Complete: "query",
     control.History: "query",  # his own

@@ -15,7 +15,7 @@ DYNAMIC: Final = re.compile(r"""\bimport\(["'](\.[^"']+)["']\)""")
 
 
 def modules(html: str, read: Callable[[str], str]) -> tuple[list[str], list[str]]:
-    """Addresses of all modules: those that must be there before the page shows something, and those that follow.
+    """Addresses of all modules: those without which the page shows nothing, and those that follow.
 
     Args:
         html: the page.

@@ -1,7 +1,7 @@
 """What is said over the page's WebSockets: JSON objects.
 
 `Request` is what a page says on ``/ws``, `LiveRequest` what it says on ``/live``; ``op`` tells which it is.
-It hears `Welcome`, `Answer` and `Refusal`, and the gateway's events as they are; ``type`` tells which.
+It hears `Welcome`, `Answer`, `Refusal` and `control.Pong`, and the gateway's events as they are; ``type`` tells.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from boardtalk.frontends.control import (
     MarkRead,
     Modules,
     OpenCall,
+    Ping,
     Plugged,
     Reload,
     RevertSettings,
@@ -100,7 +101,7 @@ class Ask(msgspec.Struct, tag_field="op", tag="ask"):
     request: Question
 
 
-Request = Hello | Say | Typing | MarkRead | Stop | HangUp | HandOver | Ask
+Request = Hello | Ping | Say | Typing | MarkRead | Stop | HangUp | HandOver | Ask
 """A stop is said here too in case that the stop lane is down."""
 
 # On /live, from the page --------------------------------------------------------------------------

@@ -15,8 +15,9 @@ from starlette.websockets import WebSocketDisconnect
 from boardtalk.events import Values
 from boardtalk.frontends import control
 from boardtalk.frontends.client import Denied, GatewayClient, NoGateway
-from boardtalk.frontends.control import CallOpened, HandOver, HangUp, MarkRead, OpenCall, Stop
+from boardtalk.frontends.control import CallOpened, HandOver, HangUp, MarkRead, OpenCall, Ping, Stop
 from boardtalk.sdk import Flag, Message
+from boardtalk.sdk.bucket import Bucket
 from boardtalk.web.messages import Answer, Ask, Hello, Refusal, Request, Say, Typing, Welcome
 from boardtalk.web.outgoing import Outgoing, TooSlow
 from boardtalk.web.rates import MESSAGES_PER_S, Rates
@@ -52,6 +53,7 @@ class Page:
         self.client = client
         self._outgoing = outgoing
         self._rate = _rates.of(user)
+        self._pings = Bucket(2, 1.0)  # a page asks every 1.5 s
         self._questions: set[asyncio.Task[None]] = set()
         self.calls: dict[str, str] = {}
         """Open ones, and with which robots."""
@@ -86,7 +88,7 @@ class Page:
 
     async def listen(self) -> None:
         """Pass on what the gateway tells, until it goes away."""
-        async for event in self.client.events():
+        async for event in self.client.heard():
             if isinstance(event, Values):
                 for sink in self.sinks:
                     sink(event)
@@ -101,9 +103,10 @@ class Page:
                 self.client.stop(robot)
             case Say():
                 self._say(request)
+            case Ping():
+                self._ping()
             case Typing(to):
-                if self._rate.take():
-                    self.client.send(Message(sender=self.user, to=to, body="typing", flags=Flag.PRESENCE))
+                self._typing(to)
             case MarkRead(other, row):
                 self.client.mark_read(other, row)
             case HandOver(ask, yes):
@@ -131,6 +134,14 @@ class Page:
         """Give up what waits to be answered."""
         for task in self._questions:
             task.cancel()
+
+    def _ping(self) -> None:
+        if self._pings.take():
+            self.client.ping()
+
+    def _typing(self, to: str) -> None:
+        if self._rate.take():
+            self.client.send(Message(sender=self.user, to=to, body="typing", flags=Flag.PRESENCE))
 
     def _say(self, said: Say) -> None:
         if not self._rate.take():

@@ -76,6 +76,8 @@ from boardtalk.frontends.control.session import (
     NotAdmitted,
     Observed,
     Page,
+    Ping,
+    Pong,
     Record,
     Recording,
     SetUp,
@@ -124,6 +126,7 @@ Request = (
     | Read
     | MarkRead
     | Stop
+    | Ping
     | Contacts
     | Complete
     | History
@@ -160,6 +163,7 @@ Reply = (
     | NotAdmitted
     | Page
     | Stamps
+    | Pong
     | Failure
     | ContactList
     | Completions

@@ -65,6 +65,14 @@ class Welcome(msgspec.Struct, tag="welcome"):
     user: str
 
 
+class Ping(msgspec.Struct, tag_field="op", tag="ping"):
+    """Ask for `Pong`, which comes at once, behind nothing that was asked before."""
+
+
+class Pong(msgspec.Struct, tag="pong"):
+    """Answers `Ping`: the gateway's event loop runs."""
+
+
 class Failure(msgspec.Struct, tag="failure"):
     """A request that was refused."""
 

@@ -23,7 +23,7 @@ function start(me) {
   localStorage.setItem("me", JSON.stringify(me));
   const link = new Link(() => ({after: store?.cursor ?? 0}));
   store = new Store(link, me);
-  link.addEventListener("state", ({detail}) => line(detail));
+  link.addEventListener("state", ({detail}) => { line(detail); showLatched(); });
   link.addEventListener("left", () => leave(t("login.again")));
   link.addEventListener("welcome", ({detail}) => { if (detail.user !== me.user) restart(); });
   store.addEventListener("contacts", showLatched);
@@ -95,7 +95,7 @@ function line(state) {
   box.textContent = t(`line.${state}`);
 }
 
-// A robot that was stopped stays so until somebody says that it may move: all views show it.
+// A robot that was stopped stays so until somebody says that it may move: all views show it, and that nobody answers.
 function showLatched() {
   const latched = store.robots().filter(each => each.state === "latched");
   const names = latched.map(each => each.address), all = store.robots().every(each => !each.online || each.state === "latched");
@@ -103,7 +103,7 @@ function showLatched() {
   const box = document.getElementById("latched"), known = box.querySelector("details");
   const rows = latched.map(each => h("p", {}, h("span", {}, t("latched", {name: each.address})),
     store.may(each.address, "rearm") && h("button", {type: "button", onclick: () => rearm(each.address)}, t("rearm.button", {name: each.address}))));
-  put(box, rows.length > FEW ? h("details", {open: known?.open}, h("summary", {}, t("latched.n", {n: rows.length})), rows) : rows);
+  put(box, store.link.state === "silent" && h("p", {class: "silent", role: "alert"}, t("line.silent.text")), rows.length > FEW ? h("details", {open: known?.open}, h("summary", {}, t("latched.n", {n: rows.length})), rows) : rows);
   if (view) mark(view.name, route().slice(1).filter(Boolean));
 }
 

@@ -15,7 +15,9 @@ export class Live extends EventTarget {
     this.link = link;
     this.#robot = robot;
     this.welcome = ({detail}) => this.#open(detail.page);
+    this.again = ({detail}) => { if (detail === "open" && this.#socket?.readyState > WebSocket.OPEN) this.#open(link.page); };
     link.addEventListener("welcome", this.welcome);
+    link.addEventListener("state", this.again);
     if (link.page) this.#open(link.page);
   }
 
@@ -32,6 +34,7 @@ export class Live extends EventTarget {
     this.#closed = true;
     clearTimeout(this.#again);
     this.link.removeEventListener("welcome", this.welcome);
+    this.link.removeEventListener("state", this.again);
     this.#socket?.close();
   }
 

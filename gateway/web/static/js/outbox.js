@@ -16,6 +16,9 @@ export class Outbox {
 
   drop(id) { localStorage.removeItem(this.prefix + id); }
 
+  // The line on which they were put is gone, and what the gateway had of it, it has told.
+  takeBack() { for (const entry of this.all()) if (entry.put) this.add({...entry, put: false}); }
+
   // What may be said again now. A command that waited is not run behind somebody's back: he says it again himself.
   due() {
     return this.all().filter(entry => {
@@ -25,7 +28,7 @@ export class Outbox {
     });
   }
 
-  static isStale(entry) { return entry.command && Date.now() - entry.at >= COMMAND_MS; }
+  static isStale(entry) { return entry.command && !entry.put && Date.now() - entry.at >= COMMAND_MS; }
 }
 
 export function newId() {

@@ -28,6 +28,7 @@ export class Store extends EventTarget {
     on("sent", heard => this.#add(told(heard)));
     on("status", ({message_id, to, row, status: {state, detail}}) => this.#status({id: message_id, to, row, state, detail}));
     on("refused", heard => this.#refused(heard));
+    on("state", state => { if (state === "open") this.#flush(); });
     on("presence", heard => this.#presence(heard));
     on("held", heard => this.#held(heard));
     on("marked", heard => this.#marked(heard.other, heard.row));
@@ -111,7 +112,13 @@ export class Store extends EventTarget {
     return row.sender === this.me.user || this.contacts.get(row.to)?.kind === "group" ? row.to : row.sender;
   }
 
-  #put(entry) { this.link.say("send", {id: entry.id, to: entry.to, body: entry.body, flags: entry.flags}); }
+  // What is on the line may still be done, however long the gateway stands still: it is not to be said again.
+  #put(entry) {
+    entry.put = this.link.say("send", {id: entry.id, to: entry.to, body: entry.body, flags: entry.flags});
+    if (entry.put) this.outbox.add(entry);
+  }
+
+  #flush() { for (const entry of this.outbox.due()) if (!entry.put) this.#put(entry); }
 
   // What was said before the page was loaded, and did not leave it yet.
   #recall() {
@@ -133,8 +140,8 @@ export class Store extends EventTarget {
       if (last) { if (!talk.rows.length) talk.fetched = false; this.#add(past(last), true); }
     }
     for (const entry of heard.entries) this.#came(past(entry), true);
+    this.outbox.takeBack();
     this.#recall();
-    for (const entry of this.outbox.due()) this.#put(entry);
     this.tell("rows", {all: true});
     this.tell("talks");
     this.tell("ready");

@@ -2,7 +2,7 @@
 export const texts = {
   "views": "Views",
   "tab.chat": "Chat", "tab.robot": "Robots", "tab.drive": "Drive", "tab.boards": "Boards", "tab.chain": "Chain", "tab.system": "System",
-  "line.open": "connected", "line.waiting": "connecting…", "line.none": "No connection to the gateway just now. It comes back by itself.", "line.silent": "The gateway does not answer.",
+  "line.open": "connected", "line.waiting": "connecting…", "line.none": "No connection to the gateway just now. It comes back by itself.", "line.silence": "The gateway does not answer.", "line.silent": "no answer", "line.silent.text": "The gateway does not answer. Stop does not need it; what you say waits.",
   "today": "Today", "online": "online", "offline": "offline", "group": "group", "close": "Close", "back": "Back", "cancel": "Cancel", "save": "Save", "loading": "loading…", "load.again": "Load the page again", "view.missing": "This part of the page did not come.",
   "about": "about", "nobody": "Nobody", "you.are": "You",
 

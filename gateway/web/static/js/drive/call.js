@@ -17,8 +17,10 @@ export class Call extends EventTarget {
     Object.assign(this, {store, live, robot, control});
     this.changed = ({detail}) => { if (detail.call === this.id && detail.state === "ended") this.#over(detail.reason); };
     this.down = () => { if (this.id) this.#over("line"); };
+    this.silent = ({detail}) => { if (detail === "silent") this.down(); };
     store.addEventListener("call", this.changed);
     live.addEventListener("down", this.down);
+    store.link.addEventListener("state", this.silent);
   }
 
   // Ask for the robot.
@@ -72,6 +74,7 @@ export class Call extends EventTarget {
     this.end();
     this.store.removeEventListener("call", this.changed);
     this.live.removeEventListener("down", this.down);
+    this.store.link.removeEventListener("state", this.silent);
   }
 
   #halt() {
