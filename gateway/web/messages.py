@@ -1,7 +1,7 @@
 """What is said over the page's WebSockets: JSON objects.
 
 `Request` is what a page says on ``/ws``, `LiveRequest` what it says on ``/live``; ``op`` tells which it is.
-It hears `Welcome`, `Answer`, `Refusal` and `control.Pong`, and the gateway's events as they are; ``type`` tells.
+It hears `Welcome`, `Answer`, `Refusal`, `control.Pong` and the gateway's events; ``type`` tells which.
 """
 
 from __future__ import annotations

@@ -85,6 +85,8 @@ def test_stop_is_on_every_view_however_many_robots_are_stopped_and_however_long_
     expect(stopped).to_contain_text("8 robots are stopped and will not move")
     stopped.get_by_text("8 robots").click()
     stopped.get_by_role("button", name="Re-arm bot-7").scroll_into_view_if_needed()
+    for button in stopped.get_by_role("button").all():
+        assert button.evaluate("button => button.scrollWidth <= button.clientWidth"), "its words fit into it"
     stop_is_there(page)
     assert violations(page) == []
 

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import re
+from urllib.parse import urlsplit
 
 import pytest
 from playwright.sync_api import expect
 
+from tests.scenarios.rig import until
+
 from .conftest import Visit
+from .visitor import Cut, Town
 
 FOUND_LATE = """() => {
   const all = [...document.querySelectorAll("link[href], script[src]")];
@@ -58,3 +62,53 @@ def test_a_part_that_does_not_come_is_told_and_stop_is_there(visit: Visit, part:
     page.unroute_all()
     page.get_by_text(re.compile("Load (it|the page) again")).click()
     page.locator("#line[data-state=open]").wait_for()
+
+
+def test_the_page_opens_where_a_network_is_there_and_nothing_comes_through(visit: Visit, town: Town) -> None:
+    line = Cut(urlsplit(town.url).port or 0)
+    vera = visit("vera")
+    page = vera.log_in("vera", "chat/ben", url=f"http://127.0.0.1:{line.port}")
+    until(lambda: page.evaluate("caches.match('/').then(Boolean)"), "the page's files are kept")
+    line.stall()
+    page.reload()
+    vera.say("from the edge of the network")
+    expect(page.locator(".steps")).to_contain_text("waiting for the gateway")
+    line.close()
+
+
+@pytest.mark.parametrize(
+    ("to", "text", "told"),
+    [
+        ("anna", "lots of words " * 8000, "Too long: 112 kB of at most 60 kB"),
+        ("n" * 65, "hello", "such a long name"),
+    ],
+)
+def test_what_nobody_could_take_is_told_and_the_line_stays(
+    visit: Visit, to: str, text: str, told: str
+) -> None:
+    ben = visit("ben", f"chat/{to}")
+    ben.say(text)
+    ben.page.get_by_text(told).wait_for()
+    expect(ben.page.get_by_role("textbox", name="Message to")).to_have_value(text)
+    ben.go("chat/anna")
+    ben.say(f"but this comes, {told}")
+    ben.page.locator(".steps[data-state=done], .steps[data-state=accepted]").last.wait_for()
+
+
+def test_an_unfit_message_that_an_older_page_left_behind_holds_up_nothing(visit: Visit) -> None:
+    ben = visit("ben")
+    entry = '{id: "old", to: "n".repeat(65), body: "x", at: Date.now(), command: false, flags: 0}'
+    ben.page.evaluate(f"localStorage.setItem('said:ben:old', JSON.stringify({entry}))")
+    ben.open("chat/anna")
+    ben.say("and on it goes")
+    ben.page.locator(".steps[data-state=done], .steps[data-state=accepted]").last.wait_for()
+    assert ben.page.evaluate("localStorage.getItem('said:ben:old')") is None
+
+
+def test_who_is_there_is_not_denied_before_it_is_known(visit: Visit) -> None:
+    vera = visit("vera", service_workers="block")
+    vera.page.route_web_socket("**/ws", lambda _: None)
+    for view in ("chat", "robot", "drive"):
+        vera.page.goto("about:blank")
+        vera.page.goto(f"{vera.url}/#/{view}")
+        expect(vera.page.locator("main .empty").first).to_have_text("loading…")

@@ -173,7 +173,8 @@ class Cut:
     def __init__(self, port: int) -> None:
         self._to = port
         self._pairs: list[socket.socket] = []
-        self._up = True
+        self._stalled: list[socket.socket] = []
+        self._up = self._flows = True
         self._door = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._door.getsockname()[1]
         threading.Thread(target=self._accept, name="line", daemon=True).start()
@@ -185,9 +186,16 @@ class Cut:
             with suppress(OSError):
                 each.shutdown(socket.SHUT_RDWR)
         self._pairs.clear()
+        for each in self._stalled:
+            each.close()
 
     def mend(self) -> None:
         self._up = True
+
+    def stall(self) -> None:
+        """From now on who comes is let in, and nothing passes: a network that is there, and no use."""
+        self.cut()
+        self._up, self._flows = True, False
 
     def close(self) -> None:
         self.cut()
@@ -203,6 +211,9 @@ class Cut:
                 return
             if not self._up:
                 near.close()
+                continue
+            if not self._flows:
+                self._stalled.append(near)
                 continue
             far = socket.create_connection(("127.0.0.1", self._to))
             self._pairs += [near, far]

@@ -25,6 +25,8 @@ async function page(request) {
 async function keep(paths) {
   const kept = await caches.open(NAME), known = new Set(["/", ...paths]);
   for (const path of paths) if (!await kept.match(path)) await kept.add(path);
-  await kept.add("/"); // behind the others, without which it is of no use; those that it had before go last
+  const page = await fetch("/"); // behind the others, without which it is of no use; those that it had before go last
+  if (!(await page.clone().text()).includes(paths[0])) return; // another one by now, whose parts we have not seen
+  await kept.put("/", page);
   for (const request of await kept.keys()) if (!known.has(new URL(request.url).pathname)) await kept.delete(request);
 }

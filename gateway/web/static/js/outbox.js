@@ -1,7 +1,10 @@
 // What was said and nobody has confirmed yet. It survives a reload; said again with the same id, it is not done twice.
+import {size, t} from "./texts.js";
 
 const COMMAND_MS = 5000;
 const KEEP_MS = 7 * 24 * 3600 * 1000;
+const MOST_BYTES = 60_000; // of a message on the line; of one frame, 64 kB
+const LONGEST_ADDRESS = 64;
 
 export class Outbox {
   constructor(user) { this.prefix = `said:${user}:`; }
@@ -26,6 +29,13 @@ export class Outbox {
       if (age > KEEP_MS) this.drop(entry.id);
       return age < (entry.command ? COMMAND_MS : KEEP_MS);
     });
+  }
+
+  // Why the gateway would hang up instead of taking it: then all that waits behind it would never come; "" if it fits.
+  static unfit({to, body}) {
+    if (to.length > LONGEST_ADDRESS) return t("too.long.address");
+    const bytes = new TextEncoder().encode(JSON.stringify(body)).length;
+    return bytes > MOST_BYTES ? t("too.long", {size: size(bytes), most: size(MOST_BYTES)}) : "";
   }
 
   static isStale(entry) { return entry.command && !entry.put && Date.now() - entry.at >= COMMAND_MS; }

@@ -16,6 +16,7 @@ export class Store extends EventTarget {
   calls = new Map();
   news = new Map();
   cursor = 0;
+  met = false; // whether it is known who is there
 
   constructor(link, me) {
     super();
@@ -48,7 +49,7 @@ export class Store extends EventTarget {
 
   kind(name) { return this.contacts.get(name)?.kind ?? (name === "gateway" ? "service" : "user"); }
 
-  robots() { return [...this.contacts.values()].filter(each => each.kind === "robot").sort((a, b) => a.address.localeCompare(b.address)); }
+  robots() { return [...this.contacts.values()].filter(each => each.kind === "robot").sort((a, b) => byName(a.address, b.address)); }
 
   // At the gateway itself, by the role; with a robot, by what the gateway says of it.
   may(robot, right) { return Boolean(this.contacts.get(robot)?.rights?.includes(right)); }
@@ -114,8 +115,11 @@ export class Store extends EventTarget {
 
   // What is on the line may still be done, however long the gateway stands still: it is not to be said again.
   #put(entry) {
+    const unfit = Outbox.unfit(entry);
+    if (unfit) return this.#status({id: entry.id, to: entry.to, state: "rejected", detail: unfit});
     entry.put = this.link.say("send", {id: entry.id, to: entry.to, body: entry.body, flags: entry.flags});
     if (entry.put) this.outbox.add(entry);
+    return undefined;
   }
 
   #flush() { for (const entry of this.outbox.due()) if (!entry.put) this.#put(entry); }
@@ -127,6 +131,7 @@ export class Store extends EventTarget {
 
   #meet(list) {
     this.contacts = new Map(list.map(each => [each.address, each]));
+    this.met = true;
     this.tell("contacts");
   }
 
@@ -256,6 +261,9 @@ export class Store extends EventTarget {
     }, TYPING_MS + 50);
   }
 }
+
+// bot-2 comes before bot-10.
+export const byName = new Intl.Collator(undefined, {numeric: true}).compare;
 
 // A message of the history.
 export const past = entry => ({...entry, at: Date.parse(entry.at) / 1000});

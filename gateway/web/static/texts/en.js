@@ -27,7 +27,7 @@ export const texts = {
   "chat.choose": "Choose a conversation", "chat.choose.text": "Robots, people and groups are on the left. What you type to a robot, it does.",
   "chat.empty": "Nothing said to {name} yet", "chat.empty.robot": "Type help to see what it can do.", "chat.empty.person": "Say hello.",
   "messages": "Messages with {name}", "new": "New", "newest": "Newest", "you": "You: {text}",
-  "say.to": "Message to {name}", "say.again": "Say it again", "send": "Send", "choices": "What may follow", "choices.n": {one: "{n} way to go on", other: "{n} ways to go on"},
+  "say.to": "Message to {name}", "say.again": "Say it again", "send": "Send", "too.long": "Too long: {size} of at most {most}. Say it in parts.", "too.long.address": "Nobody has such a long name.", "choices": "What may follow", "choices.n": {one: "{n} way to go on", other: "{n} ways to go on"},
   "typing": {one: "{names} is typing…", other: "{names} are typing…"},
   "search": "Search", "search.in": "Search with {name}", "search.type": "Type a word that was said.", "search.none": "Nothing found for “{text}”.",
   "panel.open": "Panel of {name}", "drive.open": "Drive {name}",

@@ -1,6 +1,7 @@
 // Where messages are typed: what may follow is offered, by keyboard and by finger.
-import {h, icon, put} from "../dom.js";
+import {h, icon, put, toast} from "../dom.js";
 import {t} from "../texts.js";
+import {Outbox} from "../outbox.js";
 import {completions, addressed} from "./completion.js";
 
 const TYPING_EVERY_MS = 3000;
@@ -19,7 +20,7 @@ export class Composer {
     this.said = said;
     this.key = `draft:${store.me.user}:${name}`;
     this.input = h("textarea", {id: "say", rows: "1", dir: "auto", placeholder: t("say.to", {name}), "aria-label": t("say.to", {name}), "aria-autocomplete": "list", "aria-controls": "choices", "aria-haspopup": "listbox",
-      autocapitalize: "none", autocomplete: "off", spellcheck: "false", enterkeyhint: "send", maxlength: "20000",
+      autocapitalize: "none", autocomplete: "off", spellcheck: "false", enterkeyhint: "send",
       oninput: () => this.#typed(), onkeydown: event => this.#key(event), onblur: () => setTimeout(() => this.#hide(), 150),
       value: sessionStorage.getItem(this.key) ?? ""});
     this.list = h("ul", {id: "choices", class: "choices", role: "listbox", tabindex: "-1", "aria-label": t("choices"), hidden: true});
@@ -38,6 +39,8 @@ export class Composer {
   #send() {
     const {to, body} = addressed(this.store, this.name, this.input.value.trim());
     if (!body) return;
+    const unfit = Outbox.unfit({to, body});
+    if (unfit) { toast(unfit, "bad"); return; }
     this.store.say(to, body);
     this.#said.push(this.input.value.trim());
     this.#back = 0;

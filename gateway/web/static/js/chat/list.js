@@ -1,6 +1,7 @@
 // All conversations: whom one talks to, what was said last, what is unread.
 import {h, put} from "../dom.js";
 import {t, brief} from "../texts.js";
+import {byName} from "../store.js";
 
 export class List {
   constructor(store, name) {
@@ -22,10 +23,10 @@ export class List {
     const wanted = this.filter.value.trim().toLowerCase();
     const names = new Set([...this.store.contacts.keys(), ...[...this.store.talks.values()].filter(each => each.rows.length).map(each => each.name)]);
     names.delete(this.store.me.user);
-    const all = [...names].filter(name => name.includes(wanted)).map(name => this.#entry(name)).sort((a, b) => b.at - a.at || a.name.localeCompare(b.name));
+    const all = [...names].filter(name => name.includes(wanted)).map(name => this.#entry(name)).sort((a, b) => b.at - a.at || byName(a.name, b.name));
     const parts = ["robot", "people"].map(part => [part, all.filter(each => (each.kind === "robot") === (part === "robot"))]).filter(([, list]) => list.length);
     put(this.names, parts.map(([part, list]) => [h("h2", {}, t(`talks.${part}`)), h("ul", {}, list.map(each => h("li", {}, this.#link(each))))]),
-      !all.length && h("p", {class: "empty small"}, t(wanted ? "find.none" : "talks.none")));
+      !all.length && h("p", {class: "empty small"}, t(wanted ? "find.none" : this.store.met ? "talks.none" : "loading")));
   }
 
   #entry(name) {

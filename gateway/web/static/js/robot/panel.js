@@ -22,7 +22,8 @@ export function pick(store, view, fits = () => true) {
   const draw = () => {
     const all = store.robots().filter(fits);
     put(cards, all.map(each => h("a", {class: "card", href: `#/${view}/${each.address}`}, h("header", {}, h("h2", {}, each.address), chip(each)), h("p", {class: "muted small"}, each.about || t("robot.unknown")), each.holder && h("p", {class: "small"}, t("held", {name: each.holder})))));
-    if (!all.length) put(cards, h("div", {class: "empty"}, icon("robot"), h("h2", {}, t("robots.none")), h("p", {}, t("robots.none.text"))));
+    if (!store.met) put(cards, h("p", {class: "empty"}, t("loading")));
+    else if (!all.length) put(cards, h("div", {class: "empty"}, icon("robot"), h("h2", {}, t("robots.none")), h("p", {}, t("robots.none.text"))));
   };
   store.addEventListener("contacts", draw);
   draw();
