@@ -112,3 +112,11 @@ def test_who_is_there_is_not_denied_before_it_is_known(visit: Visit) -> None:
         vera.page.goto("about:blank")
         vera.page.goto(f"{vera.url}/#/{view}")
         expect(vera.page.locator("main .empty").first).to_have_text("loading…")
+
+
+def test_who_could_not_be_logged_out_is_not_told_that_he_is(visit: Visit) -> None:
+    page = visit("vera", "system", service_workers="block").page
+    page.route("**/logout", lambda route: route.abort())
+    page.get_by_role("button", name="Log out").click()
+    expect(page.locator(".toast")).to_have_text("The gateway does not answer. Is it running?")
+    expect(page.get_by_role("heading", name="System")).to_be_visible()

@@ -1,13 +1,7 @@
 // Logging in, and the first visit with the token from the terminal.
 import {h, put} from "./dom.js";
+import {get, post} from "./http.js";
 import {t} from "./texts.js";
-
-export async function post(path, body) {
-  const reply = await fetch(path, {method: "POST", headers: {"Content-Type": "application/json"}, body: JSON.stringify(body)});
-  const said = await reply.json().catch(() => ({}));
-  if (!reply.ok) throw new Error(said.wait ? t("login.wait", {n: Math.ceil(said.wait)}) : said.reason ?? t("login.failed"));
-  return said;
-}
 
 export function login(note, done) {
   const token = /^#setup=(.+)$/.exec(location.hash)?.[1];
@@ -24,12 +18,12 @@ export function login(note, done) {
     const who = {user: user.value.trim(), password: password.value};
     try {
       await post(token ? "/setup" : "/login", token ? {token, ...who} : who);
-      const reply = await fetch("/me");
+      const reply = await get("/me");
       if (!reply.ok) throw new Error(t("login.failed"));
       if (token) history.replaceState(null, "", "#/");
       done(await reply.json());
     } catch (problem) {
-      put(error, problem instanceof TypeError ? t("login.away") : problem.message);
+      put(error, problem.message);
       button.disabled = false;
       password.select();
     }

@@ -20,7 +20,7 @@ const short = new Intl.DateTimeFormat(undefined, {day: "numeric", month: "short"
 export const time = at => clock.format(at * 1000);
 export const seconds = at => exact.format(at * 1000);
 export const moment = at => full.format(at * 1000);
-export const isToday = at => new Date(at * 1000).toDateString() === new Date().toDateString();
+const isToday = at => new Date(at * 1000).toDateString() === new Date().toDateString();
 export const day = at => isToday(at) ? t("today") : date.format(at * 1000);
 export const brief = at => isToday(at) ? time(at) : short.format(at * 1000);
 

@@ -62,7 +62,7 @@ function table(lines, at) {
   return [plot ? h("figure", {}, plot, shown) : shown, end];
 }
 
-export function inline(line) {
+function inline(line) {
   const nodes = [];
   let at = 0;
   for (const match of line.matchAll(INLINE)) {
