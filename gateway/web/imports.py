@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
 SCRIPT: Final = re.compile(r'<script type="module" src="([^"]+)"')
-STATIC: Final = re.compile(r"""^(?:import|export)\b[^"'();]*["'](\.[^"']+)["']""", re.MULTILINE)
+STATIC: Final = re.compile(r"""^(?:import|export)\b(?:[^"'();]*\bfrom)?\s*["'](\.[^"']+)["']""", re.MULTILINE)
 DYNAMIC: Final = re.compile(r"""\bimport\(["'](\.[^"']+)["']\)""")
 
 

@@ -120,3 +120,7 @@ def test_who_could_not_be_logged_out_is_not_told_that_he_is(visit: Visit) -> Non
     page.get_by_role("button", name="Log out").click()
     expect(page.locator(".toast")).to_have_text("The gateway does not answer. Is it running?")
     expect(page.get_by_role("heading", name="System")).to_be_visible()
+    page.unroute_all()
+    page.get_by_role("button", name="Log out").click()
+    expect(page.get_by_role("heading", name="Log in")).to_be_visible()
+    page.wait_for_timeout(200)  # its line ends without a word

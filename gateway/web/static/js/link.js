@@ -101,9 +101,10 @@ export class Link extends EventTarget {
 
   #closed(code) {
     for (const n of [...this.#asked.keys()]) this.#settle(n, "reject", away("line.none"));
+    if (this.#ended) return;
     if (this.state !== "silent") this.#turn("waiting");
     if (code === LOGIN_AGAIN) { this.#ended = true; this.#tell("left"); }
-    if (!this.#ended) this.#again = setTimeout(() => this.#open(), this.#pause());
+    else this.#again = setTimeout(() => this.#open(), this.#pause());
   }
 
   // Without waiting for the other end, which may not be there.
