@@ -262,6 +262,16 @@ def add_rule(page: Page, name: str, values: dict[str, str]) -> None:
     page.get_by_role("button", name="Keep them").wait_for()
 
 
+def gallery(folder: Path) -> None:
+    """One page with all of them, a row for each view."""
+    lines = ["# All views", "", "Made by `make screens`.", "", "| | desktop | phone | phone, dark |", "|-|-|-|-|"]
+    for name in sorted(path.stem.removesuffix("-desktop") for path in folder.glob("*-desktop.png")):
+        files = (f"{name}-{size}.png" for size in ("desktop", "phone", "phone-dark"))
+        shown = (f"![{Path(file).stem}]({file})" * (folder / file).exists() for file in files)
+        lines.append(f"| {name} | {' | '.join(shown)} |")
+    (folder / "README.md").write_text("\n".join(lines) + "\n")
+
+
 def main(folder: Path) -> None:
     """Take them all."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -279,6 +289,7 @@ def main(folder: Path) -> None:
             boards(browser, shop, folder)
             rights(browser, shop, folder)
         browser.close()
+    gallery(folder)
 
 
 if __name__ == "__main__":
