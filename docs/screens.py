@@ -264,7 +264,14 @@ def add_rule(page: Page, name: str, values: dict[str, str]) -> None:
 
 def gallery(folder: Path) -> None:
     """One page with all of them, a row for each view."""
-    lines = ["# All views", "", "Made by `make screens`.", "", "| | desktop | phone | phone, dark |", "|-|-|-|-|"]
+    lines = [
+        "# All views",
+        "",
+        "Made by `make screens`.",
+        "",
+        "| | desktop | phone | phone, dark |",
+        "|-|-|-|-|",
+    ]
     for name in sorted(path.stem.removesuffix("-desktop") for path in folder.glob("*-desktop.png")):
         files = (f"{name}-{size}.png" for size in ("desktop", "phone", "phone-dark"))
         shown = (f"![{Path(file).stem}]({file})" * (folder / file).exists() for file in files)

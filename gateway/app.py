@@ -13,26 +13,29 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 import structlog
 
-from boardtalk import broker, conf, late_stops, loader, logs, views
-from boardtalk.board_logins import BoardLogins
-from boardtalk.calls import Calls
+from boardtalk import broker, conf, loader
+from boardtalk.broker.board_logins import BoardLogins
 from boardtalk.configuration import Configuration, check_names, declared_users, groups
-from boardtalk.context import ModuleContext, contexts
 from boardtalk.desk import Desk
-from boardtalk.directory import Directory
 from boardtalk.frontends.answers.operation import BoardGate
 from boardtalk.frontends.intake import Intake
 from boardtalk.frontends.local import LocalDoor
 from boardtalk.frontends.mqtt import MqttDoor
 from boardtalk.frontends.reception import Reception
-from boardtalk.hub import Hub
-from boardtalk.page_processes import Pages
+from boardtalk.hub import late_stops
+from boardtalk.hub.calls import Calls
+from boardtalk.hub.context import ModuleContext, contexts
+from boardtalk.hub.hub import Hub
+from boardtalk.page import views
+from boardtalk.page.processes import Pages
+from boardtalk.people.directory import Directory
+from boardtalk.people.users import Users
+from boardtalk.runtime import logs
+from boardtalk.runtime.state import locked
 from boardtalk.sdk import SYSTEM, descriptors
 from boardtalk.sdk.errors import first_error
 from boardtalk.sdk.mqtt.endpoint import boards_file
-from boardtalk.state import locked
 from boardtalk.store import Store
-from boardtalk.users import Users
 
 if TYPE_CHECKING:
     from collections.abc import Callable

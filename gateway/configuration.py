@@ -7,21 +7,22 @@ from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 
 import structlog
 
-from boardtalk import conf, loader, logs
-from boardtalk.chain import Chain, Stage
-from boardtalk.changes import Change, What
-from boardtalk.directory import Group
+from boardtalk import conf, loader
+from boardtalk.chain.chain import Chain, Stage
+from boardtalk.conf.changes import Change, What
+from boardtalk.people.directory import Group
+from boardtalk.people.users import UserError
+from boardtalk.runtime import logs
 from boardtalk.sdk import BoardtalkError, ConfigError, Role
-from boardtalk.users import UserError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Sequence
     from pathlib import Path
 
-    from boardtalk.hub import Hub
+    from boardtalk.hub.hub import Hub
     from boardtalk.loader import Plan, Runner
+    from boardtalk.people.users import Users
     from boardtalk.sdk import Module
-    from boardtalk.users import Users
 
 T = TypeVar("T")
 

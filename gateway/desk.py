@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from boardtalk import why
+from boardtalk.hub import why
+from boardtalk.people.users import Audience
 from boardtalk.sdk import (
     CONSUMED,
     PASS,
@@ -26,15 +27,14 @@ from boardtalk.sdk import (
     kept,
 )
 from boardtalk.sdk.hints import nearest
-from boardtalk.users import Audience
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from boardtalk.chain.health import Report
     from boardtalk.configuration import Configuration
-    from boardtalk.context import ModuleContext
-    from boardtalk.health import Report
-    from boardtalk.hub import Hub
+    from boardtalk.hub.context import ModuleContext
+    from boardtalk.hub.hub import Hub
 
 DONE: Final = Status(code=Code.DONE, state=State.DONE)
 

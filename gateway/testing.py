@@ -11,13 +11,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from boardtalk import conf
-from boardtalk.calls import Calls
-from boardtalk.chain import Chain, Stage
-from boardtalk.context import contexts
-from boardtalk.directory import Directory, Group
+from boardtalk.chain.chain import Chain, Stage
 from boardtalk.events import CallUpdate, Delivery, Update
-from boardtalk.hub import Hub
+from boardtalk.hub.calls import Calls
+from boardtalk.hub.context import contexts
+from boardtalk.hub.hub import Hub
 from boardtalk.loader import Instance, Runner, Source, plan
+from boardtalk.people.directory import Directory, Group
+from boardtalk.people.users import Users
 from boardtalk.sdk import (
     CONSUMED,
     PASS,
@@ -36,14 +37,13 @@ from boardtalk.sdk import (
 )
 from boardtalk.sdk.errors import first_error
 from boardtalk.store import Store
-from boardtalk.users import Users
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 
-    from boardtalk.health import Report
+    from boardtalk.chain.health import Report
+    from boardtalk.hub.sessions import Session
     from boardtalk.sdk import Verdict
-    from boardtalk.sessions import Session
 
 T = TypeVar("T")
 WAIT_S: Final = 5.0

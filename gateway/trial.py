@@ -18,15 +18,15 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 import structlog
 
 from boardtalk import conf
-from boardtalk.changes import Pending, What
+from boardtalk.conf.changes import Pending, What
 from boardtalk.sandbox.module import Isolated
 from boardtalk.sdk import SYSTEM, BoardtalkError, Code, ConfigError, Refused
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Mapping, Sequence
 
-    from boardtalk.changes import Change, Setting
     from boardtalk.conf import Block, Document
+    from boardtalk.conf.changes import Change, Setting
     from boardtalk.configuration import Configuration
     from boardtalk.store import Store
 

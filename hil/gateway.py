@@ -8,9 +8,9 @@ import sys
 from typing import TYPE_CHECKING, Final, Self
 
 from boardtalk.hil.janitor import kill_link
+from boardtalk.runtime.state import locked
 from boardtalk.sdk import BoardtalkError
 from boardtalk.sdk.leash import leashed
-from boardtalk.state import locked
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -1,6 +1,6 @@
 """Who may log in and what he may say and hear there, in each broker's own words.
 
-What is right is decided in :mod:`boardtalk.policy`; `Login` lets only names and tokens through that
+What is right is decided in :mod:`boardtalk.people.policy`; `Login` lets only names and tokens through that
 can't break out of a line or a string.
 """
 
@@ -12,7 +12,7 @@ import secrets
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from boardtalk.broker.base import GATEWAY_LOGIN, LINK_LOGIN, Login
-from boardtalk.policy import GATEWAY_TOPICS, LINK_TOPICS, Topics, board_topics, user_topics
+from boardtalk.people.policy import GATEWAY_TOPICS, LINK_TOPICS, Topics, board_topics, user_topics
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

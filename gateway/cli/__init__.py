@@ -11,8 +11,8 @@ from typing import Final
 from cyclopts import App, CycloptsError, CycloptsPanel, Parameter, UnknownCommandError, UnusedCliTokensError
 from rich.markup import escape
 
-from boardtalk import logs
 from boardtalk.cli.common import DONE, INTERRUPTED, REFUSED, UNUSABLE, errors
+from boardtalk.runtime import logs
 from boardtalk.sdk import BoardtalkError
 
 COMMANDS: Final = "boardtalk.commands"

@@ -27,7 +27,7 @@ def lines(page: Page, *, anywhere: bool = False) -> list[str]:
         return [f"web page: {link(page)}"]
     if not (anywhere or sys.stdout.isatty()):
         return [f"web page: {page.url}/ (`boardtalk page` tells how to log in for the first time)"]
-    from boardtalk.page_processes import is_reachable_from_elsewhere
+    from boardtalk.page.processes import is_reachable_from_elsewhere
 
     told = [f"web page, for the first visit (15 minutes, once): {link(page)}"]
     if is_reachable_from_elsewhere(page.url) and sys.stdout.isatty():

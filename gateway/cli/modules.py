@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any, Final
 from cyclopts import App
 from rich.table import Table
 
-from boardtalk.changes import What
+from boardtalk.chain.health import Condition
 from boardtalk.cli.common import DONE, REFUSED, ConfFile, await_, console, me, print_json, tables
+from boardtalk.conf.changes import What
 from boardtalk.frontends import control
 from boardtalk.frontends.client import GatewayClient
-from boardtalk.health import Condition
 from boardtalk.sdk import ModuleError
 from boardtalk.sdk.folders import running_folder
 from boardtalk.sdk.options import AsJson, StateFolder
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from boardtalk.health import Report
+    from boardtalk.chain.health import Report
 
 COLORS: Final = {Condition.RUNNING: "green", Condition.RESTING: "yellow", Condition.FAILED: "red"}
 

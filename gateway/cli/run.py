@@ -19,8 +19,8 @@ from boardtalk.cli.common import (
     me,
     print_json,
 )
-from boardtalk.heap import give_back_large_pieces
-from boardtalk.precedence import go_first
+from boardtalk.runtime.heap import give_back_large_pieces
+from boardtalk.runtime.precedence import go_first
 from boardtalk.sdk import ConfigError
 from boardtalk.sdk.folders import default_folder
 from boardtalk.sdk.options import AsJson, StateFolder

@@ -14,7 +14,6 @@ from cyclopts.validators import Number
 
 from boardtalk import envelope
 from boardtalk import stop as stopping
-from boardtalk import why as explained
 from boardtalk.cli.common import (
     DONE,
     REFUSED,
@@ -29,6 +28,7 @@ from boardtalk.cli.common import (
 from boardtalk.events import Delivery, Update
 from boardtalk.frontends import control
 from boardtalk.frontends.client import Denied, GatewayClient, NoGateway
+from boardtalk.hub import why as explained
 from boardtalk.sdk import Code, Flag, State, Status
 from boardtalk.sdk.folders import running_folder
 from boardtalk.sdk.options import AsJson, StateFolder

@@ -12,11 +12,11 @@ from cyclopts import App
 from boardtalk.cli.common import DONE, await_, console, errors, me, print_json
 from boardtalk.frontends import control
 from boardtalk.frontends.client import GatewayClient, NoGateway
+from boardtalk.people.users import Users
+from boardtalk.runtime.state import locked
 from boardtalk.sdk import ConfigError, Kind, Role
 from boardtalk.sdk.folders import running_folder
 from boardtalk.sdk.options import AsJson, StateFolder
-from boardtalk.state import locked
-from boardtalk.users import Users
 
 users = App(name="user", help="Users, their roles and tokens.")
 

@@ -11,7 +11,7 @@ from typing import Annotated, Final, Literal, Self, TypeAlias
 
 from msgspec import Meta
 
-from boardtalk.policy import RIGHTS, Limit, Pattern, Right, Robots, Who
+from boardtalk.people.policy import RIGHTS, Limit, Pattern, Right, Robots, Who
 from boardtalk.sdk import Role, Settings, check_address
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from msgspec import inspect
 
-from boardtalk.changes import Setting
+from boardtalk.conf.changes import Setting
 from boardtalk.conf.document import shown
 from boardtalk.conf.settings import fields
 from boardtalk.conf.values import expected

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from boardtalk.conf.blocks import GrantBlock, PolicyBlock
 from boardtalk.conf.document import quoted
 from boardtalk.conf.settings import problems, settings
-from boardtalk.policy import Grant, Policy
+from boardtalk.people.policy import Grant, Policy
 from boardtalk.sdk import AddressError, check_name
 
 if TYPE_CHECKING:

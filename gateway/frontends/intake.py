@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     import socket
     from pathlib import Path
 
-    from boardtalk.hub import Hub
-    from boardtalk.sessions import Session
+    from boardtalk.hub.hub import Hub
+    from boardtalk.hub.sessions import Session
     from boardtalk.stop import Stopped
 
 MAX_STOPS: Final = 100

@@ -22,26 +22,26 @@ from boardtalk.frontends.answers.recording import record
 from boardtalk.frontends.answers.settings import Settings
 from boardtalk.frontends.control import Failure, Login, Record, Reply, Request, SetPoint, Stop, Welcome
 from boardtalk.frontends.rights import require
+from boardtalk.people.users import UserError
+from boardtalk.runtime.turns import Turns
 from boardtalk.sdk import ConfigError, Refused, Role, ServiceError
 from boardtalk.sdk.audit import Attempt, Noted, Outcome
 from boardtalk.sdk.channel import MAX_LINE_BYTES, Channel
 from boardtalk.sdk.groups import MemberList, Members
 from boardtalk.store import StoreError
 from boardtalk.trial import Trials
-from boardtalk.turns import Turns
-from boardtalk.users import UserError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
-    from boardtalk.calls import Calls
     from boardtalk.configuration import Configuration
     from boardtalk.frontends.intake import Intake
     from boardtalk.frontends.reception import Reception
-    from boardtalk.hub import Hub
-    from boardtalk.sessions import Session
-    from boardtalk.users import Users
+    from boardtalk.hub.calls import Calls
+    from boardtalk.hub.hub import Hub
+    from boardtalk.hub.sessions import Session
+    from boardtalk.people.users import Users
 
 MAX_REQUESTS: Final = 10_000
 """Of one client, that wait to be answered; who has more is cut off."""

@@ -16,18 +16,18 @@ from boardtalk import envelope
 from boardtalk.broker import BrokerError
 from boardtalk.broker.client import Publisher, Subscriber
 from boardtalk.events import CallAsked, CallDecided, CallUpdate, Delivery, Presence, Update
+from boardtalk.runtime.turns import Turns
 from boardtalk.sdk import SYSTEM, Code, Flag, Kind, Message, Refused
 from boardtalk.sdk.mqtt.packets import Will
-from boardtalk.turns import Turns
 
 if TYPE_CHECKING:
     from boardtalk.broker import Broker
-    from boardtalk.calls import Calls
     from boardtalk.events import Event
     from boardtalk.frontends.intake import Intake
-    from boardtalk.hub import Hub
+    from boardtalk.hub.calls import Calls
+    from boardtalk.hub.hub import Hub
+    from boardtalk.hub.sessions import Session
     from boardtalk.sdk.mqtt.packets import Publish
-    from boardtalk.sessions import Session
 
 OUT: Final = {"chat/+/out": 1}
 READ: Final = {"chat/+/read": 1}

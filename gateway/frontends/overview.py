@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from boardtalk import logs
 from boardtalk.frontends.control.operation import (
     BrokerInfo,
     Device,
@@ -23,12 +22,13 @@ from boardtalk.frontends.control.operation import (
     SystemReport,
 )
 from boardtalk.masking import Mask, on_disk
+from boardtalk.runtime import logs
 from boardtalk.sdk import BoardtalkError, Code, Kind, Refused
 
 if TYPE_CHECKING:
     from boardtalk.boards import BoardFile
     from boardtalk.configuration import Configuration
-    from boardtalk.hub import Hub
+    from boardtalk.hub.hub import Hub
 
 MAX_LOG_CHARS: Final = 128 * 1024
 """Of a diagnosis."""

@@ -5,17 +5,17 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final, TypeAlias
 
-from boardtalk.entrance import Entrance, NotAdmitted
 from boardtalk.frontends import control
+from boardtalk.people.entrance import Entrance, NotAdmitted
+from boardtalk.people.users import UserError
 from boardtalk.sdk import BoardtalkError, Kind, ServiceError
-from boardtalk.users import UserError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from boardtalk.hub import Hub
+    from boardtalk.hub.hub import Hub
+    from boardtalk.people.users import Account, Users
     from boardtalk.sdk.channel import Channel
-    from boardtalk.users import Account, Users
 
 
 Wish: TypeAlias = control.Verify | control.SetUp | control.NewPassword

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from boardtalk.frontends import control
-from boardtalk.policy import Wish
+from boardtalk.people.policy import Wish
 from boardtalk.sdk import SYSTEM, Code, Refused
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from boardtalk.hub import Hub
+    from boardtalk.hub.hub import Hub
     from boardtalk.sdk import Action
 
 RIGHTS: Final[Mapping[type, Action]] = {

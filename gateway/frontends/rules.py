@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING, cast, get_args
 
 from boardtalk import conf
 from boardtalk.frontends.control.settings import Judged, RightsList, Rule
-from boardtalk.policy import RIGHTS, Wish
+from boardtalk.people.policy import RIGHTS, Wish
 from boardtalk.sdk import Action, Code, Refused
 from boardtalk.sdk.hints import nearest
 
 if TYPE_CHECKING:
-    from boardtalk.changes import Pending
     from boardtalk.conf import Document
-    from boardtalk.directory import Directory
+    from boardtalk.conf.changes import Pending
     from boardtalk.frontends.control.settings import Judge
+    from boardtalk.people.directory import Directory
 
 WORDS: dict[str, Action] = {
     "rearm": "rearm",

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Final, Self
 import msgspec
 import structlog
 
-from boardtalk.chain import Stage, exited
-from boardtalk.changes import Change, What
-from boardtalk.health import Condition, Report
+from boardtalk.chain.chain import Stage, exited
+from boardtalk.chain.health import Condition, Report
+from boardtalk.conf.changes import Change, What
 from boardtalk.sdk import CONSUMED, PASS, BoardtalkError, Code, Module, ModuleError, State, Status
 
 if TYPE_CHECKING:

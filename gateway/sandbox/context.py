@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 import msgspec
 
 from boardtalk.checked import checked_values
+from boardtalk.instance.work import Work
 from boardtalk.sandbox import api
 from boardtalk.sdk import Contact, OutsideError, Refused, ServiceError
-from boardtalk.work import Work
 
 if TYPE_CHECKING:
     import asyncio

@@ -9,7 +9,7 @@ import sysconfig
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from boardtalk.precedence import fall_back
+from boardtalk.runtime.precedence import fall_back
 from boardtalk.sandbox import landlock, seccomp
 
 if TYPE_CHECKING:

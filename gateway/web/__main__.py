@@ -8,9 +8,9 @@ import sys
 import msgspec
 import uvicorn
 
-from boardtalk import logs
-from boardtalk.page import PageSettings
-from boardtalk.precedence import fall_back
+from boardtalk.page.settings import PageSettings
+from boardtalk.runtime import logs
+from boardtalk.runtime.precedence import fall_back
 from boardtalk.web.door import Door
 from boardtalk.web.guard import MAX_BODY_BYTES
 from boardtalk.web.server import application

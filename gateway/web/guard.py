@@ -12,7 +12,7 @@ from boardtalk.web.places import Place, is_ours, is_same, own_names, place_of
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-    from boardtalk.page import PageSettings
+    from boardtalk.page.settings import PageSettings
     from boardtalk.web.door import Door
 
 MAX_BODY_BYTES: Final = 64 * 1024

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from starlette.requests import HTTPConnection, Request
 
-    from boardtalk.page import PageSettings
+    from boardtalk.page.settings import PageSettings
     from boardtalk.web.sessions import Session, Sessions
 
 T = TypeVar("T")

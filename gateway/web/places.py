@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
 
 if TYPE_CHECKING:
-    from boardtalk.page import PageSettings
+    from boardtalk.page.settings import PageSettings
 
 
 class Place(NamedTuple):

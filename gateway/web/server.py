@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp
     from starlette.websockets import WebSocket
 
-    from boardtalk.page import PageSettings
+    from boardtalk.page.settings import PageSettings
     from boardtalk.web.door import Door
 
     Serve = Callable[[WebSocket, str], Coroutine[Any, Any, None]]

@@ -23,7 +23,7 @@ from websockets.asyncio.server import serve
 from websockets.exceptions import ConnectionClosed
 
 from boardtalk import stop
-from boardtalk.page import PageSettings
+from boardtalk.page.settings import PageSettings
 from boardtalk.sdk import ServiceError
 from boardtalk.web.cookies import values
 from boardtalk.web.door import Door

@@ -5,7 +5,7 @@ from __future__ import annotations
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
-from boardtalk.page import VIEWS
+from boardtalk.page.settings import VIEWS
 from boardtalk.sdk import kept
 
 if TYPE_CHECKING:

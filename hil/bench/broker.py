@@ -22,8 +22,8 @@ from boardtalk.broker.client import Publisher, Subscriber
 from boardtalk.conf.blocks import EmbeddedBroker
 from boardtalk.hil.bench.rows import Row
 from boardtalk.hil.gateway import GatewayProcess
+from boardtalk.people.users import Users, new_token
 from boardtalk.sdk.leash import leashed
-from boardtalk.users import Users, new_token
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator

@@ -6,7 +6,7 @@ import asyncio
 import time
 from typing import TYPE_CHECKING, Final
 
-from boardtalk.chain import Chain, Stage
+from boardtalk.chain.chain import Chain, Stage
 from boardtalk.hil.bench.rows import Row, resident_kb
 from boardtalk.sdk import PASS, Message, Refused, Verdict
 

@@ -13,14 +13,14 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from boardtalk.chain import Chain, Stage
-from boardtalk.directory import Directory
+from boardtalk.chain.chain import Chain, Stage
 from boardtalk.events import Delivery
 from boardtalk.hil.bench.rows import Row, resident_kb
-from boardtalk.hub import Hub
+from boardtalk.hub.hub import Hub
+from boardtalk.people.directory import Directory
+from boardtalk.people.users import Users
 from boardtalk.sdk import PASS, Message, Refused, Role, Verdict
 from boardtalk.store import Store
-from boardtalk.users import Users
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

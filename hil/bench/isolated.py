@@ -17,15 +17,15 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from boardtalk import conf, loader
-from boardtalk.calls import Calls
-from boardtalk.chain import Chain
-from boardtalk.context import contexts
-from boardtalk.directory import Directory
+from boardtalk.chain.chain import Chain
 from boardtalk.hil.bench.rows import Row
-from boardtalk.hub import Hub
+from boardtalk.hub.calls import Calls
+from boardtalk.hub.context import contexts
+from boardtalk.hub.hub import Hub
+from boardtalk.people.directory import Directory
+from boardtalk.people.users import Users
 from boardtalk.sdk import Message, Refused
 from boardtalk.store import Store
-from boardtalk.users import Users
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterator

@@ -9,8 +9,9 @@ from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from boardtalk import conf, loader, logs
+from boardtalk import conf, loader
 from boardtalk.hil.bench.rows import Row
+from boardtalk.runtime import logs
 from boardtalk.sdk import Code
 from boardtalk.testing import bench
 

@@ -18,21 +18,21 @@ from typing import TYPE_CHECKING, Any, Final
 from unittest import mock
 
 from boardtalk import conf, loader, store
-from boardtalk.calls import Calls
 from boardtalk.configuration import Configuration, declared_users, groups
-from boardtalk.context import ModuleContext
 from boardtalk.desk import Desk
-from boardtalk.directory import Directory
 from boardtalk.events import Delivery
 from boardtalk.hil.record import clock
 from boardtalk.hil.record.entries import AnyEntry, Gateway, Head, Link
 from boardtalk.hil.record.link import RecordedLink
 from boardtalk.hil.record.web import RecordedAnswer
-from boardtalk.hub import Hub
+from boardtalk.hub.calls import Calls
+from boardtalk.hub.context import ModuleContext
+from boardtalk.hub.hub import Hub
 from boardtalk.modules.iot_bridge import bridge
+from boardtalk.people.directory import Directory
+from boardtalk.people.users import Users
 from boardtalk.sdk import SYSTEM, ModuleError, OutsideError, Refused, Role
 from boardtalk.store.writer import Writer
-from boardtalk.users import Users
 from boardtalk.witness import (
     Called,
     Came,
@@ -48,9 +48,9 @@ from boardtalk.witness import (
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable
 
+    from boardtalk.hub.sessions import Session
     from boardtalk.loader import Instance
     from boardtalk.sdk import Call
-    from boardtalk.sessions import Session
     from boardtalk.store.writer import Job
 
 AFTER_S: Final = 1.0

@@ -18,15 +18,15 @@ from pathlib import Path
 import pytest
 
 from boardtalk import conf
-from boardtalk.board_logins import BoardLogins
+from boardtalk.broker.board_logins import BoardLogins
 from boardtalk.events import Update
 from boardtalk.frontends import control
 from boardtalk.frontends.client import Denied, GatewayClient
 from boardtalk.hil.board import EmulatedBoard
+from boardtalk.hub.sessions import Session
 from boardtalk.modules.iot_bridge.service.memory import Known, Memory
+from boardtalk.people.users import Users
 from boardtalk.sdk import Message, Role, kept
-from boardtalk.sessions import Session
-from boardtalk.users import Users
 from tests.gateway.town import town
 from tests.scenarios.rig import free_port
 

@@ -24,7 +24,7 @@ ATTEMPTS = 3
 
 MEASURE = """
 import asyncio, json, sys
-from boardtalk import logs
+from boardtalk.runtime import logs
 from boardtalk.hil.bench import villains
 
 logs.configure("info")  # to log what villains do costs time, too

@@ -14,7 +14,7 @@ import pytest
 
 from boardtalk.broker import Login
 from boardtalk.broker.permissions import Grant, mosquitto_acl
-from boardtalk.policy import GATEWAY_TOPICS, LINK_TOPICS, Topics, board_topics, user_topics
+from boardtalk.people.policy import GATEWAY_TOPICS, LINK_TOPICS, Topics, board_topics, user_topics
 from boardtalk.sdk import Code
 from tests.scenarios.rig import DEADLINE_S, Gateway, until
 

@@ -17,7 +17,7 @@ from boardtalk.broker.permissions import (
     nats_subjects,
     nats_user,
 )
-from boardtalk.policy import board_topics, user_topics
+from boardtalk.people.policy import board_topics, user_topics
 from boardtalk.sdk import AddressError, check_address
 
 TOKEN = "t" * 32

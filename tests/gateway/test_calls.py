@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from boardtalk import calls as calls_module
+from boardtalk.hub import calls as calls_module
 from boardtalk.sdk import (
     CONSUMED,
     PASS,

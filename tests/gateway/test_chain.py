@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from boardtalk import chain as chain_module
-from boardtalk import health as health_module
-from boardtalk.chain import Chain, Outcome, Passage, Stage
+from boardtalk.chain import chain as chain_module
+from boardtalk.chain import health as health_module
+from boardtalk.chain.chain import Chain, Outcome, Passage, Stage
 from boardtalk.sdk import CONSUMED, PASS, Code, Message, Refused, Verdict
 
 HELLO = Message(sender="alice", to="bob", body="hello")

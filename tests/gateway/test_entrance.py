@@ -8,10 +8,10 @@ from unittest.mock import patch
 
 import pytest
 
-from boardtalk.attempts import Attempts
-from boardtalk.entrance import Entrance, NotAdmitted
+from boardtalk.people.attempts import Attempts
+from boardtalk.people.entrance import Entrance, NotAdmitted
+from boardtalk.people.users import UserError, Users
 from boardtalk.sdk import Role
-from boardtalk.users import UserError, Users
 
 HERE = "192.0.2.7"
 PASSWORD = "correct horse"
@@ -34,7 +34,7 @@ def clock() -> Clock:
 @pytest.fixture
 def users(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Users:
     """Two, whose passwords are hashed quickly."""
-    monkeypatch.setattr("boardtalk.users._SCRYPT_N", 2)
+    monkeypatch.setattr("boardtalk.people.users._SCRYPT_N", 2)
     users = Users.load(tmp_path, {"pi": Role.ADMIN})
     users.change("add", "anna")
     users.change("passwd", "anna", password=PASSWORD)

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from boardtalk import calls
 from boardtalk.events import CallAsked, CallDecided, CallUpdate
 from boardtalk.frontends import control
 from boardtalk.frontends.client import Denied, GatewayClient
+from boardtalk.hub import calls
 from tests.gateway.test_several_sessions import next_of, so_far
 from tests.gateway.town import CONF, town
 

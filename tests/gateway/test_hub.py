@@ -12,13 +12,15 @@ from typing import Any
 
 import pytest
 
-from boardtalk import hub as hub_module
-from boardtalk.calls import Calls
-from boardtalk.chain import Chain, Stage
-from boardtalk.context import ModuleContext
-from boardtalk.directory import Directory, Group
+from boardtalk.chain.chain import Chain, Stage
 from boardtalk.events import Delivery, Event, Update
-from boardtalk.hub import Hub
+from boardtalk.hub import hub as hub_module
+from boardtalk.hub.calls import Calls
+from boardtalk.hub.context import ModuleContext
+from boardtalk.hub.hub import Hub
+from boardtalk.hub.sessions import Session
+from boardtalk.people.directory import Directory, Group
+from boardtalk.people.users import Users
 from boardtalk.sdk import (
     CONSUMED,
     PASS,
@@ -37,9 +39,7 @@ from boardtalk.sdk import (
     User,
     Verdict,
 )
-from boardtalk.sessions import Session
 from boardtalk.store import MAX_OUTDATED, Store
-from boardtalk.users import Users
 
 OK = Status(code=Code.DONE, state=State.DONE)
 
@@ -215,8 +215,8 @@ async def test_messages_for_the_absent_wait_over_a_restart_and_come_in_order_onc
 async def test_more_than_a_session_holds_waits_and_what_comes_meanwhile_comes_behind_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("boardtalk.sessions.MAX_SESSION_EVENTS", 50)
-    monkeypatch.setattr("boardtalk.handover.PAGE", 20)
+    monkeypatch.setattr("boardtalk.hub.sessions.MAX_SESSION_EVENTS", 50)
+    monkeypatch.setattr("boardtalk.hub.handover.PAGE", 20)
     async with gateway(tmp_path) as hub:
         with hub.attach("carol") as carol:
             for number in range(200):
@@ -233,7 +233,7 @@ async def test_more_than_a_session_holds_waits_and_what_comes_meanwhile_comes_be
 async def test_who_wrote_what_nobody_fetched_in_time_is_told_once_also_by_the_next_gateway(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("boardtalk.handover.LOOK_EVERY_S", 0.05)
+    monkeypatch.setattr("boardtalk.hub.handover.LOOK_EVERY_S", 0.05)
     async with gateway(tmp_path) as hub:
         with hub.attach("alice") as alice:
             hub.accept(hello("m1", expiry=1))
@@ -253,8 +253,8 @@ async def test_what_expires_all_at_once_is_told_at_one_look_and_holds_up_nobody(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As after a sleep of the machine."""
-    monkeypatch.setattr("boardtalk.handover.LOOK_EVERY_S", 2.5)
-    monkeypatch.setattr("boardtalk.handover.TURN_S", 0.0)
+    monkeypatch.setattr("boardtalk.hub.handover.LOOK_EVERY_S", 2.5)
+    monkeypatch.setattr("boardtalk.hub.handover.TURN_S", 0.0)
     count = 2 * MAX_OUTDATED + 1
     async with gateway(tmp_path) as hub:
         with hub.attach("alice") as alice:
@@ -419,7 +419,7 @@ async def test_modules_are_told_of_logins_and_a_failing_one_hurts_nobody(tmp_pat
 async def test_a_module_that_can_not_complete_a_line_leaves_it_as_it_is(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, hangs: bool
 ) -> None:
-    monkeypatch.setattr("boardtalk.callbacks.COMPLETE_S", 0.05)
+    monkeypatch.setattr("boardtalk.hub.callbacks.COMPLETE_S", 0.05)
 
     class Failing(Robot):
         async def on_complete(self, to: str, line: str) -> list[Completion]:
@@ -444,7 +444,7 @@ async def test_a_module_that_can_not_complete_a_line_leaves_it_as_it_is(
 async def test_who_looks_at_a_module_that_fails_is_told_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: str, reason: str
 ) -> None:
-    monkeypatch.setattr("boardtalk.callbacks.SHOW_S", 0.05)
+    monkeypatch.setattr("boardtalk.hub.callbacks.SHOW_S", 0.05)
 
     class Failing(Robot):
         async def on_show(self, user: str) -> dict[str, object]:
@@ -501,7 +501,7 @@ async def test_order_within_a_conversation_is_kept_while_another_one_waits(tmp_p
 async def test_a_thousand_conversations_keep_their_order_and_none_waits_for_another(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("boardtalk.chain.HARD_DEADLINE_NS", 60 * 10**9)
+    monkeypatch.setattr("boardtalk.chain.chain.HARD_DEADLINE_NS", 60 * 10**9)
     gate = asyncio.Event()
 
     class Slow(Module):
@@ -740,7 +740,7 @@ async def test_an_address_of_one_module_is_not_another_s(tmp_path: Path) -> None
 async def test_c17_a_front_end_that_reads_nothing_is_cut_off_and_the_others_go_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit: str, most: int
 ) -> None:
-    monkeypatch.setattr(f"boardtalk.sessions.MAX_SESSION_{limit}", most)
+    monkeypatch.setattr(f"boardtalk.hub.sessions.MAX_SESSION_{limit}", most)
     async with gateway(tmp_path) as hub:
         with hub.attach("bob") as lazy, hub.attach("bob") as diligent:
             seen = 0

@@ -14,7 +14,7 @@ from threading import Thread
 import pytest
 
 from boardtalk import conf, loader
-from boardtalk.health import Condition
+from boardtalk.chain.health import Condition
 from boardtalk.sdk import CallState, ConfigError, ModuleError, Refused, State
 from boardtalk.testing import Bench, bench
 

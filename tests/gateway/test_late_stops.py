@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from boardtalk import late_stops, stop
+from boardtalk import stop
 from boardtalk.hil.board import EmulatedBoard
+from boardtalk.hub import late_stops
 from boardtalk.sdk import carried
 from boardtalk.store import AuditLine, Store
 from tests.campaigns.rig import ROBOTS, Rig

@@ -13,23 +13,23 @@ from typing import Any
 import pytest
 
 from boardtalk import conf
-from boardtalk.calls import Calls
 from boardtalk.configuration import Configuration
-from boardtalk.directory import Directory, Group
 from boardtalk.events import Delivery, Event, Update
 from boardtalk.frontends import client, control
 from boardtalk.frontends.client import Denied, GatewayClient, NoGateway
 from boardtalk.frontends.intake import Intake
 from boardtalk.frontends.local import LocalDoor
 from boardtalk.frontends.reception import Reception
-from boardtalk.hub import Hub
+from boardtalk.hub.calls import Calls
+from boardtalk.hub.hub import Hub
+from boardtalk.hub.marks import Marks
 from boardtalk.loader import Runner
-from boardtalk.marks import Marks
+from boardtalk.people.directory import Directory, Group
+from boardtalk.people.users import Users
 from boardtalk.sdk import Code, Role, State
 from boardtalk.sdk.audit import Attempt, Noted, audited
 from boardtalk.sdk.channel import Channel
 from boardtalk.store import Store, StoreError
-from boardtalk.users import Users
 
 
 def no_context(*_: object) -> Any:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 def logged(call: str) -> str:
     """What a gateway says on standard error when it logs something."""
-    program = f"import structlog\nfrom boardtalk import logs\nlogs.configure('info')\n{call}"
+    program = f"import structlog\nfrom boardtalk.runtime import logs\nlogs.configure('info')\n{call}"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True)
     assert not done.stdout
     return done.stderr.decode()
@@ -33,7 +33,7 @@ def test_what_is_less_than_the_level_is_left_out() -> None:
 
 def test_c18_a_log_on_a_full_disk_keeps_nobody_from_working() -> None:
     program = (
-        "import structlog\nfrom boardtalk import logs\nlogs.configure('info')\n"
+        "import structlog\nfrom boardtalk.runtime import logs\nlogs.configure('info')\n"
         "for _ in range(1000): structlog.get_logger().error('look out')\nprint('it goes on')"
     )
     with Path("/dev/full").open("w") as full:

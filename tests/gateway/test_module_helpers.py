@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
-from boardtalk.notes import MAX_BYTES, MAX_VALUE_BYTES, Notes
+from boardtalk.hub.notes import MAX_BYTES, MAX_VALUE_BYTES, Notes
 from boardtalk.sdk import Module, json_extract, json_extract_all
 from boardtalk.store import Store
 from boardtalk.testing import bench

@@ -13,20 +13,20 @@ from typing import Any
 
 import pytest
 
-from boardtalk import sessions
 from boardtalk.broker import Endpoint, Login
 from boardtalk.broker.client import Publisher
 from boardtalk.broker.embedded import NatsServer
-from boardtalk.calls import Calls
-from boardtalk.directory import Directory, Group
 from boardtalk.events import Delivery
 from boardtalk.frontends.intake import Intake
 from boardtalk.frontends.mqtt import MqttDoor
-from boardtalk.hub import Hub
+from boardtalk.hub import sessions
+from boardtalk.hub.calls import Calls
+from boardtalk.hub.hub import Hub
+from boardtalk.people.directory import Directory, Group
+from boardtalk.people.users import Account, Audience, Users
 from boardtalk.sdk import Contact, Kind, Role
 from boardtalk.sdk.mqtt import packets
 from boardtalk.store import Store
-from boardtalk.users import Account, Audience, Users
 
 from .brokers import HOSTED, Person, hosted, person, until
 

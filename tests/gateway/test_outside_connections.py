@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from websockets.asyncio.server import ServerConnection, serve
 
-from boardtalk.outside import sockets, websocket
+from boardtalk.instance.outside import sockets, websocket
 from boardtalk.sdk import OutsideError
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from boardtalk.outside.http import Client
+from boardtalk.instance.outside.http import Client
 from boardtalk.sdk import OutsideError, Timeouts
 
 Handler = Callable[[bytes, asyncio.StreamWriter], Awaitable[None]]

@@ -10,11 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from boardtalk import conf, loader, personal
-from boardtalk.directory import Directory
-from boardtalk.policy import GRANTS, RIGHTS, Grant, Limit, Policy, Wish
+from boardtalk import conf, loader
+from boardtalk.people import personal
+from boardtalk.people.directory import Directory
+from boardtalk.people.policy import GRANTS, RIGHTS, Grant, Limit, Policy, Wish
+from boardtalk.people.users import Users
 from boardtalk.sdk import SYSTEM, ArgumentInfo, CommandInfo, ConfigError, Contact, Kind, Role
-from boardtalk.users import Users
 
 TEXT = """policy { roles = no }
 group crew { members = anna }

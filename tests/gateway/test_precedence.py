@@ -8,11 +8,11 @@ import sys
 
 import pytest
 
-from boardtalk import precedence
+from boardtalk.runtime import precedence
 
 TELL = """
 import os
-from boardtalk.precedence import fall_back, go_first
+from boardtalk.runtime.precedence import fall_back, go_first
 go_first()
 first = os.nice(0)
 fall_back()

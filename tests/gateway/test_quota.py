@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from boardtalk.quota import BURST, RATE, Quota
+from boardtalk.people.quota import BURST, RATE, Quota
 from boardtalk.sdk import Code, Refused
 
 

@@ -12,9 +12,9 @@ from typing import Any, ClassVar, cast
 import pytest
 
 from boardtalk import conf
-from boardtalk.chain import Chain
-from boardtalk.changes import What
-from boardtalk.health import Condition
+from boardtalk.chain.chain import Chain
+from boardtalk.chain.health import Condition
+from boardtalk.conf.changes import What
 from boardtalk.loader import Instance, Runner, Source, runner
 from boardtalk.sdk import (
     CONSUMED,

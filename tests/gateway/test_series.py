@@ -11,8 +11,8 @@ from msgspec.structs import replace
 from boardtalk.events import Held, Presence, Values
 from boardtalk.frontends import control
 from boardtalk.frontends.client import Denied, GatewayClient
+from boardtalk.hub.series import MAX_KEPT, MAX_TEXTS, Series
 from boardtalk.sdk import CONSUMED, PASS, Contact, Kind, Message, Module, Refused, SeriesInfo, Verdict
-from boardtalk.series import MAX_KEPT, MAX_TEXTS, Series
 from boardtalk.testing import bench
 from tests.gateway.test_several_sessions import next_of, so_far
 from tests.gateway.town import town

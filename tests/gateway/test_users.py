@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from boardtalk import policy
-from boardtalk.board_logins import BoardLogins
+from boardtalk.broker.board_logins import BoardLogins
+from boardtalk.people import policy
+from boardtalk.people.users import UserError, Users
 from boardtalk.sdk import AddressError, Role
-from boardtalk.users import UserError, Users
 
 
 def test_a_new_user_gets_a_token_that_survives_a_restart(tmp_path: Path) -> None:

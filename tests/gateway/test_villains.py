@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from boardtalk.health import Condition
+from boardtalk.chain.health import Condition
 from boardtalk.sdk import CONSUMED, PASS, Message, Module, Refused, State, User, Verdict
 from boardtalk.testing import Bench, bench
 

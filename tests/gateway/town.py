@@ -9,20 +9,20 @@ from functools import partial
 from pathlib import Path
 
 from boardtalk import conf
-from boardtalk.calls import Calls
 from boardtalk.configuration import Configuration, groups
-from boardtalk.context import ModuleContext, contexts
 from boardtalk.desk import Desk
-from boardtalk.directory import Directory
 from boardtalk.events import Delivery
 from boardtalk.frontends.client import GatewayClient
 from boardtalk.frontends.intake import Intake
 from boardtalk.frontends.local import LocalDoor
-from boardtalk.hub import Hub
+from boardtalk.hub.calls import Calls
+from boardtalk.hub.context import ModuleContext, contexts
+from boardtalk.hub.hub import Hub
 from boardtalk.loader import Runner, plan
+from boardtalk.people.directory import Directory
+from boardtalk.people.users import Users
 from boardtalk.sdk import SYSTEM, Message, Role
 from boardtalk.store import Store
-from boardtalk.users import Users
 
 PEOPLE = dict.fromkeys(("alice", "bob", "carol", "dave"), Role.VIEWER) | {"root": Role.ADMIN}
 CONF = "group team {\n members = alice, bob, carol\n owner = alice\n}\n"

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import structlog
 
-from boardtalk import timers
+from boardtalk.instance import timers
 from boardtalk.modules.iot_bridge import robots
 from boardtalk.modules.iot_bridge.bridge import BoardBlock, IotBridge
 from boardtalk.modules.iot_bridge.frames import Kind, Progress, SetpointHead, Type

@@ -25,7 +25,7 @@ from boardtalk.hil.board import EmulatedBoard
 from boardtalk.hil.interpreter import SIM
 from boardtalk.modules.iot_bridge.service import api
 from boardtalk.modules.iot_bridge.service.client import LinkClient, ask
-from boardtalk.policy import Topics
+from boardtalk.people.policy import Topics
 from tests.campaigns.load import Echo
 from tests.scenarios.rig import Gateway, Result, free_port
 

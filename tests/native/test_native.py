@@ -8,7 +8,7 @@ import zlib
 import pytest
 
 from boardtalk import conf, loader
-from boardtalk.health import Condition
+from boardtalk.chain.health import Condition
 from boardtalk.sdk import Code, Flag, Kind, ModuleError, Refused, State
 from boardtalk.testing import bench
 

@@ -13,10 +13,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from boardtalk.instance.work import Work
 from boardtalk.native import build
 from boardtalk.native.module import Given, native
 from boardtalk.sdk import Message, User
-from boardtalk.work import Work
 
 
 class Nobody(Work):

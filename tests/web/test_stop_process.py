@@ -15,7 +15,7 @@ import pytest
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import InvalidStatus
 
-from boardtalk.page import PageSettings
+from boardtalk.page.settings import PageSettings
 from boardtalk.web.roll import IDLE_S, LIFE_S, Roll
 from boardtalk.web.sessions import Sessions
 from boardtalk.web.stop import MAX_BUTTONS

@@ -13,7 +13,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from boardtalk.page_processes import _own_address
+from boardtalk.page.processes import _own_address
 from boardtalk.sdk import Severity
 from boardtalk.web import doctor
 from boardtalk.web.tls import TlsError, make

@@ -13,8 +13,8 @@ from boardtalk.frontends.answers.fitting import fitting
 if TYPE_CHECKING:
     from boardtalk.frontends.control import chat
     from boardtalk.frontends.intake import Intake
-    from boardtalk.hub import Hub
-    from boardtalk.sessions import Session
+    from boardtalk.hub.hub import Hub
+    from boardtalk.hub.sessions import Session
     from boardtalk.store import HistoryEntry
 
 MAX_PAGE: Final = 1000

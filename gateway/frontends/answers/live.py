@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 
 from boardtalk.frontends import control
 from boardtalk.frontends.answers.fitting import MAX_ANSWER_BYTES, fitting
-from boardtalk.policy import Wish
+from boardtalk.people.policy import Wish
 
 if TYPE_CHECKING:
-    from boardtalk.calls import Calls
     from boardtalk.frontends.control import live
-    from boardtalk.hub import Hub
-    from boardtalk.sessions import Session
+    from boardtalk.hub.calls import Calls
+    from boardtalk.hub.hub import Hub
+    from boardtalk.hub.sessions import Session
 
 
 class Live:

@@ -9,18 +9,18 @@ from boardtalk import broker
 from boardtalk.frontends import control, overview
 from boardtalk.frontends.answers.fitting import fitting
 from boardtalk.frontends.control.operation import BrokerInfo
+from boardtalk.people.users import UserError
 from boardtalk.sdk import Kind, check_name
-from boardtalk.users import UserError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
     from pathlib import Path
 
-    from boardtalk.board_logins import BoardLogins
+    from boardtalk.broker.board_logins import BoardLogins
     from boardtalk.configuration import Configuration
     from boardtalk.frontends.control import operation
-    from boardtalk.hub import Hub
-    from boardtalk.users import Users
+    from boardtalk.hub.hub import Hub
+    from boardtalk.people.users import Users
 
 
 class BoardGate(NamedTuple):

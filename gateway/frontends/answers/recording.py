@@ -12,9 +12,9 @@ from boardtalk.sdk import ServiceError
 
 if TYPE_CHECKING:
     from boardtalk.configuration import Configuration
-    from boardtalk.hub import Hub
+    from boardtalk.hub.hub import Hub
+    from boardtalk.people.users import Users
     from boardtalk.sdk.channel import Channel
-    from boardtalk.users import Users
     from boardtalk.witness import Seen
 
 

@@ -8,8 +8,8 @@ from boardtalk.frontends import control, rules
 
 if TYPE_CHECKING:
     from boardtalk.configuration import Configuration
-    from boardtalk.directory import Directory
     from boardtalk.frontends.control import settings
+    from boardtalk.people.directory import Directory
     from boardtalk.trial import Trials
 
 

@@ -6,12 +6,12 @@ from typing import Annotated, Any
 
 import msgspec
 
-from boardtalk import changes
+from boardtalk.chain.health import Report
+from boardtalk.conf import changes
 from boardtalk.frontends.control.limits import Line, Row
-from boardtalk.health import Report
+from boardtalk.people.users import Change
 from boardtalk.sdk import Role
 from boardtalk.store import AuditLine
-from boardtalk.users import Change
 
 
 class System(msgspec.Struct, tag_field="op", tag="system"):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
-from boardtalk import changes
-from boardtalk.changes import Pending, Setting
+from boardtalk.conf import changes
+from boardtalk.conf.changes import Pending, Setting
 
 
 class GetSettings(msgspec.Struct, tag_field="op", tag="settings"):

@@ -13,31 +13,31 @@ from typing import TYPE_CHECKING, Any, Final, Self
 from msgspec.structs import replace
 
 from boardtalk import events
-from boardtalk.access import Access
-from boardtalk.callbacks import Modules
-from boardtalk.dispatcher import Dispatcher
-from boardtalk.handover import Handover
-from boardtalk.marks import Marks
-from boardtalk.presence import PresenceTracker
-from boardtalk.pulse import Pulse
-from boardtalk.receipts import Receipts
+from boardtalk.hub.access import Access
+from boardtalk.hub.callbacks import Modules
+from boardtalk.hub.dispatcher import Dispatcher
+from boardtalk.hub.handover import Handover
+from boardtalk.hub.marks import Marks
+from boardtalk.hub.presence import PresenceTracker
+from boardtalk.hub.receipts import Receipts
+from boardtalk.hub.sent_items import SentItems
+from boardtalk.hub.series import Series
+from boardtalk.hub.sessions import Session, Sessions
+from boardtalk.hub.statuses import ACCEPTED, Statuses
+from boardtalk.hub.traces import Traces
+from boardtalk.hub.unfinished import Unfinished
+from boardtalk.runtime.pulse import Pulse
+from boardtalk.runtime.turns import Turns
 from boardtalk.sdk import Code, Flag, Kind, Message, Module, Refused, Status
-from boardtalk.sent_items import SentItems
-from boardtalk.series import Series
-from boardtalk.sessions import Session, Sessions
-from boardtalk.statuses import ACCEPTED, Statuses
 from boardtalk.store import Accepted, Conflict, Duplicate, NotStored, Store
-from boardtalk.traces import Traces
-from boardtalk.turns import Turns
-from boardtalk.unfinished import Unfinished
 from boardtalk.witness import Said, Sent, Stopped, TurnedAway, Witness
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Iterator, Mapping
     from types import TracebackType
 
-    from boardtalk.chain import Chain, Outcome, Passage
-    from boardtalk.directory import Directory
+    from boardtalk.chain.chain import Chain, Outcome, Passage
+    from boardtalk.people.directory import Directory
 
 MAX_BEHIND_S: Final = 2.0
 """What comes is refused while what came before had to wait longer to be accepted."""

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, cast
 
 from msgspec.structs import replace
 
-from boardtalk.policy import RIGHTS, Wish
+from boardtalk.people.policy import RIGHTS, Wish
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from boardtalk.policy import Limit, Person, Policy
+    from boardtalk.people.policy import Limit, Person, Policy
     from boardtalk.sdk import Action, ArgumentInfo, CommandInfo, Contact
 
 

@@ -9,12 +9,12 @@ import structlog
 from msgspec.structs import replace
 
 from boardtalk.checked import checked, checked_message, checked_row
-from boardtalk.notes import Notes
-from boardtalk.pace import STORED, Pace
-from boardtalk.policy import Wish
+from boardtalk.hub.notes import Notes
+from boardtalk.hub.pace import STORED, Pace
+from boardtalk.instance.work import Work
+from boardtalk.people.policy import Wish
 from boardtalk.sdk import Code, Contact, Flag, Message, Refused, Status
 from boardtalk.witness import Drew
-from boardtalk.work import Work
 
 if TYPE_CHECKING:
     import asyncio
@@ -22,12 +22,12 @@ if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
     from pathlib import Path
 
-    from boardtalk.calls import Calls
-    from boardtalk.directory import Directory
-    from boardtalk.hub import Hub
+    from boardtalk.hub.calls import Calls
+    from boardtalk.hub.hub import Hub
     from boardtalk.loader import Instance
+    from boardtalk.people.directory import Directory
+    from boardtalk.people.users import Audience
     from boardtalk.sdk import Action, Settings
-    from boardtalk.users import Audience
 
 T = TypeVar("T")
 NEVER_STORED: Final = Flag.TRANSIENT | Flag.PRESENCE

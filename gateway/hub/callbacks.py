@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from boardtalk.chain import Chain
+from boardtalk.chain.chain import Chain
 from boardtalk.sdk import CONSUMED, Code, Completion, Message, Module, Refused
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine
 
-    from boardtalk.directory import Directory
+    from boardtalk.people.directory import Directory
 
 COMPLETE_S: Final = 1.0
 """Whoever types does not wait longer for what may follow."""

@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
+from boardtalk.runtime.turns import Turns
 from boardtalk.sdk import Code, Kind, Message, Refused
-from boardtalk.turns import Turns
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
-    from boardtalk.callbacks import Modules
-    from boardtalk.chain import Outcome, Passage
-    from boardtalk.directory import Directory
+    from boardtalk.chain.chain import Outcome, Passage
+    from boardtalk.hub.callbacks import Modules
+    from boardtalk.hub.statuses import Statuses
+    from boardtalk.people.directory import Directory
     from boardtalk.sdk import Status
-    from boardtalk.statuses import Statuses
 
     Leave: TypeAlias = Callable[[Message, Outcome, Status | None, list[Passage]], None]
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
     from boardtalk.events import Sample
-    from boardtalk.sessions import Session
+    from boardtalk.hub.sessions import Session
 
 MAX_KEPT: Final = 1200
 """Samples of a series of numbers: 19 kB."""

@@ -12,7 +12,7 @@ from contextlib import asynccontextmanager, suppress
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from boardtalk import timers
+from boardtalk.instance import timers
 from boardtalk.sdk import OutsideError
 from boardtalk.witness import public_url
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
     from contextlib import AbstractAsyncContextManager
 
-    from boardtalk.outside.http import Answer, Client
+    from boardtalk.instance.outside.http import Answer, Client
     from boardtalk.sdk import Connection, Response
     from boardtalk.sdk.module import Log
 
@@ -100,7 +100,7 @@ class Work:
 
     async def run_in_process(self, function: Callable[..., R], *arguments: Any) -> R:
         """See the SDK."""
-        processes = await asyncio.to_thread(import_module, "boardtalk.outside.processes")
+        processes = await asyncio.to_thread(import_module, "boardtalk.instance.outside.processes")
         return await processes.run(function, *arguments)  # type: ignore[no-any-return]
 
     def spawn(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
@@ -144,13 +144,14 @@ class Work:
 @asynccontextmanager
 async def _connected(url: str, options: Mapping[str, Any]) -> AsyncIterator[Connection]:
     way = "websocket" if url.startswith(("ws:", "wss:")) else "sockets"
-    outside = await asyncio.to_thread(import_module, f"boardtalk.outside.{way}")  # slow, the first time
+    # Slow, the first time.
+    outside = await asyncio.to_thread(import_module, f"boardtalk.instance.outside.{way}")
     async with outside.connect(url, **options) as connection:
         yield connection
 
 
 def _http_client() -> Client:
-    from boardtalk.outside.http import Client
+    from boardtalk.instance.outside.http import Client
 
     return Client()
 

@@ -7,7 +7,7 @@ import socket
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Final
 
-from boardtalk.outside.target import encryption, failure, target
+from boardtalk.instance.outside.target import encryption, failure, target
 from boardtalk.sdk import OutsideError
 
 if TYPE_CHECKING:

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
 import structlog
 
+from boardtalk.chain.health import HARD_DEADLINE_NS, RECENT, SOFT_DEADLINE_NS, Health, OnFail
 from boardtalk.checked import checked_message
-from boardtalk.health import HARD_DEADLINE_NS, RECENT, SOFT_DEADLINE_NS, Health, OnFail
 from boardtalk.sdk import CONSUMED, PASS, Code, Message, Refused, Verdict
 
 if TYPE_CHECKING:

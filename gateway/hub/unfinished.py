@@ -10,10 +10,10 @@ from boardtalk.sdk import Code, Message, State, Status
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from boardtalk.callbacks import Modules
-    from boardtalk.directory import Directory
     from boardtalk.events import Update
-    from boardtalk.sessions import Sessions
+    from boardtalk.hub.callbacks import Modules
+    from boardtalk.hub.sessions import Sessions
+    from boardtalk.people.directory import Directory
     from boardtalk.store import Store
 
 EXPIRED: Final = Status(code=Code.EXPIRED, state=State.EXPIRED, detail="the gateway restarted")

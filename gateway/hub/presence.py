@@ -9,10 +9,10 @@ from boardtalk.sdk import User
 from boardtalk.witness import Came
 
 if TYPE_CHECKING:
-    from boardtalk.callbacks import Modules
-    from boardtalk.directory import Directory
-    from boardtalk.sessions import Sessions
-    from boardtalk.users import Audience
+    from boardtalk.hub.callbacks import Modules
+    from boardtalk.hub.sessions import Sessions
+    from boardtalk.people.directory import Directory
+    from boardtalk.people.users import Audience
     from boardtalk.witness import Witness
 
 

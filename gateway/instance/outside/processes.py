@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from anyio import to_process
 
-from boardtalk.precedence import fall_back
+from boardtalk.runtime.precedence import fall_back
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -5,11 +5,11 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Final
 
-from boardtalk.policy import Wish
+from boardtalk.people.policy import Wish
 from boardtalk.sdk import SYSTEM, Code, Kind, Message, Refused
 
 if TYPE_CHECKING:
-    from boardtalk.directory import Directory
+    from boardtalk.people.directory import Directory
     from boardtalk.store import Store
 
 MAX_DENIALS: Final = 1_000

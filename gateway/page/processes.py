@@ -20,7 +20,7 @@ import msgspec
 import structlog
 
 from boardtalk.conf.blocks import is_loopback
-from boardtalk.page import PageSettings
+from boardtalk.page.settings import PageSettings
 from boardtalk.sdk.leash import leashed
 
 if TYPE_CHECKING:

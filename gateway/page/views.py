@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from boardtalk.page import VIEWS
+from boardtalk.page.settings import VIEWS
 from boardtalk.sdk import kept
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from pathlib import Path
 
-    from boardtalk.directory import Directory
-    from boardtalk.users import Account
+    from boardtalk.people.directory import Directory
+    from boardtalk.people.users import Account
 
 log = structlog.get_logger()
 

@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
-from boardtalk import personal
-from boardtalk.policy import Person, Policy, Verdict, Wish
+from boardtalk.people import personal
+from boardtalk.people.policy import Person, Policy, Verdict, Wish
+from boardtalk.people.users import Audience
 from boardtalk.sdk import SYSTEM, Action, Code, Contact, Kind, Refused, Role, check_name
 from boardtalk.sdk.hints import nearest
-from boardtalk.users import Audience
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-    from boardtalk.users import Account, Users
+    from boardtalk.people.users import Account, Users
 
 
 class Group(NamedTuple):

@@ -11,8 +11,8 @@ import msgspec
 from boardtalk.sdk import Code, Flag, Kind, Message, State, Status
 
 if TYPE_CHECKING:
-    from boardtalk.directory import Directory
-    from boardtalk.statuses import Statuses
+    from boardtalk.hub.statuses import Statuses
+    from boardtalk.people.directory import Directory
     from boardtalk.store import Store
 
 DELIVERED: Final = Status(code=Code.DELIVERED, state=State.DONE)

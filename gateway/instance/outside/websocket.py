@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from websockets.asyncio.client import connect as open_connection
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidURI
 
-from boardtalk.outside.target import encryption, failure, target
+from boardtalk.instance.outside.target import encryption, failure, target
 from boardtalk.sdk import OutsideError
 
 if TYPE_CHECKING:

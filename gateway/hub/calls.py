@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Final, Self
 import structlog
 
 from boardtalk.events import CallAsked, CallDecided, CallUpdate
-from boardtalk.policy import Wish
-from boardtalk.quota import Quota
+from boardtalk.people.policy import Wish
+from boardtalk.people.quota import Quota
 from boardtalk.sdk import CONSUMED, Call, CallState, Code, Kind, Refused
 from boardtalk.witness import Called, HungUp, Steered
 
 if TYPE_CHECKING:
-    from boardtalk.hub import Hub
+    from boardtalk.hub.hub import Hub
 
 RING_S: Final = 5.0
 """Modules that take longer to decide about a call have refused it."""

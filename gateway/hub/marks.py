@@ -13,9 +13,9 @@ from boardtalk.sdk import AddressError, check_address
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from boardtalk.directory import Directory
-    from boardtalk.receipts import Receipts
-    from boardtalk.sessions import Session, Sessions
+    from boardtalk.hub.receipts import Receipts
+    from boardtalk.hub.sessions import Session, Sessions
+    from boardtalk.people.directory import Directory
     from boardtalk.store import Store
 
 MAX_MARKS: Final = 1000

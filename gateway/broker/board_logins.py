@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from boardtalk.people.users import UserError, new_token, read_secrets
 from boardtalk.sdk import check_name, kept
-from boardtalk.users import UserError, new_token, read_secrets
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -16,9 +16,9 @@ from boardtalk.sdk import Code, Flag, Message, Refused, Status
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from boardtalk.receipts import Receipts
-    from boardtalk.sessions import Session, Sessions
-    from boardtalk.statuses import Statuses
+    from boardtalk.hub.receipts import Receipts
+    from boardtalk.hub.sessions import Session, Sessions
+    from boardtalk.hub.statuses import Statuses
     from boardtalk.store import Store
     from boardtalk.store.records import Waiting
 

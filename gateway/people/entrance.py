@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
-from boardtalk.attempts import Attempts
+from boardtalk.people.attempts import Attempts
+from boardtalk.people.users import UserError, check_password
 from boardtalk.sdk import BoardtalkError, Role, check_name
-from boardtalk.users import UserError, check_password
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from boardtalk.users import Account, Users
+    from boardtalk.people.users import Account, Users
 
 TOKEN_BYTES: Final = 16
 """128 bit."""

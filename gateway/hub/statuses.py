@@ -9,12 +9,12 @@ from boardtalk.events import Delivery, Update
 from boardtalk.sdk import SYSTEM, Code, Flag, Kind, Message, Refused, State, Status
 
 if TYPE_CHECKING:
-    from boardtalk.callbacks import Modules
-    from boardtalk.directory import Directory
-    from boardtalk.sent_items import SentItems
-    from boardtalk.sessions import Sessions
+    from boardtalk.hub.callbacks import Modules
+    from boardtalk.hub.sent_items import SentItems
+    from boardtalk.hub.sessions import Sessions
+    from boardtalk.hub.unfinished import Unfinished
+    from boardtalk.people.directory import Directory
     from boardtalk.store import Store
-    from boardtalk.unfinished import Unfinished
 
 ACCEPTED: Final = Status(code=Code.ACCEPTED, state=State.ACCEPTED)
 

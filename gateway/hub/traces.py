@@ -6,7 +6,7 @@ import time
 from typing import TYPE_CHECKING, Final
 
 from boardtalk import witness
-from boardtalk.quota import Quota
+from boardtalk.people.quota import Quota
 from boardtalk.sdk import SYSTEM, Code, Kind, Message, Refused
 from boardtalk.store import Explanation, Step, Store
 from boardtalk.witness import Passed, Witness
@@ -14,8 +14,8 @@ from boardtalk.witness import Passed, Witness
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from boardtalk.chain import Passage
-    from boardtalk.directory import Directory
+    from boardtalk.chain.chain import Passage
+    from boardtalk.people.directory import Directory
 
 MAX_WHAT_CHARS: Final = 100
 MAX_DETAIL_CHARS: Final = 2_000

@@ -1,0 +1,1 @@
+"""The chain of modules, and how each of its stages does."""

@@ -1,0 +1,1 @@
+"""Who there is, who they are, and who may what."""

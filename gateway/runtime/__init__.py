@@ -1,0 +1,1 @@
+"""What the process has to do with its machine: state folder, log, memory, priorities, turns."""
