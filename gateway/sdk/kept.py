@@ -68,6 +68,26 @@ def peek(path: Path, kind: type[T]) -> T | None:
     return None
 
 
+class Watched(Generic[T]):
+    """A file that another process writes with `save`: read again whenever it has changed."""
+
+    def __init__(self, path: Path, kind: type[T]) -> None:
+        self._path, self._kind = path, kind
+        self._seen: tuple[int, int] | None = None
+
+    def news(self) -> T | None:
+        """What stands there, if that is new; None also if it can't be read: what was read last counts."""
+        try:
+            status = self._path.stat()
+        except OSError:
+            return None
+        seen = status.st_mtime_ns, status.st_ino
+        if seen == self._seen or (found := peek(self._path, self._kind)) is None:
+            return None
+        self._seen = seen
+        return found
+
+
 def save(path: Path, content: object) -> None:
     """Write a file that only its owner can read, all of it or nothing, and its copy before it.
 

@@ -57,9 +57,8 @@ class Roll:
     """
 
     def __init__(self, secrets: Path, clock: Callable[[], float] = time.time) -> None:
-        self._path = secrets / FILE
+        self._file = kept.Watched(secrets / FILE, list[Kept])
         self._clock = clock
-        self._seen: tuple[int, int] | None = None
         self._members: dict[str, Kept] = {}
 
     def member(self, session_id: str) -> str:
@@ -69,17 +68,7 @@ class Roll:
 
     def user(self, member: str) -> str:
         """Who that is; "" once he has logged out, or his time is over."""
-        self._read()
+        if (members := self._file.news()) is not None:
+            self._members = {each.hash: each for each in members}
         found = self._members.get(member)
         return found.user if found and found.expires > self._clock() else ""
-
-    def _read(self) -> None:
-        try:
-            status = self._path.stat()
-        except OSError:
-            return
-        if (seen := (status.st_mtime_ns, status.st_ino)) == self._seen:
-            return
-        found = kept.peek(self._path, list[Kept])
-        if found is not None:
-            self._members, self._seen = {each.hash: each for each in found}, seen

@@ -20,22 +20,11 @@ class Views:
     """
 
     def __init__(self, state: Path) -> None:
-        self._path = state / VIEWS
-        self._seen: tuple[int, int] | None = None
+        self._file = kept.Watched(state / VIEWS, dict[str, tuple[str, ...]])
         self._views: dict[str, tuple[str, ...]] = {}
 
     def sees(self, user: str, robot: str) -> bool:
         """Whether he may know of it."""
-        self._read()
+        if (views := self._file.news()) is not None:
+            self._views = views
         return any(fnmatchcase(robot, pattern) for pattern in self._views.get(user, ()))
-
-    def _read(self) -> None:
-        try:
-            status = self._path.stat()
-        except OSError:
-            return
-        if (seen := (status.st_mtime_ns, status.st_ino)) == self._seen:
-            return
-        found = kept.peek(self._path, dict[str, tuple[str, ...]])
-        if found is not None:
-            self._views, self._seen = found, seen
