@@ -404,9 +404,9 @@ async def test_the_password_is_asked_for_and_not_shown(bench: Bench) -> None:
 def arguments() -> set[bytes]:
     """The command lines of all processes of this machine."""
     found = set()
-    for path in Path("/proc").glob("[0-9]*/cmdline"):
+    for process in Path("/proc").glob("[0-9]*"):
         try:
-            found.add(path.read_bytes())
+            found.add((process / "cmdline").read_bytes())
         except OSError:
             continue  # it has ended
     return found

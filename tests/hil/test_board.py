@@ -65,7 +65,7 @@ async def test_a_line_that_fails_is_not_taken_for_a_board_that_says_nothing() ->
     line = FaultyLine(1)
     with pytest.raises(BoardError, match="line of the emulated board has failed") as told:
         async with EmulatedBoard("rover", line=line) as board:
-            line.lose("often")  # type: ignore[arg-type]
+            line.delay("long")  # type: ignore[arg-type]
             async with asyncio.timeout(10):
                 while not line.passed[TO_GATEWAY]:
                     await asyncio.sleep(0.01)

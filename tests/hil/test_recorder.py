@@ -50,8 +50,9 @@ def gateway_conf(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 
 @pytest.fixture
-def full_disk(tmp_path: Path) -> None:
-    """Where the recorder writes, nothing is left."""
+def full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the recorder writes, nothing is left. It notices when its buffer is full, however slow we are."""
+    monkeypatch.setattr("boardtalk.hil.record.entries.FLUSH_S", 3600.0)
     (tmp_path / "recording.jsonl").symlink_to("/dev/full")
 
 
