@@ -11,7 +11,7 @@ import signal
 import subprocess
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -379,8 +379,9 @@ async def test_no_secret_is_logged_or_shown_to_other_users(here: Site) -> None:
             assert path.stat().st_mode & 0o077 == 0, path
         logs = here.gateway.log + (here.gateway.state / "link.log").read_text()
         shown = logs + (await here.cli("boards")).text + (await here.cli("doctor")).text
-        for process in Path("/proc").glob("[0-9]*/cmdline"):
-            shown += process.read_bytes().decode(errors="replace")
+        for process in Path("/proc").glob("[0-9]*"):
+            with suppress(OSError):  # it has ended
+                shown += (process / "cmdline").read_bytes().decode(errors="replace")
         assert not [token for token in tokens if token in shown]
 
 
