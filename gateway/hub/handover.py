@@ -50,7 +50,7 @@ class Handover:
         self._under_way: dict[int, _UnderWay] = {}
         """By identity of the delivery."""
         self._moved = asyncio.Event()
-        """There is less under way."""
+        """There is less under way, or somebody has caught up."""
         self._catching_up: dict[str | None, bool] = {}
         """To whom (None: the broker) is being handed over what waited, and whether more came to wait."""
 
@@ -93,6 +93,13 @@ class Handover:
                         await self._moved.wait()
         finally:
             del self._catching_up[address]
+            self._moved.set()
+
+    async def caught_up(self) -> None:
+        """Wait until everybody who came has what waited for him."""
+        while self._catching_up:
+            self._moved.clear()
+            await self._moved.wait()
 
     async def expire(self) -> None:
         """Forget what nobody fetched in time, again and again, and have its senders told."""

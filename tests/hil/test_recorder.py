@@ -50,9 +50,8 @@ def gateway_conf(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 
 @pytest.fixture
-def full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where the recorder writes, nothing is left. It notices when its buffer is full, however slow we are."""
-    monkeypatch.setattr("boardtalk.hil.record.entries.FLUSH_S", 3600.0)
+def full_disk(tmp_path: Path) -> None:
+    """Where the recorder writes, nothing is left."""
     (tmp_path / "recording.jsonl").symlink_to("/dev/full")
 
 
@@ -91,11 +90,12 @@ def test_what_a_test_does_is_recorded_until_it_ends_that(chat: Chat, recorder: R
 
 
 def test_a_full_disk_is_told_and_the_gateway_goes_on(
-    full_disk: None, gateway: plugin.Gateway, chat: Chat, recorder: Recorder
+    full_disk: None, gateway: plugin.Gateway, chat: Chat, request: pytest.FixtureRequest
 ) -> None:
-    for _ in range(30):
-        assert chat.send("rover", "battery").state == "done"
     with pytest.raises(RecordingError, match=r"recording.jsonl: can't be written: No space left on device"):
+        recorder = request.getfixturevalue("recorder")  # it tells as soon as its buffer is full
+        for _ in range(30):
+            assert chat.send("rover", "battery").state == "done"
         recorder.end()
     done = boardtalk("record", "/dev/full", "--seconds", "1", state=gateway.folder)
     assert done.code == 2
