@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from collections.abc import Generator, Iterator
 from pathlib import Path
 
@@ -14,6 +15,8 @@ from boardtalk.runtime import logs
 
 MARK = "BOARDTALK_TEST"
 """Environment variable that our child processes inherit, by which leftovers are found."""
+ENDS_S = 3.0
+"""A process that was killed takes its time to go, on a busy machine."""
 LAST = ("boards", "firmware", "gateway", "modules")
 """Folders whose files take seconds. One that takes a minute and is begun last is waited for by all."""
 
@@ -50,7 +53,9 @@ def no_orphans(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) 
     mark = f"{os.getpid()}-{abs(hash(request.node.nodeid))}"
     monkeypatch.setenv(MARK, mark)
     yield
-    leftover = running(mark)
+    deadline = time.monotonic() + ENDS_S
+    while (leftover := running(mark)) and time.monotonic() < deadline:
+        time.sleep(0.02)
     assert not leftover, f"processes left behind: {leftover}"
 
 

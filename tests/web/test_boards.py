@@ -25,6 +25,9 @@ WATCH = """() => {
 """Notes what the lines of boards show: a board is written in a second or two."""
 Visit = Callable[..., Visitor]
 
+pytestmark = pytest.mark.alone
+"""The boards share a process with the browser's driver: beside others they answer too late."""
+
 
 @pytest.fixture(scope="module")
 def shop(tmp_path_factory: pytest.TempPathFactory, chromium: Chromium) -> Iterator[Workshop]:
