@@ -45,10 +45,15 @@ class Closings:
         self._closed.clear()
         await self._closed.wait()
 
+    @property
+    def in_use(self) -> bool:
+        """Whether some program has it open."""
+        return bool(self._holders() - self._before)
+
     def _on_events(self) -> None:
         with suppress(BlockingIOError):
             *_, (_, mask, _, _) = EVENT.iter_unpack(os.read(self._fd, EVENTS_BYTES))
-            if mask & IN_OPEN or self._holders() - self._before:
+            if mask & IN_OPEN or self.in_use:
                 self._closed.clear()
             else:
                 self._closed.set()

@@ -162,9 +162,8 @@ class Session:
             await asyncio.sleep(0)  # who waits for what came goes first
             self._pump()
             if len(data) >= FLOOD_BYTES:
-                await asyncio.sleep(
-                    self._loop.time() - began
-                )  # what it means to others is part of the effort
+                # What it means to others is part of the effort.
+                await asyncio.sleep(self._loop.time() - began)
         self._lose(PortLost(f"{self.port}: vanished"))
 
     def _pump(self) -> None:
