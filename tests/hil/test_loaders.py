@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import operator
+import os
 import struct
+import termios
 import zlib
 from pathlib import Path
 
@@ -13,6 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from boardtalk.hil.loaders import slip
+from boardtalk.hil.loaders.closings import Closings
 from boardtalk.hil.loaders.esp import MAC, Esp
 from boardtalk.hil.loaders.esp_chips import ESP32, ESP32C3, EspChip
 from boardtalk.hil.loaders.esp_loader import Op
@@ -179,3 +183,30 @@ def test_in_secure_download_mode_nothing_can_be_read() -> None:
         assert status(esp, command(op, bytes(16))) == b"\x01\x05"
     assert esp.fired["secure download"] == 4
     assert status(esp, command(Op.SPI_ATTACH, bytes(8))) == b"\0\0"
+
+
+async def test_a_port_that_is_opened_again_while_its_closing_is_noticed_keeps_the_rate_of_who_opened_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with PtyWire() as wire:
+        real, opened = Closings._holders, list[int]()
+
+        def opened_just_behind(closings: Closings) -> set[Path]:
+            found = real(closings)
+            if not opened:
+                opened.append(os.open(wire.port, os.O_RDWR | os.O_NOCTTY))
+                settings = termios.tcgetattr(opened[0])
+                settings[4] = settings[5] = termios.B230400
+                termios.tcsetattr(opened[0], termios.TCSANOW, settings)
+            return found
+
+        first = os.open(wire.port, os.O_RDWR | os.O_NOCTTY)
+        await asyncio.sleep(0.05)
+        monkeypatch.setattr(Closings, "_holders", opened_just_behind)
+        os.close(first)
+        async with asyncio.timeout(5):
+            while not opened:
+                await asyncio.sleep(0.01)
+        await asyncio.sleep(0.1)
+        assert wire.baud == 230400
+        os.close(opened[0])
