@@ -81,9 +81,10 @@ class Screen:
         return self.rig.boards["bot"]
 
     async def go(self, view: str) -> None:
-        """Show a view."""
+        """Show a view, until it can be used: the stop button has a way of its own, which opens by itself."""
         await self.page.goto(f"{self.url}/#/{view}")
         await self.page.locator("#line[data-state=open]").wait_for()
+        await self.page.locator("#stop[data-lane=up]").wait_for()
 
     async def middle(self, place: str) -> tuple[float, float]:
         """Where something is, by its selector."""
