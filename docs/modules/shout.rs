@@ -27,8 +27,8 @@ pub struct Module {
 }
 
 extern "C" {
-    fn mesibo_message(m: &Module, params: &Params, text: *const c_char, len: c_ulong) -> c_int;
-    fn mesibo_log(m: &Module, level: c_ulong, format: *const c_char, ...) -> c_int;
+    fn mesibo_message(m: &Module, params: &Params, text: *const c_char, len: c_ulong) -> c_long;
+    fn mesibo_log(m: &Module, level: c_ulong, format: *const c_char, ...) -> c_long;
 }
 
 extern "C" fn on_message(module: &Module, message: &Params, text: *mut c_char, len: c_ulong) -> c_long {

@@ -60,8 +60,8 @@ int64_t boardtalk_deliver(mesibo_module_t *mod, const mesibo_uint_t words[SHARED
                           const char *from, const char *text, size_t len);
 int boardtalk_status(mesibo_module_t *mod, const mesibo_uint_t words[SHARED_WORDS], mesibo_uint_t status,
                      const char *to, const char *from);
-int mesibo_http(mesibo_module_t *mod, const char *url, const char *post, void *callback, void *cbdata,
-                void *options);
+mesibo_int_t mesibo_http(mesibo_module_t *mod, const char *url, const char *post, void *callback, void *cbdata,
+                         void *options);
 
 /* Begin. 0, or an errno. The items stay where they are. */
 int boardtalk_open(const struct boardtalk_helpers *given, module_config_item_t *items, size_t count) {
@@ -133,8 +133,8 @@ int boardtalk_status(mesibo_module_t *mod, const mesibo_uint_t words[SHARED_WORD
     return (int)call(mod, (mesibo_message_params_t *)params, status);
 }
 
-MESIBO_EXPORT int mesibo_message(mesibo_module_t *mod, mesibo_message_params_t *params, const char *message,
-                                 mesibo_uint_t len) {
+MESIBO_EXPORT mesibo_int_t mesibo_message(mesibo_module_t *mod, mesibo_message_params_t *params,
+                                          const char *message, mesibo_uint_t len) {
     const mesibo_uint_t *words = (const mesibo_uint_t *)params;
     (void)mod;
     if (!in_service || !params || (!message && len)) return MESIBO_RESULT_FAIL;
@@ -142,7 +142,8 @@ MESIBO_EXPORT int mesibo_message(mesibo_module_t *mod, mesibo_message_params_t *
                            (const char *)words[to_word], (const char *)words[from_word], message, len);
 }
 
-MESIBO_EXPORT int mesibo_vlog(mesibo_module_t *mod, mesibo_uint_t level, const char *format, va_list args) {
+MESIBO_EXPORT mesibo_int_t mesibo_vlog(mesibo_module_t *mod, mesibo_uint_t level, const char *format,
+                                       va_list args) {
     char here[LOG_BYTES], *text = here;
     va_list again;
     int len;
@@ -163,41 +164,41 @@ MESIBO_EXPORT int mesibo_vlog(mesibo_module_t *mod, mesibo_uint_t level, const c
     return len < 0 ? MESIBO_RESULT_FAIL : MESIBO_RESULT_OK;
 }
 
-MESIBO_EXPORT int mesibo_log(mesibo_module_t *mod, mesibo_uint_t level, const char *format, ...) {
+MESIBO_EXPORT mesibo_int_t mesibo_log(mesibo_module_t *mod, mesibo_uint_t level, const char *format, ...) {
     va_list args;
-    int result;
+    mesibo_int_t result;
     va_start(args, format);
     result = mesibo_vlog(mod, level, format, args);
     va_end(args);
     return result;
 }
 
-MESIBO_EXPORT int mesibo_util_http(mesibo_http_t *req, void *cbdata) {
+MESIBO_EXPORT mesibo_int_t mesibo_util_http(mesibo_http_t *req, void *cbdata) {
     if (!in_service || !req || !req->url) return MESIBO_RESULT_FAIL;
     return helpers.http(req, cbdata);
 }
 
 /* Of the first release, whose modules have 176 bytes. */
-MESIBO_EXPORT int mesibo_http(mesibo_module_t *mod, const char *url, const char *post, void *callback,
-                              void *cbdata, void *options) {
+MESIBO_EXPORT mesibo_int_t mesibo_http(mesibo_module_t *mod, const char *url, const char *post, void *callback,
+                                       void *cbdata, void *options) {
     (void)mod, (void)options;
     if (!in_service || !url) return MESIBO_RESULT_FAIL;
     return helpers.fetch(url, post, callback, cbdata);
 }
 
-MESIBO_EXPORT int mesibo_util_fcgi(mesibo_fcgi_t *req, const char *host, int port, int keepalive,
-                                   mesibo_fcgi_ondata_t cb, void *cbdata) {
+MESIBO_EXPORT mesibo_int_t mesibo_util_fcgi(mesibo_fcgi_t *req, const char *host, mesibo_int_t port,
+                                            mesibo_int_t keepalive, mesibo_fcgi_ondata_t cb, void *cbdata) {
     (void)keepalive; /* each request has a connection of its own */
     if (!in_service || !req || !host) return MESIBO_RESULT_FAIL;
-    return helpers.fcgi(req, host, port, (void *)(uintptr_t)cb, cbdata);
+    return helpers.fcgi(req, host, (int)port, (void *)(uintptr_t)cb, cbdata);
 }
 
-MESIBO_EXPORT int mesibo_util_socket_connect(mesibo_socket_t *sock, void *cbdata) {
+MESIBO_EXPORT mesibo_int_t mesibo_util_socket_connect(mesibo_socket_t *sock, void *cbdata) {
     if (!in_service || !sock || !sock->url) return MESIBO_RESULT_FAIL;
     return helpers.connect(sock, cbdata);
 }
 
-MESIBO_EXPORT int mesibo_util_socket_write(mesibo_int_t sock, const char *data, mesibo_int_t len) {
+MESIBO_EXPORT mesibo_int_t mesibo_util_socket_write(mesibo_int_t sock, const char *data, mesibo_int_t len) {
     if (!in_service || len < 0 || (!data && len)) return MESIBO_RESULT_FAIL;
     return helpers.write(sock, data, len);
 }
@@ -251,8 +252,8 @@ MESIBO_EXPORT void mesibo_util_create_thread(void *(*fn)(void *), void *data, si
     pthread_attr_destroy(&attributes);
 }
 
-MESIBO_EXPORT int mesibo_util_usec(void) {
+MESIBO_EXPORT mesibo_int_t mesibo_util_usec(void) {
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int)(uint32_t)((uint64_t)now.tv_sec * 1000000u + (uint64_t)now.tv_nsec / 1000u);
+    return now.tv_sec * 1000000 + now.tv_nsec / 1000;
 }

@@ -16,7 +16,8 @@ static mesibo_int_t on_message(mesibo_module_t *mod, mesibo_message_params_t *p,
     back.from = p->to;
     back.refid = p->id;
     back.id = 11;
-    mesibo_message(mod, &back, answer, strlen(answer));
+    if (mesibo_message(mod, &back, answer, strlen(answer)) == MESIBO_RESULT_FAIL)
+        mesibo_log(mod, MODULE_LOG_LEVEL_0VERRIDE, "%s can't answer\n", mod->name);
     return MESIBO_RESULT_CONSUMED;
 }
 

@@ -50,12 +50,12 @@ struct user {
 
 _Static_assert(sizeof(module_t) == SIZE, "the size is what it is about");
 
-extern int mesibo_log(module_t *, word, const char *, ...);
-extern int mesibo_message(module_t *, struct params *, const char *, word);
+extern word mesibo_log(module_t *, word, const char *, ...);
+extern word mesibo_message(module_t *, struct params *, const char *, word);
 extern char *mesibo_util_json_extract(char *, const char *, char **);
 extern char *mesibo_util_getconfig(module_t *, const char *);
-extern int mesibo_http(module_t *, const char *, const char *,
-                       word (*)(void *, word, word, const char *, word), void *, void *);
+extern word mesibo_http(module_t *, const char *, const char *,
+                        word (*)(void *, word, word, const char *, word), void *, void *);
 
 /* Whoever reads 64 bits of a result reads nonsense: some modules return `int`. */
 #define ONLY_LOW_BITS(result) ((result) | (word)0x5a5a5a5a << 32)
@@ -110,5 +110,6 @@ long mesibo_module_layout_init(word version, module_t *m, word len) {
     m->on_message = on_message;
     m->on_message_status = on_message_status;
     m->on_login = on_login;
+    if (mesibo_message(m, NULL, "", 0) != -1) return -1; /* in 64 bits, as the headers of then declare it */
     return m->config->count == 2 ? ONLY_LOW_BITS(0) : -1;
 }

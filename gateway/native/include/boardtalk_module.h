@@ -36,11 +36,25 @@
 
 #ifdef __cplusplus
 #define MESIBO_EXPORT extern "C"
-#define BOARDTALK_ASSERT(what, text) static_assert(what, text)
 extern "C" {
 #else
 #define MESIBO_EXPORT
+#endif
+
+/* Compilers of older distributions speak older standards unless told otherwise. */
+#if defined(__cplusplus) && __cplusplus >= 201103L
+#define BOARDTALK_ASSERT(what, text) static_assert(what, text)
+#elif defined(__STDC_VERSION__) && __STDC_VERSION__ >= 201112L
 #define BOARDTALK_ASSERT(what, text) _Static_assert(what, text)
+#else
+#define BOARDTALK_ASSERT(what, text) extern char boardtalk_assert[(what) ? 1 : -1]
+#endif
+
+/* What some standards lack and all compilers have: -pedantic has nothing to say about it. */
+#ifdef __GNUC__
+#define BOARDTALK_EXTENSION __extension__
+#else
+#define BOARDTALK_EXTENSION
 #endif
 
 #ifndef BOARDTALK_PRINTF
@@ -59,6 +73,8 @@ typedef uintptr_t mesibo_uint_t;
 
 #define MESIBO_RESULT_OK 0
 #define MESIBO_RESULT_FAIL (-1)
+
+#define MODULE_LOG_LEVEL_0VERRIDE 0 /* always printed; spelled as the documentation has it */
 
 /* What on_message returns. Anything else is a failure of the module: see `on_fail` of its block. */
 #define MESIBO_RESULT_PASS 0     /* the message goes on, as `text` is now */
@@ -102,7 +118,7 @@ typedef struct module_config_item_s {
 
 typedef struct module_config_s {
     mesibo_int_t count;
-    module_config_item_t items[];
+    BOARDTALK_EXTENSION module_config_item_t items[];
 } module_config_t;
 
 typedef struct mesibo_message_params_s {
@@ -113,7 +129,7 @@ typedef struct mesibo_message_params_s {
     mesibo_uint_t flags;
     mesibo_uint_t type;    /* free for applications */
     mesibo_uint_t expiry;  /* seconds; 0: now or never */
-    union {
+    BOARDTALK_EXTENSION union {
         mesibo_uint_t uflags;
         mesibo_uint_t to_online; /* its older name */
     };
@@ -216,26 +232,27 @@ typedef struct mesibo_socket_s {
 } mesibo_socket_t;
 
 /* Helpers. 0 or -1, unless they say otherwise. */
-int mesibo_message(mesibo_module_t *mod, mesibo_message_params_t *params, const char *message,
-                   mesibo_uint_t len);
-int mesibo_log(mesibo_module_t *mod, mesibo_uint_t level, const char *format, ...) BOARDTALK_PRINTF(3, 4);
-int mesibo_vlog(mesibo_module_t *mod, mesibo_uint_t level, const char *format, va_list args);
-int mesibo_util_http(mesibo_http_t *req, void *cbdata);
-int mesibo_util_fcgi(mesibo_fcgi_t *req, const char *host, int port, int keepalive, mesibo_fcgi_ondata_t cb,
-                     void *cbdata);
-int mesibo_util_socket_connect(mesibo_socket_t *sock, void *cbdata);
-int mesibo_util_socket_write(mesibo_int_t sock, const char *data, mesibo_int_t len);
+mesibo_int_t mesibo_message(mesibo_module_t *mod, mesibo_message_params_t *params, const char *message,
+                            mesibo_uint_t len);
+mesibo_int_t mesibo_log(mesibo_module_t *mod, mesibo_uint_t level, const char *format, ...)
+    BOARDTALK_PRINTF(3, 4);
+mesibo_int_t mesibo_vlog(mesibo_module_t *mod, mesibo_uint_t level, const char *format, va_list args);
+mesibo_int_t mesibo_util_http(mesibo_http_t *req, void *cbdata);
+mesibo_int_t mesibo_util_fcgi(mesibo_fcgi_t *req, const char *host, mesibo_int_t port, mesibo_int_t keepalive,
+                              mesibo_fcgi_ondata_t cb, void *cbdata);
+mesibo_int_t mesibo_util_socket_connect(mesibo_socket_t *sock, void *cbdata);
+mesibo_int_t mesibo_util_socket_write(mesibo_int_t sock, const char *data, mesibo_int_t len);
 void mesibo_util_socket_close(mesibo_int_t sock);
 /* The value of a key, NULL: there is none. It may be changed, and lives as long as the process. */
 char *mesibo_util_getconfig(mesibo_module_t *mod, const char *name);
 /* The first value of a key, at any depth, as text that is ended inside `src`. NULL: there is none. */
-char *mesibo_util_json_extract(char *src, int len, const char *key, char **next);
+char *mesibo_util_json_extract(char *src, mesibo_int_t len, const char *key, char **next);
 #ifdef BOARDTALK_AS_DOCUMENTED
 char *boardtalk_json_extract(char *src, const char *key, char **next);
 #define mesibo_util_json_extract boardtalk_json_extract
 #endif
 void mesibo_util_create_thread(void *(*fn)(void *), void *data, size_t stacksize, const char *name);
-int mesibo_util_usec(void); /* microseconds, for differences */
+mesibo_int_t mesibo_util_usec(void); /* microseconds, for differences */
 
 /* Returns -1 from the enclosing function if the module was built for another gateway. */
 #define MESIBO_MODULE_SANITY_CHECK(m, version, len)                           \
