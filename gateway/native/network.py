@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import ctypes
 import itertools
+import threading
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -56,6 +57,8 @@ URL, POST, EXTRA_HEADER, ETAG, MODIFIED_SINCE, TIMEOUTS, ON_DATA, ON_STATUS, ON_
 )
 HTTP_WORDS: Final = 20
 KEEPALIVE, VERIFY, SOCKET_CALLBACKS = 2, 3, 5
+MAX_KEEPALIVE_S: Final = 32767.0
+"""The kernel takes no more. A negative number is one of the longest here."""
 UNUSED: Final = {1: "ws_protocol", 4: "ssl_ctx"}
 """Of a socket, by place: nobody says what the one is for; the other is OpenSSL's, which is not used here."""
 SOCKET_WORDS: Final = 9
@@ -111,7 +114,7 @@ class Network:
         self._loop = asyncio.get_running_loop()
         self._handles = itertools.count(1)
         self._sockets: dict[int, Socket] = {}
-        self._busy = 0
+        self._free = threading.Semaphore(AT_ONCE)
 
     def http(self, address: int, cbdata: int | None) -> int:
         """``mesibo_util_http``."""
@@ -167,7 +170,7 @@ class Network:
         for place, name in UNUSED.items():
             if words[place]:
                 self._complain(f"{name} of a socket is not used here")
-        options = {"verify": bool(words[VERIFY]), "keepalive": float(words[KEEPALIVE] or 30)}
+        options = {"verify": bool(words[VERIFY]), "keepalive": min(words[KEEPALIVE] or 30.0, MAX_KEEPALIVE_S)}
         kinds = (Connected, Written, Came, Closed)
         callbacks = [
             kind(word) if word else None for kind, word in zip(kinds, words[SOCKET_CALLBACKS:], strict=True)
@@ -190,18 +193,17 @@ class Network:
             self._loop.call_soon_threadsafe(socket.take, None)
 
     def _begin(self, work: Callable[[], Coroutine[Any, Any, None]], name: str) -> int:
-        if self._busy >= AT_ONCE:
+        if not self._free.acquire(blocking=False):
             self._complain(f"{name}: {AT_ONCE} are under way already")
             return FAIL
         self._loop.call_soon_threadsafe(lambda: self._context.spawn(self._counted(work), name))
         return OK
 
     async def _counted(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
-        self._busy += 1
         try:
             await work()
         finally:
-            self._busy -= 1
+            self._free.release()
 
     async def _ask(self, request: Request) -> None:
         """Callbacks in the order of the API: status, data, and close once, which alone tells of a failure."""
@@ -213,7 +215,7 @@ class Network:
                     request.on_status(request.cbdata, response.status, kind and kind.encode())
                 if await _handed_over(response, request):
                     result = OK
-        except (OutsideError, ValueError) as error:
+        except Exception as error:  # noqa: BLE001 - whatever it is, the module waits for its end
             self._complain(str(error))
         if request.on_close:
             request.on_close(request.cbdata, result)
@@ -229,7 +231,7 @@ class Network:
                         break
             if not answer.complete:
                 raise OutsideError(f"{url}: the answer is not complete")
-        except (OutsideError, ValueError) as error:
+        except Exception as error:  # noqa: BLE001 - whatever it is, the module waits for its end
             self._complain(str(error))
             if answered:
                 answered(cbdata, FAIL, None, 0)
@@ -251,7 +253,7 @@ class Network:
                     _read(connection, on_data, cbdata), _write(connection, socket, on_write, cbdata)
                 )
                 result = OK
-        except (OutsideError, ValueError) as error:
+        except Exception as error:  # noqa: BLE001 - whatever it is, the module waits for its end
             self._complain(str(error))
         finally:
             self._sockets.pop(handle, None)

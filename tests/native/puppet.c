@@ -75,7 +75,7 @@ static void on_close(void *cbdata, mesibo_int_t result) {
     free(asker);
 }
 
-static void ask(const mesibo_message_params_t *p, char *url, const char *post) {
+static void ask(const mesibo_message_params_t *p, char *url, const char *post, mesibo_uint_t since) {
     char header[] = "X-Puppet: yes\r\nX-More: too"; /* gone when this returns */
     mesibo_http_t request;
     memset(&request, 0, sizeof request);
@@ -87,6 +87,7 @@ static void ask(const mesibo_message_params_t *p, char *url, const char *post) {
     request.conn_timeout = 1;
     request.header_timeout = 1000; /* ms */
     request.body_timeout = 1000;
+    request.ims = since;
     request.on_data = on_data;
     request.on_status = on_status;
     request.on_close = on_close;
@@ -129,6 +130,7 @@ static void talk(const mesibo_message_params_t *p, const char *url) {
     socket.url = url;
     socket.ws_protocol = "chat";
     socket.ssl_ctx = &socket;
+    socket.keepalive = -1;
     socket.on_connect = on_connect;
     socket.on_write = on_write;
     socket.on_data = on_socket;
@@ -204,13 +206,22 @@ static mesibo_int_t on_message(mesibo_module_t *mod, mesibo_message_params_t *p,
         answer_once(p, first ? first : "nothing");
         if (first && next && (first = mesibo_util_json_extract(next, 0, key, NULL))) answer_once(p, first);
     } else if (!strcmp(text, "get")) {
-        ask(p, rest, NULL);
+        ask(p, rest, NULL, 0);
+    } else if (!strcmp(text, "never")) {
+        ask(p, rest, NULL, (mesibo_uint_t)-1); /* a time that no calendar has */
     } else if (!strcmp(text, "post")) {
         char *body = strchr(rest, ' ');
         *body++ = 0;
-        ask(p, rest, body);
+        ask(p, rest, body, 0);
     } else if (!strcmp(text, "talk")) {
         talk(p, rest);
+    } else if (!strcmp(text, "flood")) {
+        mesibo_socket_t socket = {.url = "sock://127.0.0.1:1"};
+        char line[64];
+        int tried, taken = 0;
+        for (tried = 0; tried < 120; tried++) taken += !mesibo_util_socket_connect(&socket, NULL);
+        snprintf(line, sizeof line, "%d of %d", taken, tried);
+        answer_once(p, line);
     } else if (!strcmp(text, "script")) {
         run_script(p, atoi(rest));
     } else if (!strcmp(text, "threads")) {

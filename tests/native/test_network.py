@@ -60,10 +60,15 @@ async def test_a_slow_service_is_given_up_a_broken_one_told_once(puppet: Bench) 
         assert await ask(puppet, f"get http://127.0.0.1:{port}/") == "-1 0 0 "
     assert await ask(puppet, "get http://127.0.0.1:1/") == "-1 0 0 "
     assert await ask(puppet, "get no-url") == "-1 0 0 "
+    assert await ask(puppet, "never http://127.0.0.1:1/") == "-1 0 0 "
     async with server(answers(b"HTTP/1.1 503 Busy\r\nContent-Length: 4\r\n\r\nbusy")) as port:
         assert await ask(puppet, f"get http://127.0.0.1:{port}/") == "0 503 100 busy"
     async with server(answers(b"HTTP/1.1 204 Nothing\r\n\r\n")) as port:
         assert await ask(puppet, f"get http://127.0.0.1:{port}/") == "0 204 100 "
+
+
+async def test_a_hundred_are_under_way_at_once_also_of_one_callback(puppet: Bench) -> None:
+    assert await ask(puppet, "flood") == "100 of 120"
 
 
 async def test_a_module_that_can_t_take_more_ends_the_transfer(puppet: Bench) -> None:
