@@ -111,7 +111,7 @@ class Source:
         """SHA-256 over names and contents of its files, in hex; nothing is imported for that.
 
         Raises:
-            ModuleError: there are no files to look at.
+            ModuleError: there are no files to look at, or they can't be read.
         """
         root = self.root()
         files = [root]
@@ -122,7 +122,10 @@ class Source:
             )
         digest = hashlib.sha256()
         for path in files:
-            data = path.read_bytes()
+            try:
+                data = path.read_bytes()
+            except OSError as error:
+                raise ModuleError(f"{path} can't be read: {error.strerror}") from error
             digest.update(f"{path.relative_to(root.parent)}\0{len(data)}\0".encode() + data)
         return digest.hexdigest()
 
@@ -233,6 +236,8 @@ class Library(Source):
 
     def root(self) -> Path:
         """Its library."""
+        if not self._file.is_file():  # of a pipe, reading it would never end
+            raise ModuleError(f"{self._file} is no file")
         return self._file
 
     def _import(self) -> object:

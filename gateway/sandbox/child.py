@@ -31,9 +31,14 @@ def load(begin: api.Begin) -> type[Module]:
     """The module's class.
 
     Raises:
-        ModuleError: it can't be imported, or can't be isolated.
+        ModuleError: it is not there any more, can't be imported, or can't be isolated.
     """
-    module = find(map(Path, begin.module_folders))[begin.block.name].load()
+    name = begin.block.name
+    source = find(map(Path, begin.module_folders)).get(name)
+    if source is None:
+        where = ", ".join(begin.module_folders) or "this installation"
+        raise ModuleError(f"there is no module {name!r} any more in {where}")
+    module = source.load()
     if module.blocks:
         kinds = ", ".join(f"`{kind}`" for kind in module.blocks)
         raise ModuleError(f"it reads blocks of its own ({kinds}) and can't be isolated")

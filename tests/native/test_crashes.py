@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
+from pathlib import Path
 
 import pytest
 
@@ -79,6 +81,23 @@ async def test_it_is_started_again_and_works(workshop: Workshop) -> None:
         while "fill" not in [message.body for message in gateway.inbox("carol")]:
             gateway.say("bob", "carol", "fill this")  # goes past it until it has started
             await asyncio.sleep(0.1)
+
+
+async def test_one_whose_library_is_gone_is_not_started_again_and_says_so(
+    workshop: Workshop, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    library = shutil.copy(workshop.make("villain") / "mesibo_mod_villain.so", tmp_path)
+    async with workshop.run("villain", SETTINGS, tmp_path) as gateway:
+        Path(library).unlink()
+        gateway.say("bob", "villain", "crash")
+        said = ""
+
+        def told() -> bool:
+            nonlocal said
+            said += capfd.readouterr().out
+            return f"there is no module 'villain' any more in {tmp_path}" in said
+
+        await until(told)
 
 
 async def test_what_it_took_and_did_not_answer_ends_as_unknown(workshop: Workshop) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -38,6 +40,14 @@ def test_a_file_that_is_none_is_refused(
     data = (workshop.make("mangled") / "mesibo_mod_mangled.so").read_bytes()
     (tmp_path / "mesibo_mod_mangled.so").write_bytes(change(data))  # type: ignore[operator]
     assert reason in problem(workshop, "mangled", tmp_path)
+
+
+@pytest.mark.parametrize(
+    "make", [Path.mkdir, os.mkfifo, lambda path: path.symlink_to("nowhere")], ids=["folder", "pipe", "link"]
+)
+def test_what_is_no_file_is_refused(workshop: Workshop, tmp_path: Path, make: Callable[[Path], None]) -> None:
+    make(tmp_path / "mesibo_mod_mangled.so")
+    assert "mesibo_mod_mangled.so is no file" in problem(workshop, "mangled", tmp_path)
 
 
 def test_a_file_with_another_name_says_what_it_is_called(workshop: Workshop, tmp_path: Path) -> None:
@@ -145,10 +155,12 @@ def test_a_machine_of_32_bits_is_told_why_not(monkeypatch: pytest.MonkeyPatch) -
 # The header -------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    "language", [["cc", "-x", "c", "-std=c11", "-pedantic"], ["c++", "-x", "c++", "-std=c++11"]]
-)
-def test_the_header_has_the_layouts_that_it_promises(language: list[str]) -> None:
-    include = ["-Wall", "-Wextra", "-Werror", f"-I{build.INCLUDE}"]
+@pytest.mark.parametrize("language", ["gnu90", "c99", "c11", "gnu++98", "c++11", "c++17"])
+@pytest.mark.parametrize("define", ["-UBOARDTALK_AS_DOCUMENTED", "-DBOARDTALK_AS_DOCUMENTED"])
+def test_the_header_has_the_layouts_that_it_promises(language: str, define: str) -> None:
+    strict = [] if language.startswith("gnu") else ["-pedantic"]
+    compiler = ["c++", "-x", "c++"] if "++" in language else ["cc", "-x", "c"]
+    warnings = ["-Wall", "-Wextra", "-Werror", *strict, f"-std={language}"]
     header = '#include "boardtalk_module.h"\n#include "module.h"\n'
-    subprocess.run([*language, *include, "-fsyntax-only", "-"], input=header, text=True, check=True)
+    arguments = [*compiler, *warnings, define, f"-I{build.INCLUDE}", "-fsyntax-only", "-"]
+    subprocess.run(arguments, input=header, text=True, check=True)
