@@ -8,6 +8,7 @@ import sys
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Annotated, Final
 
 from cyclopts import Parameter
@@ -119,12 +120,14 @@ def new_module(
     told = [
         f"{target}: {', '.join(files)}",
         "next:",
-        f"  1. cd {target} && {test}   # needs pytest and pytest-asyncio",
-        f"  2. boardtalk run --watch --conf {target / name}.conf   # in another terminal",
+        f"  1. cd {quote(str(target))} && {test}   # needs pytest and pytest-asyncio",
+        f"  2. boardtalk run --watch --conf {quote(f'{target / name}.conf')}   # in another terminal",
         f"  3. boardtalk chat {name} hello; then change {code}, {'`make`, ' if c else ''}and say it again",
     ]
     if package:
-        told.append(f"  4. pip install {target}   # where a gateway is: then `module {name}` is enough")
+        told.append(
+            f"  4. pip install {quote(str(target))}   # where a gateway is: then `module {name}` is enough"
+        )
     for line in told:
         console.print(line, markup=False, soft_wrap=True)
     return DONE
