@@ -54,7 +54,7 @@ test: tools      ## the tests
 	$(BIN)/python -m pytest -m 'alone and not contract and not soak' $(ARGS) || [ $$? -eq 5 ]
 
 soak: tools      ## the long fault campaigns, and a report of what they measured
-	@rm -rf build/soak
+	@rm -rf build/soak && mkdir -p build/soak
 	BOARDTALK_FIGURES=$$PWD/build/soak $(BIN)/python -m pytest -m soak -s $(ARGS); failed=$$?; \
 		$(BIN)/python docs/contract.py build/soak build/soak/report.md && exit $$failed
 
