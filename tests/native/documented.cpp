@@ -22,7 +22,8 @@ static mesibo_int_t on_message(mesibo_module_t *mod, mesibo_message_params_t *p,
 }
 
 static mesibo_int_t on_message_status(mesibo_module_t *mod, mesibo_message_params_t *p, mesibo_uint_t status) {
-    snprintf(status_heard, sizeof status_heard, "%d of %d", (int)status, (int)p->id);
+    const char *what = status == MSGSTATUS_DELIVERED ? "delivered" : "else";
+    snprintf(status_heard, sizeof status_heard, "%s of %d", what, (int)p->id);
     return MESIBO_RESULT_OK;
 }
 

@@ -23,7 +23,8 @@
  * messages wait meanwhile: be quick. Helpers may be called from any thread. More: docs/modules/native.md.
  *
  * The documentation prints some of it otherwise than the samples have it: on_message_status with the status as
- * third argument, mesibo_util_json_extract without a length. For sources like that: -DBOARDTALK_AS_DOCUMENTED.
+ * third argument, mesibo_util_json_extract without a length, MSGSTATUS_… without what is before it. For sources
+ * like that: -DBOARDTALK_AS_DOCUMENTED.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -93,6 +94,12 @@ typedef uintptr_t mesibo_uint_t;
 #define MESIBO_MODULE_MSGSTATUS_NOINCOMING 0x86
 #define MESIBO_MODULE_MSGSTATUS_BLOCKED 0x88
 #define MESIBO_MODULE_MSGSTATUS_FAILMAX 0x88
+
+#ifdef BOARDTALK_AS_DOCUMENTED
+#define MSGSTATUS_SENT MESIBO_MODULE_MSGSTATUS_SENT
+#define MSGSTATUS_DELIVERED MESIBO_MODULE_MSGSTATUS_DELIVERED
+#define MSGSTATUS_READ MESIBO_MODULE_MSGSTATUS_READ
+#endif
 
 /* Bits of `flags`. */
 #define MOD_MESIBO_MSGFLAG_DELIVERYRECEIPT 0x1
