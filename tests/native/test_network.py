@@ -12,7 +12,8 @@ from boardtalk.testing import Bench
 
 from .conftest import Workshop, answers, ask, server, until
 
-PUPPET = "address = puppet\nnetwork = yes\nverbosity = 1"
+PUPPET = "address = puppet\nnetwork = yes\nverbosity = 1\non_fail = drop"
+"""With `drop`, nothing goes past it while its process waits for a busy processor."""
 
 
 @pytest.fixture
