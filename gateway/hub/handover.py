@@ -8,13 +8,17 @@ from __future__ import annotations
 
 import asyncio
 import time
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
+
+import structlog
 
 from boardtalk.events import Delivery
+from boardtalk.hub.behind import Behind
 from boardtalk.sdk import Code, Flag, Message, Refused, Status
+from boardtalk.store import StoreError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Coroutine, Sequence
 
     from boardtalk.hub.receipts import Receipts
     from boardtalk.hub.sessions import Session, Sessions
@@ -24,11 +28,16 @@ if TYPE_CHECKING:
 
 PAGE: Final = 250
 """Messages that waited for somebody and are handed over at once."""
-
+PATIENCE_S: Final = 5.0
+"""If the disk, or a front-end, needs longer for a page, what is behind it is not kept waiting."""
 LOOK_EVERY_S: Final = 1.0
 """Between two looks for what has expired."""
 TURN_S: Final = 0.002
 """So long senders are told of it before others have their turn: after a sleep all has expired at once."""
+
+T = TypeVar("T")
+
+log = structlog.get_logger()
 
 
 class _UnderWay(NamedTuple):
@@ -37,6 +46,8 @@ class _UnderWay(NamedTuple):
     delivery: Delivery
     held: bool
     """Whether the store keeps it too."""
+    late: bool = False
+    """Whether it was behind what waited, and does not wait itself."""
 
 
 class Handover:
@@ -50,9 +61,19 @@ class Handover:
         self._under_way: dict[int, _UnderWay] = {}
         """By identity of the delivery."""
         self._moved = asyncio.Event()
-        """There is less under way, or somebody has caught up."""
+        """There is less under way."""
+        self._awaited: set[str] | None = None
+        """For whom something has been kept in the store; None: nobody knows for whom."""
         self._catching_up: dict[str | None, bool] = {}
-        """To whom (None: the broker) is being handed over what waited, and whether more came to wait."""
+        """To whom (None: the broker) is being handed over what waited, and whether more may wait now."""
+        self._behind = Behind()
+
+    async def find(self) -> None:
+        """Look for whom the last gateway kept something."""
+        try:
+            self._awaited = await self._store.recipients()
+        except StoreError as error:  # what can be read of it is found when somebody comes
+            log.error("damaged, or the disk refuses", error=str(error))
 
     def deliver(self, user: str, message: Message, status: Status | None, replaces: int) -> None:
         """Hand a message to a user, or keep it until he comes.
@@ -66,40 +87,31 @@ class Handover:
         Raises:
             Refused: he is not there, and it is of no use later.
         """
-        if self._catching_up and status is None and not _is_for_now(message) and self._is_late(user):
-            self._store.hold(user, message)
-        elif not self._hand(Delivery(user, message, time.time(), status, replaces), held=False):
+        delivery = Delivery(user, message, time.time(), status, replaces)
+        if self._catching_up and self._is_late(user):
+            self._put_behind(delivery)
+        elif not self._hand(delivery, held=False):
             self._keep(user, message)
 
     def needs_to_catch_up(self, address: str | None) -> bool:
         """Note that somebody came; whether `catch_up` is to be started for him, or sees to it already."""
+        if self._awaited is not None and (address not in self._awaited if address else not self._awaited):
+            return False
         begun = address in self._catching_up
         self._catching_up[address] = True
         return not begun
 
     async def catch_up(self, address: str | None) -> None:
-        """Hand over what waited, and behind it what comes to wait meanwhile."""
+        """Hand over what waited, and behind it what came meanwhile."""
         try:
-            while self._catching_up[address]:
-                self._catching_up[address] = False
-                while page := await self._store.held(address, PAGE):
-                    now = time.time()
-                    deliveries = [Delivery(user, message, now, None, row) for user, message, row in page]
-                    for delivery in deliveries:
-                        if not self._hand(delivery, held=True):
-                            return  # gone again: it waits on
-                    while any(id(delivery) in self._under_way for delivery in deliveries):
-                        self._moved.clear()
-                        await self._moved.wait()
+            while page := await self._patiently(address, self._waiting(address)):
+                for delivery in page:
+                    if not self._hand(delivery, held=True):
+                        return  # gone again: it waits on
+                await self._patiently(address, self._handed_over(page))
         finally:
             del self._catching_up[address]
-            self._moved.set()
-
-    async def caught_up(self) -> None:
-        """Wait until everybody who came has what waited for him."""
-        while self._catching_up:
-            self._moved.clear()
-            await self._moved.wait()
+            self._hand_behind(address)
 
     async def expire(self) -> None:
         """Forget what nobody fetched in time, again and again, and have its senders told."""
@@ -142,16 +154,89 @@ class Handover:
         self._moved.set()
 
     def _is_late(self, user: str) -> bool:
-        """Whether somebody gets what waited just now; then this waits behind it."""
-        late = [key for key in (user, None) if key in self._catching_up]
-        self._catching_up.update(dict.fromkeys(late, True))
-        return bool(late)
+        """Whether somebody gets what waited just now.
 
-    def _hand(self, delivery: Delivery, *, held: bool) -> bool:
+        Nothing that waits for a broker is for who is there by himself: he has caught up already.
+        """
+        return user in self._catching_up or (None in self._catching_up and not self._sessions.has(user))
+
+    def _put_behind(self, delivery: Delivery) -> None:
+        """Keep a delivery until its recipient has what waited for him.
+
+        If there is no room, what is stored comes from there, without statuses, and the rest not at all.
+        """
+        user, message = delivery.recipient, delivery.message
+        if not _is_for_now(message):
+            self._hold(user, message)
+        if self._behind.add(delivery):
+            return
+        if _is_for_now(message):
+            raise _too_early(user)
+        for each in self._behind.take(user):
+            self._leave_out(each)
+        self._catching_up.update(dict.fromkeys(self._catching_up, True))
+
+    def _hand_behind(self, address: str | None) -> None:
+        """Hand over what is behind, but not to those whom another `catch_up` serves."""
+        for user in [address] if address else self._behind.users - self._catching_up.keys():
+            for delivery in self._behind.take(user):
+                expiry = delivery.message.expiry
+                is_over = expiry and delivery.at + expiry <= time.time()
+                held = not _is_for_now(delivery.message)
+                if is_over or not self._hand(delivery, held=held, late=True):
+                    self._leave_out(delivery)
+
+    def _leave_out(self, delivery: Delivery) -> None:
+        """Go without a delivery that was behind; if it is stored, it waits on, or expires."""
+        message = delivery.message
+        if _is_for_now(message) and not message.groupid:  # other members may have it
+            self._statuses.refuse(message, _too_early(delivery.recipient))
+
+    async def _waiting(self, address: str | None) -> list[Delivery]:
+        """The next page of what waited; an empty one at the end."""
+        while True:
+            self._catching_up[address] = False
+            late = self._late_rows()
+            found = await self._store.held(address, PAGE + len(late) + len(self._behind.rows))
+            late |= self._late_rows() | self._behind.rows
+            now = time.time()
+            page = [
+                Delivery(user, message, now, None, row)
+                for user, message, row in found
+                if (user, message.row) not in late
+            ]
+            if page or not self._catching_up[address]:
+                return page
+
+    def _late_rows(self) -> set[tuple[str, int]]:
+        """Recipients and rows of what was behind, and is under way now."""
+        return {
+            (each.delivery.recipient, each.delivery.message.row)
+            for each in self._under_way.values()
+            if each.late
+        }
+
+    async def _handed_over(self, page: Sequence[Delivery]) -> None:
+        """Wait until front-ends have handed all of them over, or went away with them."""
+        while any(id(delivery) in self._under_way for delivery in page):
+            self._moved.clear()
+            await self._moved.wait()
+
+    async def _patiently(self, address: str | None, work: Coroutine[None, None, T]) -> T:
+        """Wait for something; what is behind does not wait longer than `PATIENCE_S`."""
+        task = asyncio.create_task(work, name=f"what waited for {address or 'all'}")
+        try:
+            while not (await asyncio.wait([task], timeout=PATIENCE_S))[0]:
+                self._hand_behind(address)
+            return task.result()
+        finally:
+            task.cancel()
+
+    def _hand(self, delivery: Delivery, *, held: bool, late: bool = False) -> bool:
         """Give a delivery to the front-ends of its recipient; whether there is one."""
         if not self._sessions.deliver(delivery):
             return False
-        self._under_way[id(delivery)] = _UnderWay(delivery, held)
+        self._under_way[id(delivery)] = _UnderWay(delivery, held, late)
         return True
 
     def _keep(self, user: str, message: Message) -> None:
@@ -160,6 +245,12 @@ class Handover:
             raise Refused(Code.OFFLINE, f"{user} is not online")
         if message.expiry == 0:
             raise Refused(Code.EXPIRED, f"{user} is not online, and the message was for now or never")
+        self._hold(user, message)
+
+    def _hold(self, user: str, message: Message) -> None:
+        """Keep a message in the store."""
+        if self._awaited is not None:
+            self._awaited.add(user)
         self._store.hold(user, message)
 
     def _keep_or_refuse(self, under_way: _UnderWay) -> None:
@@ -175,3 +266,7 @@ class Handover:
 def _is_for_now(message: Message) -> bool:
     """Whether a message is of no use later."""
     return bool(message.to_online or message.expiry == 0 or message.flags & (Flag.TRANSIENT | Flag.PRESENCE))
+
+
+def _too_early(user: str) -> Refused:
+    return Refused(Code.OFFLINE, f"{user} still gets what waited for him")

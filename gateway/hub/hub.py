@@ -80,6 +80,7 @@ class Hub:
     async def __aenter__(self) -> Self:
         await self._tasks.__aenter__()
         self._go_on = await self._unfinished.find()
+        await self.handover.find()
         self._spawn(self._dispatch_committed(), "hub acceptor")
         self._spawn(self.handover.expire(), "what has expired")
         return self

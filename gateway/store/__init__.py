@@ -240,6 +240,14 @@ class Store:
         )
         return self._waiting(found)
 
+    async def recipients(self) -> set[str]:
+        """For whom something waits.
+
+        Raises:
+            StoreError: it can't be read.
+        """
+        return {name for (name,) in await self._read("SELECT DISTINCT recipient FROM inbox", ())}
+
     async def outdated(self) -> list[Waiting]:
         """What waits for somebody who did not come in time; the first of it."""
         await self._all_written()

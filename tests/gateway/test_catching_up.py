@@ -1,0 +1,211 @@
+"""What comes for somebody in the moments after he came: in order behind what waited for him."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import random
+from collections.abc import AsyncIterator
+from contextlib import AbstractContextManager, asynccontextmanager
+from typing import Any
+
+import pytest
+
+from boardtalk.events import Delivery
+from boardtalk.hub.sessions import Session
+from boardtalk.sdk import Code, Contact, Flag, Kind, Message, Module, State, Status
+from boardtalk.testing import Bench, bench
+
+DONE = Status(code=Code.DONE, state=State.DONE)
+PASSING = Flag.REPLACES | Flag.TRANSIENT
+
+
+class Rover(Module):
+    """Says what the tests have it say, and notes what became of it."""
+
+    name = "rover"
+
+    def on_start(self) -> None:
+        self.context.register(Contact(address="rover", kind=Kind.ROBOT, online=True))
+        self.codes: dict[str, Code] = {}
+
+    def on_message_status(self, message: Message, status: Status) -> None:
+        self.codes[message.id] = status.code
+
+    def tell(self, body: str, status: Status | None = None, **more: Any) -> None:
+        self.context.send(Message(sender="rover", to="bob", body=body, **more), status)
+
+
+@asynccontextmanager
+async def away(*waiting: str) -> AsyncIterator[tuple[Bench, Rover]]:
+    """A gateway in which these texts of Alice's wait for Bob."""
+    async with bench(Rover) as gateway:
+        gateway.log_out("bob")
+        for text in waiting:
+            gateway.say("alice", "bob", text)
+        await settled(gateway)
+        assert isinstance(gateway.module, Rover)
+        yield gateway, gateway.module
+
+
+async def settled(gateway: Bench) -> None:
+    """Wait until what was said so far has found its way."""
+    await gateway.ended(gateway.say("alice", "alice", "and now?"))
+
+
+def came(gateway: Bench, user: str | None = "bob") -> AbstractContextManager[Session]:
+    """A session that hands nothing over by itself."""
+    return gateway._hub.attach(user)
+
+
+async def heard(session: Session, last: str, *, hands_over: bool = True) -> list[Delivery]:
+    """What comes, up to a text."""
+    found: list[Delivery] = []
+    async with asyncio.timeout(5):
+        async for batch in session.events():
+            found += [each for each in batch if isinstance(each, Delivery)]
+            for each in found if hands_over else ():
+                session.handed_over(each)
+            if any(each.message.body == last for each in found):
+                return found
+    raise AssertionError(found)
+
+
+def bodies(found: list[Delivery]) -> list[str]:
+    return [each.message.body for each in found]
+
+
+async def test_answers_and_changes_come_behind_what_waited_as_they_were_said(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("boardtalk.hub.handover.PAGE", 2)
+    async with away("1", "2", "3") as (gateway, rover):
+        with came(gateway) as bob:
+            rover.tell("0 %", id="drive")
+            rover.tell("50 %", refid="drive", flags=PASSING)
+            gateway.say("alice", "bob", "4")
+            await settled(gateway)
+            rover.tell("done", DONE, refid="drive", flags=Flag.REPLACES)
+            found = await heard(bob, "done")
+        assert bodies(found) == ["1", "2", "3", "0 %", "50 %", "4", "done"]
+        first, *changes = [each for each in found if each.message.sender == "rover"]
+        assert [each.replaces for each in changes] == [first.message.row] * 2
+        assert [each.status for each in found] == [*[None] * 6, DONE]
+        assert not await gateway._hub.store.held("bob", 10)
+
+
+async def test_who_goes_before_he_has_caught_up_finds_the_answer_when_he_comes_again() -> None:
+    async with away("1") as (gateway, rover):
+        with came(gateway):
+            rover.tell("for now", id="now", flags=Flag.TRANSIENT)
+            rover.tell("done", DONE)
+        await settled(gateway)
+        assert rover.codes == {"now": Code.OFFLINE}
+        with came(gateway) as bob:
+            assert bodies(await heard(bob, "done")) == ["1", "done"]
+        found = await gateway._hub.store.history("bob")
+        assert [(entry.body, entry.state) for entry in found] == [("1", "done"), ("done", "done")]
+
+
+async def test_what_passes_is_bounded_and_of_what_is_stored_nothing_is_left_out(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("boardtalk.hub.behind.MAX_SIZE", 5 * 1100)
+    async with away("1") as (gateway, rover):
+        with came(gateway) as bob:
+            for number in range(7):
+                rover.tell(f"{number} %", id=f"p{number}", flags=Flag.TRANSIENT)
+            rover.tell("a", DONE)
+            await settled(gateway)
+            assert rover.codes == dict.fromkeys([f"p{number}" for number in range(7)], Code.OFFLINE)
+            rover.tell("b", DONE)
+            assert bodies(await heard(bob, "b")) == ["1", "a", "b"]
+
+
+async def test_what_was_too_late_while_it_was_behind_is_not_handed_over() -> None:
+    async with away("1") as (gateway, rover):
+        with came(gateway) as bob:
+            rover.tell("soon", DONE, id="soon", expiry=1)
+            await heard(bob, "1", hands_over=False)
+            await asyncio.sleep(1.1)
+            rover.tell("later", DONE)
+            for each in list(bob.open.values()):
+                bob.handed_over(each)
+            assert bodies(await heard(bob, "later")) == ["later"]
+
+
+async def test_a_front_end_that_hands_nothing_over_does_not_keep_another_one_waiting(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("boardtalk.hub.handover.PATIENCE_S", 0.05)
+    async with away("1") as (gateway, rover):
+        with came(gateway) as stuck:
+            await heard(stuck, "1", hands_over=False)
+            with came(gateway) as other:
+                rover.tell("done", DONE)
+                assert bodies(await heard(other, "done", hands_over=False)) == ["done"]
+                for each in list(stuck.open.values()):
+                    stuck.handed_over(each)
+                rover.tell("again", DONE)
+                assert bodies(await heard(other, "again")) == ["again"]
+
+
+async def test_who_is_there_by_himself_does_not_wait_for_a_broker_that_gets_what_waited() -> None:
+    async with away() as (gateway, rover):
+        gateway.log_out("alice")
+        rover.context.send(Message(sender="rover", to="alice", body="for later"))
+        with came(gateway) as bob, came(gateway, None) as broker:
+            await heard(broker, "for later", hands_over=False)
+            rover.tell("done", DONE)
+            assert bodies(await heard(bob, "done")) == ["done"]
+
+
+@pytest.mark.parametrize("seed", range(3))
+async def test_who_comes_and_goes_gets_what_each_one_said_in_order_and_all_that_is_stored_once(
+    seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("boardtalk.hub.handover.PAGE", 3)
+    chance = random.Random(seed)
+    found: list[Delivery] = []
+    stored: set[tuple[str, int]] = set()
+    numbers = itertools.count(1)
+    async with away() as (gateway, rover), asyncio.TaskGroup() as tasks:
+        for _ in range(40):
+            with came(gateway) as bob:
+                tasks.create_task(listen(gateway, bob, found))
+                for number in itertools.islice(numbers, chance.randrange(12)):
+                    stored |= say_one(gateway, rover, number, chance)
+                    await asyncio.sleep(chance.choice((0, 0, 0.002)))
+            for number in itertools.islice(numbers, chance.randrange(8)):
+                stored |= say_one(gateway, rover, number, chance)
+        await settled(gateway)
+        with came(gateway) as bob:
+            rover.tell("0", DONE)
+            *rest, _ = await heard(bob, "0")
+    got = [(each.message.sender, int(each.message.body)) for each in (*found, *rest)]
+    for sender in ("alice", "rover"):
+        order = [number for name, number in got if name == sender]
+        assert order == sorted(set(order))
+    assert stored <= set(got)
+
+
+async def listen(gateway: Bench, session: Session, found: list[Delivery]) -> None:
+    """Hand over what comes, until one leaves."""
+    async for batch in session.events():
+        for event in batch:
+            if isinstance(event, Delivery) and session in gateway._hub.sessions.of("bob"):
+                session.handed_over(event)
+                found.append(event)
+
+
+def say_one(gateway: Bench, rover: Rover, number: int, chance: random.Random) -> set[tuple[str, int]]:
+    """Have somebody say a number to Bob; who and which, if it is stored."""
+    kind = chance.randrange(4)
+    if kind == 0:
+        rover.tell(f"{number}", flags=Flag.TRANSIENT)
+        return set()
+    if kind == 1:
+        gateway.say("alice", "bob", f"{number}")
+        return {("alice", number)}
+    rover.tell(f"{number}", chance.choice((DONE, None)))
+    return {("rover", number)}
