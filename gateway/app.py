@@ -26,8 +26,8 @@ from boardtalk.hub import late_stops
 from boardtalk.hub.calls import Calls
 from boardtalk.hub.context import ModuleContext, contexts
 from boardtalk.hub.hub import Hub
-from boardtalk.page import views
 from boardtalk.page.processes import Pages
+from boardtalk.page.views import Views
 from boardtalk.people.directory import Directory
 from boardtalk.people.users import Users
 from boardtalk.runtime import logs
@@ -161,9 +161,9 @@ async def _start(
         hub.directory.subscribe(mqtt.show_all)
         at = running.endpoint
         gate = BoardGate(boards, mqtt.board_left, running.listen_host, at.port, at.tls, running.own)
-    tell_views = views.writer(folder, hub.directory, users)
-    tell_views()
-    hub.directory.subscribe(tell_views)
+    views = Views(folder, hub.directory, users)
+    await views.write()
+    stack.callback(tasks.create_task(views.keep_up(), name="who may see which robots").cancel)
     page = await _start_page(stack, document, folder)
     reception = Reception(users, hub, page)
     door = LocalDoor(hub, intake, calls, users, configuration, gate=gate, reception=reception)

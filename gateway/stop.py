@@ -132,8 +132,10 @@ def describe(stopped: tuple[Stopped, ...], sees: Callable[[str], bool] | None = 
     """
     if not stopped:
         return "no robot is connected: nothing to stop"
-    seen = [one for one in stopped if sees is None or sees(one.board)]
-    others = [one for one in stopped if one not in seen]
+    seen: list[Stopped] = []
+    others: list[Stopped] = []
+    for one in stopped:
+        (seen if sees is None or sees(one.board) else others).append(one)
     return "; ".join((*map(_described, seen), *_counted(others, "and " if seen else "")))
 
 
