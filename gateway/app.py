@@ -35,7 +35,7 @@ from boardtalk.runtime.state import locked
 from boardtalk.sdk import SYSTEM, descriptors
 from boardtalk.sdk.errors import first_error
 from boardtalk.sdk.mqtt.endpoint import boards_file
-from boardtalk.store import Store
+from boardtalk.store.store import Store
 
 if TYPE_CHECKING:
     from collections.abc import Callable

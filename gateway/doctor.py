@@ -118,7 +118,7 @@ def _damaged(state: Path) -> Iterator[Finding]:
 
 
 def _audit(store: Path) -> Iterator[Finding]:
-    from boardtalk.store import forged_audit
+    from boardtalk.store.audit import forged_audit
 
     try:
         forged = forged_audit(store) if store.exists() else None

@@ -36,7 +36,7 @@ from boardtalk.sdk import (
     Status,
 )
 from boardtalk.sdk.errors import first_error
-from boardtalk.store import Store
+from boardtalk.store.store import Store
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping, Sequence

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from boardtalk.conf import Block, Document
     from boardtalk.conf.changes import Change, Setting
     from boardtalk.configuration import Configuration
-    from boardtalk.store import Store
+    from boardtalk.store.store import Store
 
 MAX_CONFIRM_S: Final = 3600.0
 BAD: Final = (What.KEPT, What.FAILED)

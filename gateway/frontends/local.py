@@ -28,7 +28,7 @@ from boardtalk.sdk import ConfigError, Refused, Role, ServiceError
 from boardtalk.sdk.audit import Attempt, Noted, Outcome
 from boardtalk.sdk.channel import MAX_LINE_BYTES, Channel
 from boardtalk.sdk.groups import MemberList, Members
-from boardtalk.store import StoreError
+from boardtalk.store.schema import StoreError
 from boardtalk.trial import Trials
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from boardtalk.sdk import SYSTEM, Code, Kind, Message, Refused
 
 if TYPE_CHECKING:
     from boardtalk.people.directory import Directory
-    from boardtalk.store import Store
+    from boardtalk.store.store import Store
 
 MAX_DENIALS: Final = 1_000
 """That are remembered."""

@@ -15,7 +15,7 @@ import structlog
 from boardtalk.events import Delivery
 from boardtalk.hub.behind import Behind
 from boardtalk.sdk import Code, Flag, Message, Refused, Status
-from boardtalk.store import StoreError
+from boardtalk.store.schema import StoreError
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Sequence
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from boardtalk.hub.receipts import Receipts
     from boardtalk.hub.sessions import Session, Sessions
     from boardtalk.hub.statuses import Statuses
-    from boardtalk.store import Store
     from boardtalk.store.records import Waiting
+    from boardtalk.store.store import Store
 
 PAGE: Final = 250
 """Messages that waited for somebody and are handed over at once."""

@@ -29,7 +29,7 @@ from boardtalk.hub.unfinished import Unfinished
 from boardtalk.runtime.pulse import Pulse
 from boardtalk.runtime.turns import Turns
 from boardtalk.sdk import Code, Flag, Kind, Message, Module, Refused, Status
-from boardtalk.store import Accepted, Conflict, Duplicate, NotStored, Store
+from boardtalk.store.records import Accepted, Conflict, Duplicate, NotStored
 from boardtalk.witness import Said, Sent, Stopped, TurnedAway, Witness
 
 if TYPE_CHECKING:
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
     from boardtalk.chain.chain import Chain, Outcome, Passage
     from boardtalk.people.directory import Directory
+    from boardtalk.store.store import Store
 
 MAX_BEHIND_S: Final = 2.0
 """What comes is refused while what came before had to wait longer to be accepted."""

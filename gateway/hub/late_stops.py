@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Final
 import structlog
 
 from boardtalk.sdk import SYSTEM, carried, iso
-from boardtalk.store import StoreError
+from boardtalk.store.schema import StoreError
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from boardtalk.store import AuditLine, Store
+    from boardtalk.store.records import AuditLine
+    from boardtalk.store.store import Store
 
 LOOK_EVERY_S: Final = 1.0
 SETTLED_S: Final = 5.0

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from boardtalk.hub.receipts import Receipts
     from boardtalk.hub.sessions import Session, Sessions
     from boardtalk.people.directory import Directory
-    from boardtalk.store import Store
+    from boardtalk.store.store import Store
 
 MAX_MARKS: Final = 1000
 """Of one user; the one that is furthest back goes."""

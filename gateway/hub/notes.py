@@ -10,7 +10,7 @@ import msgspec
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from boardtalk.store import Store
+    from boardtalk.store.store import Store
 
 MAX_KEY_CHARS: Final = 256
 MAX_VALUE_BYTES: Final = 64 * 1024

@@ -13,7 +13,7 @@ from boardtalk.sdk import Code, Flag, Kind, Message, State, Status
 if TYPE_CHECKING:
     from boardtalk.hub.statuses import Statuses
     from boardtalk.people.directory import Directory
-    from boardtalk.store import Store
+    from boardtalk.store.store import Store
 
 DELIVERED: Final = Status(code=Code.DELIVERED, state=State.DONE)
 MAX_REMEMBERED: Final = 10_000

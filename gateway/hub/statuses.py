@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from boardtalk.hub.sessions import Sessions
     from boardtalk.hub.unfinished import Unfinished
     from boardtalk.people.directory import Directory
-    from boardtalk.store import Store
+    from boardtalk.store.store import Store
 
 ACCEPTED: Final = Status(code=Code.ACCEPTED, state=State.ACCEPTED)
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from boardtalk import witness
 from boardtalk.people.quota import Quota
 from boardtalk.sdk import SYSTEM, Code, Kind, Message, Refused
-from boardtalk.store import Explanation, Step, Store
+from boardtalk.store.records import Explanation, Step
 from boardtalk.witness import Passed, Witness
 
 if TYPE_CHECKING:
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from boardtalk.chain.chain import Passage
     from boardtalk.people.directory import Directory
+    from boardtalk.store.store import Store
 
 MAX_WHAT_CHARS: Final = 100
 MAX_DETAIL_CHARS: Final = 2_000

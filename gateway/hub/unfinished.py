@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from boardtalk.hub.callbacks import Modules
     from boardtalk.hub.sessions import Sessions
     from boardtalk.people.directory import Directory
-    from boardtalk.store import Store
+    from boardtalk.store.store import Store
 
 EXPIRED: Final = Status(code=Code.EXPIRED, state=State.EXPIRED, detail="the gateway restarted")
 UNKNOWN: Final = Status(

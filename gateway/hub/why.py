@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from boardtalk.store import Explanation, Step
+    from boardtalk.store.records import Explanation, Step
 
 MAX_BODY_CHARS: Final = 200
 

@@ -40,7 +40,7 @@ from boardtalk.frontends.control import (
 )
 from boardtalk.frontends.control.limits import Row
 from boardtalk.sdk import Contact
-from boardtalk.store import Conversation
+from boardtalk.store.records import Conversation
 
 Address = Annotated[str, Meta(max_length=64)]
 Id = Annotated[str, Meta(max_length=64)]

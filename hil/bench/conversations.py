@@ -20,7 +20,7 @@ from boardtalk.hub.hub import Hub
 from boardtalk.people.directory import Directory
 from boardtalk.people.users import Users
 from boardtalk.sdk import PASS, Message, Refused, Role, Verdict
-from boardtalk.store import Store
+from boardtalk.store.store import Store
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

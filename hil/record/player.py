@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 from unittest import mock
 
-from boardtalk import conf, loader, store
+from boardtalk import conf, loader
 from boardtalk.configuration import Configuration, declared_users, groups
 from boardtalk.desk import Desk
 from boardtalk.events import Delivery
@@ -32,6 +32,7 @@ from boardtalk.modules.iot_bridge import bridge
 from boardtalk.people.directory import Directory
 from boardtalk.people.users import Users
 from boardtalk.sdk import SYSTEM, ModuleError, OutsideError, Refused, Role
+from boardtalk.store import store
 from boardtalk.store.writer import Writer
 from boardtalk.witness import (
     Called,

@@ -277,7 +277,8 @@ SERVE = """
     import asyncio, sys
     from pathlib import Path
     from boardtalk.sdk import Message
-    from boardtalk.store import Accepted, Store
+    from boardtalk.store.records import Accepted
+    from boardtalk.store.store import Store
 
     async def main():
         refused = 0

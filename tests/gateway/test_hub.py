@@ -39,7 +39,7 @@ from boardtalk.sdk import (
     User,
     Verdict,
 )
-from boardtalk.store import MAX_OUTDATED, Store
+from boardtalk.store.store import MAX_OUTDATED, Store
 
 OK = Status(code=Code.DONE, state=State.DONE)
 

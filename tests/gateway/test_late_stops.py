@@ -14,7 +14,8 @@ from boardtalk import stop
 from boardtalk.hil.board import EmulatedBoard
 from boardtalk.hub import late_stops
 from boardtalk.sdk import carried
-from boardtalk.store import AuditLine, Store
+from boardtalk.store.records import AuditLine
+from boardtalk.store.store import Store
 from tests.campaigns.rig import ROBOTS, Rig
 
 STOP = carried.Carried(at=1_800_000_000.25, by="eve", boards=("rover",), result="rover confirmed it in 3 ms")

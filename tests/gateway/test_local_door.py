@@ -29,7 +29,8 @@ from boardtalk.people.users import Users
 from boardtalk.sdk import Code, Role, State
 from boardtalk.sdk.audit import Attempt, Noted, audited
 from boardtalk.sdk.channel import Channel
-from boardtalk.store import Store, StoreError
+from boardtalk.store.schema import StoreError
+from boardtalk.store.store import Store
 
 
 def no_context(*_: object) -> Any:

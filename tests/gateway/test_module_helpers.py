@@ -18,7 +18,7 @@ from structlog.testing import capture_logs
 
 from boardtalk.hub.notes import MAX_BYTES, MAX_VALUE_BYTES, Notes
 from boardtalk.sdk import Module, json_extract, json_extract_all
-from boardtalk.store import Store
+from boardtalk.store.store import Store
 from boardtalk.testing import bench
 
 

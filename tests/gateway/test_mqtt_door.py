@@ -26,7 +26,7 @@ from boardtalk.people.directory import Directory, Group
 from boardtalk.people.users import Account, Audience, Users
 from boardtalk.sdk import Contact, Kind, Role
 from boardtalk.sdk.mqtt import packets
-from boardtalk.store import Store
+from boardtalk.store.store import Store
 
 from .brokers import HOSTED, Person, hosted, person, until
 

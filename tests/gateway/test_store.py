@@ -19,9 +19,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from boardtalk import doctor
-from boardtalk import store as store_module
 from boardtalk.sdk import Code, Flag, Message, Refused, Severity, State, Status
-from boardtalk.store import Accepted, Conflict, Duplicate, NotStored, Store, StoreError
+from boardtalk.store import store as store_module
+from boardtalk.store.records import Accepted, Conflict, Duplicate, NotStored
+from boardtalk.store.schema import StoreError
+from boardtalk.store.store import Store
 from boardtalk.store.writer import RETRY_S
 
 DONE = Status(code=Code.DONE, state=State.DONE)
@@ -270,7 +272,7 @@ WRITE_UNTIL_KILLED = """
 import asyncio, sys
 from pathlib import Path
 from boardtalk.sdk import Message
-from boardtalk.store import Store
+from boardtalk.store.store import Store
 
 async def main():
     async with Store.open(Path(sys.argv[1])) as store:

@@ -22,7 +22,7 @@ from boardtalk.loader import Runner, plan
 from boardtalk.people.directory import Directory
 from boardtalk.people.users import Users
 from boardtalk.sdk import SYSTEM, Message, Role
-from boardtalk.store import Store
+from boardtalk.store.store import Store
 
 PEOPLE = dict.fromkeys(("alice", "bob", "carol", "dave"), Role.VIEWER) | {"root": Role.ADMIN}
 CONF = "group team {\n members = alice, bob, carol\n owner = alice\n}\n"

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from boardtalk.frontends.intake import Intake
     from boardtalk.hub.hub import Hub
     from boardtalk.hub.sessions import Session
-    from boardtalk.store import HistoryEntry
+    from boardtalk.store.records import HistoryEntry
 
 MAX_PAGE: Final = 1000
 """Messages that are looked through at once for some that the user may see."""

@@ -8,7 +8,7 @@ import msgspec
 
 from boardtalk.frontends.control.limits import Line, Row
 from boardtalk.sdk import Completion, Contact
-from boardtalk.store import Conversation, Explanation
+from boardtalk.store.records import Conversation, Explanation
 
 
 class Send(msgspec.Struct, tag_field="op", tag="send"):

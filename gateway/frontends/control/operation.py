@@ -11,7 +11,7 @@ from boardtalk.conf import changes
 from boardtalk.frontends.control.limits import Line, Row
 from boardtalk.people.users import Change
 from boardtalk.sdk import Role
-from boardtalk.store import AuditLine
+from boardtalk.store.records import AuditLine
 
 
 class System(msgspec.Struct, tag_field="op", tag="system"):
