@@ -9,6 +9,8 @@ if TYPE_CHECKING:
 
 MAX_SIZE: Final = 1 << 20
 """Of what is kept for one recipient, in characters."""
+MAX_ALL: Final = 1 << 21
+"""… for all of them: a broker may be everybody's."""
 EACH: Final = 1 << 10
 """So many are counted for a delivery beside its text."""
 
@@ -24,10 +26,10 @@ class Behind:
     def add(self, delivery: Delivery) -> bool:
         """Put a delivery behind the others of its recipient; whether there was room."""
         user = delivery.recipient
-        size = self._sizes.get(user, 0) + len(delivery.message.body) + EACH
-        if size > MAX_SIZE:
+        more, before = len(delivery.message.body) + EACH, self._sizes.get(user, 0)
+        if before + more > MAX_SIZE or sum(self._sizes.values()) + more > MAX_ALL:
             return False
-        self._sizes[user] = size
+        self._sizes[user] = before + more
         self._deliveries.setdefault(user, []).append(delivery)
         return True
 
