@@ -53,7 +53,6 @@ class EspFlasher(WorkerFlasher):
             "before": "default-reset" if self._lines else "no-reset",
             # without control lines a loader that was left in the middle still speaks at the higher rate
             "rates": [ROM_BAUD] if self._lines else [ROM_BAUD, self.board.flash.baud],
-            "attempts": 4,
         }
 
     def failure(self, reason: str) -> FlashError:

@@ -18,7 +18,7 @@ from esptool.cmds import attach_flash, connect_esp, detect_flash_size, reset_chi
 from esptool.logger import TemplateLogger, log
 from esptool.util import flash_size_bytes
 
-ROM_BAUD = 115200
+ATTEMPTS = 4
 out = os.fdopen(os.dup(1), "w")
 os.dup2(2, 1)  # whatever else prints does not print between our lines
 
@@ -62,10 +62,7 @@ def opened(wanted: dict[str, Any]) -> Any:
     for rate in wanted["rates"]:
         try:
             esp = connect_esp(
-                wanted["port"],
-                initial_baud=rate,
-                before=wanted["before"],
-                connect_attempts=wanted["attempts"],
+                wanted["port"], initial_baud=rate, before=wanted["before"], connect_attempts=ATTEMPTS
             )
             break
         except Exception:
