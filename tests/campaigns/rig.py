@@ -6,7 +6,6 @@ import asyncio
 import json
 import os
 import random
-import re
 import secrets
 import signal
 import time
@@ -324,8 +323,3 @@ def ids(prefix: str) -> Iterator[str]:
     while True:
         number += 1
         yield f"{prefix}-{number}"
-
-
-def pid_of_link(log: str) -> int:
-    """Of the link process that was started last."""
-    return int(re.findall(r"link process (\d+) listens", log)[-1])
