@@ -175,12 +175,6 @@ async def left_under_way(state: Path, board: FakeBoard, command: Message) -> dic
     return notes
 
 
-@pytest.fixture
-async def board() -> AsyncIterator[FakeBoard]:
-    async with FakeBoard() as board:
-        yield board
-
-
 async def test_an_event_that_makes_no_sense_does_not_keep_others_from_being_heard(
     tmp_path: Path, board: FakeBoard
 ) -> None:

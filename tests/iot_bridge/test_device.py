@@ -43,12 +43,6 @@ from tests.iot_bridge.fake_board import BATTERY, BLINK, FORWARD, FakeBoard
 
 
 @pytest.fixture
-async def board() -> AsyncIterator[FakeBoard]:
-    async with FakeBoard() as board:
-        yield board
-
-
-@pytest.fixture
 def cache(tmp_path: Path) -> DictionaryCache:
     return DictionaryCache(tmp_path / "dictionaries")
 

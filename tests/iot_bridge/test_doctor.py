@@ -24,12 +24,6 @@ from boardtalk.sdk import Finding, Severity
 from tests.iot_bridge.fake_board import FakeBoard
 
 
-@pytest.fixture
-async def board() -> AsyncIterator[FakeBoard]:
-    async with FakeBoard() as board:
-        yield board
-
-
 async def attached(state: Path, port: str, until: api.BoardState) -> LinkClient:
     """A gateway whose board has come to a state."""
     client = await LinkClient.start(state, [api.WantedBoard(name="rover", port=port)])

@@ -32,12 +32,6 @@ E = TypeVar("E", bound=api.Answer)
 
 
 @pytest.fixture
-async def board() -> AsyncIterator[FakeBoard]:
-    async with FakeBoard() as board:
-        yield board
-
-
-@pytest.fixture
 async def state(tmp_path: Path) -> AsyncIterator[Path]:
     """A state folder; its link process is ended after the test."""
     yield tmp_path

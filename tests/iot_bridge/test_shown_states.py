@@ -27,12 +27,6 @@ async def alice(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
             yield alice
 
 
-@pytest.fixture
-async def board() -> AsyncIterator[FakeBoard]:
-    async with FakeBoard() as board:
-        yield board
-
-
 def shown(alice: Person) -> str:
     """What stands at the broker of the rover; "" = nothing."""
     return json.loads(alice.texts[-1])["state"] if alice.heard and alice.texts[-1] else ""
