@@ -16,10 +16,9 @@ T = TypeVar("T")
 
 
 class Feed(Generic[T]):
-    """Items for one reader, in order. When full, the oldest is dropped and counted."""
+    """Items for one reader, in order. When full, the oldest is dropped."""
 
     def __init__(self, size: int = FEED_ITEMS) -> None:
-        self.dropped = 0
         self._items: deque[T] = deque(maxlen=size)
         self._news = asyncio.Event()
         self._end: Exception | None = None
@@ -27,12 +26,9 @@ class Feed(Generic[T]):
 
     def put(self, item: T) -> None:
         """Add an item; after `close` it is ignored."""
-        if self._closed:
-            return
-        if len(self._items) == self._items.maxlen:
-            self.dropped += 1
-        self._items.append(item)
-        self._news.set()
+        if not self._closed:
+            self._items.append(item)
+            self._news.set()
 
     def close(self, error: Exception | None = None) -> None:
         """No more items; the reader gets what is left, then `error`."""

@@ -55,11 +55,6 @@ class Acks:
             self.at = now + ACK_DELAY_S
         return ready
 
-    @property
-    def gap(self) -> bool:
-        """Whether a frame is missing before one that has come."""
-        return self._window.gap
-
     def sent(self) -> None:
         """A frame of ours goes, and acknowledges all that has come."""
         self._unacknowledged = 0

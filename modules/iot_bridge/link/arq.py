@@ -161,8 +161,6 @@ class Link:
     def send_datagram(self, type_: int, payload: bytes, kind: Kind = Kind.DGRAM) -> None:
         """Queue a frame that may be lost. Raises TooLong."""
         _check_size(payload)
-        if len(self._datagrams) == DATAGRAMS:
-            self.counters.overboard += 1
         number = self._datagram if kind in NUMBERED else 0
         self._datagram = (self._datagram + (kind in NUMBERED)) & MASK
         self._datagrams.append((kind, type_, payload, number))
@@ -256,10 +254,7 @@ class Link:
                 self._wire = b""
 
     def _on_data(self, frame: Frame, now: float) -> list[Frame]:
-        ready = self._acks.accept(frame, now)
-        if not ready and not self._acks.gap:
-            self.counters.repeated += 1
-        return ready
+        return self._acks.accept(frame, now)
 
     def _on_bad(self) -> None:
         self.counters.bad += 1
@@ -401,9 +396,7 @@ class Link:
         return self._encode(kind, type_, payload, number)
 
     def _refuse(self, now: float) -> bytes:
-        kind = self._acks.refuse(now)
-        self.counters.naks += kind is Kind.NAK
-        return self._acknowledge(kind)
+        return self._acknowledge(self._acks.refuse(now))
 
     def _acknowledge(self, kind: Kind) -> bytes:
         return self._encode(kind, Type.NONE, self._acks.body)

@@ -65,13 +65,8 @@ class Counters:
     sent: int = 0
     resent: int = 0
     received: int = 0
-    repeated: int = 0
-    """Frames that came although they had come before."""
     bad: int = 0
-    naks: int = 0
-    overboard: int = 0
-    """Unreliable frames dropped because the line was slower."""
     lost: int = 0
     """Unreliable frames of the peer that have not come."""
     missed: int = 0
-    """Ours that have not come to the board, as it says; those overboard too."""
+    """Ours that have not come to the board, as it says; those dropped unsent too."""
