@@ -14,6 +14,7 @@ from boardtalk.people.directory import Group
 from boardtalk.people.users import UserError
 from boardtalk.runtime import logs
 from boardtalk.sdk import BoardtalkError, ConfigError, Role
+from boardtalk.sdk.tasks import cancel_and_wait
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Sequence
@@ -78,9 +79,7 @@ class Configuration:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await cancel_and_wait(*self._tasks)
 
     async def start(self, plan: Plan) -> None:
         """Start the modules.

@@ -16,6 +16,7 @@ from boardtalk.hil.port import Port, socket_pair
 from boardtalk.hil.world import World
 from boardtalk.sdk import BoardtalkError
 from boardtalk.sdk.leash import leashed
+from boardtalk.sdk.tasks import cancel_and_wait
 
 if TYPE_CHECKING:
     from boardtalk.hil.line import FaultyLine
@@ -214,8 +215,7 @@ class EmulatedBoard:
         finally:
             copying, self._copying = self._copying, None
             if copying is not None:
-                copying.cancel()
-                await asyncio.gather(copying, return_exceptions=True)
+                await cancel_and_wait(copying)
 
     def _check_line(self) -> None:
         """A line that has failed must not look like a board that says nothing."""

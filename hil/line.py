@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 from boardtalk.hil.ends import UnderWay, possible, rate_of, read, write
 from boardtalk.hil.faults import Faults, Spoiler
 from boardtalk.sdk import BoardtalkError
+from boardtalk.sdk.tasks import first_of
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -231,18 +232,10 @@ class FaultyLine:
 
         `near` is the board's end, `far` the gateway's. A mistake in a direction ends both, and is raised.
         """
-        tasks = {
+        await first_of(
             asyncio.create_task(self._copy(near, far, TO_GATEWAY), name="line to the gateway"),
             asyncio.create_task(self._copy(far, near, TO_BOARD), name="line to the board"),
-        }
-        try:
-            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-            for task in done:
-                task.result()
-        finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+        )
 
     def spoiler(self) -> Spoiler:
         """What spoils one direction."""

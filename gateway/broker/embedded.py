@@ -18,6 +18,7 @@ from boardtalk.broker.supervisor import free_port
 from boardtalk.broker.watch import INBOX, QUESTION, Watch
 from boardtalk.sdk.mqtt import packets
 from boardtalk.sdk.mqtt.endpoint import MAX_PACKET_BYTES, BrokerError
+from boardtalk.sdk.tasks import cancel_and_wait
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -90,8 +91,7 @@ class NatsServer(Hosted):
     async def __aexit__(self, *exc: object) -> None:
         self._watch.close()
         if self._readmission:
-            self._readmission.cancel()
-            await asyncio.gather(self._readmission, return_exceptions=True)
+            await cancel_and_wait(self._readmission)
         await super().__aexit__(*exc)
 
     def reload(self, logins: Iterable[Login]) -> None:

@@ -12,6 +12,7 @@ import structlog
 
 from boardtalk import envelope, stop
 from boardtalk.sdk import SYSTEM, Code, Message, Refused, ServiceError, State, Status, stopwords
+from boardtalk.sdk.tasks import cancel_and_wait
 
 if TYPE_CHECKING:
     import socket
@@ -42,9 +43,7 @@ class Intake:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        for task in self._stops:
-            task.cancel()
-        await asyncio.gather(*self._stops, return_exceptions=True)
+        await cancel_and_wait(*self._stops)
         if self._kept:
             self._kept.close()
 

@@ -28,6 +28,7 @@ from boardtalk.sdk import ConfigError, Refused, Role, ServiceError
 from boardtalk.sdk.audit import Attempt, Noted, Outcome
 from boardtalk.sdk.channel import MAX_LINE_BYTES, Channel
 from boardtalk.sdk.groups import MemberList, Members
+from boardtalk.sdk.tasks import cancel_and_wait
 from boardtalk.store.schema import StoreError
 from boardtalk.trial import Trials
 
@@ -97,9 +98,7 @@ class LocalDoor:
         finally:
             server.close()
             self._trials.close()
-            for task in self._connections:
-                task.cancel()
-            await asyncio.gather(*self._connections, return_exceptions=True)
+            await cancel_and_wait(*self._connections)
             path.unlink(missing_ok=True)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -19,6 +19,7 @@ from boardtalk.events import Delivery, Event, Presence, Sent, Update
 from boardtalk.frontends import control
 from boardtalk.frontends.client import Denied, GatewayClient, NoGateway
 from boardtalk.sdk import SYSTEM, Contact, Flag, Kind, State, stopwords
+from boardtalk.sdk.tasks import first_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Iterable
@@ -87,14 +88,7 @@ class Chat:
         with session.input.raw_mode(), patch_stdout():
             events = asyncio.create_task(self._show_events(), name="chat events")
             lines = asyncio.create_task(self._read_lines(session), name="chat lines")
-            try:
-                done, _ = await asyncio.wait({events, lines}, return_when=asyncio.FIRST_COMPLETED)
-            finally:
-                events.cancel()
-                lines.cancel()
-                await asyncio.gather(events, lines, return_exceptions=True)
-            for task in done:
-                task.result()
+            await first_of(events, lines)
 
     async def refresh(self) -> None:
         """Fetch the directory."""

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from boardtalk.native import fcgi, layouts
 from boardtalk.native.layouts import text
 from boardtalk.sdk import OutsideError, Timeouts
+from boardtalk.sdk.tasks import first_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -249,7 +250,7 @@ class Network:
                 socket = self._sockets[handle] = Socket()
                 if on_connect:
                     on_connect(cbdata, handle, -1)
-                await _first_of(
+                await first_of(
                     _read(connection, on_data, cbdata), _write(connection, socket, on_write, cbdata)
                 )
                 result = OK
@@ -301,19 +302,6 @@ def _as_text(data: bytes) -> bytes | str:
     with suppress(UnicodeDecodeError):
         return data.decode()
     return data
-
-
-async def _first_of(*works: Coroutine[Any, Any, None]) -> None:
-    """Until one of them ends; the others end with it."""
-    tasks = [asyncio.ensure_future(work) for work in works]
-    try:
-        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-        for task in done:
-            task.result()
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def _timeouts(words: list[int]) -> Timeouts:

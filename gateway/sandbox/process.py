@@ -18,6 +18,7 @@ from boardtalk.sandbox.lines import Lines
 from boardtalk.sdk import BoardtalkError, Code, Refused, ServiceError, State, Status
 from boardtalk.sdk.channel import MAX_LINE_BYTES, Channel
 from boardtalk.sdk.leash import leashed
+from boardtalk.sdk.tasks import cancel_and_wait
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -253,10 +254,8 @@ class Process:
             self.kill()
         code = await self._process.wait()
         await self._over.wait()
-        _, late = await asyncio.wait(self._tasks, timeout=END_S)
-        for task in late:  # without seccomp, what it started may be left, and holds its sockets
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.wait(self._tasks, timeout=END_S)
+        await cancel_and_wait(*self._tasks)  # without seccomp, what it started may hold its sockets
         for address in self.addresses:
             self._context.unregister(address)
         for call in self.calls:

@@ -13,6 +13,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import FileResponse, JSONResponse
 from starlette.routing import Route, WebSocketRoute
 
+from boardtalk.sdk.tasks import cancel_and_wait
 from boardtalk.web import accounts, bundle, live, socket, tls
 from boardtalk.web.guard import Guard
 from boardtalk.web.login import Login
@@ -110,9 +111,7 @@ async def _while_logged_in(websocket: WebSocket, login: Login, door: Door, serve
             await asyncio.wait((serving, ending), return_when=asyncio.FIRST_COMPLETED)
     finally:
         session.sockets -= 1
-        for task in (serving, ending):
-            task.cancel()
-        await asyncio.gather(serving, ending, return_exceptions=True)
+        await cancel_and_wait(serving, ending)
     if serving.done() and not serving.cancelled():
         serving.result()
     if session.ended.is_set():

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final, Protocol, Self
 
 from boardtalk.hil.loaders.flash import Flash, PowerLost
 from boardtalk.hil.loaders.wire import PtyWire, Signals, Wire
+from boardtalk.sdk.tasks import cancel_and_wait
 
 if TYPE_CHECKING:
     from boardtalk.hil.loaders.events import Events
@@ -62,8 +63,7 @@ class LoaderBoard:
         return self
 
     async def __aexit__(self, *exc: object) -> None:
-        self._serving.cancel()
-        served = (await asyncio.gather(self._serving, return_exceptions=True))[0]
+        (served,) = await cancel_and_wait(self._serving)
         await self.wire.__aexit__(*exc)
         if isinstance(served, Exception):
             raise served

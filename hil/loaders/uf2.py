@@ -16,6 +16,7 @@ from typing import Final, NamedTuple, Self
 
 from boardtalk.hil.loaders.events import Events
 from boardtalk.hil.loaders.flash import Flash, OutOfFlash, PowerLost
+from boardtalk.sdk.tasks import cancel_and_wait
 
 BLOCK: Final = 512
 HEADER: Final = struct.Struct("<8I")
@@ -73,8 +74,7 @@ class Uf2Drive:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        self._watching.cancel()
-        watched = (await asyncio.gather(self._watching, return_exceptions=True))[0]
+        (watched,) = await cancel_and_wait(self._watching)
         shutil.rmtree(self._parent)
         if isinstance(watched, Exception):
             raise watched

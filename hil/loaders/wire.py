@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol, Self
 
 from boardtalk.hil.loaders.closings import Closings
 from boardtalk.hil.port import Port, socket_pair
+from boardtalk.sdk.tasks import cancel_and_wait
 
 if TYPE_CHECKING:
     from boardtalk.hil.line import FaultyLine
@@ -110,9 +111,7 @@ class PtyWire:
         if not self._port.plugged:
             return
         asyncio.get_running_loop().remove_reader(self._end)
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await cancel_and_wait(*self._tasks)
         self._tasks.clear()
         self._plugged.close()
         self._port.unplug()

@@ -16,6 +16,7 @@ from boardtalk.frontends.client import GatewayClient
 from boardtalk.hil.plugin.rig import Done, Result
 from boardtalk.modules.iot_bridge.language.words import clean
 from boardtalk.sdk import BoardtalkError, State
+from boardtalk.sdk.tasks import cancel_and_wait
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -214,8 +215,7 @@ class Talk:
     async def _hang_up(self) -> None:
         self._client = None
         if self._listening is not None:
-            self._listening.cancel()
-            await asyncio.gather(self._listening, return_exceptions=True)
+            await cancel_and_wait(self._listening)
         await self._connection.aclose()
 
     async def _listen(self, client: GatewayClient) -> None:

@@ -12,6 +12,7 @@ from boardtalk.modules.iot_bridge.service import api
 from boardtalk.modules.iot_bridge.sniff.decoder import Decoder
 from boardtalk.sdk import ServiceError
 from boardtalk.sdk.channel import Channel
+from boardtalk.sdk.tasks import cancel_and_wait
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -53,8 +54,7 @@ class Traffic:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        self._looking.cancel()
-        await asyncio.gather(self._looking, return_exceptions=True)
+        await cancel_and_wait(self._looking)
 
     def passed(self) -> Iterator[Passed]:
         """All that is known so far, decoded."""

@@ -16,6 +16,7 @@ from boardtalk.hil.port import Port, socket_pair
 from boardtalk.hil.qemu import microbitfs
 from boardtalk.sdk import BoardtalkError
 from boardtalk.sdk.leash import leashed
+from boardtalk.sdk.tasks import cancel_and_wait
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -99,8 +100,7 @@ class Microbit:
         await self.power_cut()
         copying, self._copying = self._copying, None
         if copying is not None:
-            copying.cancel()
-            await asyncio.gather(copying, return_exceptions=True)
+            await cancel_and_wait(copying)
         self._port.unplug()
 
     async def reset(self) -> None:

@@ -11,6 +11,7 @@ from boardtalk.frontends import control
 from boardtalk.frontends.client import Denied, GatewayClient
 from boardtalk.hil.record.steps import Ended, HangUp, Ring, Say, Steer, Stop
 from boardtalk.sdk import ServiceError
+from boardtalk.sdk.tasks import cancel_and_wait
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -60,7 +61,7 @@ class Actors:
                 client = await self._stack.enter_async_context(GatewayClient.connect(self._folder, user))
                 self._clients[user] = client
                 listening = asyncio.create_task(_listen(client), name=f"{user} listens")
-                self._stack.push_async_callback(_ended, listening)
+                self._stack.push_async_callback(cancel_and_wait, listening)
         except BaseException:
             await self._stack.aclose()
             raise
@@ -147,11 +148,6 @@ class Actors:
 
 def _clock() -> float:
     return asyncio.get_running_loop().time()
-
-
-async def _ended(listening: asyncio.Task[None]) -> None:
-    listening.cancel()
-    await asyncio.gather(listening, return_exceptions=True)
 
 
 async def _listen(client: GatewayClient) -> None:

@@ -21,6 +21,7 @@ from boardtalk.modules.iot_bridge.service import api
 from boardtalk.modules.iot_bridge.service.client import ask
 from boardtalk.sdk import ServiceError
 from boardtalk.sdk.channel import Channel
+from boardtalk.sdk.tasks import cancel_and_wait, first_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -51,9 +52,7 @@ async def captured(state: Path, keep: Callable[[AnyEntry], object]) -> AsyncIter
             raise ServiceError(f"{state}: gateway or link process does not let itself be recorded")
         yield
     finally:
-        running.cancel()
-        complete.cancel()
-        ended, _ = await asyncio.gather(running, complete, return_exceptions=True)
+        ended, _ = await cancel_and_wait(running, complete)
     if isinstance(ended, RecordingError):
         raise ended
 
@@ -89,18 +88,10 @@ class Capture:
             if not isinstance(head, control.Recording):
                 raise ServiceError(f"the gateway does not let itself be recorded: {head}")
             self._put(Head(FORMAT, time.time(), time.monotonic(), head))
-            listening = {
+            await first_of(
                 asyncio.create_task(self._listen_to_gateway(gateway), name="record control.sock"),
                 asyncio.create_task(self._listen_to_link(), name="record link.sock"),
-            }
-            try:
-                done, _ = await asyncio.wait(listening, return_when=asyncio.FIRST_COMPLETED)
-                for task in done:
-                    task.result()
-            finally:
-                for task in listening:
-                    task.cancel()
-                await asyncio.gather(*listening, return_exceptions=True)
+            )
         finally:
             gateway.close()
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from boardtalk.modules.flash.workers import CANCELLED, Told, work
 from boardtalk.sdk import Code, Flag, Message, Refused, State, Status
 from boardtalk.sdk.audit import Attempt, audited
+from boardtalk.sdk.tasks import cancel_and_wait
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Mapping
@@ -176,8 +177,7 @@ class Run:
                 for line in self.lines.values():
                     tasks.create_task(self._one(line, slots), name=f"{self.plan.act} {line.item.robot}")
         finally:
-            telling.cancel()
-            await asyncio.gather(telling, return_exceptions=True)
+            await cancel_and_wait(telling)
         status = self._status()
         self._edit(self._text(over=True), status)
         self._context.report(self.message, status)

@@ -50,6 +50,7 @@ from boardtalk.modules.iot_bridge.news import (
     Telemetry,
     lines,
 )
+from boardtalk.sdk.tasks import cancel_and_wait
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable
@@ -412,6 +413,5 @@ class Device:
                 each.set_exception(lost)
 
     async def _hush(self) -> None:
-        self._listener.cancel()
-        await asyncio.gather(self._listener, return_exceptions=True)
+        await cancel_and_wait(self._listener)
         self._lose(SessionLost(f"{self.port}: closed"))

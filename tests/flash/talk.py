@@ -18,6 +18,7 @@ from boardtalk.hil.gateway import GatewayProcess
 from boardtalk.modules.iot_bridge.service import api
 from boardtalk.modules.iot_bridge.service.client import ask
 from boardtalk.sdk import SYSTEM, Code, Flag, Message, State
+from boardtalk.sdk.tasks import cancel_and_wait
 from tests.flash.bench import C3
 from tests.gateway import brokers
 
@@ -200,9 +201,7 @@ class Town:
             try:
                 yield people
             finally:
-                for listener in listeners:
-                    listener.cancel()
-                await asyncio.gather(*listeners, return_exceptions=True)
+                await cancel_and_wait(*listeners)
 
     @asynccontextmanager
     async def by_mqtt(self, name: str) -> AsyncIterator[brokers.Person]:

@@ -12,6 +12,7 @@ import pytest
 
 from boardtalk.flash.errors import Code
 from boardtalk.hil.loaders.uf2 import CHIPS, Uf2Drive
+from boardtalk.sdk.tasks import cancel_and_wait
 from tests.flash.bench import Bench
 from tests.hil.flashing import payload
 
@@ -134,8 +135,7 @@ async def daplink(folder: Path, failure: str = "") -> AsyncIterator[Path]:
     mount()
     serving = asyncio.create_task(serve())
     yield drive
-    serving.cancel()
-    await asyncio.gather(serving, return_exceptions=True)
+    await cancel_and_wait(serving)
 
 
 async def test_a_micro_bit_takes_a_hex_file(bench: Bench) -> None:

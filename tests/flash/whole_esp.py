@@ -14,6 +14,7 @@ from typing import Self
 from boardtalk.hil.loaders.esp import EspBoard
 from boardtalk.hil.loaders.wire import Signals, Wire
 from boardtalk.hil.micropython.board import MicroPythonBoard
+from boardtalk.sdk.tasks import cancel_and_wait
 from tests.flash.provisioning import HEAP
 
 
@@ -36,9 +37,7 @@ class WholeEsp(EspBoard):
 
     async def __aexit__(self, *exc: object) -> None:
         await super().__aexit__(*exc)
-        for task in (self._power, self._speech):
-            task.cancel()
-        await asyncio.gather(self._power, self._speech, return_exceptions=True)
+        await cancel_and_wait(self._power, self._speech)
         os.close(self._line)
         await self.micropython.__aexit__(*exc)
 

@@ -14,6 +14,7 @@ from boardtalk import stop
 from boardtalk.hil.board import EmulatedBoard
 from boardtalk.hub import late_stops
 from boardtalk.sdk import carried
+from boardtalk.sdk.tasks import cancel_and_wait
 from boardtalk.store.records import AuditLine
 from boardtalk.store.store import Store
 from tests.campaigns.rig import ROBOTS, Rig
@@ -35,8 +36,7 @@ async def audited(state: Path, store: Store) -> list[AuditLine]:
             while list(carried.read(state)):
                 await asyncio.sleep(0.02)
     finally:
-        keeping.cancel()
-        await asyncio.gather(keeping, return_exceptions=True)
+        await cancel_and_wait(keeping)
     return await store.audit_lines(None, 10)
 
 

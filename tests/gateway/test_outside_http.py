@@ -13,6 +13,7 @@ import pytest
 
 from boardtalk.instance.outside.http import Client
 from boardtalk.sdk import OutsideError, Timeouts
+from boardtalk.sdk.tasks import cancel_and_wait
 
 Handler = Callable[[bytes, asyncio.StreamWriter], Awaitable[None]]
 FAST = Timeouts(connect=0.3, header=0.2, body=0.2, total=1)
@@ -50,9 +51,7 @@ async def server(handler: Handler) -> AsyncIterator[str]:
         yield f"http://127.0.0.1:{listening.sockets[0].getsockname()[1]}"
     finally:
         listening.close()
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await cancel_and_wait(*tasks)
 
 
 def answer(body: bytes = b"", status: str = "200 OK", **headers: str) -> bytes:

@@ -27,6 +27,7 @@ from boardtalk.sdk import (
     Status,
     Verdict,
 )
+from boardtalk.sdk.tasks import cancel_and_wait
 
 HELLO = Message(sender="alice", to="bob", body="hello")
 
@@ -419,9 +420,7 @@ async def test_each_start_has_its_one_clean_up_even_if_a_change_is_given_up_half
         changing = asyncio.create_task(change(runner, new))
         await asyncio.sleep(0.01)
         assert not changing.done()
-        for task in (changing, asking):
-            task.cancel()
-        await asyncio.gather(changing, asking, return_exceptions=True)
+        await cancel_and_wait(changing, asking)
     starts = sorted(each.removeprefix("start ") for each in said if each.startswith("start"))
     cleanups = sorted(each.removeprefix("cleanup ") for each in said if each.startswith("cleanup"))
     assert len(starts) == 2

@@ -20,6 +20,7 @@ from boardtalk.hil.faults import Faults, Spoiler
 from boardtalk.hil.line import TO_BOARD, FaultyLine
 from boardtalk.modules.iot_bridge.frames import Kind
 from boardtalk.modules.iot_bridge.link.framing import encode
+from boardtalk.sdk.tasks import cancel_and_wait
 
 LETTERS = [f"\0\x03{letter}{letter}\0".encode() for letter in "abcdefgh"]
 """What counts as a frame: something between delimiters."""
@@ -94,8 +95,7 @@ async def joined(line: FaultyLine) -> AsyncIterator[tuple[socket.socket, socket.
     try:
         yield board, gateway
     finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
+        await cancel_and_wait(task)
         for each in (near, board, far, gateway):
             each.close()
 

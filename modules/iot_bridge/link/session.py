@@ -10,6 +10,7 @@ from boardtalk.modules.iot_bridge.errors import LinkError, PortLost, SessionLost
 from boardtalk.modules.iot_bridge.feed import Feed
 from boardtalk.modules.iot_bridge.link.arq import Link
 from boardtalk.modules.iot_bridge.link.events import Counters, Ended, Event, Undelivered
+from boardtalk.sdk.tasks import cancel_and_wait
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable
@@ -59,8 +60,7 @@ class Session:
         self._lose(SessionLost(f"{self.port}: closed"))
         if self._timer is not None:
             self._timer.cancel()
-        self._reader.cancel()
-        await asyncio.gather(self._reader, return_exceptions=True)
+        await cancel_and_wait(self._reader)
         await self._transport.__aexit__(None, None, None)
 
     def check(self) -> None:

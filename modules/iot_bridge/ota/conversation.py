@@ -16,6 +16,7 @@ from boardtalk.modules.iot_bridge.ota.keys import signed
 from boardtalk.modules.iot_bridge.service import api
 from boardtalk.sdk import ServiceError
 from boardtalk.sdk.channel import Channel
+from boardtalk.sdk.tasks import cancel_and_wait
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -204,8 +205,7 @@ async def converse(state: Path, board: str, by: str) -> AsyncIterator[Conversati
         await talk.begin(by)
         yield talk
     finally:
-        listener.cancel()
-        await asyncio.gather(listener, return_exceptions=True)
+        await cancel_and_wait(listener)
         channel.close()
 
 

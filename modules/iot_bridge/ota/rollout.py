@@ -20,6 +20,7 @@ from boardtalk.modules.iot_bridge.service import api
 from boardtalk.modules.iot_bridge.service.client import ask
 from boardtalk.sdk import ServiceError
 from boardtalk.sdk.audit import Attempt, audited
+from boardtalk.sdk.tasks import cancel_and_wait
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Mapping, Sequence
@@ -90,8 +91,7 @@ class Rollout:
                 yield event
             await work
         finally:
-            work.cancel()
-            await asyncio.gather(work, return_exceptions=True)
+            await cancel_and_wait(work)
 
     def stop(self) -> None:
         """Begin nothing more, and leave at once. What was sent is there; trials end by themselves."""

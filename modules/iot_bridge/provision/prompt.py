@@ -16,6 +16,7 @@ from boardtalk.modules.iot_bridge.provision.snippets import MARK
 from boardtalk.modules.iot_bridge.workbench.loan import MPREMOTE
 from boardtalk.sdk.leash import leashed
 from boardtalk.sdk.provision import ProvisionError
+from boardtalk.sdk.tasks import cancel_and_wait
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Mapping, Sequence
@@ -126,9 +127,7 @@ class Prompt:
                 )
             raise self._silent()
         finally:
-            for task in (stopped, reading):
-                task.cancel()
-            await asyncio.gather(stopped, reading, return_exceptions=True)
+            await cancel_and_wait(stopped, reading)
 
     def _silent(self) -> ProvisionError:
         """Nobody is there, or nobody any more."""

@@ -13,6 +13,7 @@ from boardtalk.modules.iot_bridge.errors import LinkError
 from boardtalk.modules.iot_bridge.service import api
 from boardtalk.sdk import ServiceError
 from boardtalk.sdk.channel import Channel
+from boardtalk.sdk.tasks import cancel_and_wait
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable
@@ -120,8 +121,7 @@ class LinkClient:
                 async with asyncio.timeout(END_TIMEOUT_S):
                     await asyncio.shield(self._listener)
                     await ended(self.pid)
-        self._listener.cancel()
-        await asyncio.gather(self._listener, return_exceptions=True)
+        await cancel_and_wait(self._listener)
         self._channel.close()
 
     async def events(self) -> AsyncIterator[api.AnyAnswer]:

@@ -23,6 +23,7 @@ from boardtalk.modules.iot_bridge.sniff import pcapng, sources
 from boardtalk.modules.iot_bridge.sniff.decoder import Check, Decoder, Seen
 from boardtalk.sdk.folders import running_folder
 from boardtalk.sdk.options import AsJson, StateFolder
+from boardtalk.sdk.tasks import cancel_and_wait
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Iterable, Iterator
@@ -149,8 +150,7 @@ async def _live(pieces: AsyncGenerator[sources.Bytes], decoder: Decoder, show: C
                     _each(decoder.flush(time.time()), show)
                 piece = await coming
             finally:
-                coming.cancel()
-                await asyncio.gather(coming, return_exceptions=True)
+                await cancel_and_wait(coming)
             if piece is None:
                 return
             _each(decoder.feed(*piece), show)
