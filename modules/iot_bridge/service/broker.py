@@ -16,11 +16,10 @@ from boardtalk.modules.iot_bridge.errors import PortMissing
 from boardtalk.modules.iot_bridge.link.framing import MAX_PIECE_BYTES, stuff, unstuff
 from boardtalk.modules.iot_bridge.service import api
 from boardtalk.modules.iot_bridge.service.upkeep import MQTT, Upkeep
-from boardtalk.modules.iot_bridge.transports.pace import Pace
+from boardtalk.modules.iot_bridge.transports.paced import FedPort
 from boardtalk.sdk.mqtt import packets
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
     from boardtalk.sdk.mqtt.connection import Connection
@@ -29,7 +28,6 @@ SUBSCRIPTIONS: Final = (("boards/+/status", 1), ("boards/+/tx", 0))
 ONLINE: Final = b"online"
 BAUD: Final = 1_000_000
 """What Wi-Fi and a board are taken to carry."""
-READ_BYTES: Final = 1024
 UNREAD_BYTES: Final = 1 << 15
 """What a board says beyond this before it is read is dropped; its link repeats what matters."""
 MAX_NAMES: Final = 1000
@@ -153,30 +151,21 @@ class Broker(Upkeep):
             self.connection.send(packets.publish(topic, shown, self._packet_id, retain=True))
 
 
-class MqttPort:
+class MqttPort(FedPort):
     """A `Transport` to one board."""
 
     name = MQTT
 
     def __init__(self, board: str, broker: Broker) -> None:
+        super().__init__(BAUD)
         self.board = board
         self._broker = broker
         self._topic = f"boards/{board}/rx"
-        self._input = bytearray()
-        self._arrived = asyncio.Event()
-        self._lost = False
-        self._pace = Pace(BAUD)
         self._loop = asyncio.get_running_loop()
 
     @property
-    def frame_bytes(self) -> int:
-        """See `Transport.frame_bytes`."""
-        return self._pace.frame_bytes
-
-    @property
-    def room(self) -> int:
-        """See `Transport.room`."""
-        return self._pace.room(self._connection.waiting_bytes, self._loop.time())
+    def _held(self) -> int:
+        return self._connection.waiting_bytes
 
     async def __aenter__(self) -> Self:
         """See `Transport`."""
@@ -188,15 +177,6 @@ class MqttPort:
         self.lose()
         self._broker.close(self)
 
-    async def read(self) -> bytes:
-        """See `Transport.read`."""
-        while not self._input and not self._lost:
-            self._arrived.clear()
-            await self._arrived.wait()
-        data = bytes(self._input[:READ_BYTES])
-        del self._input[:READ_BYTES]
-        return data
-
     def write(self, data: bytes) -> None:
         """See `Transport.write`; `data` is made of whole frames."""
         if self._lost:
@@ -205,10 +185,6 @@ class MqttPort:
             if piece and (frame := unstuff(piece)) is not None:
                 self._connection.send(packets.publish_once(self._topic, frame))
         self._pace.wrote(len(data), self._loop.time())
-
-    def when_room(self, callback: Callable[[], None]) -> None:
-        """See `Transport.when_room`."""
-        self._loop.call_later(self._pace.wait_s(self._connection.waiting_bytes, self._loop.time()), callback)
 
     async def appears(self) -> None:
         """See `Port.appears`."""
@@ -219,8 +195,3 @@ class MqttPort:
         if len(frame) < MAX_PIECE_BYTES and len(self._input) < UNREAD_BYTES:
             self._input += stuff(frame) + b"\0"
             self._arrived.set()
-
-    def lose(self) -> None:
-        """The board has gone, or the way to it."""
-        self._lost = True
-        self._arrived.set()

@@ -14,14 +14,13 @@ from typing import TYPE_CHECKING, Final, Self, TypeVar
 from serial import SerialException, rfc2217
 
 from boardtalk.modules.iot_bridge.errors import PortError
-from boardtalk.modules.iot_bridge.transports.pace import Pace
+from boardtalk.modules.iot_bridge.transports.paced import FedPort
 from boardtalk.modules.iot_bridge.transports.tcp import address, explain
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 SCHEME: Final = "rfc2217"
-READ_BYTES: Final = 1024
 UNREAD_BYTES: Final = 1 << 16
 """A board that says more than we read is cut off."""
 
@@ -38,7 +37,7 @@ class _Serial(rfc2217.Serial):
         pass
 
 
-class Rfc2217Port:
+class Rfc2217Port(FedPort):
     """A `Transport` over RFC 2217.
 
     Args:
@@ -47,22 +46,9 @@ class Rfc2217Port:
     """
 
     def __init__(self, url: str, baud: int) -> None:
+        super().__init__(baud)
         self.name = url
         self._baud = baud
-        self._pace = Pace(baud)
-        self._input = bytearray()
-        self._arrived = asyncio.Event()
-        self._lost = False
-
-    @property
-    def frame_bytes(self) -> int:
-        """See `Transport.frame_bytes`."""
-        return self._pace.frame_bytes
-
-    @property
-    def room(self) -> int:
-        """See `Transport.room`."""
-        return self._pace.room(0, self._loop.time())
 
     async def __aenter__(self) -> Self:
         """Connect and set the speed; see `Transport`."""
@@ -86,18 +72,9 @@ class Rfc2217Port:
 
     async def __aexit__(self, *_: object) -> None:
         """Hang up."""
-        self._lose()
+        self.lose()
         await self._in_thread(self._serial.close, "close")
         await self._reading
-
-    async def read(self) -> bytes:
-        """See `Transport.read`."""
-        while not self._input and not self._lost:
-            self._arrived.clear()
-            await self._arrived.wait()
-        data = bytes(self._input[:READ_BYTES])
-        del self._input[:READ_BYTES]
-        return data
 
     def write(self, data: bytes) -> None:
         """See `Transport.write`."""
@@ -106,16 +83,8 @@ class Rfc2217Port:
         try:
             self._serial.write(data)
         except (SerialException, OSError):
-            self._lose()
+            self.lose()
         self._pace.wrote(len(data), self._loop.time())
-
-    def when_room(self, callback: Callable[[], None]) -> None:
-        """See `Transport.when_room`."""
-        self._loop.call_later(self._pace.wait_s(0, self._loop.time()), callback)
-
-    async def appears(self) -> None:
-        """See `Port.appears`."""
-        await asyncio.Event().wait()  # nobody tells: only trying does
 
     # In threads -----------------------------------------------------------------------------------
 
@@ -128,7 +97,7 @@ class Rfc2217Port:
             while data := self._serial.read(1):
                 data += self._serial.read(self._serial.in_waiting)
                 self._loop.call_soon_threadsafe(self._take, data)
-            self._loop.call_soon_threadsafe(self._lose)
+            self._loop.call_soon_threadsafe(self.lose)
 
     def _in_thread(self, work: Callable[[], T], name: str) -> asyncio.Future[T]:
         """Do something in a thread that keeps nobody from ending."""
@@ -156,11 +125,7 @@ class Rfc2217Port:
         self._input += data
         self._arrived.set()
         if len(self._input) > UNREAD_BYTES:
-            self._lose()
-
-    def _lose(self) -> None:
-        self._lost = True
-        self._arrived.set()
+            self.lose()
 
     def _abandon(self, opening: asyncio.Future[_Serial]) -> None:
         """Close what was opened for somebody who has gone."""

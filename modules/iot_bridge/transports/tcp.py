@@ -7,22 +7,17 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from typing import TYPE_CHECKING, Final, Self
+from typing import Final, Self
 from urllib.parse import urlsplit
 
 from boardtalk.modules.iot_bridge.errors import PortError, PortMissing
-from boardtalk.modules.iot_bridge.transports.pace import Pace
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
+from boardtalk.modules.iot_bridge.transports.paced import READ_BYTES, PacedPort
 
 SCHEME: Final = "tcp"
 CONNECT_TIMEOUT_S: Final = 5.0
-READ_BYTES: Final = 1024
-"""Taken at once: boards get their turns in small helpings."""
 
 
-class TcpPort:
+class TcpPort(PacedPort):
     """A `Transport` over TCP.
 
     Args:
@@ -31,18 +26,8 @@ class TcpPort:
     """
 
     def __init__(self, url: str, baud: int) -> None:
+        super().__init__(baud)
         self.name = url
-        self._pace = Pace(baud)
-
-    @property
-    def frame_bytes(self) -> int:
-        """See `Transport.frame_bytes`."""
-        return self._pace.frame_bytes
-
-    @property
-    def room(self) -> int:
-        """See `Transport.room`."""
-        return self._pace.room(self._held, self._loop.time())
 
     async def __aenter__(self) -> Self:
         """Connect; see `Transport`."""
@@ -71,18 +56,10 @@ class TcpPort:
         self._writer.write(data)
         self._pace.wrote(len(data), self._loop.time())
 
-    def when_room(self, callback: Callable[[], None]) -> None:
-        """See `Transport.when_room`."""
-        self._loop.call_later(self._pace.wait_s(self._held, self._loop.time()), callback)
-
     @property
     def _held(self) -> int:
         """Bytes that have found no room in the socket yet."""
         return self._writer.transport.get_write_buffer_size()
-
-    async def appears(self) -> None:
-        """See `Port.appears`."""
-        await asyncio.Event().wait()  # nobody tells: only trying does
 
 
 def address(url: str) -> tuple[str, int]:
