@@ -26,7 +26,7 @@ UID: Final = "b0a7d7a1c0de0001"
 """Always the same board, so that it is still stopped if it was when the last demo ended."""
 
 CONF: Final = """\
-# Written by `boardtalk demo`: a free ports for broker and page, and the simulated rover's pseudo-terminal.
+# Written by `boardtalk demo`: free ports for broker and page, and the simulated rover's pseudo-terminal.
 log_level = warning
 
 broker {{

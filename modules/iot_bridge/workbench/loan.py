@@ -54,16 +54,10 @@ async def borrowed(board: str, state: Path, by: str) -> AsyncIterator[Loan]:
     except ServiceError as error:
         raise ServiceError(f"{error}; without a gateway name the port: `/dev/ttyACM0`") from error
     try:
-        channel.send(api.Borrow(board=board, by=by, re=1))
-        match await channel.receive():
-            case api.Lent(port=port, baud=baud):
-                if baud != BAUD and "://" not in port:
-                    raise LinkError(f"{board}: its line has {baud} baud; the console speaks {BAUD} only")
-                yield Loan(port, channel)
-            case api.Refused(reason=reason):
-                raise LinkError(reason)
-            case answer:
-                raise ServiceError(f"the link process does not lend the port: {answer}")
+        found = await _lent(channel, board, by)
+        if found.baud != BAUD and "://" not in found.port:
+            raise LinkError(f"{board}: its line has {found.baud} baud; the console speaks {BAUD} only")
+        yield Loan(found.port, channel)
     finally:
         channel.close()
 
@@ -89,13 +83,17 @@ async def lent(port: str, state: Path, by: str, /) -> AsyncIterator[str | None]:
         yield None
         return
     try:
-        channel.send(api.Borrow(board=port, by=by, re=1))
-        match await channel.receive():
-            case api.Lent(port=path):
-                yield path or None
-            case api.Refused(reason=reason):
-                raise LinkError(reason)
-            case answer:
-                raise ServiceError(f"the link process does not lend the port: {answer}")
+        yield (await _lent(channel, port, by)).port or None
     finally:
         channel.close()
+
+
+async def _lent(channel: Channel[api.AnyAnswer], board: str, by: str) -> api.Lent:
+    channel.send(api.Borrow(board=board, by=by, re=1))
+    match await channel.receive():
+        case api.Lent() as found:
+            return found
+        case api.Refused(reason=reason):
+            raise LinkError(reason)
+        case answer:
+            raise ServiceError(f"the link process does not lend the port: {answer}")
