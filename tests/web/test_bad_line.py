@@ -118,7 +118,7 @@ def test_an_unfit_message_that_an_older_page_left_behind_holds_up_nothing(visit:
 def test_who_is_there_is_not_denied_before_it_is_known(visit: Visit) -> None:
     vera = visit("vera", service_workers="block")
     vera.page.route_web_socket("**/ws", lambda _: None)
-    for view in ("chat", "robot", "drive"):
+    for view in ("chat", "robot", "drive", "robot/rover", "drive/rover"):
         vera.page.goto("about:blank")
         vera.page.goto(f"{vera.url}/#/{view}")
         expect(vera.page.locator("main .empty").first).to_have_text("loading…")

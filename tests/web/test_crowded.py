@@ -13,7 +13,7 @@ from .visitor import Town
 
 LONG = "w" * 32
 CROWD = """
-from boardtalk.sdk import ArgumentInfo, CommandInfo, Contact, Kind, Module, SeriesInfo
+from boardtalk.sdk import CONSUMED, PASS, ArgumentInfo, CommandInfo, Contact, Kind, Module, SeriesInfo
 
 LONG = "w" * 32
 WORDS = "what it is, and what it does in its field, at length " * 5
@@ -39,12 +39,20 @@ class Crowd(Module):
             address = f"bot-{number}-{LONG}"[:32]
             self.context.register(Contact(address=address, kind=Kind.ROBOT, online=True, state="latched"))
         self.context.every(0.2, self.measure)
-        self.context.every(2.0, lambda: self.context.publish(LONG, {"event.bump": "left"}))
+
+    def on_message(self, message):
+        if message.to != LONG:
+            return PASS
+        self.context.publish(LONG, {"event.bump": message.body})
+        return CONSUMED
 
     def measure(self):
         self.context.publish(LONG, {"t" * 60: 21.5, **{f"wheel.{each}": each * -120.0 for each in range(8)}})
 """
 VIEWS = (f"chat/{LONG}", "robot", f"robot/{LONG}", "drive", f"drive/{LONG}", "boards", "chain", "system")
+CUT_OFF = """[...document.querySelectorAll("main button")].map(each => [each.textContent, each.scrollWidth - each.clientWidth])
+  .filter(([, more]) => more > 0)"""
+"""Buttons that do not hold their words."""
 KEYBOARD = {"width": 360, "height": 380}
 """A phone whose keyboard is shown."""
 OUTSIDE = ("landmark-one-main", "page-has-heading-one")
@@ -69,7 +77,7 @@ def stop_is_there(page: Page) -> None:
 
 
 def test_stop_is_on_every_view_however_many_robots_are_stopped_and_however_long_their_names(
-    visit: Visit,
+    visit: Visit, town: Town
 ) -> None:
     anna = visit("anna", phone=True)
     page = anna.page
@@ -81,10 +89,15 @@ def test_stop_is_on_every_view_however_many_robots_are_stopped_and_however_long_
             "[document.documentElement, document.getElementById('main')].map(each => each.scrollWidth)"
         )
         assert max(wide) <= 360, view
+        assert page.evaluate(CUT_OFF) == [], view
     stopped = page.get_by_role("region", name="Stopped robots")
     expect(stopped).to_contain_text("8 robots are stopped and will not move")
     stopped.get_by_text("8 robots").click()
     stopped.get_by_role("button", name="Re-arm bot-7").scroll_into_view_if_needed()
+    town.pour("anna", [f"news {number}" for number in range(120)])
+    badge = page.locator("#nav .badge")
+    expect(badge).to_have_text("99+")
+    assert badge.evaluate("badge => badge.offsetHeight < 30"), "on one line"
     for button in stopped.get_by_role("button").all():
         assert button.evaluate("button => button.scrollWidth <= button.clientWidth"), "its words fit into it"
     stop_is_there(page)
@@ -120,10 +133,17 @@ def test_plots_show_all_or_the_last_seconds_by_keys_alone(visit: Visit) -> None:
     expect(span).to_have_value("10")
     with page.expect_download() as saved:
         plot.get_by_role("button", name="Save wheel as CSV").press("Enter")
-    expect(page.locator(".toast").last).to_have_text(f"{LONG}: bump left")
     lines = saved.value.path().read_text().splitlines()
     assert lines[0].startswith("time,wheel.0 [rpm],wheel.1 [rpm]")
     assert lines[-1].endswith(",-840")
+
+
+def test_an_event_is_told_once(visit: Visit, town: Town) -> None:
+    page = visit("ben", f"robot/{LONG}").page
+    expect(page.get_by_role("article", name="wheel")).to_contain_text("rpm")
+    town.pour(LONG, ["left"])
+    expect(page.locator(".toast")).to_have_text([f"{LONG}: bump left"])
+    expect(page.get_by_role("log", name="Log of")).to_contain_text("bump left")
 
 
 def test_a_conversation_is_as_long_as_it_likes_and_400_messages_are_in_the_document(

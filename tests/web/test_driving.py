@@ -14,10 +14,6 @@ def armed(town: Town) -> None:
     town.hear("rearm")
 
 
-def position(town: Town) -> str:
-    return town.hear("position")
-
-
 def hold(page: Page) -> None:
     """Hold the pad forward until the rover is ours."""
     pad = page.get_by_role("application")
@@ -27,12 +23,14 @@ def hold(page: Page) -> None:
     expect(page.locator(".holder")).to_contain_text("It is yours")
 
 
-def test_who_only_watches_can_stop_but_not_drive(visit: Visit) -> None:
+def test_who_only_watches_can_stop_but_not_drive(visit: Visit, town: Town) -> None:
     page = visit("vera", "drive/rover").page
     expect(page.get_by_role("application")).to_have_attribute("aria-disabled", "true")
     expect(page.locator(".holder")).to_contain_text("lets you watch")
+    page.locator("#stop[data-lane=up]").wait_for()
     page.get_by_role("button", name="Stop rover").click()
     expect(page.locator("#stop-says[data-how=good]")).to_contain_text("stopped")
+    town.stopped("vera", 2)
     expect(page.get_by_role("button", name="Re-arm")).to_have_count(0)
 
 
@@ -58,13 +56,12 @@ def leave(visitor: Visitor, line: Cut) -> None:
 def test_the_rover_stops_when(visit: Visit, town: Town, line: Cut, end: object) -> None:
     ben = visit("ben")
     page = ben.log_in("ben", "drive/rover", url=f"http://127.0.0.1:{line.port}")
-    before = position(town)
+    before = town.hear("position")
     hold(page)
-    page.wait_for_timeout(300)
+    town.moved(before)
     assert callable(end)
     end(ben, line)
     assert town.stands()
-    assert position(town) != before
 
 
 def test_two_who_want_the_rover_see_who_has_it_ask_hand_over_and_take_over(visit: Visit, town: Town) -> None:

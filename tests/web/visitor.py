@@ -20,7 +20,7 @@ from boardtalk.events import Delivery
 from boardtalk.frontends import control
 from boardtalk.frontends.client import GatewayClient
 from boardtalk.sdk import Role
-from tests.scenarios.rig import Gateway, local_user
+from tests.scenarios.rig import Gateway, local_user, until
 
 from .house import PASSWORD
 
@@ -97,6 +97,15 @@ class Town(Gateway):
             raise AssertionError("the gateway went away")
 
         return self.with_client(ask)
+
+    def moved(self, before: str) -> None:
+        """Wait until the rover is elsewhere: on a busy machine it begins late."""
+        until(lambda: self.hear("position") != before, "it moves")
+
+    def stopped(self, user: str, count: int) -> None:
+        """Wait for so many stops of a user in all: a click goes two ways, and the later one would undo what follows."""
+        log = self.state / "link.log"
+        until(lambda: log.read_text().count(f" stopped by {user}:") == count, "both ways stop it")
 
     def stands(self) -> bool:
         """Whether the rover does not move any more, soon after whatever came."""

@@ -77,7 +77,8 @@ const given = ({settings}) => Object.fromEntries(settings.filter(each => each.gi
 function columns({settings}) {
   const of = key => settings.find(each => each.key === key)?.value ?? "";
   const both = (...keys) => keys.map(of).filter(Boolean).join(", ");
-  return [both("users", "roles"), of("robots"), both("may", "commands"), of("limits").split(/(?<=,) */).map(each => [h("span", {class: "whole"}, each), " "])];
+  const limits = of("limits") && h("span", {}, of("limits").split(/(?<=,) */).map(each => [h("span", {class: "whole"}, each), " "]));
+  return [both("users", "roles"), of("robots"), both("may", "commands"), limits];
 }
 
 // A key that takes a list of few words, as boxes.

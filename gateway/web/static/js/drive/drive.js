@@ -50,10 +50,10 @@ class Drive {
   #draw() {
     const contact = this.contact, controls = contact?.controls ?? [];
     const control = controls.find(each => each.name === this.chosen) ?? controls[0];
-    put(this.head, h("h1", {}, t("drive.title", {name: this.robot})), chip(contact), h("a", {class: "button", href: `#/robot/${this.robot}`}, icon("robot"), t("panel")), h("a", {class: "button", href: `#/chat/${this.robot}`}, icon("chat"), t("tab.chat")));
+    put(this.head, h("h1", {}, t("drive.title", {name: this.robot})), contact && chip(contact), h("a", {class: "button", href: `#/robot/${this.robot}`}, icon("robot"), t("panel")), h("a", {class: "button", href: `#/chat/${this.robot}`}, icon("chat"), t("tab.chat")));
     if (!control) {
       this.pad?.disable(true);
-      return this.control || put(this.box, h("div", {class: "empty"}, icon("drive"), h("h2", {}, t("drive.none")), h("p", {}, t("drive.none.text"))));
+      return this.control || put(this.box, this.store.met ? h("div", {class: "empty"}, icon("drive"), h("h2", {}, t("drive.none")), h("p", {}, t("drive.none.text"))) : h("p", {class: "empty"}, t("loading")));
     }
     if (JSON.stringify(control) !== JSON.stringify(this.control)) this.#build(control, controls);
     this.#state();

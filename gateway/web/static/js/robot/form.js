@@ -11,9 +11,9 @@ export class CommandForm {
     this.robot = robot;
     this.command = command;
     this.fields = (command.args ?? []).map(arg => field(robot, command, arg));
-    this.answer = h("div", {class: "answer", role: "status"});
     this.allowed = command.allowed !== false;
-    const button = h("button", {class: command.cls === "query" ? "" : "main", disabled: !this.allowed, title: this.allowed ? null : t("not.allowed")}, t(command.cls === "query" ? "ask.it" : "do.it"));
+    this.answer = h("div", {class: "answer", role: "status"}, !this.allowed && h("p", {class: "muted"}, t("not.allowed")));
+    const button = h("button", {class: command.cls === "query" ? "" : "main", disabled: !this.allowed}, t(command.cls === "query" ? "ask.it" : "do.it"));
     this.node = h("article", {class: "card command", "aria-label": command.name},
       h("header", {}, h("div", {}, h("code", {}, command.name), command.help && h("p", {class: "muted small"}, command.help)), h("span", {class: "small muted"}, t(`class.${command.cls ?? "action"}`))),
       h("form", {onsubmit: event => { event.preventDefault(); this.#send(); }}, this.fields.length > 0 && h("div", {class: "args"}, this.fields.map(each => each.node)), button),

@@ -35,24 +35,27 @@ function panel(store, name) {
   const head = h("header", {class: "head"}), facts = h("dl", {class: "facts"}), commands = h("div", {class: "cards"}), values = h("div");
   let telemetry = null, known = null, forms = [];
   const board = h("div", {class: "cards"});
-  const node = h("section", {class: "page"}, head, values, h("section", {"aria-label": t("commands")}, h("div", {class: "titled"}, h("h2", {}, t("commands")), h("p", {class: "muted small"}, t("commands.text"))), commands), board);
+  const forCommands = h("section", {"aria-label": t("commands")}, h("div", {class: "titled"}, h("h2", {}, t("commands")), h("p", {class: "muted small"}, t("commands.text"))), commands);
+  const node = h("section", {class: "page"}, head, values, forCommands, board);
 
   function draw() {
     const contact = store.contacts.get(name);
-    put(head, h("h1", {}, name), chip(contact), contact?.holder && h("span", {class: "chip", "data-how": "warn"}, t("held", {name: contact.holder})),
+    put(head, h("h1", {}, name), contact && [chip(contact), contact.holder && h("span", {class: "chip", "data-how": "warn"}, t("held", {name: contact.holder})),
       h("a", {class: "button", href: `#/chat/${name}`}, icon("chat"), t("tab.chat")),
-      contact?.controls?.length > 0 && h("a", {class: "button main", href: `#/drive/${name}`}, icon("drive"), t("tab.drive")));
+      contact.controls?.length > 0 && h("a", {class: "button main", href: `#/drive/${name}`}, icon("drive"), t("tab.drive"))]);
     const details = Object.entries(contact?.details ?? {}).filter(([, value]) => value);
     put(facts, contact?.about && [h("dt", {}, t("about")), h("dd", {}, contact.about)], details.map(([key, value]) => [h("dt", {}, key), h("dd", {}, value)]));
-    const declared = JSON.stringify([contact?.commands, contact?.series]);
+    const declared = JSON.stringify([store.met, Boolean(contact), contact?.commands, contact?.series]);
     if (declared === known) return;
     known = declared;
     telemetry?.close();
+    forCommands.hidden = board.hidden = !contact;
+    forms = (contact?.commands ?? []).map(command => new CommandForm(store, name, command));
+    if (!contact) return put(values, h("div", {class: "empty"}, icon("robot"), h("h2", {}, t(store.met ? "robot.nobody" : "loading", {name}))));
     telemetry = new Telemetry(store, name, live);
     put(values, h("section", {class: "page-part", "aria-label": t("values")}, h("header", {class: "head"}, h("h2", {}, t("values")), telemetry.hasPlots && h("div", {class: "row"}, h("label", {for: "span"}, t("span")), telemetry.span)), telemetry.plots));
     put(board, [["facts", facts], ["link", telemetry.link], ["log", telemetry.log]].map(([key, part]) => h("article", {class: "card"}, h("h2", {}, t(key)), part)));
-    forms = (contact?.commands ?? []).map(command => new CommandForm(store, name, command));
-    put(commands, forms.length ? forms.map(each => each.node) : h("div", {class: "empty"}, icon("robot"), h("h2", {}, t(contact ? "commands.none" : "robot.nobody", {name})), contact && h("p", {}, t("commands.none.text"))));
+    put(commands, forms.length ? forms.map(each => each.node) : h("div", {class: "empty"}, icon("robot"), h("h2", {}, t("commands.none")), h("p", {}, t("commands.none.text"))));
   }
 
   const refresh = ({detail}) => { if (!detail?.name || detail.name === name) for (const each of forms) each.show(); };

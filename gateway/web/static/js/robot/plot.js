@@ -4,24 +4,26 @@ import {time as clock, seconds} from "../texts.js";
 
 const KEEP = 6000;
 const COLOURS = ["--plot-1", "--plot-2", "--plot-3", "--plot-4", "--plot-5", "--plot-6"];
-const HEIGHT = 160;
 
 const style = name => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 
-function options(width, labels, time) {
-  const ink = style("--muted"), edge = style("--edge"), font = `12px ${style("--sans")}`;
+// Pixels of so many: what is drawn grows with the text of the page.
+const grown = px => px * parseFloat(getComputedStyle(document.documentElement).fontSize) / 16;
+
+function options(width, height, labels, time) {
+  const ink = style("--muted"), edge = style("--edge"), font = `${grown(12)}px ${style("--sans")}`;
   const axis = {stroke: ink, font, grid: {stroke: edge, width: 1}, ticks: {stroke: edge, width: 1}};
   const times = (_, ticks, axis, space, step) => ticks.map(step < 60 ? seconds : clock);
   // At the right there is room for half of the last label.
   return {
-    width, height: HEIGHT, legend: {show: false}, cursor: {y: false, points: {size: 7}, drag: {x: true, y: false}}, scales: {x: {time}, y: {range: (_, min, max) => spread(min, max)}},
-    padding: [8, time ? 30 : 16, 0, 0], axes: [{...axis, space: 70, size: 28, ...time && {values: times}}, {...axis, size: (_, labels) => wide(labels), space: 32}],
+    width, height, legend: {show: false}, cursor: {y: false, points: {size: 7}, drag: {x: true, y: false}}, scales: {x: {time}, y: {range: (_, min, max) => spread(min, max)}},
+    padding: [8, grown(time ? 30 : 16), 0, 0], axes: [{...axis, space: grown(70), size: grown(28), ...time && {values: times}}, {...axis, size: (_, labels) => wide(labels), space: grown(32)}],
     series: [{}, ...labels.map((label, index) => ({label, stroke: style(COLOURS[index % COLOURS.length]), width: 2, spanGaps: true, points: {show: false}}))],
   };
 }
 
 // As wide as its longest label, so that no sign is cut off.
-const wide = labels => 20 + 8 * Math.max(3, ...(labels ?? []).map(each => each.length));
+const wide = labels => grown(20 + 8 * Math.max(3, ...(labels ?? []).map(each => each.length)));
 
 // Some room above and below, also for what does not change.
 function spread(min, max) {
@@ -51,7 +53,7 @@ class Chart {
   draw() { this.#due ||= requestAnimationFrame(() => { this.#due = 0; this.#paint(); }); }
 
   #resize() {
-    if (this.#made) this.#made.setSize({width: this.node.clientWidth, height: HEIGHT});
+    if (this.#made) this.#made.setSize({width: this.node.clientWidth, height: this.node.clientHeight});
     else this.draw();
   }
 
@@ -71,7 +73,7 @@ class Chart {
   }
 
   #make() {
-    const made = options(this.node.clientWidth, this.labels, this.time);
+    const made = options(this.node.clientWidth, this.node.clientHeight, this.labels, this.time);
     made.hooks = {setSelect: [plot => { this.zoomed = plot.select.width > 0; }]};
     this.#made = new window.uPlot(made, this.data, this.node);
     this.#made.over.addEventListener("dblclick", () => { this.zoomed = false; this.draw(); });

@@ -20,13 +20,13 @@ export class Telemetry {
     this.lines = h("ol");
     this.log = h("div", {class: "lines", tabindex: "0", role: "log", "aria-label": t("board.log", {name})}, this.lines);
     this.infos = new Map((store.contacts.get(name)?.series ?? []).map(each => [each.name, each]));
-    live.addEventListener("watching", ({detail}) => { this.#clear(); this.#take(detail.past); });
-    live.addEventListener("values", ({detail}) => this.#take(detail.series, true));
+    this.on = {watching: ({detail}) => { this.#clear(); this.#take(detail.past); }, values: ({detail}) => this.#take(detail.series, true)};
+    for (const [type, act] of Object.entries(this.on)) live.addEventListener(type, act);
     this.#clear();
   }
 
   #clear() {
-    this.close();
+    this.#end();
     this.#plots.clear();
     this.#of.clear();
     put(this.lines, h("li", {class: "muted"}, t("log.none")));
@@ -105,7 +105,12 @@ export class Telemetry {
     download(`${this.name}-${title}.csv`, "text/csv", lines.map(line => line.map(quoted).join(",")).join("\r\n"));
   }
 
-  close() { for (const {series} of this.#plots.values()) series.close(); }
+  #end() { for (const {series} of this.#plots.values()) series.close(); }
+
+  close() {
+    for (const [type, act] of Object.entries(this.on)) this.live.removeEventListener(type, act);
+    this.#end();
+  }
 }
 
 // A cell that begins like a formula must not be one where the file is opened.
