@@ -30,16 +30,24 @@ if TYPE_CHECKING:
 
 PASSWORD: Final = "only for pictures"  # noqa: S105 - of a gateway that ends with them
 SIZES: Final = {"phone": (360, 740), "desktop": (1280, 800)}
+TALL: Final = {"width": 1280, "height": 1660}
+"""For a whole chain."""
 COLOURS: Final = 128
-"""Of a picture: few enough for 60 kB."""
+"""Of a picture: few enough for 60 kB. One round of k-means keeps what is small in its colour, such as a dot."""
 VIEWS: Final = {
     "chat": "chat/rover",
     "conversations": "chat",
     "robot": "robot/rover",
-    "chain": "chain",
-    "why": "why/",
     "system": "system",
 }
+MANY: Final = (
+    ("counter", "hello"),
+    ("chatbot", "what can rover do?"),
+    ("rover", "vorwärts 20"),
+    ("ben", "you fool"),
+    *(("ben", f"{number} degrees in the greenhouse") for number in range(18)),
+)
+"""So many that what fails each time rests for longer than the pictures take."""
 TALK: Final = ("help", "forward 20", "fowrard 20", "forward 900", "turn 90 deg", "battery")
 
 
@@ -72,7 +80,7 @@ def take(page: Page, path: Path) -> None:
     """Take a picture, with few colours."""
     page.wait_for_timeout(500)
     picture = Image.open(io.BytesIO(page.screenshot(animations="disabled")))
-    picture.convert("RGB").quantize(COLOURS).save(path, optimize=True)
+    picture.convert("RGB").quantize(COLOURS, kmeans=1).save(path, optimize=True)
 
 
 def show(part: Locator) -> None:
@@ -181,6 +189,31 @@ RULES: Final = {
     "horn": {"roles": "viewer", "robots": "*", "commands": "horn, lamp_*"},
     LAST: {"users": "*", "robots": LONG, "may": "query"},
 }
+
+
+def modules(browser: Browser, shop: Workshop, folder: Path) -> None:
+    """What the modules of a chain did, one of which rests, and the way of a command through them."""
+    pages = {look: open_at(browser, shop.url, "chain", *how) for look, how in LOOKS.items()}
+    pages["desktop"].set_viewport_size(TALL)
+    page = open_at(browser, shop.url, "chat", "desktop")
+    for to, text in MANY:
+        page.goto(f"{shop.url}/#/chat/{to}")
+        say(page, text)
+    for look, each in pages.items():
+        each.get_by_text("resting").wait_for()
+        show(each.get_by_role("article", name="weather"))
+        take(each, folder / f"chain-{look}.png")
+    page.goto(f"{shop.url}/#/chat/rover")
+    say(page, "vorwärts 20")
+    for look, how in LOOKS.items():
+        take(open_at(browser, shop.url, "why/", *how), folder / f"why-{look}.png")
+
+
+def say(page: Page, text: str) -> None:
+    """Say something, and wait for what becomes of it."""
+    page.get_by_role("textbox", name="Message to").fill(text)
+    page.keyboard.press("Enter")
+    page.wait_for_timeout(400)
 
 
 def boards(browser: Browser, shop: Workshop, folder: Path) -> None:
@@ -292,7 +325,9 @@ def main(folder: Path) -> None:
             views(browser, url, folder)
             driving(browser, url, folder)
         with workshop(Path(place)) as shop:
-            add(shop.state, "anna", "admin")
+            for name, role in (("anna", "admin"), ("ben", "operator")):
+                add(shop.state, name, role)
+            modules(browser, shop, folder)
             boards(browser, shop, folder)
             rights(browser, shop, folder)
         browser.close()

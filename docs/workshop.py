@@ -23,6 +23,7 @@ from boardtalk.hil.gateway import GatewayProcess
 from boardtalk.hil.loaders.esp import EspBoard
 from boardtalk.hil.loaders.wire import PtyWire
 from boardtalk.hil.paced import PacedLine
+from docs.chain import chain
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Iterator
@@ -45,7 +46,7 @@ broker {{
 listen {{
     port = 0
 }}
-module flash {{
+{chain}module flash {{
     users = anna, ben
     boards = lamp-hall: {kind}, lamp-kitchen: {kind}, {long}: {kind}
     new = {kind}
@@ -141,7 +142,7 @@ async def _opened(folder: Path, stack: AsyncExitStack) -> Workshop:
     blocks = "".join(BOARD.format(name=name, port=port) for name, port in ports.items())
     state = folder / "state"
     state.mkdir()
-    conf = CONF.format(folder=folder, kind=KIND, long=LONG) + blocks
+    conf = CONF.format(folder=folder, kind=KIND, long=LONG, chain=chain(folder / "modules")) + blocks
     gateway = await stack.enter_async_context(GatewayProcess(state, conf))
     return Workshop(re.findall(r"page=(\S+)", gateway.ready)[0], state, lamps[:2], lamps[2].port)
 

@@ -50,8 +50,8 @@ class Crowd(Module):
         self.context.publish(LONG, {"t" * 60: 21.5, **{f"wheel.{each}": each * -120.0 for each in range(8)}})
 """
 VIEWS = (f"chat/{LONG}", "robot", f"robot/{LONG}", "drive", f"drive/{LONG}", "boards", "chain", "system")
-CUT_OFF = """[...document.querySelectorAll("main button")].map(each => [each.textContent, each.scrollWidth - each.clientWidth])
-  .filter(([, more]) => more > 0)"""
+CUT_OFF = """[...document.querySelectorAll("main button")].filter(each => each.scrollWidth > each.clientWidth)
+  .map(each => each.textContent)"""
 """Buttons that do not hold their words."""
 KEYBOARD = {"width": 360, "height": 380}
 """A phone whose keyboard is shown."""

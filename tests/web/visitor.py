@@ -103,7 +103,7 @@ class Town(Gateway):
         until(lambda: self.hear("position") != before, "it moves")
 
     def stopped(self, user: str, count: int) -> None:
-        """Wait for so many stops of a user in all: a click goes two ways, and the later one would undo what follows."""
+        """Wait for so many stops of a user in all: a click goes two ways, and the later undoes a re-arm."""
         log = self.state / "link.log"
         until(lambda: log.read_text().count(f" stopped by {user}:") == count, "both ways stop it")
 

@@ -52,8 +52,8 @@ function update(list, items, forms) {
 function item(module) {
   return h("li", {"data-name": `${module.position} ${module.name}`}, h("span", {class: "place", "aria-hidden": "true"}, module.position || "–"),
     h("article", {class: "card", "aria-label": module.name}, h("div", {class: "page-part report"},
-      h("header", {class: "report-head"}, h("div", {}, h("h2", {}, module.name, " ", h("small", {class: "muted"}, module.version)), module.description && h("p", {class: "muted small"}, module.description)),
-        h("span", {class: "chip", "data-how": HOW[module.condition] ?? "warn"}, module.condition)),
+      h("header", {class: "report-head"}, h("h2", {}, module.name, " ", h("small", {class: "muted"}, module.version)), h("span", {class: "chip", "data-how": HOW[module.condition] ?? "warn"}, module.condition),
+        module.description && h("p", {class: "muted small"}, module.description)),
       h("p", {class: "counts"}, COUNTS.filter(name => module[name] > 0 || name === "passed").map(name => h("span", {}, h("b", {}, module[name]), ` ${t(`count.${name}`)}`)),
         module.p99_ms > 0 && h("span", {}, h("b", {}, `${module.p50_ms.toPrecision(2)} / ${module.p99_ms.toPrecision(2)}`), ` ${t("count.ms")}`),
         h("span", {class: "muted"}, t(`on_fail.${module.on_fail}`))),
