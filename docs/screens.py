@@ -33,7 +33,7 @@ SIZES: Final = {"phone": (360, 740), "desktop": (1280, 800)}
 TALL: Final = {"width": 1280, "height": 1660}
 """For a whole chain."""
 COLOURS: Final = 128
-"""Of a picture: few enough for 60 kB. One round of k-means keeps what is small in its colour, such as a dot."""
+"""Of a picture: few enough for 60 kB. Chosen by k-means, what is small, such as a dot, keeps its own."""
 VIEWS: Final = {
     "chat": "chat/rover",
     "conversations": "chat",

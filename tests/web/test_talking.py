@@ -99,6 +99,12 @@ def test_what_may_follow_is_offered_and_taken_by_keys_alone(visit: Visit, town: 
     page.locator(".said:not(.own)").get_by_text(re.compile(r"8\.\d+ V")).last.wait_for()
     page.keyboard.press("ArrowUp")
     expect(box).to_have_value("battery")
+    box.fill("/")
+    expect(offered.filter(has_text="modules")).to_be_visible()
+    page.keyboard.type("mod")
+    expect(offered).to_have_count(1)
+    page.keyboard.press("Tab")
+    expect(box).to_have_value("/modules")
 
 
 def test_one_person_sees_the_same_in_two_windows_and_what_is_unread_in_one_place(visit: Visit) -> None:

@@ -13,19 +13,20 @@ export function addressed(store, name, line) {
 
 export async function completions(store, name, line) {
   if (!line.trim() || line.includes("\n")) return [];
-  const {to, body} = addressed(store, name, line);
+  const {to, body} = line === "/" ? {to: "gateway", body: line} : addressed(store, name, line);
+  const asked = to === "gateway" ? body.replace(/^\//, "") : body; // it knows its words without the sign
   const offered = line.includes(" ") ? [] : addresses(store, name, line);
   const kind = store.kind(to);
   if (kind !== "robot" && kind !== "service") return offered;
   let found = [];
   try {
-    found = (await store.link.ask("complete", {to, line: body})).completions;
+    found = (await store.link.ask("complete", {to, line: asked})).completions;
   } catch { /* offline: none is offered */ }
-  const word = body.split(" ").at(-1);
-  return [...found.map(({text, hint}) => ({text, hint, shown: text.trim(), over: word.length})), ...offered].slice(0, MAX);
+  const from = line.length - asked.split(" ").at(-1).length; // from there on it is replaced, also by who typed on meanwhile
+  return [...found.map(({text, hint}) => ({text, hint, shown: text.trim(), from})), ...offered].slice(0, MAX);
 }
 
 function addresses(store, name, word) {
   return [...store.contacts.values()].filter(each => each.address !== name && each.address.startsWith(word))
-    .map(each => ({text: `${each.address}: `, hint: each.about ?? each.kind, shown: `${each.address}:`, over: word.length}));
+    .map(each => ({text: `${each.address}: `, hint: each.about ?? each.kind, shown: `${each.address}:`, from: 0}));
 }

@@ -94,8 +94,8 @@ export class Composer {
   }
 
   #take(index) {
-    const {text, over} = this.#found[index], end = this.input.selectionStart;
-    const before = this.input.value.slice(0, end - over) + text, after = this.input.value.slice(end);
+    const {text, from} = this.#found[index];
+    const before = this.input.value.slice(0, from) + text, after = this.input.value.slice(this.input.selectionStart);
     this.#put(before + after);
     this.input.setSelectionRange(before.length, before.length);
     this.input.focus();
