@@ -29,6 +29,7 @@ class Drive {
     this.hidden = () => { if (document.hidden) this.#letGo(); };
     this.decided = ({detail}) => { if (detail.to === name) this.#decided(detail); };
     store.addEventListener("contacts", this.draw);
+    store.link.addEventListener("state", this.draw);
     store.addEventListener("decided", this.decided);
     document.addEventListener("visibilitychange", this.hidden);
     this.away = () => this.#letGo();
@@ -38,6 +39,7 @@ class Drive {
 
   close() {
     this.store.removeEventListener("contacts", this.draw);
+    this.store.link.removeEventListener("state", this.draw);
     this.store.removeEventListener("decided", this.decided);
     document.removeEventListener("visibilitychange", this.hidden);
     for (const type of AWAY) removeEventListener(type, this.away);
@@ -131,10 +133,10 @@ class Drive {
 
   #state(problem = "") {
     const contact = this.contact, mine = Boolean(this.call.id), other = contact?.holder && contact.holder !== this.store.me.user ? contact.holder : "";
-    const may = this.store.may(this.robot, "drive");
-    this.pad.disable(!may || contact?.state !== "ready" || (Boolean(other) && !mine));
+    const may = this.store.may(this.robot, "drive"), away = this.store.link.state !== "open";
+    this.pad.disable(!may || contact?.state !== "ready" || (!mine && (away || Boolean(other))));
     this.holder.dataset.how = mine ? "mine" : other ? "other" : "free";
-    const words = mine ? "holder.mine" : !may ? "holder.viewer" : contact?.state === "latched" ? "holder.latched" : contact?.state !== "ready" ? "holder.offline" : other ? "holder.other" : "holder.free";
+    const words = mine ? "holder.mine" : away ? "line.none" : !may ? "holder.viewer" : contact?.state === "latched" ? "holder.latched" : contact?.state !== "ready" ? "holder.offline" : other ? "holder.other" : "holder.free";
     put(this.holder, h("div", {}, h("b", {}, mine ? t("you.are") : other || t("nobody")), h("p", {class: "small"}, t(words, {name: other, robot: this.robot}))), problem && h("p", {class: "error"}, problem),
       mine && h("button", {type: "button", onclick: () => this.#letGo()}, t("give.back")),
       other && may && !mine && h("div", {class: "row"}, h("button", {type: "button", class: "main", onclick: () => this.#askFor(other)}, t("ask.for", {name: other})), h("button", {type: "button", onclick: () => this.#take()}, t("take.over"))));

@@ -65,7 +65,7 @@ class Chart {
   }
 
   #paint() {
-    if (!this.node.clientWidth || !window.uPlot) return;
+    if (!this.node.clientWidth || !this.data[0].length || !window.uPlot) return;
     if (this.#made) this.#made.setData(this.data, !this.zoomed);
     else this.#make();
     const last = this.data[0].at(-1);
