@@ -200,6 +200,7 @@ def modules(browser: Browser, shop: Workshop, folder: Path) -> None:
         page.goto(f"{shop.url}/#/chat/{to}")
         say(page, text)
     for look, each in pages.items():
+        each.locator(".toast").first.wait_for(state="detached")
         while not each.get_by_text("resting").is_visible():
             say(page, "and it does not rain")  # each time it fails again it rests for twice as long
         show(each.get_by_role("article", name="weather"))
