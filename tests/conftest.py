@@ -9,6 +9,7 @@ from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
+import structlog
 from hypothesis import HealthCheck, settings
 
 from boardtalk.runtime import logs
@@ -22,6 +23,10 @@ LAST = ("boards", "firmware", "gateway", "modules")
 
 settings.register_profile("no clock", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("no clock")  # a busy machine makes no property untrue
+
+PLAIN = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
+"""A traceback with all local values takes seconds of processor."""
+structlog.configure(processors=[*structlog.get_config()["processors"][:-1], PLAIN])
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # in the background of a shell; children inherit it
     signal.signal(signal.SIGINT, signal.default_int_handler)

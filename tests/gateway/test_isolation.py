@@ -465,7 +465,7 @@ async def test_c15_one_that_was_lost_is_on_probation_busy_with_one_message_it_ke
         gateway.say("alice", "guest", "os._exit(3)")
         await until(lambda: gateway.contact("guest") is None)
         await until(lambda: gateway.contact("guest") is not None)
-        await until(lambda: gateway.reports[0].condition is Condition.RUNNING)
+        assert await ask(gateway, "0") == "0", "its address is known before it is asked"
         gateway.say("alice", "guest", "asyncio.sleep(0.7, 'thought again')")
         gateway.say("bob", "carol", "two")
         assert (await gateway.hears("carol", "two")).body == "two"

@@ -136,9 +136,7 @@ async def test_the_console_is_the_boards_and_the_port_the_gateways_again_afterwa
     os.set_blocking(master, False)
     try:
         await _until(master, b"Ctrl-] leaves")
-        await asyncio.sleep(0.5)
-        os.write(master, b"\x03")
-        await _until(master, b">>> ")
+        await _until(master, b">>> ", b"\x03")
         os.write(master, b"6 * 7\r")
         await _until(master, b"42")
         assert "lent to `boardtalk console`" in await bench.boardtalk("boards")
@@ -155,12 +153,15 @@ async def test_the_console_is_the_boards_and_the_port_the_gateways_again_afterwa
     assert audit(bench.gateway.folder)[-1][1:] == ("console", "rover", "its prompt: done")
 
 
-async def _until(master: int, wanted: bytes) -> bytes:
-    seen = b""
+async def _until(master: int, wanted: bytes, key: bytes = b"") -> None:
+    """Read until it is seen; a key is pressed again and again until then, as people do."""
+    seen, pressed = b"", 0.0
     async with asyncio.timeout(10):
         while wanted not in seen:
+            if key and time.monotonic() > pressed + 1:
+                os.write(master, key)
+                pressed = time.monotonic()
             try:
                 seen += os.read(master, 4096)
             except BlockingIOError:
                 await asyncio.sleep(0.02)
-    return seen

@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import tty
 from contextlib import suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Self
 
+from boardtalk.hil.port import Port
 from boardtalk.modules.iot_bridge import frames
 from boardtalk.modules.iot_bridge.dictionary import digest
 from boardtalk.modules.iot_bridge.frames import Kind, Outcome, Type
@@ -34,8 +35,11 @@ FORWARD, BATTERY, BLINK = range(3)
 class FakeBoard:
     """Runs while entered; `port` is where the gateway finds it.
 
+    That is a symbolic link, as udev makes them, which goes before the pseudo-terminal does: another test may
+    get the same one next, and a gateway that still looks for this board must not open it.
+
     Args:
-        link_to: a symbolic link to the port, as udev makes them; survives `unplug` and `plug`.
+        link_to: where the link is, if that matters.
     """
 
     def __init__(
@@ -60,8 +64,8 @@ class FakeBoard:
         self.hold = False
         """Commands are started, and end only by `finish`."""
         self._results: dict[int, bytes | None] = {}
-        self._link_to = link_to
-        self._master = -1
+        self._folder = TemporaryDirectory(prefix="boardtalk-fake-")
+        self._line = Port(link_to or Path(self._folder.name) / "port")
         self._timer: asyncio.TimerHandle | None = None
 
     async def __aenter__(self) -> Self:
@@ -71,37 +75,32 @@ class FakeBoard:
 
     async def __aexit__(self, *_: object) -> None:
         self.unplug()
+        self._folder.cleanup()
 
     @property
     def port(self) -> str:
-        return str(self._link_to or self._slave)
+        return str(self._line.path)
 
     def plug(self, *, restarted: bool = True) -> None:
         """Appear, freshly started, or as one that has power of its own."""
-        self._master, slave = os.openpty()
-        tty.setraw(self._master)
-        os.set_blocking(self._master, False)
-        self._slave = os.ttyname(slave)
-        self._keep = slave
-        if self._link_to is not None:
-            self._link_to.unlink(missing_ok=True)
-            self._link_to.symlink_to(self._slave)
-        self.loop.add_reader(self._master, self._on_readable)
+        self._line.plug()
+        self.loop.add_reader(self._line.near, self._on_readable)
         if restarted:
             self.restart()
 
     def unplug(self) -> None:
         """Vanish."""
-        if self._master < 0:
+        if not self._line.plugged:
             return
-        self.loop.remove_reader(self._master)
+        self.loop.remove_reader(self._line.near)
         if self._timer:
             self._timer.cancel()
-        os.close(self._master)
-        os.close(self._keep)
-        self._master = -1
-        if self._link_to is not None:
-            self._link_to.unlink(missing_ok=True)
+        self._line.unplug()
+
+    def move(self, link_to: Path) -> None:
+        """Have another port from the next `plug` on."""
+        self.unplug()
+        self._line = Port(link_to)
 
     def restart(self) -> None:
         """Begin anew, as after a reset: nothing is remembered."""
@@ -115,7 +114,7 @@ class FakeBoard:
     def say(self, data: bytes) -> None:
         """Put bytes on the line, whatever they are."""
         with suppress(BlockingIOError):
-            os.write(self._master, data)
+            os.write(self._line.near, data)
 
     def send(self, type_: int, payload: bytes, kind: Kind = Kind.DATA) -> None:
         if kind is Kind.DATA:
@@ -135,7 +134,7 @@ class FakeBoard:
         return left if deadline and left <= mask >> 1 else 0
 
     def pump(self) -> None:
-        if self.deaf or self._master < 0:
+        if self.deaf or not self._line.plugged:
             return
         now = self.loop.time()
         for event in self.link.receive(b"", now):
@@ -160,7 +159,7 @@ class FakeBoard:
 
     def _on_readable(self) -> None:
         try:
-            data = os.read(self._master, 4096)
+            data = os.read(self._line.near, 4096)
         except OSError:
             return
         if self.deaf:

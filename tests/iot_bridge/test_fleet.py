@@ -161,7 +161,7 @@ async def test_c12_a_board_that_changes_its_port_keeps_its_address(
             await until(lambda: states(boards) == {"aa01": ("truck", "ready")})
             board.unplug()
             await until(lambda: states(boards) == {"aa01": ("truck", "offline")})
-            board._link_to = tmp_path / "ttyUSB1"
+            board.move(tmp_path / "ttyUSB1")
             usb.plug(board)
             board.plug()
             await until(lambda: states(boards) == {"aa01": ("truck", "ready")})
@@ -228,7 +228,7 @@ async def test_a_board_that_changes_its_port_in_the_middle_of_a_transfer_gets_no
             await asyncio.sleep(0.05)
             assert not transfer.done()
             board.unplug()
-            board._link_to = tmp_path / "ttyUSB1"
+            board.move(tmp_path / "ttyUSB1")
             board.deaf = False
             usb.plug(board)
             board.plug(restarted=False)

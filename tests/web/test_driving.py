@@ -27,6 +27,7 @@ def test_who_only_watches_can_stop_but_not_drive(visit: Visit, town: Town) -> No
     page = visit("vera", "drive/rover").page
     expect(page.get_by_role("application")).to_have_attribute("aria-disabled", "true")
     expect(page.locator(".holder")).to_contain_text("lets you watch")
+    expect(page.locator(".pad-box")).to_contain_text("rolls on by itself: up to 1.09 m; keep 1.1 m clear")
     page.locator("#stop[data-lane=up]").wait_for()
     page.get_by_role("button", name="Stop rover").click()
     expect(page.locator("#stop-says[data-how=good]")).to_contain_text("stopped")
