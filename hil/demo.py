@@ -43,6 +43,9 @@ module iot_bridge {{
 
 board rover {{
     port = {port}
+    clearance = 1.1
+    speed = 1.4
+    brakes = 4
 }}
 """
 

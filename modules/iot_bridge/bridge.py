@@ -10,7 +10,7 @@ import msgspec
 
 from boardtalk.boards import usb_ids
 from boardtalk.modules.iot_bridge.adoption import Adoption
-from boardtalk.modules.iot_bridge.clearance import LEAST_LEASE_MS, require_room
+from boardtalk.modules.iot_bridge.clearance import LEAST_LEASE_MS, overrun_m, require_room
 from boardtalk.modules.iot_bridge.dictionary import parse
 from boardtalk.modules.iot_bridge.errors import DictionaryError, LinkError
 from boardtalk.modules.iot_bridge.journal import Journal
@@ -98,6 +98,14 @@ class BoardBlock(Settings):
         elif (self.clearance, self.speed, self.brakes) != (None, None, None):
             raise ValueError("`clearance`, `speed` and `brakes` belong together")
 
+    @property
+    def overrun(self) -> str:
+        """How far it rolls on by itself, for who drives it; "" if that is not known."""
+        if self.clearance is None or self.speed is None or self.brakes is None:
+            return ""
+        overrun = overrun_m(self.speed, self.brakes, self.lease)
+        return f"up to {overrun:.2f} m; keep {self.clearance:g} m clear"
+
 
 class IotBridge(Module):
     """Takes the messages to robots, and speaks for them."""
@@ -125,6 +133,7 @@ class IotBridge(Module):
             api.WantedBoard(name=name, uid=block.uid, port=block.port, baud=block.baud)
             for name, block in blocks.items()
         ]
+        self._overruns = {name: block.overrun for name, block in blocks.items()}
         self._roster = roster = Roster({name: block.lease for name, block in blocks.items()})
         self._speech = Speech(self, roster)
         self._calls = Calls(self.context, roster)
@@ -308,6 +317,7 @@ class IotBridge(Module):
         known = self._roster.robots.get(board.name)
         learned = known.board.dictionary if known else ""
         robot = known or Robot(board)
+        robot.overrun = self._overruns.get(board.name, "")
         robot.update(board, self.context.now())
         self._journal.met(board)
         self._calls.check(robot)

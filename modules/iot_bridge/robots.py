@@ -92,6 +92,8 @@ class Robot:
     between: bool = False
     """Whether it was ready until the link process went away, and may be again soon."""
     dictionary: Dictionary | None = None
+    overrun: str = ""
+    """How far it rolls on when nobody is left who could stop it, in words; "": nobody knows."""
     stopped: float = 0.0
     """When its epoch rose last, by a stop or a restart; the clock of `Message.accepted`."""
     running: dict[int, Running] = field(default_factory=dict)
@@ -137,6 +139,7 @@ class Robot:
         yield "firmware", self.board.firmware
         yield "port", self.board.port
         yield "uid", self.board.uid
+        yield "rolls on", self.overrun
         yield "detail", line(self.board.detail)
 
     def update(self, board: BoardChanged, now: float) -> None:

@@ -49,6 +49,7 @@ export const texts = {
   "pad": "Drive {name}: hold and move, or hold the arrow keys", "pad.help": "Hold and move, or hold the arrow keys or W A S D. Let go, leave this page or lose the network, and it stops.",
   "speed": "At most", "panel": "Panel", "control": "Control", "control.which": "Control", "set.point": "You ask for",
   "holder.mine": "It is yours. Let go, and it stops.", "holder.free": "Hold the pad to take it.",
+  "rolls.on": "If the line is cut while it drives, it rolls on by itself: {far}.",
   "holder.other": "{name} drives {robot} just now.", "holder.latched": "{robot} is stopped: re-arm it to drive.", "holder.offline": "{robot} does not answer.", "holder.viewer": "Your role lets you watch, not drive.",
   "give.back": "Give it back", "ask.for": "Ask {name} for it", "take.over": "Take over and stop it", "asked.for": "{name} was asked.", "taking": "{name} is being stopped. Re-arm it, then drive.",
   "granted": "{name} is yours.", "not.granted": "{name} is not handed over. {reason}", "drive.over": "Driving ended: {reason}", "drive.line": "The line is gone: the robot stops.",

@@ -78,11 +78,12 @@ class Drive {
     this.percent = h("output", {class: "num", for: "speed"});
     this.now = h("div", {class: "readout"});
     this.holder = h("div", {class: "holder", role: "status"});
+    const far = this.contact.details?.["rolls on"];
     this.readouts = h("div");
     this.extra = this.rest.map(arg => ({arg, input: h("input", {id: `set-${arg.name}`, type: "range", min: arg.min ?? -100, max: arg.max ?? 100, step: "any", value: arg.default ?? 0})}));
     put(this.box,
       h("article", {class: "card pad-box", "aria-label": t("drive.title", {name: this.robot})}, this.holder, controls.length > 1 && this.#choice(controls), this.pad.node,
-        h("p", {class: "muted small"}, t("pad.help")), h("div", {class: "field"}, h("label", {for: "speed"}, t("speed"), " ", this.percent), this.speed),
+        h("p", {class: "muted small"}, t("pad.help")), far && h("p", {class: "small"}, t("rolls.on", {far})), h("div", {class: "field"}, h("label", {for: "speed"}, t("speed"), " ", this.percent), this.speed),
         this.extra.map(({arg, input}) => h("div", {class: "field"}, h("label", {for: input.id}, `${arg.name} ${arg.unit ?? ""}`), input))),
       h("article", {class: "card"}, h("h2", {}, t("control")), this.now, h("h2", {}, t("values")), this.readouts));
     this.#say();
