@@ -404,6 +404,30 @@ async def test_c08_a_stop_outlives_the_link_process(state: Path, board: FakeBoar
         assert board.latched
 
 
+@pytest.mark.parametrize("comes", [True, False])
+async def test_c08_a_stop_of_a_board_that_nobody_has_met_outlives_the_link_process(
+    state: Path, tmp_path: Path, *, comes: bool
+) -> None:
+    """Its block says no uid, so it is noted by its address; whether it comes before the end or after it."""
+    async with FakeBoard(link_to=tmp_path / "port") as board:
+        board.unplug()
+        async with await LinkClient.start(state, [rover(board)]) as first:
+            (stopped,) = await stop_door.stop(state, ("rover",), "alice")
+            assert not stopped.confirmed
+            if comes:
+                board.plug()
+                await changed(first, api.BoardState.LATCHED)
+                board.unplug()
+        async with await LinkClient.start(state, [rover(board)]) as second:
+            board.plug()
+            await event(second, api.BoardChanged, lambda each: each.state is not api.BoardState.OFFLINE)
+            assert board.latched
+            await second.rearm("rover", "alice")
+        board.restart()
+        async with await LinkClient.start(state, [rover(board)]) as third:
+            await changed(third, api.BoardState.READY)
+
+
 async def test_c08_c19_a_stop_outlives_a_damaged_file(state: Path, board: FakeBoard) -> None:
     async with await LinkClient.start(state, [rover(board)]) as first:
         await changed(first, api.BoardState.READY)

@@ -27,7 +27,7 @@ from boardtalk.modules.iot_bridge.news import (
 )
 from boardtalk.modules.iot_bridge.service import api
 from boardtalk.modules.iot_bridge.service.helm import Helm
-from boardtalk.modules.iot_bridge.service.memory import Known
+from boardtalk.modules.iot_bridge.service.memory import UNMET, Known
 from boardtalk.modules.iot_bridge.service.orders import Orders
 from boardtalk.modules.iot_bridge.service.standing import MAX_EPOCH, Standing
 
@@ -129,6 +129,7 @@ class Board(Standing):
             LinkError: it ended.
         """
         self.meet(device)
+        self._remember()
         device.on_traffic(self._on_traffic)
         try:
             if self.latched and not (device.hello.latched and device.hello.epoch == self.epoch):
@@ -219,9 +220,10 @@ class Board(Standing):
         return True
 
     def _remember(self) -> None:
-        known = self._memory.get(self.uid)
-        if self.uid and known.latched != self.latched:
-            self._memory.put(self.uid, Known(name=known.name, latched=self.latched))
+        key = self.uid or UNMET + self.name
+        known = self._memory.get(key)
+        if known.latched != self.latched:
+            self._memory.put(key, Known(name=known.name, latched=self.latched))
             self._tasks.create_task(self._memory.save(), name="save")
 
     # Live control -------------------------------------------------------------------------------

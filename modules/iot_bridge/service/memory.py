@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 ANY: Final = ""
 """In place of a uid: what counts for all boards of which nothing is known."""
 
+UNMET: Final = "@"
+"""Stands before an address in place of a uid: of a board that was stopped before anybody knew which it is."""
+
 BEHIND: Final = ".behind"
 """Stands in the name of an empty file beside the other one, while that lacks a stop: a full disk takes it."""
 
@@ -55,6 +58,10 @@ class Memory:
     def names(self) -> dict[str, str]:
         """The names given by adoption, and the uids of the boards that have them."""
         return {known.name: uid for uid, known in self._boards.items() if known.name}
+
+    def was_stopped_unmet(self, name: str) -> bool:
+        """Whether the board of this address was stopped before it came. Forgets it: now its uid is known."""
+        return self._boards.pop(UNMET + name, None) is not None
 
     def put(self, uid: str, known: Known) -> None:
         """Note something about a board; `save` follows."""

@@ -54,7 +54,8 @@ class Standing:
         if self.met is not None and self.met.hello.boot != hello.boot:
             self.raise_epoch()
         self.epoch = max(self.epoch, hello.epoch)
-        self.latched = self.latched or hello.latched or self._memory.get(hello.uid).latched
+        unmet = self._memory.was_stopped_unmet(self.name)
+        self.latched = self.latched or hello.latched or unmet or self._memory.get(hello.uid).latched
         self.port, self.met, self.device = device.port, device, device
 
     def leave(self) -> None:
