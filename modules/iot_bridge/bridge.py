@@ -134,6 +134,7 @@ class IotBridge(Module):
             for name, block in blocks.items()
         ]
         self._overruns = {name: block.overrun for name, block in blocks.items()}
+        self._usb = usb_ids() if self.config.discover else set()
         self._roster = roster = Roster({name: block.lease for name, block in blocks.items()})
         self._speech = Speech(self, roster)
         self._calls = Calls(self.context, roster)
@@ -225,13 +226,12 @@ class IotBridge(Module):
 
         Raises:
             ServiceError: it does not start, or belongs to another gateway.
-            DefinitionError: a board definition is damaged.
         """
         self._roster.link = await LinkClient.start(
             self.context.state,
             self._wanted,
             adopt_all=self.config.adopt == "all",
-            usb=usb_ids() if self.config.discover else (),
+            usb=self._usb,
         )
         for board in self._roster.link.boards:
             await self._board_changed(board)
@@ -252,7 +252,7 @@ class IotBridge(Module):
                 await asyncio.sleep(pause_s)
                 try:
                     await self._attach()
-                except ServiceError as error:
+                except (ServiceError, OSError) as error:  # as when no process can be started just now
                     self.context.log.error("no link process", error=str(error))
                 else:
                     break

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import resource
 import signal
 import struct
 import time
@@ -14,6 +15,7 @@ from typing import Any
 
 import pytest
 import structlog
+from structlog.testing import capture_logs
 
 from boardtalk.instance import timers
 from boardtalk.modules.iot_bridge import robots
@@ -133,7 +135,12 @@ class Gateway:
 
 @asynccontextmanager
 async def bridge(
-    state: Path, taken: str = "", notes: dict[str, Any] | None = None, **boards: FakeBoard
+    state: Path,
+    taken: str = "",
+    notes: dict[str, Any] | None = None,
+    *,
+    discover: bool = False,
+    **boards: FakeBoard,
 ) -> AsyncIterator[tuple[IotBridge, Gateway]]:
     """A bridge whose boards are these, wired to ports of their own.
 
@@ -143,7 +150,7 @@ async def bridge(
         blocks = {name: BoardBlock(port=board.port) for name, board in boards.items()}
         gateway = Gateway(state, blocks, tasks)
         gateway.taken, gateway.notes = taken, {} if notes is None else notes
-        module = IotBridge(gateway, IotBridge.Config(discover=False))
+        module = IotBridge(gateway, IotBridge.Config(discover=discover))
         await module.on_start()
         try:
             yield module, gateway
@@ -316,6 +323,28 @@ async def test_c02_what_is_said_while_the_link_process_is_away_is_done_when_ther
         assert await gateway.end("unnoticed") is State.DONE
         assert await gateway.end("meanwhile") is State.DONE
         assert board.executed == [1, 2, 3]
+
+
+async def test_a_link_process_is_started_again_whatever_keeps_the_first_attempts_from_it(
+    tmp_path: Path, board: FakeBoard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No descriptors are left for a while; and somebody is at work on a board definition of his."""
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    async with bridge(tmp_path / "state", discover=True, rover=board) as (_, gateway):
+        await gateway.state_of("rover", "ready")
+        half = tmp_path / "config" / "boardtalk" / "boards" / "mine.toml"
+        half.parent.mkdir(parents=True)
+        half.write_text("name = ")
+        link_process = the_pid(tmp_path / "state")
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        with capture_logs() as logged:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (3, hard))
+            try:
+                os.kill(link_process, signal.SIGKILL)
+                await until(lambda: any(line["event"] == "no link process" for line in logged))
+            finally:
+                resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        await gateway.state_of("rover", "ready")
 
 
 async def test_c06_a_command_that_waits_for_a_link_process_is_not_sent_to_a_board_that_has_started_anew(
