@@ -150,7 +150,7 @@ def stop(robot: str = "", /, *, user: AsUser = None, state: StateFolder = None, 
     if json:
         print_json(stopped)
     else:
-        console.print(stopping.describe(stopped))
+        console.print(stopping.describe(stopped), markup=False, soft_wrap=True)
     await_(_record_stop(folder, who, robot))
     return DONE if all(each.confirmed for each in stopped) else REFUSED
 

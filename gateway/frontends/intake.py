@@ -60,8 +60,9 @@ class Intake:
         if len(payload) <= stopwords.MAX_LINE_CHARS:
             text = payload.decode("utf-8", "replace")
             target = stopwords.target(text)
-            if target is None and sender not in self._last:
-                target = stopwords.meant(text, stopwords.ALL, self._moves)
+            if target is None:
+                to = None if sender in self._last else stopwords.ALL
+                target = stopwords.meant(text, to, self._moves)
             if target is not None and self._is_stop(target):
                 self._stop_known(sender, target)
                 return

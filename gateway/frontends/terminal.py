@@ -120,6 +120,8 @@ class Chat:
 
     async def _take(self, line: str) -> None:
         robot = stopwords.target(line)
+        if robot is None:  # `stop rover` to whomever one talks
+            robot = stopwords.meant(line, None, self._is_robot)
         if robot is not None:
             self._client.stop(robot)
         elif line.startswith("/"):
@@ -136,6 +138,9 @@ class Chat:
             if to in self.contacts:  # else the gateway says what it may have meant
                 self.talking_to = to
             self._client.say(to, text)
+
+    def _is_robot(self, address: str) -> bool:
+        return address in self.contacts and self.contacts[address].kind is Kind.ROBOT
 
     def split(self, line: str) -> tuple[str, str]:
         """Recipient and text of a line: ``rover: forward 20``, or the last conversation."""

@@ -21,7 +21,7 @@ _WORD = re.compile(r"[^\W_][\w'-]*")
 _STOP_WORD = re.compile(r"stop+|halt+")
 _EVERYBODY: Final = frozenset({"all", "everything", "everybody", "everyone", "robots"})
 _FILLERS: Final = frozenset(
-    "please now it immediately right away at once the robot emergency moving".split()  # noqa: SIM905
+    "please now it immediately right away at once the robot emergency moving and".split()  # noqa: SIM905
 )
 """What people say around it."""
 
@@ -38,11 +38,11 @@ def target(line: str) -> str | None:
     return ALL if everything or not address else address.lower()
 
 
-def meant(text: str, to: str, moves: Callable[[str], bool]) -> str | None:
+def meant(text: str, to: str | None, moves: Callable[[str], bool]) -> str | None:
     """Whom a text to the robot `to` stops, however it is put: an address or `ALL`; None: it is no stop.
 
     In doubt it is one: whatever begins with the word, and whatever says no more than that and who,
-    such as ``please stop`` or ``rover, stop!``.
+    such as ``please stop`` or ``rover, stop!``. If nobody is addressed (`to` is None) it must say who.
     """
     words = _WORD.findall(_plain(text).lower())
     stops = {word for word in words if _STOP_WORD.fullmatch(word)}
@@ -50,10 +50,10 @@ def meant(text: str, to: str, moves: Callable[[str], bool]) -> str | None:
         return None
     others = [word for word in words if word not in stops | _FILLERS]
     named = {word for word in others if word in _EVERYBODY or moves(word)}
-    if words[0] not in stops and named != set(others):
+    if (to is None or words[0] not in stops) and named != set(others):
         return None
     if not named:
-        return to
+        return ALL if to is None and "robot" in words else to
     name = named.pop()
     return ALL if named or name in _EVERYBODY else name
 

@@ -149,6 +149,17 @@ async def test_a_stop_is_carried_out_or_said_not_to_be(rig: Rig) -> None:
     await alice.hears("STOP NOT CARRIED OUT")  # there is no link process here
 
 
+@pytest.mark.parametrize("words", ["stop rover", "Rover, stop!", "stop: rover"])
+async def test_c07_who_says_which_robot_is_to_stop_stops_it_whomever_he_talked_to(
+    rig: Rig, words: str
+) -> None:
+    rig.hub.directory.register("iot_bridge", Contact(address="rover", kind=Kind.ROBOT, online=True))
+    alice = await rig.join("alice")
+    await alice.says("chat/alice/out", "bob: the rover is yours")
+    await alice.says("chat/alice/out", words)
+    await alice.hears("STOP NOT CARRIED OUT")  # there is no link process here
+
+
 @pytest.mark.parametrize("lane", ["stop", "out"])
 @pytest.mark.parametrize(
     ("body", "stops"), [("stop", "rover"), ("please stop now!", "rover"), ("stop all", "gateway")]

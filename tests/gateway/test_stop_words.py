@@ -66,6 +66,28 @@ def test_other_texts_to_a_robot_stop_nothing(text: str) -> None:
     assert stopwords.meant(text, "rover", ROBOTS.__contains__) is None
 
 
+@pytest.mark.parametrize(
+    ("text", "target"),
+    [
+        ("stop rover", "rover"),
+        ("rover stop!", "rover"),
+        ("stop: rover", "rover"),
+        ("Please stop the ARM now", "arm"),
+        ("rover and arm: stop", stopwords.ALL),
+        ("stop rover, arm", stopwords.ALL),
+        ("stop everything", stopwords.ALL),
+        ("stop the robot", stopwords.ALL),
+        ("please stop", None),
+        ("stop it, bob", None),
+        ("stop 5", None),
+        ("bob: stop rover", None),
+        ("will rover stop?", None),
+    ],
+)
+def test_said_to_nobody_in_particular_a_stop_says_whom_and_no_more(text: str, target: str | None) -> None:
+    assert stopwords.meant(text, None, ROBOTS.__contains__) == target
+
+
 @given(st.text(max_size=80))
 def test_any_text_text_is_looked_at_without_harm(line: str) -> None:
     target = stopwords.target(line)

@@ -13,7 +13,7 @@ from contextlib import closing
 import pytest
 
 from .people import Join, Person, odometer
-from .rig import GATEWAY, Gateway, local_user, until
+from .rig import GATEWAY, Gateway, boardtalk, local_user, until
 
 Stop = Callable[[Gateway, Person], object]
 
@@ -50,9 +50,9 @@ def test_c07_stop_ends_a_running_motion_and_latches_until_rearmed(
 
 
 def test_stop_tells_what_it_did(demo: Gateway, alice: Person) -> None:
-    stopped = demo.cli("stop", "rover")
+    stopped = boardtalk("stop", "rover", state=demo.state, columns=40)
     assert stopped.code == 0
-    assert re.search("stop", stopped.text, re.IGNORECASE)
+    assert re.search(r"rover stopped, .* lets it move again", stopped.out), "whole lines, for programs"
     assert demo.cli("stop", "rover").code == 0, "stopping what is stopped is no error"
 
 

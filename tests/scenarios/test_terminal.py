@@ -125,6 +125,13 @@ def test_a_stop_in_other_words_stops_too(chat: Terminal) -> None:
     chat.sees("NOTHING WAS STOPPED")
 
 
+def test_c07_a_robot_that_is_named_is_stopped_whomever_one_talked_to(chat: Terminal) -> None:
+    chat.type(f"{local_user()}: the rover has to wait" + ENTER)
+    chat.sees(f"{local_user()}: the rover has to wait")
+    chat.type("stop rover" + ENTER)
+    chat.sees("rover stopped")
+
+
 def test_others_are_told_who_stopped_their_robot(chat: Terminal, demo: Gateway, join: Join) -> None:
     chat.type("battery" + ENTER)
     chat.sees(VOLTS.pattern)
