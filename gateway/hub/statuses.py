@@ -51,12 +51,16 @@ class Statuses:
                 return
         quiet = status.code < Code.DONE and not message.flags & Flag.DELIVERY_RECEIPT
         kind = self._directory.kind(message.to)
-        if not message.id and quiet and (kind is None or kind.is_people):
+        if not message.id and quiet and (kind is None or kind.is_people or not self._sees(message)):
             return
         name = message.id or f"~{message.row}"
         update = Update(message.sender, name, message.to, status, time.time(), message.row)
         if not self._unfinished.keeps(message.row, update):
             self._sessions.push(message.sender, update)
+
+    def _sees(self, message: Message) -> bool:
+        """Whether its sender may know of the robot that it is for: else that is like a name nobody has."""
+        return self._directory.sees(message.sender, message.to)
 
     def refuse(self, message: Message, refused: Refused) -> None:
         """Tell the sender that his message is refused, in words and as a status.

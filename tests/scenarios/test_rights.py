@@ -194,6 +194,9 @@ def test_s11_a_robot_that_one_may_not_see_is_like_one_that_is_not_there(
             assert page.do("forward 1", to).replace(to, "X") == page.do("forward 1", "zebra").replace(
                 "zebra", "X"
             )
+            page.say(f"{to}: forward 1")  # without an id
+            told = page.heard("status", fits=lambda each: each["message_id"].startswith("~"))
+            assert told["status"]["state"] == "rejected"
             assert page.ask("completions", op="complete", to=to, line="for")["completions"] == []
             watching = page.ask("watching", op="watch", address=to)
             assert watching["reason"].startswith(f"there is no {to!r} here")
