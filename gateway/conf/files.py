@@ -26,11 +26,13 @@ from boardtalk.sdk import AddressError, ConfigError, Settings, check_name
 from boardtalk.sdk.hints import nearest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
 MAX_FILE_BYTES: Final = 1 << 20
 """A larger file is no configuration."""
 
+NO_PORT: Final = ("auto", "mqtt")
+"""In place of one, for any number of boards."""
 OWN_KINDS: Final = ("module", "broker", "listen", "allow", "policy", "grant")
 
 T = TypeVar("T", bound=Settings)
@@ -130,7 +132,7 @@ def check(
             case kind:
                 hint = suggestion(kind, (*OWN_KINDS, *kinds), "known kinds")
                 errors.append(block.error(f"there is no kind of block {quoted(kind)}; {hint}"))
-    return errors
+    return [*errors, *_shared_ports(document.of("board"))]
 
 
 def unknown_members(document: Document, users: Iterable[str] = ()) -> list[ConfigError]:
@@ -216,6 +218,21 @@ def _name_problems(block: Block, first: Block) -> list[ConfigError]:
     if block is not first:
         return [block.error(f"the name {block.name!r} is taken: {first.where} is `{first.title}`")]
     return []
+
+
+def _shared_ports(boards: Iterable[Block]) -> Iterator[ConfigError]:
+    """Boards at one port that no uid tells apart: under which name the one there runs would be luck."""
+    seen: dict[str, tuple[Block, str]] = {}
+    for block in boards:
+        given = {item.key: item for item in reversed(block.items)}
+        if "port" not in given or given["port"].value in NO_PORT:
+            continue
+        port, uid = given["port"], given["uid"].value.lower() if "uid" in given else ""
+        first, known = seen.setdefault(port.value, (block, uid))
+        if first is not block and (not uid or not known or uid == known):
+            there = f"`{first.title}` ({first.where}) is there too"
+            cure = "give each a port of its own, or each its `uid` if they take turns"
+            yield port.error(f"port = {quoted(port.value)}: {there}; {cure}")
 
 
 def _further(folder: Path) -> list[Path]:

@@ -236,6 +236,7 @@ MODULE_NAMES = "there are: filter, iot_bridge"
 BROKER_NAMES = "known brokers: embedded, mosquitto; any other: `broker { url = … }`"
 URL = "expected mqtt://HOST, mqtts://HOST (encrypted), or either with :PORT"
 HOST = "expected a host name or address, such as 127.0.0.1"
+TAKEN = "`board a` (g.conf:1) is there too; give each a port of its own, or each its `uid` if they take turns"
 PLAIN = "`boardtalk tls`, then `tls = yes`; or, where you trust everybody, `plain = yes`"
 PAIR = "`certificate` and `key` belong together, and to `tls = yes`"
 LIST = "expected a list with commas, each"
@@ -286,12 +287,22 @@ LIST = "expected a list with commas, each"
         ("board /dev/ttyACM0", f"1:1: '/dev/ttyACM0' {ADDRESS}"),
         ("user a\nuser a", "2:1: the name 'a' is taken: g.conf:1 is `user a`"),
         ("user a\nboard a", "2:1: the name 'a' is taken: g.conf:1 is `user a`"),
+        ("board a { port = /dev/b }\nboard c { port = /dev/b }", f"2:11: port = '/dev/b': {TAKEN}"),
+        (
+            "board a {\nport = /dev/b\nuid = AB\n}\nboard c {\nport = /dev/b\nuid = ab\n}",
+            f"6:1: port = '/dev/b': {TAKEN}",
+        ),
         ("group g { members = ann, Bob }", f"1:11: members = 'ann, Bob': 'Bob' {ADDRESS}"),
         ("group g", f"1:1: 'group g' lacks the key 'members': {LIST} an address"),
     ],
 )
 def test_each_mistake_is_named_with_its_place_and_the_cure(text: str, error: str) -> None:
     assert errors(text) == [f"g.conf:{error}"]
+
+
+def test_boards_may_take_turns_at_a_port_if_their_uids_tell_them_apart() -> None:
+    assert errors("board a {\nport = /dev/b\nuid = aa\n}\nboard c {\nport = /dev/b\nuid = bb\n}") == []
+    assert errors("board a { port = mqtt }\nboard c { port = mqtt }") == []
 
 
 def test_the_same_module_may_be_loaded_many_times() -> None:
