@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 WARNING: Final = 30
 """Log lines of this level and above, and console output (0), are shown in chat."""
 
+MISREAD_AGAIN_S: Final = 10.0
+"""Reports of a board that make no sense are logged once in so long: its program must not fill the disk."""
+
 
 class Reports:
     """Who sees which."""
@@ -30,6 +33,8 @@ class Reports:
         self._context = context
         self._roster = roster
         self._speech = speech
+        self._silent_until: dict[str, float] = {}
+        """By robot, until when reports that make no sense are not logged again."""
 
     def watch(self, robot: Robot, message: Message, name: str, *, start: bool) -> None:
         """Show a telemetry channel to the sender as it comes, or no longer.
@@ -69,7 +74,7 @@ class Reports:
         try:
             values = channel.format.unpack(event.data)
         except DictionaryError as error:
-            self._context.log.warning("report not understood", board=robot.name, error=str(error))
+            self._misread(robot.name, error)
             return
         if telemetry:
             self._publish(robot.name, _measured(channel, values))
@@ -81,6 +86,13 @@ class Reports:
             self._publish(robot.name, {f"{manual.EVENT}{channel.name}": text})
         if not telemetry or robot.is_news(channel.name, text, self._context.now()):
             self._speech.say(robot.name, listeners, f"{channel.name}: {text}" if text else channel.name)
+
+    def _misread(self, robot: str, error: DictionaryError) -> None:
+        """Log it now and then: such a board sends hundreds a second."""
+        now = self._context.now()
+        if now >= self._silent_until.get(robot, now):
+            self._silent_until[robot] = now + MISREAD_AGAIN_S
+            self._context.log.warning("report not understood", board=robot, error=str(error))
 
     def _publish(self, robot: str, values: Mapping[str, float | str]) -> None:
         with suppress(Refused):  # it has no address, or too many series

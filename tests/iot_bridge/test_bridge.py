@@ -470,6 +470,20 @@ async def test_c17_who_talks_to_a_board_that_sends_too_much_is_told_how_much_was
         assert 1 <= len(told) < 10, "people read no faster"
 
 
+async def test_s14_a_board_whose_reports_make_no_sense_does_not_fill_the_log(
+    tmp_path: Path, board: FakeBoard
+) -> None:
+    async with bridge(tmp_path, rover=board) as (_, gateway):
+        await gateway.state_of("rover", "ready")
+        with capture_logs() as logged:
+            for extra in range(1, 20):
+                board.send(Type.TELEMETRY, bytes(4 + extra), Kind.DGRAM)
+                board.send(Type.EVENT, bytes(extra))
+            board.send(Type.EVENT, b"")
+            await until(lambda: "rover event.bumped" in gateway.series)
+    assert [line["event"] for line in logged].count("report not understood") == 1
+
+
 async def test_what_a_board_reports_is_told_as_series(tmp_path: Path, board: FakeBoard) -> None:
     async with bridge(tmp_path, rover=board) as (_, gateway):
         await gateway.state_of("rover", "ready")
