@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from contextlib import suppress
 from functools import reduce
 from importlib.metadata import entry_points, version
+from io import TextIOWrapper
 from typing import Final
 
 from cyclopts import App, CycloptsError, CycloptsPanel, Parameter, UnknownCommandError, UnusedCliTokensError
@@ -38,6 +40,9 @@ def command_line() -> App:
 def run_command(arguments: list[str]) -> int:
     """Run one command line; its exit code."""
     logs.configure("warning")
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal that can't show everything shows the rest
     app = command_line()
     if arguments[-1:] in ([], ["--help"], ["-h"]):  # only a command that is loaded can say what it is for
         with suppress(KeyError):
@@ -55,6 +60,10 @@ def run_command(arguments: list[str]) -> int:
     except (KeyboardInterrupt, asyncio.CancelledError):
         return INTERRUPTED
     except BrokenPipeError:
+        return REFUSED
+    except OSError as error:  # above all a disk that has no room for what is said
+        where = f"{error.filename}: " if error.filename else ""
+        errors.print(f"[red]boardtalk:[/] {escape(f'{where}{error.strerror or error}')}", soft_wrap=True)
         return REFUSED
     return result if isinstance(result, int) else DONE
 

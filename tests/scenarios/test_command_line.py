@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from cyclopts import App
 from boardtalk.cli import command_line
 
 from .people import Person
-from .rig import Gateway, boardtalk
+from .rig import PROGRAM, Gateway, boardtalk, environment
 
 
 @pytest.mark.parametrize(
@@ -103,6 +104,25 @@ def test_ctrl_c_while_it_is_being_loaded_leaves_no_traceback(
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     answer = boardtalk("--version")
     assert (answer.code, answer.text) == (130, "")
+
+
+def test_what_a_full_disk_does_not_take_is_told_without_a_traceback(tmp_path: Path) -> None:
+    conf = tmp_path / "gateway.conf"
+    conf.touch()
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(
+            [*PROGRAM, "check", conf], stdout=full, stderr=subprocess.PIPE, env=environment(), check=False
+        )
+    assert (done.returncode, done.stderr) == (1, b"boardtalk: No space left on device\n")
+
+
+def test_a_terminal_that_can_not_show_a_letter_shows_the_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONIOENCODING", "ascii")
+    (tmp_path / "hülle.conf").touch()
+    answer = boardtalk("check", "hülle.conf", folder=tmp_path)
+    assert (answer.code, answer.text) == (0, "h?lle.conf: fine, 0 blocks")
 
 
 def test_version() -> None:
