@@ -85,7 +85,7 @@ async def _demo(folder: Path, *, headless: bool) -> int:
 
         _introduce(board, gateway, await _page(folder))
         client = await stack.enter_async_context(GatewayClient.connect(folder, me()))
-        await Chat(client).run(folder / "chat-history")
+        await Chat(client, folder, me()).run(folder / "chat-history")
     return 0
 
 

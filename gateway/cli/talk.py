@@ -75,7 +75,7 @@ async def _interactive(folder: Path, user: str, address: str) -> int:
     from boardtalk.frontends.terminal import Chat
 
     async with GatewayClient.connect(folder, user) as client:
-        await Chat(client, address).run(folder / f"chat-history-{user}")
+        await Chat(client, folder, user, address).run(folder / f"chat-history-{user}")
     return DONE
 
 

@@ -46,6 +46,16 @@ class NoGateway(BoardtalkError):
     """No gateway runs on this state folder."""
 
 
+class NoAnswer(BoardtalkError, TimeoutError):
+    """The gateway runs, but has not answered in time."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            f"the gateway has not answered within {ANSWER_TIMEOUT_S:g} s: it hangs, or has too much to do; "
+            "stop works all the same: `boardtalk stop`, or the page's button"
+        )
+
+
 class Denied(BoardtalkError):
     """The gateway refused a request."""
 
@@ -119,6 +129,7 @@ class GatewayClient:
         Raises:
             Denied: the gateway refused.
             NoGateway: it went away.
+            NoAnswer: it does not answer.
         """
         exchange = asyncio.create_task(self._exchange(request), name="control.sock request")
         self._exchanges.add(exchange)
@@ -204,7 +215,7 @@ class GatewayClient:
                     return reply
             except TimeoutError:
                 self._late += 1
-                raise
+                raise NoAnswer from None
 
     def _send(self, request: Any) -> None:
         try:

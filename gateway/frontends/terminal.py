@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 import sys
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from prompt_toolkit import PromptSession, print_formatted_text
@@ -15,10 +16,11 @@ from prompt_toolkit.input.vt100 import Vt100Input
 from prompt_toolkit.patch_stdout import patch_stdout
 from prompt_toolkit.styles import Style
 
+from boardtalk import stop
 from boardtalk.events import Delivery, Event, Presence, Sent, Update
 from boardtalk.frontends import control
 from boardtalk.frontends.client import Denied, GatewayClient, NoGateway
-from boardtalk.sdk import SYSTEM, Contact, Flag, Kind, State, stopwords
+from boardtalk.sdk import SYSTEM, Contact, Flag, Kind, ServiceError, State, stopwords
 from boardtalk.sdk.tasks import first_of
 
 if TYPE_CHECKING:
@@ -30,6 +32,8 @@ if TYPE_CHECKING:
     from prompt_toolkit.document import Document
 
 ADDRESS: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}")
+HANGS_S: Final = 0.5
+"""A gateway that does not answer for so long is not waited for with a stop."""
 STYLE: Final = Style.from_dict(
     {
         "who": "ansicyan bold",
@@ -61,10 +65,15 @@ GREETING: Final = (
 
 
 class Chat:
-    """One interactive session, with `address` or else the first robot as the one talked to."""
+    """One interactive session of a user's, with `address` or else the first robot as the one talked to.
 
-    def __init__(self, client: GatewayClient, address: str = "") -> None:
+    In the state folder is what stops robots while the gateway hangs.
+    """
+
+    def __init__(self, client: GatewayClient, state: Path, user: str, address: str = "") -> None:
         self._client = client
+        self._state = state
+        self._user = user
         self._session: PromptSession[str] | None = None
         self.contacts: dict[str, Contact] = {}
         self.talking_to = address
@@ -123,7 +132,7 @@ class Chat:
         if robot is None:  # `stop rover` to whomever one talks
             robot = stopwords.meant(line, None, self._is_robot)
         if robot is not None:
-            self._client.stop(robot)
+            await self._stop(robot)
         elif line.startswith("/"):
             await self._local_command(line)
         else:
@@ -138,6 +147,19 @@ class Chat:
             if to in self.contacts:  # else the gateway says what it may have meant
                 self.talking_to = to
             self._client.say(to, text)
+
+    async def _stop(self, robot: str) -> None:
+        """By the gateway, which knows groups and tells everybody; past it, if it hangs."""
+        with suppress(TimeoutError, NoGateway):
+            self._client.stop(robot)
+            async with asyncio.timeout(HANGS_S):
+                await self.refresh()
+                return
+        try:
+            told = stop.describe(await stop.stop(self._state, (robot,) if robot else (), self._user))
+        except ServiceError as error:
+            told = f"STOP NOT CARRIED OUT: {error}. Use the hardware stop"
+        show("bad", f"the gateway does not answer; {told}")
 
     def _is_robot(self, address: str) -> bool:
         return address in self.contacts and self.contacts[address].kind is Kind.ROBOT

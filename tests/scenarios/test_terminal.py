@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from .people import VOLTS, Join
-from .rig import START_S, Gateway, boardtalk, local_user, nothing_runs
+from .rig import GATEWAY, START_S, Gateway, boardtalk, local_user, nothing_runs
 from .terminal import CTRL_C, CTRL_D, ENTER, TAB, Terminal
 
 
@@ -123,6 +124,17 @@ def test_a_stop_in_other_words_stops_too(chat: Terminal) -> None:
     chat.sees("rover stopped")
     chat.type("don't stop" + ENTER)
     chat.sees("NOTHING WAS STOPPED")
+
+
+def test_c07_stop_in_the_chat_works_while_the_gateway_hangs(chat: Terminal, demo: Gateway) -> None:
+    demo.signal(GATEWAY, signal.SIGSTOP)
+    try:
+        chat.type("stop" + ENTER)
+        chat.sees("the gateway does not answer; rover stopped, confirmed")
+    finally:
+        demo.signal(GATEWAY, signal.SIGCONT)
+    chat.type("forward 1" + ENTER)
+    chat.sees("rearm")
 
 
 def test_c07_a_robot_that_is_named_is_stopped_whomever_one_talked_to(chat: Terminal) -> None:
