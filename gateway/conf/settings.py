@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import msgspec
 from msgspec import inspect
 
-from boardtalk.conf.document import Block, Item, quoted
+from boardtalk.conf.document import Block, Item, quoted, shown
 from boardtalk.conf.values import expected, value
 from boardtalk.sdk import ConfigError, ModuleError, Settings
 from boardtalk.sdk.hints import nearest
@@ -100,7 +100,7 @@ def _read(block: Block, types: Sequence[type[Settings]]) -> tuple[dict[str, Any]
         try:
             values[key] = value(known[key].type, item.value)
         except ValueError as error:
-            errors.append(item.error(f"{key} = {quoted(item.value)}: {error}"))
+            errors.append(item.error(f"{key} = {quoted(shown(key, item.value))}: {error}"))
     return values, errors
 
 

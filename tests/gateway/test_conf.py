@@ -263,7 +263,7 @@ LIST = "expected a list with commas, each"
         ),
         ("broker { port = -1 }", "1:10: port = '-1': expected a whole number from 0 to 65535"),
         ("broker { url = example.org }", f"1:10: url = 'example.org': {URL}"),
-        ("broker { url = mqtt://u:p@h }", f"1:10: url = 'mqtt://u:p@h': {URL}"),
+        ("broker { url = mqtt://u:p@h }", f"1:10: url = 'mqtt://hidden@h': {URL}"),
         (
             "broker mosquitto { url = mqtt://h }",
             "1:20: unknown key 'url'; known keys: host, port, websocket_port",
