@@ -128,8 +128,10 @@ class Board(Standing):
         Raises:
             LinkError: it ended.
         """
+        first = self.met is None
         self.meet(device)
-        self._remember()
+        if first and self.name:
+            self._remember()  # it may have been stopped before anybody knew its uid
         device.on_traffic(self._on_traffic)
         try:
             if self.latched and not (device.hello.latched and device.hello.epoch == self.epoch):
