@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from itertools import chain, repeat
+from math import ceil
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, Literal, TypeAlias
 
 import msgspec
@@ -103,8 +104,8 @@ class BoardBlock(Settings):
         """How far it rolls on by itself, for who drives it; "" if that is not known."""
         if self.clearance is None or self.speed is None or self.brakes is None:
             return ""
-        overrun = overrun_m(self.speed, self.brakes, self.lease)
-        return f"up to {overrun:.2f} m; keep {self.clearance:g} m clear"
+        overrun_cm = ceil(100 * overrun_m(self.speed, self.brakes, self.lease))
+        return f"up to {overrun_cm / 100:.2f} m; keep {self.clearance:g} m clear"
 
 
 class IotBridge(Module):
