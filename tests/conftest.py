@@ -24,7 +24,7 @@ LAST = ("boards", "firmware", "gateway", "modules")
 settings.register_profile("no clock", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("no clock")  # a busy machine makes no property untrue
 
-PLAIN = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
+PLAIN = structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback)
 """A traceback with all local values takes seconds of processor."""
 structlog.configure(processors=[*structlog.get_config()["processors"][:-1], PLAIN])
 
