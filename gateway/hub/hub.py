@@ -133,8 +133,10 @@ class Hub:
             self.sessions.remove(session)
             self.handover.take_back(session)
             self.series.leave(session)
-            for user in session.listeners or ((address,) if address else ()):
+            users = session.listeners or ((address,) if address else ())
+            for user in users:
                 self.presence.went(user)
+            self._catch_up_elsewhere({*users, *(each.recipient for each in session.open.values())})
 
     def listen(self, session: Session, users: frozenset[str]) -> None:
         """Note whose messages are heard at a broker from now on."""
@@ -316,6 +318,12 @@ class Hub:
         self._unfinished.catch_up(address)
         if self.handover.needs_to_catch_up(address):
             self._spawn(self.handover.catch_up(address), f"held for {address or 'all'}")
+
+    def _catch_up_elsewhere(self, users: set[str]) -> None:
+        """Some of what was for these waits, because a session is gone: it may have others by now."""
+        for user in users:
+            if self.sessions.reach(user):
+                self._catch_up(user)
 
     def _spawn(self, work: Coroutine[Any, Any, None], name: str) -> None:
         """Run a task until it ends, at the latest until the hub does: a hung module holds up no end."""

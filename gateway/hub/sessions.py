@@ -88,6 +88,11 @@ class Session:
         self._wake.set()
 
     @property
+    def is_open(self) -> bool:
+        """Whether it takes events."""
+        return not self._closed
+
+    @property
     def backlog(self) -> int:
         """Events not read yet."""
         return len(self._events)
@@ -161,6 +166,13 @@ class Sessions:
     def has(self, user: str) -> bool:
         """Whether a user has sessions of his own."""
         return user in self._open
+
+    def reach(self, user: str) -> bool:
+        """Whether a message to a user would arrive somewhere."""
+        return any(
+            session.is_open and (session.listeners is None or user in session.listeners)
+            for session in self.of(user)
+        )
 
     def show_holder(self, held: Held, viewers: tuple[str, ...] | None) -> None:
         """Queue it for the sessions of people who are to know (None: all); brokers have no place for it."""

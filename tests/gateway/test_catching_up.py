@@ -6,7 +6,7 @@ import asyncio
 import itertools
 import random
 from collections.abc import AsyncIterator
-from contextlib import AbstractContextManager, asynccontextmanager
+from contextlib import AbstractContextManager, ExitStack, asynccontextmanager
 from typing import Any
 
 import pytest
@@ -158,6 +158,17 @@ async def test_who_is_there_by_himself_does_not_wait_for_a_broker_that_gets_what
             await heard(broker, "for later", hands_over=False)
             rover.tell("done", DONE)
             assert bodies(await heard(bob, "done")) == ["done"]
+
+
+async def test_what_a_front_end_goes_away_with_comes_to_one_that_came_later_at_once() -> None:
+    async with away() as (gateway, _):
+        with ExitStack() as lost:
+            lost.enter_context(came(gateway))
+            gateway.say("alice", "bob", "1")
+            await settled(gateway)
+            with came(gateway) as other:
+                lost.close()
+                assert bodies(await heard(other, "1")) == ["1"]
 
 
 @pytest.mark.parametrize("seed", range(3))
