@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
 
 import structlog
@@ -18,12 +19,11 @@ from boardtalk.sdk import Code, Flag, Message, Refused, Status
 from boardtalk.store.schema import StoreError
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine, Sequence
+    from collections.abc import Coroutine, Iterator, Sequence
 
     from boardtalk.hub.receipts import Receipts
     from boardtalk.hub.sessions import Session, Sessions
     from boardtalk.hub.statuses import Statuses
-    from boardtalk.store.records import Waiting
     from boardtalk.store.store import Store
 
 PAGE: Final = 250
@@ -67,6 +67,8 @@ class Handover:
         self._catching_up: dict[str | None, bool] = {}
         """To whom (None: the broker) is being handed over what waited, and whether more may wait now."""
         self._behind = Behind()
+        self._gone: list[set[tuple[str, int]]] = []
+        """Recipients and rows of what was handed over while the store was read, for each who reads."""
 
     async def find(self) -> None:
         """Look for whom the last gateway kept something."""
@@ -117,12 +119,14 @@ class Handover:
         """Forget what nobody fetched in time, again and again, and have its senders told."""
         while True:
             await asyncio.sleep(LOOK_EVERY_S)
-            while await self._expire(await self._store.outdated()):
+            while await self._expire():
                 pass
 
-    async def _expire(self, outdated: Sequence[Waiting]) -> bool:
-        """Forget these, unless they leave just now; whether there were any."""
-        leaving = {(each.delivery.recipient, each.delivery.message.row) for each in self._under_way.values()}
+    async def _expire(self) -> bool:
+        """Forget some of it, unless it leaves just now; whether there was any."""
+        with self._reading() as gone:
+            outdated = await self._store.outdated(len(self._under_way))
+        leaving = gone | {_place(each.delivery) for each in self._under_way.values()}
         expired = [(user, message) for user, message, _ in outdated if (user, message.row) not in leaving]
         began = time.monotonic()
         for user, message in expired:
@@ -142,6 +146,8 @@ class Handover:
         self._receipts.handed_over(delivery.recipient, delivery.message)
         if under_way.held:
             self._store.release(delivery.recipient, delivery.message)
+            for gone in self._gone:
+                gone.add(_place(delivery))
         self._moved.set()
 
     def take_back(self, session: Session) -> None:
@@ -196,25 +202,32 @@ class Handover:
         """The next page of what waited; an empty one at the end."""
         while True:
             self._catching_up[address] = False
-            late = self._late_rows()
-            found = await self._store.held(address, PAGE + len(late) + len(self._behind.rows))
-            late |= self._late_rows() | self._behind.rows
+            count = PAGE + len(self._late_rows()) + len(self._behind.rows)
+            with self._reading() as gone:
+                found = await self._store.held(address, count)
+            late = gone | self._late_rows() | self._behind.rows
             now = time.time()
             page = [
                 Delivery(user, message, now, None, row)
                 for user, message, row in found
                 if (user, message.row) not in late
             ]
-            if page or not self._catching_up[address]:
+            if page or (len(found) < count and not self._catching_up[address]):
                 return page
+
+    @contextmanager
+    def _reading(self) -> Iterator[set[tuple[str, int]]]:
+        """Note what is handed over while the store is read: it may be found there all the same."""
+        gone: set[tuple[str, int]] = set()
+        self._gone.append(gone)
+        try:
+            yield gone
+        finally:
+            self._gone[:] = [each for each in self._gone if each is not gone]
 
     def _late_rows(self) -> set[tuple[str, int]]:
         """Recipients and rows of what was behind, and is under way now."""
-        return {
-            (each.delivery.recipient, each.delivery.message.row)
-            for each in self._under_way.values()
-            if each.late
-        }
+        return {_place(each.delivery) for each in self._under_way.values() if each.late}
 
     async def _handed_over(self, page: Sequence[Delivery]) -> None:
         """Wait until front-ends have handed all of them over, or went away with them."""
@@ -261,6 +274,11 @@ class Handover:
             self._keep(user, message)
         except Refused as refused:
             self._statuses.refuse(message, refused)
+
+
+def _place(delivery: Delivery) -> tuple[str, int]:
+    """In the store: recipient and row."""
+    return delivery.recipient, delivery.message.row
 
 
 def _is_for_now(message: Message) -> bool:

@@ -208,12 +208,12 @@ class Store(Reading):
         """
         return {name for (name,) in await self._read("SELECT DISTINCT recipient FROM inbox", ())}
 
-    async def outdated(self) -> list[Waiting]:
-        """What waits for somebody who did not come in time; the first of it."""
+    async def outdated(self, besides: int = 0) -> list[Waiting]:
+        """What waits for somebody who did not come in time; the first of it, `besides` so many more."""
         await self._all_written()
         found = await self._read_if_whole(
             "SELECT recipient, row, message FROM inbox WHERE expires <= ? ORDER BY expires LIMIT ?",
-            (time.time(), MAX_OUTDATED),
+            (time.time(), MAX_OUTDATED + besides),
         )
         return self._waiting(found)
 

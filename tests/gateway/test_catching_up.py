@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractContextManager, ExitStack, asynccontextmanager
 from typing import Any
 
@@ -14,6 +14,7 @@ import pytest
 from boardtalk.events import Delivery
 from boardtalk.hub.sessions import Session
 from boardtalk.sdk import Code, Contact, Flag, Kind, Message, Module, State, Status
+from boardtalk.store.records import Waiting
 from boardtalk.testing import Bench, bench
 
 DONE = Status(code=Code.DONE, state=State.DONE)
@@ -69,6 +70,25 @@ async def heard(session: Session, last: str, *, hands_over: bool = True) -> list
             if any(each.message.body == last for each in found):
                 return found
     raise AssertionError(found)
+
+
+class Late:
+    """Reads of the store as they are when the machine is busy: first something is found, then time passes."""
+
+    def __init__(self, read: Callable[..., Awaitable[list[Waiting]]]) -> None:
+        self._read = read
+        self.found = asyncio.Event()
+        self.go_on = asyncio.Event()
+        self.again = asyncio.Event()
+        """It is read once more."""
+
+    async def __call__(self, *arguments: Any) -> list[Waiting]:
+        if self.go_on.is_set():
+            self.again.set()
+        if found := await self._read(*arguments):
+            self.found.set()
+            await self.go_on.wait()
+        return found
 
 
 def bodies(found: list[Delivery]) -> list[str]:
@@ -169,6 +189,61 @@ async def test_what_a_front_end_goes_away_with_comes_to_one_that_came_later_at_o
             with came(gateway) as other:
                 lost.close()
                 assert bodies(await heard(other, "1")) == ["1"]
+
+
+async def test_what_is_handed_over_while_the_store_is_read_does_not_come_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("boardtalk.hub.handover.PATIENCE_S", 0.05)
+    async with away("1") as (gateway, rover):
+        with came(gateway) as bob:
+            await heard(bob, "1")
+        late = Late(gateway._hub.store.held)
+        monkeypatch.setattr(gateway._hub.store, "held", late)
+        with came(gateway) as bob:
+            rover.tell("2", DONE)
+            await late.found.wait()
+            assert bodies(await heard(bob, "2")) == ["2"]
+            late.go_on.set()
+            rover.tell("3", DONE)
+            assert bodies(await heard(bob, "3")) == ["3"]
+
+
+async def test_what_is_handed_over_while_the_expired_is_looked_for_has_not_expired(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("boardtalk.hub.handover.LOOK_EVERY_S", 0.1)
+    async with away() as (gateway, _):
+        late = Late(gateway._hub.store.outdated)
+        monkeypatch.setattr(gateway._hub.store, "outdated", late)
+        name = gateway.say("alice", "bob", "1", expiry=2)
+        await settled(gateway)
+        with came(gateway) as bob:
+            await heard(bob, "1", hands_over=False)
+            await late.found.wait()
+            for each in list(bob.open.values()):
+                bob.handed_over(each)
+            late.go_on.set()
+            await late.again.wait()
+            await settled(gateway)
+        codes = [each.status.code for each in gateway.statuses if each.message_id == name]
+        assert codes == [Code.ACCEPTED, Code.DELIVERED]
+
+
+async def test_what_a_front_end_does_not_hand_over_keeps_nothing_else_from_expiring(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("boardtalk.hub.handover.LOOK_EVERY_S", 0.1)
+    monkeypatch.setattr("boardtalk.store.store.MAX_OUTDATED", 1)
+    async with bench(Rover, users=dict.fromkeys(("alice", "bob", "carol"), "operator")) as gateway:
+        gateway.log_out("bob")
+        gateway.log_out("carol")
+        gateway.say("alice", "bob", "1", expiry=2)
+        other = gateway.say("alice", "carol", "2", expiry=2)
+        await settled(gateway)
+        with came(gateway) as stuck:
+            await heard(stuck, "1", hands_over=False)
+            assert (await gateway.ended(other)).code is Code.EXPIRED
 
 
 @pytest.mark.parametrize("seed", range(3))
