@@ -93,7 +93,7 @@ class Handover:
         if self._catching_up and self._is_late(user):
             self._put_behind(delivery)
         elif not self._hand(delivery, held=False):
-            self._keep(user, message)
+            self._keep(delivery)
 
     def needs_to_catch_up(self, address: str | None) -> bool:
         """Note that somebody came; whether `catch_up` is to be started for him, or sees to it already."""
@@ -106,7 +106,10 @@ class Handover:
     async def catch_up(self, address: str | None) -> None:
         """Hand over what waited, and behind it what came meanwhile."""
         try:
-            while page := await self._patiently(address, self._waiting(address)):
+            while True:
+                page = await self._patiently(address, self._waiting(address))
+                if not page and not self._catching_up[address]:
+                    return
                 for delivery in page:
                     if not self._hand(delivery, held=True):
                         return  # gone again: it waits on
@@ -173,7 +176,7 @@ class Handover:
         """
         user, message = delivery.recipient, delivery.message
         if not _is_for_now(message):
-            self._hold(user, message)
+            self._hold(delivery)
         if self._behind.add(delivery):
             return
         if _is_for_now(message):
@@ -212,7 +215,7 @@ class Handover:
                 for user, message, row in found
                 if (user, message.row) not in late
             ]
-            if page or (len(found) < count and not self._catching_up[address]):
+            if page or len(found) < count:
                 return page
 
     @contextmanager
@@ -252,28 +255,30 @@ class Handover:
         self._under_way[id(delivery)] = _UnderWay(delivery, held, late)
         return True
 
-    def _keep(self, user: str, message: Message) -> None:
+    def _keep(self, delivery: Delivery) -> None:
         """Keep a message until its recipient comes."""
-        if message.to_online or message.flags & (Flag.TRANSIENT | Flag.PRESENCE):
-            raise Refused(Code.OFFLINE, f"{user} is not online")
-        if message.expiry == 0:
+        user, message = delivery.recipient, delivery.message
+        if message.expiry == 0 and not message.to_online and not _passes(message):
             raise Refused(Code.EXPIRED, f"{user} is not online, and the message was for now or never")
-        self._hold(user, message)
+        if _is_for_now(message):
+            raise Refused(Code.OFFLINE, f"{user} is not online")
+        self._hold(delivery)
 
-    def _hold(self, user: str, message: Message) -> None:
-        """Keep a message in the store."""
+    def _hold(self, delivery: Delivery) -> None:
+        """Keep a message in the store; its time runs since it was to be handed over first."""
         if self._awaited is not None:
-            self._awaited.add(user)
-        self._store.hold(user, message)
+            self._awaited.add(delivery.recipient)
+        self._store.hold(delivery.recipient, delivery.message, delivery.at)
 
     def _keep_or_refuse(self, under_way: _UnderWay) -> None:
         if under_way.held:
             return
-        user, message = under_way.delivery.recipient, under_way.delivery.message
+        message = under_way.delivery.message
         try:
-            self._keep(user, message)
+            self._keep(under_way.delivery)
         except Refused as refused:
-            self._statuses.refuse(message, refused)
+            if not message.groupid:  # other members may have it
+                self._statuses.refuse(message, refused)
 
 
 def _place(delivery: Delivery) -> tuple[str, int]:
@@ -283,7 +288,12 @@ def _place(delivery: Delivery) -> tuple[str, int]:
 
 def _is_for_now(message: Message) -> bool:
     """Whether a message is of no use later."""
-    return bool(message.to_online or message.expiry == 0 or message.flags & (Flag.TRANSIENT | Flag.PRESENCE))
+    return bool(message.to_online or message.expiry == 0 or _passes(message))
+
+
+def _passes(message: Message) -> bool:
+    """Whether it was never stored; of which the flags tell nothing if a module took them away."""
+    return bool(not message.row or message.flags & (Flag.TRANSIENT | Flag.PRESENCE))
 
 
 def _too_early(user: str) -> Refused:

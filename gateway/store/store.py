@@ -179,10 +179,10 @@ class Store(Reading):
 
     # Who is away ------------------------------------------------------------------------------
 
-    def hold(self, recipient: str, message: Message) -> None:
-        """Keep a stored message for somebody who is away, until its expiry."""
+    def hold(self, recipient: str, message: Message, since: float) -> None:
+        """Keep a stored message for somebody who is away, until its expiry after `since`, UTC seconds."""
         seconds = self._history_days * DAY_S if message.expiry is None else message.expiry
-        self._writer.submit(Hold(recipient, message, time.time() + seconds))
+        self._writer.submit(Hold(recipient, message, since + seconds))
 
     async def held(self, recipient: str | None, limit: int) -> list[Waiting]:
         """What waits for somebody (None: for anybody), oldest first, `limit` at most.

@@ -13,7 +13,7 @@ import pytest
 
 from boardtalk.events import Delivery
 from boardtalk.hub.sessions import Session
-from boardtalk.sdk import Code, Contact, Flag, Kind, Message, Module, State, Status
+from boardtalk.sdk import Code, Contact, Flag, Kind, Message, Module, State, Status, Verdict
 from boardtalk.store.records import Waiting
 from boardtalk.testing import Bench, bench
 
@@ -35,6 +35,15 @@ class Rover(Module):
 
     def tell(self, body: str, status: Status | None = None, **more: Any) -> None:
         self.context.send(Message(sender="rover", to="bob", body=body, **more), status)
+
+
+class Keeper(Module):
+    """Takes from messages that they pass."""
+
+    name = "keeper"
+
+    def on_message(self, message: Message) -> Verdict:
+        return message.with_(flags=Flag(0))
 
 
 @asynccontextmanager
@@ -119,7 +128,7 @@ async def test_who_goes_before_he_has_caught_up_finds_the_answer_when_he_comes_a
         with came(gateway):
             rover.tell("for now", id="now", flags=Flag.TRANSIENT)
             rover.tell("done", DONE)
-        await settled(gateway)
+        await gateway._until(lambda: "now" in rover.codes, lambda: "the rover is told")
         assert rover.codes == {"now": Code.OFFLINE}
         with came(gateway) as bob:
             assert bodies(await heard(bob, "done")) == ["1", "done"]
@@ -244,6 +253,69 @@ async def test_what_a_front_end_does_not_hand_over_keeps_nothing_else_from_expir
         with came(gateway) as stuck:
             await heard(stuck, "1", hands_over=False)
             assert (await gateway.ended(other)).code is Code.EXPIRED
+
+
+async def test_a_member_who_goes_away_with_a_message_to_a_group_does_not_undo_that_others_have_it() -> None:
+    people = ("alice", "bob", "carol")
+    async with bench(
+        Rover, users=dict.fromkeys(people, "operator"), groups={"team": list(people)}
+    ) as gateway:
+        gateway.log_out("carol")
+        with came(gateway, "carol"):
+            name = gateway.say("alice", "team", "now", expiry=0)
+            await gateway.hears("bob", "now")
+        await settled(gateway)
+        codes = [each.status.code for each in gateway.statuses if each.message_id == name]
+        assert codes == [Code.ACCEPTED, Code.DELIVERED]
+
+
+async def test_the_time_of_what_a_front_end_goes_away_with_does_not_begin_again() -> None:
+    async with away() as (gateway, _):
+        with came(gateway):
+            name = gateway.say("alice", "bob", "soon", expiry=1)
+            await settled(gateway)
+            await asyncio.sleep(1.1)
+        with came(gateway) as bob:
+            gateway.say("alice", "bob", "later")
+            assert bodies(await heard(bob, "later")) == ["later"]
+        assert (await gateway.ended(name)).code is Code.EXPIRED
+
+
+async def test_what_was_never_stored_is_not_kept_whatever_a_module_makes_of_it() -> None:
+    async with bench(Keeper) as gateway:
+        gateway.log_out("bob")
+        for text in ("1", "2"):
+            gateway.say("alice", "bob", text, flags=Flag.TRANSIENT)
+        await settled(gateway)
+        told = [each.body for each in gateway.inbox("alice")]
+        assert told.count("bob is not online") == 2
+        assert await gateway._hub.store.held("bob", 10) == []
+
+
+@pytest.mark.parametrize("turns", range(4))
+async def test_what_finds_no_room_when_all_that_waited_is_read_comes_all_the_same(
+    turns: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("boardtalk.hub.behind.MAX_SIZE", 1100)
+    async with away("1") as (gateway, rover):
+        loop, read = asyncio.get_running_loop(), gateway._hub.store.held
+
+        def burst(wait: int) -> None:
+            if wait:
+                loop.call_soon(burst, wait - 1)
+                return
+            rover.tell("2", DONE)
+            rover.tell("3", DONE)
+
+        async def held(*arguments: Any) -> list[Waiting]:
+            found = await read(*arguments)
+            if not found and not bob.backlog:
+                burst(turns)
+            return found
+
+        monkeypatch.setattr(gateway._hub.store, "held", held)
+        with came(gateway) as bob:
+            assert bodies(await heard(bob, "3")) == ["1", "2", "3"]
 
 
 @pytest.mark.parametrize("seed", range(3))

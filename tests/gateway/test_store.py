@@ -195,8 +195,8 @@ async def test_what_is_held_for_somebody_waits_until_it_is_handed_over(tmp_path:
     async with opened(tmp_path) as store:
         results = await put(store, say("one"), say("two"))
         for result in results:
-            store.hold("bob", result.message)  # type: ignore[attr-defined]
-        store.hold("carol", results[0].message.with_(expiry=-1))  # type: ignore[attr-defined]
+            store.hold("bob", result.message, time.time())  # type: ignore[attr-defined]
+        store.hold("carol", results[0].message.with_(expiry=-1), time.time())  # type: ignore[attr-defined]
     async with opened(tmp_path) as store:
         held = await store.held("bob", 9)
         assert [(user, message.body) for user, message, _ in held] == [("bob", "one"), ("bob", "two")]
@@ -215,8 +215,9 @@ async def test_what_is_held_and_changes_another_names_it_after_a_restart_too(tmp
     async with opened(tmp_path) as store:
         said = store.record(Message(sender="alice", to="bob", body="half", id="one"), DONE)
         for refid in ("one", "forgotten", ""):
-            store.hold("bob", store.record(Message(body="whole", refid=refid, **change), DONE))
-        store.hold("bob", said)
+            changed = store.record(Message(body="whole", refid=refid, **change), DONE)
+            store.hold("bob", changed, time.time())
+        store.hold("bob", said, time.time())
     async with opened(tmp_path) as store:
         held = await store.held("bob", 9)
         assert [waiting.replaces for waiting in held] == [0, said.row, 0, 0]
