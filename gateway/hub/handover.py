@@ -107,9 +107,11 @@ class Handover:
         """Hand over what waited, and behind it what came meanwhile."""
         try:
             while True:
-                page = await self._patiently(address, self._waiting(address))
-                if not page and not self._catching_up[address]:
+                with self._reading() as gone:
+                    found = await self._patiently(address, self._waiting(address, gone))
+                if not found and not self._catching_up[address]:
                     return
+                page = self._once(found, gone)
                 for delivery in page:
                     if not self._hand(delivery, held=True):
                         return  # gone again: it waits on
@@ -201,13 +203,12 @@ class Handover:
         if _is_for_now(message) and not message.groupid:  # other members may have it
             self._statuses.refuse(message, _too_early(delivery.recipient))
 
-    async def _waiting(self, address: str | None) -> list[Delivery]:
+    async def _waiting(self, address: str | None, gone: set[tuple[str, int]]) -> list[Delivery]:
         """The next page of what waited; an empty one at the end."""
         while True:
             self._catching_up[address] = False
             count = PAGE + len(self._late_rows()) + len(self._behind.rows)
-            with self._reading() as gone:
-                found = await self._store.held(address, count)
+            found = await self._store.held(address, count)
             late = gone | self._late_rows() | self._behind.rows
             now = time.time()
             page = [
@@ -217,6 +218,11 @@ class Handover:
             ]
             if page or len(found) < count:
                 return page
+
+    def _once(self, found: Sequence[Delivery], gone: set[tuple[str, int]]) -> list[Delivery]:
+        """A page without what is gone; of what a broker has already, or a person, the same deliveries."""
+        known = {_place(each.delivery): each.delivery for each in self._under_way.values() if each.held}
+        return [known.get(_place(each), each) for each in found if _place(each) not in gone]
 
     @contextmanager
     def _reading(self) -> Iterator[set[tuple[str, int]]]:

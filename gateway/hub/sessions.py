@@ -182,12 +182,12 @@ class Sessions:
                 session.push(held)
 
     def deliver(self, delivery: Delivery) -> bool:
-        """Queue a message wherever its recipient gets it; whether somewhere."""
+        """Queue a message wherever its recipient gets it, and has not got it yet; whether somewhere."""
         self._witness.tell(Told, delivery)
         found = False
         for session in self.of(delivery.recipient):
             if session.reaches(delivery.recipient):
-                found = session.push(delivery) or found
+                found = id(delivery) in session.open or session.push(delivery) or found
         return found
 
     def show(self, presence: Presence) -> None:

@@ -318,6 +318,19 @@ async def test_what_finds_no_room_when_all_that_waited_is_read_comes_all_the_sam
             assert bodies(await heard(bob, "3")) == ["1", "2", "3"]
 
 
+async def test_what_a_broker_has_already_comes_to_who_comes_himself_and_not_to_the_broker_again() -> None:
+    async with away("1") as (gateway, rover):
+        with came(gateway, None) as broker:
+            await heard(broker, "1", hands_over=False)
+            with came(gateway) as bob:
+                assert bodies(await heard(bob, "1")) == ["1"]
+            for each in list(broker.open.values()):
+                broker.handed_over(each)
+            rover.tell("2")
+            assert bodies(await heard(broker, "2")) == ["2"]
+        assert not await gateway._hub.store.held("bob", 10)
+
+
 @pytest.mark.parametrize("seed", range(3))
 async def test_who_comes_and_goes_gets_what_each_one_said_in_order_and_all_that_is_stored_once(
     seed: int, monkeypatch: pytest.MonkeyPatch
