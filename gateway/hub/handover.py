@@ -97,7 +97,8 @@ class Handover:
 
     def needs_to_catch_up(self, address: str | None) -> bool:
         """Note that somebody came; whether `catch_up` is to be started for him, or sees to it already."""
-        if self._awaited is not None and (address not in self._awaited if address else not self._awaited):
+        waits = self._awaited is None or (address in self._awaited if address else bool(self._awaited))
+        if not waits and address not in self._behind.users:
             return False
         begun = address in self._catching_up
         self._catching_up[address] = True

@@ -331,6 +331,18 @@ async def test_what_a_broker_has_already_comes_to_who_comes_himself_and_not_to_t
         assert not await gateway._hub.store.held("bob", 10)
 
 
+async def test_what_passes_while_a_broker_gets_what_waited_comes_first_to_who_comes_himself() -> None:
+    async with away() as (gateway, rover):
+        gateway.log_out("alice")
+        rover.context.send(Message(sender="rover", to="alice", body="for later"))
+        with came(gateway, None) as broker:
+            await heard(broker, "for later", hands_over=False)
+            rover.tell("50 %", flags=Flag.TRANSIENT)
+            with came(gateway) as bob:
+                rover.tell("done", DONE)
+                assert bodies(await heard(bob, "done")) == ["50 %", "done"]
+
+
 @pytest.mark.parametrize("seed", range(3))
 async def test_who_comes_and_goes_gets_what_each_one_said_in_order_and_all_that_is_stored_once(
     seed: int, monkeypatch: pytest.MonkeyPatch
