@@ -208,7 +208,7 @@ class Store(Reading):
         """
         return {name for (name,) in await self._read("SELECT DISTINCT recipient FROM inbox", ())}
 
-    async def outdated(self, besides: int = 0) -> list[Waiting]:
+    async def outdated(self, besides: int) -> list[Waiting]:
         """What waits for somebody who did not come in time; the first of it, `besides` so many more."""
         await self._all_written()
         found = await self._read_if_whole(

@@ -344,6 +344,47 @@ async def test_what_passes_while_a_broker_gets_what_waited_comes_first_to_who_co
 
 
 @pytest.mark.parametrize("seed", range(3))
+async def test_front_ends_and_a_broker_come_and_go_and_none_gets_anything_twice_and_nothing_is_left(
+    seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("boardtalk.hub.handover.PAGE", 3)
+    monkeypatch.setattr("boardtalk.hub.handover.PATIENCE_S", 0.002)
+    chance = random.Random(seed)
+    got: list[list[Delivery]] = []
+    stored: set[tuple[str, int]] = set()
+    async with away() as (gateway, rover), asyncio.TaskGroup() as tasks:
+        there: list[ExitStack] = []
+
+        def comes(user: str | None, *, hands_over: bool) -> ExitStack:
+            stack, found = ExitStack(), list[Delivery]()
+            got.append(found)
+            session = stack.enter_context(came(gateway, user))
+            tasks.create_task(listen(gateway, session, found, hands_over=hands_over))
+            return stack
+
+        for number in range(1, 100):
+            if chance.random() < 0.1:
+                there.append(comes(chance.choice(("bob", None)), hands_over=chance.random() < 0.7))
+            elif chance.random() < 0.1 and there:
+                there.pop(chance.randrange(len(there))).close()
+            stored |= say_one(gateway, rover, number, chance)
+            await asyncio.sleep(chance.choice((0, 0, 0.002)))
+        await settled(gateway)
+        last = comes("bob", hands_over=True)
+        for each in there:
+            each.close()
+        await gateway._until(
+            lambda: stored <= {place for found in got for place in spoken(found)}, lambda: str(stored)
+        )
+        async with asyncio.timeout(5):
+            while await gateway._hub.store.held("bob", 1):
+                await asyncio.sleep(0.005)
+        last.close()
+    for found in got:
+        assert len(spoken(found)) == len(set(spoken(found)))
+
+
+@pytest.mark.parametrize("seed", range(3))
 async def test_who_comes_and_goes_gets_what_each_one_said_in_order_and_all_that_is_stored_once(
     seed: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -372,13 +413,19 @@ async def test_who_comes_and_goes_gets_what_each_one_said_in_order_and_all_that_
     assert stored <= set(got)
 
 
-async def listen(gateway: Bench, session: Session, found: list[Delivery]) -> None:
-    """Hand over what comes, until one leaves."""
+async def listen(gateway: Bench, session: Session, found: list[Delivery], *, hands_over: bool = True) -> None:
+    """Note what comes, and hand it over, until one leaves."""
     async for batch in session.events():
         for event in batch:
             if isinstance(event, Delivery) and session in gateway._hub.sessions.of("bob"):
-                session.handed_over(event)
                 found.append(event)
+                if hands_over:
+                    session.handed_over(event)
+
+
+def spoken(found: list[Delivery]) -> list[tuple[str, int]]:
+    """Who said which number to Bob."""
+    return [(each.message.sender, int(each.message.body)) for each in found if each.recipient == "bob"]
 
 
 def say_one(gateway: Bench, rover: Rover, number: int, chance: random.Random) -> set[tuple[str, int]]:
