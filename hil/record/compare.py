@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from boardtalk.sdk import Message, Status
 
 
+PRESENCE: Final = "presence of "
 RAGGED_S: Final = 0.1
 """Of what happens at a recording's very end, gateway and link process may not have told all."""
 
@@ -84,7 +85,10 @@ def _sequences(entries: list[AnyEntry], names: Names) -> dict[str, list[Fact]]:
     sequences: dict[str, list[Fact]] = defaultdict(list)
     for entry in entries:
         for fact in _facts(entry, names):
-            sequences[fact.sequence].append(fact)
+            known = sequences[fact.sequence]
+            if fact.sequence.startswith(PRESENCE) and known and known[-1].words == fact.words:
+                continue  # told again since something else of it has changed, whenever that was seen
+            known.append(fact)
     return sequences
 
 
@@ -113,7 +117,7 @@ def _told(at: float, event: Any) -> Iterator[Fact]:
                 f"statuses for {recipient}, of message {message_id} to {to}", at, status.state + detail
             )
         case Presence(address, online, state):
-            yield Fact(f"presence of {address}", at, f"{'online' if online else 'offline'} {state}".strip())
+            yield Fact(f"{PRESENCE}{address}", at, f"{'online' if online else 'offline'} {state}".strip())
         case CallUpdate(recipient, _, to, state, reason):
             yield Fact(f"calls of {recipient}", at, f"{to}: {state} {reason}".strip())
 

@@ -14,6 +14,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from boardtalk.events import Presence
 from boardtalk.hil.record.command import replay
 from boardtalk.hil.record.compare import divergence
 from boardtalk.hil.record.entries import (
@@ -33,7 +34,7 @@ from boardtalk.hil.record.regression import assert_as_recorded
 from boardtalk.modules.iot_bridge.frames import Outcome
 from boardtalk.modules.iot_bridge.service import api
 from boardtalk.sdk import Message, Role
-from boardtalk.witness import Came, Drew, Passed, Said, public_url
+from boardtalk.witness import Came, Drew, Passed, Said, Told, public_url
 from tests.scenarios import rig
 from tests.scenarios.people import Person
 
@@ -96,6 +97,19 @@ def test_the_gateway_does_again_what_it_did_then(entries: list[AnyEntry]) -> Non
     now = play(entries)
     assert divergence(entries, now) is None
     assert sum(isinstance(entry, Gateway) and isinstance(entry.seen, Passed) for entry in now) >= 7
+
+
+def test_how_a_robot_is_may_be_told_twice(entries: list[AnyEntry]) -> None:
+    """As when it is seen only after a re-arming that nobody has it for himself any more."""
+    told = next(
+        index
+        for index, entry in enumerate(entries)
+        if isinstance(entry, Gateway)
+        and isinstance(entry.seen, Told)
+        and isinstance(entry.seen.event, Presence)
+        and entry.seen.event.address == "rover"
+    )
+    assert divergence([*entries[:told], entries[told], *entries[told:]], play(entries)) is None
 
 
 def test_who_is_still_there_at_the_end_of_a_recording_does_not_go_then(entries: list[AnyEntry]) -> None:
