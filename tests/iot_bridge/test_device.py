@@ -220,13 +220,20 @@ async def test_a_restarted_board_ends_the_session(board: FakeBoard, device: Devi
         await news_until(device, Dropped)
 
 
+async def interrupted(line: Line) -> bytes:
+    """Press Ctrl-C until the prompt is there: what comes before a board has started is lost."""
+    while True:
+        await line.write(b"\x03")
+        with suppress(TimeoutError):
+            return await line.until(b">>> ", 1)
+
+
 async def test_a_board_at_whichever_prompt_is_seen_there_and_started_again(cache: DictionaryCache) -> None:
     """What frames type there leads from the prompt to the one for more lines, for pastes, or for programs."""
     async with MicroPythonBoard(example("rover")) as board:
         for typed in (b"", b"if 1:\r", b"\x05", b"\x01"):
             async with Line(board.port, 115_200) as line:
-                await line.write(b"\x03")
-                said = await line.until(b">>> ", 10)
+                said = await interrupted(line)
                 await line.write(typed)
                 with suppress(TimeoutError):
                     while True:
