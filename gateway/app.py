@@ -27,7 +27,7 @@ from boardtalk.hub.calls import Calls
 from boardtalk.hub.context import ModuleContext, contexts
 from boardtalk.hub.hub import Hub
 from boardtalk.page.processes import Pages
-from boardtalk.page.views import Views
+from boardtalk.page.views import ViewsFile
 from boardtalk.people.directory import Directory
 from boardtalk.people.users import Users
 from boardtalk.runtime import logs
@@ -161,7 +161,7 @@ async def _start(
         hub.directory.subscribe(mqtt.show_all)
         at = running.endpoint
         gate = BoardGate(boards, mqtt.board_left, running.listen_host, at.port, at.tls, running.own)
-    views = Views(folder, hub.directory, users)
+    views = ViewsFile(folder, hub.directory, users)
     await views.write()
     stack.callback(tasks.create_task(views.keep_up(), name="who may see which robots").cancel)
     page = await _start_page(stack, document, folder)

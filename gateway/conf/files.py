@@ -99,7 +99,7 @@ def check(
     module_types: Mapping[str, type[Settings] | None],
     block_types: Mapping[str, type[Settings]],
 ) -> list[ConfigError]:
-    """All errors of a configuration, in its order.
+    """All errors of a configuration, in its order; behind these, boards at one port.
 
     Args:
         document: the configuration.

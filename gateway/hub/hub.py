@@ -65,7 +65,7 @@ class Hub:
         self._dispatcher = Dispatcher(self.modules, directory, self.statuses, self._spawn, self._leave)
         receipts = Receipts(store, directory, self.statuses)
         self.marks = Marks(store, directory, self.sessions, receipts)
-        self.handover = Handover(store, self.sessions, receipts, self.statuses)
+        self._handover = Handover(store, self.sessions, receipts, self.statuses)
         self._early: list[tuple[str, Message, Status | None]] | None = []
         """What modules said before there was a chain."""
         self._go_on: list[Message] = []
@@ -81,9 +81,9 @@ class Hub:
     async def __aenter__(self) -> Self:
         await self._tasks.__aenter__()
         self._go_on = await self._unfinished.find()
-        await self.handover.find()
+        await self._handover.find()
         self._spawn(self._dispatch_committed(), "hub acceptor")
-        self._spawn(self.handover.expire(), "what has expired")
+        self._spawn(self._handover.expire(), "what has expired")
         return self
 
     async def __aexit__(
@@ -121,7 +121,7 @@ class Hub:
             address: of a user; None: a broker's, which gets what is for all of them.
             listeners: who is to be found at that broker at first; None: it never tells. See `listen`.
         """
-        session = Session(address, self.handover.done, listeners)
+        session = Session(address, self._handover.done, listeners)
         self.sessions.add(session)
         if address is None and listeners is None:
             self._catch_up(None)
@@ -131,7 +131,7 @@ class Hub:
             yield session
         finally:
             self.sessions.remove(session)
-            self.handover.take_back(session)
+            self._handover.take_back(session)
             self.series.leave(session)
             users = session.listeners or ((address,) if address else ())
             for user in users:
@@ -291,7 +291,7 @@ class Hub:
         if not kind.is_people:
             raise Refused(Code.OFFLINE, f"no module answers for {message.to!r} just now")
         if kind is Kind.USER:
-            self.handover.deliver(message.to, message, status, self._sent.row_replaced(message))
+            self._handover.deliver(message.to, message, status, self._sent.row_replaced(message))
             return
         members = self.directory.members(message.to)
         if message.sender not in members and self.directory.kind(message.sender) is Kind.USER:
@@ -304,7 +304,7 @@ class Hub:
         refusals = []
         for member in members:
             try:
-                self.handover.deliver(member, message, status, self._sent.row_replaced(message))
+                self._handover.deliver(member, message, status, self._sent.row_replaced(message))
             except Refused as refused:
                 refusals.append(refused)
         if refusals and len(refusals) == len(members):
@@ -316,8 +316,8 @@ class Hub:
 
     def _catch_up(self, address: str | None) -> None:
         self._unfinished.catch_up(address)
-        if self.handover.needs_to_catch_up(address):
-            self._spawn(self.handover.catch_up(address), f"held for {address or 'all'}")
+        if self._handover.needs_to_catch_up(address):
+            self._spawn(self._handover.catch_up(address), f"held for {address or 'all'}")
 
     def _catch_up_elsewhere(self, users: set[str]) -> None:
         """Some of what was for these waits, because a session is gone: it may have others by now."""

@@ -72,10 +72,14 @@ class Session:
 
     def reaches(self, user: str) -> bool:
         """Whether a message to a user arrives by this session."""
-        if self.listeners is None or user in self.listeners:
+        if self.hears(user):
             return True
         self.missed.set()
         return False
+
+    def hears(self, user: str) -> bool:
+        """Whether somebody there gets messages to a user."""
+        return self.listeners is None or user in self.listeners
 
     def handed_over(self, delivery: Delivery) -> None:
         """Note that a delivery of this session is out of the gateway's hands."""
@@ -169,10 +173,7 @@ class Sessions:
 
     def reach(self, user: str) -> bool:
         """Whether a message to a user would arrive somewhere."""
-        return any(
-            session.is_open and (session.listeners is None or user in session.listeners)
-            for session in self.of(user)
-        )
+        return any(session.is_open and session.hears(user) for session in self.of(user))
 
     def show_holder(self, held: Held, viewers: tuple[str, ...] | None) -> None:
         """Queue it for the sessions of people who are to know (None: all); brokers have no place for it."""

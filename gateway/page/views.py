@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 
 
-class Views:
-    """The file with them.
+class ViewsFile:
+    """Writes the file with them.
 
     Args:
         state: the state folder.

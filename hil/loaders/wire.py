@@ -132,10 +132,8 @@ class PtyWire:
     async def _settle(self, closings: Closings, settings: list[Any]) -> None:
         while True:
             await closings.next()
-            if (
-                closings.in_use
-            ):  # somebody opened it meanwhile: a busy machine tells late, and the rate is his
-                continue
+            if closings.in_use:
+                continue  # somebody has opened it since: a busy machine tells late, and the rate is his
             termios.tcflush(self._port.near, termios.TCOFLUSH)  # what nobody has read
             termios.tcsetattr(self._port.near, termios.TCSANOW, settings)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
@@ -11,6 +12,7 @@ from boardtalk.modules.iot_bridge.language.words import line
 from boardtalk.modules.iot_bridge.robots import MAX_LISTENERS, Robot
 from boardtalk.modules.iot_bridge.service import api
 from boardtalk.sdk import Code, Context, Message, Refused, State
+from boardtalk.sdk.bucket import Bucket
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -33,8 +35,8 @@ class Reports:
         self._context = context
         self._roster = roster
         self._speech = speech
-        self._silent_until: dict[str, float] = {}
-        """By robot, until when reports that make no sense are not logged again."""
+        self._misread = defaultdict[str, Bucket](lambda: Bucket(1, 1 / MISREAD_AGAIN_S, context.now))
+        """By robot, how often it is logged that its reports make no sense."""
 
     def watch(self, robot: Robot, message: Message, name: str, *, start: bool) -> None:
         """Show a telemetry channel to the sender as it comes, or no longer.
@@ -74,7 +76,8 @@ class Reports:
         try:
             values = channel.format.unpack(event.data)
         except DictionaryError as error:
-            self._misread(robot.name, error)
+            if self._misread[robot.name].take():
+                self._context.log.warning("report not understood", board=robot.name, error=str(error))
             return
         if telemetry:
             self._publish(robot.name, _measured(channel, values))
@@ -86,13 +89,6 @@ class Reports:
             self._publish(robot.name, {f"{manual.EVENT}{channel.name}": text})
         if not telemetry or robot.is_news(channel.name, text, self._context.now()):
             self._speech.say(robot.name, listeners, f"{channel.name}: {text}" if text else channel.name)
-
-    def _misread(self, robot: str, error: DictionaryError) -> None:
-        """Log it now and then: such a board sends hundreds a second."""
-        now = self._context.now()
-        if now >= self._silent_until.get(robot, now):
-            self._silent_until[robot] = now + MISREAD_AGAIN_S
-            self._context.log.warning("report not understood", board=robot, error=str(error))
 
     def _publish(self, robot: str, values: Mapping[str, float | str]) -> None:
         with suppress(Refused):  # it has no address, or too many series

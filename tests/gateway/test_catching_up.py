@@ -81,6 +81,12 @@ async def heard(session: Session, last: str, *, hands_over: bool = True) -> list
     raise AssertionError(found)
 
 
+def hand_over(session: Session) -> None:
+    """Have it hand over what it has."""
+    for each in list(session.open.values()):
+        session.handed_over(each)
+
+
 class Late:
     """Reads of the store as they are when the machine is busy: first something is found, then time passes."""
 
@@ -158,8 +164,7 @@ async def test_what_was_too_late_while_it_was_behind_is_not_handed_over() -> Non
             await heard(bob, "1", hands_over=False)
             await asyncio.sleep(1.1)
             rover.tell("later", DONE)
-            for each in list(bob.open.values()):
-                bob.handed_over(each)
+            hand_over(bob)
             assert bodies(await heard(bob, "later")) == ["later"]
 
 
@@ -173,8 +178,7 @@ async def test_a_front_end_that_hands_nothing_over_does_not_keep_another_one_wai
             with came(gateway) as other:
                 rover.tell("done", DONE)
                 assert bodies(await heard(other, "done", hands_over=False)) == ["done"]
-                for each in list(stuck.open.values()):
-                    stuck.handed_over(each)
+                hand_over(stuck)
                 rover.tell("again", DONE)
                 assert bodies(await heard(other, "again")) == ["again"]
 
@@ -230,8 +234,7 @@ async def test_what_is_handed_over_while_the_expired_is_looked_for_has_not_expir
         with came(gateway) as bob:
             await heard(bob, "1", hands_over=False)
             await late.found.wait()
-            for each in list(bob.open.values()):
-                bob.handed_over(each)
+            hand_over(bob)
             late.go_on.set()
             await late.again.wait()
             await settled(gateway)
@@ -324,8 +327,7 @@ async def test_what_a_broker_has_already_comes_to_who_comes_himself_and_not_to_t
             await heard(broker, "1", hands_over=False)
             with came(gateway) as bob:
                 assert bodies(await heard(bob, "1")) == ["1"]
-            for each in list(broker.open.values()):
-                broker.handed_over(each)
+            hand_over(broker)
             rover.tell("2")
             assert bodies(await heard(broker, "2")) == ["2"]
         assert not await gateway._hub.store.held("bob", 10)

@@ -10,7 +10,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from boardtalk.page.settings import VIEWS
-from boardtalk.page.views import Views
+from boardtalk.page.views import ViewsFile
 from boardtalk.people.directory import Directory
 from boardtalk.people.users import Users
 from boardtalk.sdk import Role, kept
@@ -20,7 +20,7 @@ async def test_a_slow_disk_holds_up_nobody_and_what_changes_meanwhile_is_written
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     users = Users.load(tmp_path / "secrets", {"alice": Role.VIEWER})
-    views = Views(tmp_path, Directory(users, {}), users)
+    views = ViewsFile(tmp_path, Directory(users, {}), users)
     await views.write()
     assert written(tmp_path) == {"alice"}
     begun, goes_on, save = threading.Event(), threading.Event(), kept.save
@@ -46,7 +46,7 @@ async def test_a_slow_disk_holds_up_nobody_and_what_changes_meanwhile_is_written
 
 async def test_a_disk_that_refuses_is_told_of_and_asked_again_at_the_next_change(tmp_path: Path) -> None:
     users = Users.load(tmp_path / "secrets", {"alice": Role.VIEWER})
-    views = Views(tmp_path, Directory(users, {}), users)
+    views = ViewsFile(tmp_path, Directory(users, {}), users)
     (tmp_path / VIEWS).mkdir()
     with capture_logs() as logged:
         await views.write()

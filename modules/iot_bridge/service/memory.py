@@ -59,7 +59,7 @@ class Memory:
         """The names given by adoption, and the uids of the boards that have them."""
         return {known.name: uid for uid, known in self._boards.items() if known.name}
 
-    def was_stopped_unmet(self, name: str) -> bool:
+    def take_unmet_stop(self, name: str) -> bool:
         """Whether the board of this address was stopped before it came. Forgets it: now its uid is known."""
         return self._boards.pop(UNMET + name, None) is not None
 

@@ -54,7 +54,7 @@ class Standing:
         if self.met is not None and self.met.hello.boot != hello.boot:
             self.raise_epoch()
         self.epoch = max(self.epoch, hello.epoch)
-        unmet = self._memory.was_stopped_unmet(self.name)
+        unmet = self._memory.take_unmet_stop(self.name)
         self.latched = self.latched or hello.latched or unmet or self._memory.get(hello.uid).latched
         self.port, self.met, self.device = device.port, device, device
 

@@ -78,12 +78,12 @@ class Drive {
     this.percent = h("output", {class: "num", for: "speed"});
     this.now = h("div", {class: "readout"});
     this.holder = h("div", {class: "holder", role: "status"});
-    const far = this.contact.details?.["rolls on"];
+    this.rolls = h("p", {class: "small"});
     this.readouts = h("div");
     this.extra = this.rest.map(arg => ({arg, input: h("input", {id: `set-${arg.name}`, type: "range", min: arg.min ?? -100, max: arg.max ?? 100, step: "any", value: arg.default ?? 0})}));
     put(this.box,
       h("article", {class: "card pad-box", "aria-label": t("drive.title", {name: this.robot})}, this.holder, controls.length > 1 && this.#choice(controls), this.pad.node,
-        h("p", {class: "muted small"}, t("pad.help")), far && h("p", {class: "small"}, t("rolls.on", {far})), h("div", {class: "field"}, h("label", {for: "speed"}, t("speed"), " ", this.percent), this.speed),
+        h("p", {class: "muted small"}, t("pad.help")), this.rolls, h("div", {class: "field"}, h("label", {for: "speed"}, t("speed"), " ", this.percent), this.speed),
         this.extra.map(({arg, input}) => h("div", {class: "field"}, h("label", {for: input.id}, `${arg.name} ${arg.unit ?? ""}`), input))),
       h("article", {class: "card"}, h("h2", {}, t("control")), this.now, h("h2", {}, t("values")), this.readouts));
     this.#say();
@@ -136,6 +136,9 @@ class Drive {
     const contact = this.contact, mine = Boolean(this.call.id), other = contact?.holder && contact.holder !== this.store.me.user ? contact.holder : "";
     const may = this.store.may(this.robot, "drive"), away = this.store.link.state !== "open";
     this.pad.disable(!may || contact?.state !== "ready" || (!mine && (away || Boolean(other))));
+    const far = contact?.details?.["rolls on"];
+    this.rolls.hidden = !far;
+    put(this.rolls, far && t("rolls.on", {far}));
     this.holder.dataset.how = mine ? "mine" : other ? "other" : "free";
     const words = mine ? "holder.mine" : away ? "line.none" : !may ? "holder.viewer" : contact?.state === "latched" ? "holder.latched" : contact?.state !== "ready" ? "holder.offline" : other ? "holder.other" : "holder.free";
     put(this.holder, h("div", {}, h("b", {}, mine ? t("you.are") : other || t("nobody")), h("p", {class: "small"}, t(words, {name: other, robot: this.robot}))), problem && h("p", {class: "error"}, problem),
