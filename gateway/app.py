@@ -244,6 +244,8 @@ def _soon(stack: AsyncExitStack, act: Callable[[], None]) -> Callable[[], None]:
 
 def _logins(directory: Directory, users: Users, boards: BoardLogins) -> list[broker.Login]:
     return [
-        broker.Login(account.address, account.token, robots=directory.states(account.address))
+        broker.Login(
+            account.address, account.token, robots=directory.states(account.address), role=account.role
+        )
         for account in users
     ] + [broker.Login(board.address, board.token, board=True) for board in boards]

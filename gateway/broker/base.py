@@ -41,6 +41,8 @@ class Login(msgspec.Struct, frozen=True):
     board: bool = False
     robots: tuple[str, ...] | None = None
     """Of a user: whose state he may read; None: of all."""
+    role: str = ""
+    """Of a user: with another one he has to come anew."""
 
     def __post_init__(self) -> None:
         for address in (self.address, *(self.robots or ())):

@@ -69,8 +69,13 @@ def find() -> str:
     return path
 
 
-def _reads_less(before: Login | None, now: Login) -> bool:
-    if before is None or now.robots is None or before.robots == now.robots:
+def _comes_anew(before: Login | None, now: Login) -> bool:
+    """Whether what he has open is to end: he may read less, or is not who he was."""
+    if before is None:
+        return False
+    if before.role != now.role:
+        return True
+    if now.robots is None or before.robots == now.robots:
         return False
     return before.robots is None or not set(before.robots) <= set(now.robots)
 
@@ -95,12 +100,12 @@ class NatsServer(Hosted):
         await super().__aexit__(*exc)
 
     def reload(self, logins: Iterable[Login]) -> None:
-        """See the protocol. Who may read less than before is cut off, and may come again at once.
+        """See the protocol. Who may read less, or has another role, is cut off, and may come again at once.
 
         Of what somebody listens to already, the server takes nothing away: it says so, but messages go on.
         """
         now = {login.address: login for login in logins}
-        self._shut_out |= {name for name, login in now.items() if _reads_less(self._let_in.get(name), login)}
+        self._shut_out |= {name for name, login in now.items() if _comes_anew(self._let_in.get(name), login)}
         self._let_in = now
         super().reload([login for name, login in now.items() if name not in self._shut_out])
         if self._shut_out and self._supervisor and self._readmission is None:

@@ -227,6 +227,22 @@ async def test_a_removed_user_loses_access_and_the_others_stay(kind: str, tmp_pa
         assert not bob.cut_off
 
 
+async def test_s04_who_has_another_role_is_cut_off_within_2_s_and_may_come_again(tmp_path: Path) -> None:
+    before, after = (Login("alice", TOKENS["alice"], role=role) for role in ("operator", "viewer"))
+    async with (
+        hosted("nats-server", tmp_path, [before, *logins("bob")]) as running,
+        person(running.endpoint, "alice", "chat/alice/in") as alice,
+        person(running.endpoint, "bob", "chat/bob/in") as bob,
+    ):
+        running.reload([after, *logins("bob")])
+        async with asyncio.timeout(2):
+            await until(lambda: alice.cut_off, "alice is cut off")
+        async with asyncio.timeout(10):
+            while not await _may_come(running, "alice"):
+                await asyncio.sleep(0.01)
+        assert not bob.cut_off
+
+
 @pytest.mark.parametrize("kind", HOSTED)
 async def test_a_renewed_token_replaces_the_old_one(kind: str, tmp_path: Path) -> None:
     fresh = "fresh" * 6
